@@ -1,0 +1,1 @@
+"""The networks: generator, discriminator, and LoRA on the generator's crucial layers."""

@@ -1,0 +1,186 @@
+"""The E²GAN generator: a small ResNet with one transformer block (paper section 4.1, Fig. 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from e2gan.models.layout import GeneratorConfig
+from e2gan.models.weights import load_weights
+
+__all__ = ["Generator", "load_generator"]
+
+
+class ResBlock(nn.Module):
+    """Two 3×3 convolutions with instance norm, added to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3)
+        self.conv2 = nn.Conv2d(channels, channels, 3)
+        # A ReflectionPad2d of its own, because PEFT's LoRA does not carry padding_mode over.
+        self.pad = nn.ReflectionPad2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = norm_relu(self.conv1(self.pad(x)))
+        return x + F.instance_norm(self.conv2(self.pad(h)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention of image tokens to themselves or to the prompt's tokens."""
+
+    def __init__(self, channels: int, context_dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(context_dim, channels, bias=False)
+        self.to_v = nn.Linear(context_dim, channels, bias=False)
+        self.to_out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x (N, L, C), context (N, T, D), bias (N, T) added to the logits -> (N, L, C)."""
+        q, k, v = (
+            t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for t in (self.to_q(x), self.to_k(context), self.to_v(context))
+        )
+        mask = None if bias is None else bias[:, None, None, :].to(q.dtype)
+        h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.to_out(h.transpose(1, 2).flatten(2))
+
+
+class GEGLU(nn.Module):
+    """The MLP of a transformer block: Linear C→8C, half of it gated by the GELU of the other, Linear 4C→C."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj_in = nn.Linear(channels, 8 * channels)
+        self.proj_out = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj_in(x).chunk(2, dim=-1)
+        return self.proj_out(value * F.gelu(gate))
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, cross-attention to the prompt and an MLP, at half the trunk's resolution.
+
+    The tokens carry no positions, so any height and width will do.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        c = config.channels
+        self.sampling = config.tb_sampling
+        if self.sampling == "conv":
+            self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
+            self.up = nn.ConvTranspose2d(c, c, 3, stride=2, padding=1, output_padding=1)
+        self.norm = nn.GroupNorm(32, c, eps=1e-6)
+        self.proj_in = nn.Conv2d(c, c, 1)
+        self.norm1 = nn.LayerNorm(c)
+        self.self_attention = Attention(c, c, config.heads)
+        self.norm2 = nn.LayerNorm(c)
+        self.cross_attention = Attention(c, config.prompt_dim, config.heads)
+        self.norm3 = nn.LayerNorm(c)
+        self.mlp = GEGLU(c)
+        self.proj_out = nn.Conv2d(c, c, 1)
+
+    def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
+        indices: Tensor | None = None
+        if self.sampling == "conv":
+            x = norm_relu(self.down(x))
+        elif self.sampling == "pool":
+            x, indices = F.max_pool2d(x, 2, return_indices=True)
+        x = x + self._attend(x, prompt, prompt_bias)
+        if self.sampling == "conv":
+            x = norm_relu(self.up(x))
+        elif indices is not None:
+            x = F.max_unpool2d(x, indices, 2)
+        return x
+
+    def _attend(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
+        height, width = x.shape[-2:]
+        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        n = self.norm1(h)
+        h = h + self.self_attention(n, n)
+        h = h + self.cross_attention(self.norm2(h), prompt, prompt_bias)
+        h = h + self.mlp(self.norm3(h))
+        return self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
+
+
+class Generator(nn.Module):
+    """Photo and prompt in, edited photo out.
+
+    7,055,619 parameters in the default configuration.  Fully convolutional:
+    any height and width that are multiples of ``config.stride``.
+    """
+
+    def __init__(self, config: GeneratorConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or GeneratorConfig()
+        w, c = self.config.width, self.config.channels
+        self.pad = nn.ReflectionPad2d(3)
+        self.conv_in = nn.Conv2d(3, w, 7)
+        self.down1 = nn.Conv2d(w, 2 * w, 3, stride=2, padding=1)
+        self.down2 = nn.Conv2d(2 * w, c, 3, stride=2, padding=1)
+        self.res = nn.ModuleList(ResBlock(c) for _ in range(self.config.res_blocks))
+        self.transformers = nn.ModuleDict({str(p): TransformerBlock(self.config) for p in self.config.tb_positions})
+        self.up2 = nn.ConvTranspose2d(c, 2 * w, 3, stride=2, padding=1, output_padding=1)
+        self.up1 = nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1)
+        self.conv_out = nn.Conv2d(w, 3, 7)
+
+    def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None) -> Tensor:
+        """Edit a batch of pictures.
+
+        Args:
+            x: (N, 3, H, W) in [-1, 1]; H and W multiples of ``config.stride``.
+            prompt: (N, T, prompt_dim) token embeddings.
+            prompt_bias: (N, T), added to the cross-attention's logits: 0 for a token, -inf for
+                padding, log w to give a token the weight w.
+
+        Returns:
+            (N, 3, H, W) in [-1, 1].
+        """
+        x = norm_relu(self.conv_in(self.pad(x)))
+        x = norm_relu(self.down1(x))
+        x = norm_relu(self.down2(x))
+        for position in range(len(self.res) + 1):
+            if position:
+                x = self.res[position - 1](x)
+            if str(position) in self.transformers:
+                x = self.transformers[str(position)](x, prompt, prompt_bias)
+        x = norm_relu(self.up2(x))
+        x = norm_relu(self.up1(x))
+        # The last convolution may be kept in float32 while the rest is bfloat16: its output is the
+        # picture, and bfloat16 would show as banding.
+        x = self.pad(x)
+        if not torch.is_autocast_enabled(x.device.type):
+            x = x.to(self.conv_out.weight.dtype)
+        return torch.tanh(self.conv_out(x))
+
+    def initialize(self, std: float = 0.02) -> None:
+        """Draw every convolution's and projection's weight from N(0, std), biases zero (spec of the paper's lineage)."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.normal_(module.weight, 0.0, std)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def norm_relu(x: Tensor) -> Tensor:
+    """Instance norm without parameters, then ReLU."""
+    return F.relu(F.instance_norm(x), inplace=True)
+
+
+def load_generator(path: str | Path, config: GeneratorConfig) -> Generator:
+    """Read a generator's weights; half precision on disk becomes float32.
+
+    Raises:
+        BaseModelError: the file is not safetensors, or does not hold this generator.
+    """
+    with torch.device("meta"):
+        generator = Generator(config)
+    load_weights(generator, path)
+    return generator.requires_grad_(False).eval()

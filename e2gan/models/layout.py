@@ -1,0 +1,179 @@
+"""The generator's layout as plain data: its configuration, its crucial layers, its adapters.
+
+This module imports no torch, so that a concept bundle can be checked, name by
+name and shape by shape, before a model exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from e2gan.errors import BaseModelError
+
+__all__ = ["CrucialLayer", "GeneratorConfig", "Ranks", "adapter_parameters", "adapter_shapes", "crucial_layers"]
+
+ADAPTER_PREFIX = "base_model.model."
+"""What PEFT puts before each module's name in ``adapter_model.safetensors``."""
+
+MAX_RANK = 256
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What a generator is made of (paper section 4.1, Fig. 2 and Tab. 10)."""
+
+    prompt_dim: int = 512
+    """Width of one prompt token: 512 for CLIP ViT-B/32 text, 384 for all-MiniLM-L6-v2."""
+    width: int = 64
+    """Channels after the first convolution; the trunk has four times as many."""
+    res_blocks: int = 3
+    """Number of residual blocks (RB)."""
+    tb_positions: tuple[int, ...] = (2,)
+    """Where the transformer blocks (TB) stand: 0 is before the first RB, n after RB n."""
+    tb_sampling: Literal["conv", "pool", "none"] = "conv"
+    """How a TB's tokens are halved and doubled again: strided convolutions, max-pooling and
+    unpooling, or not at all."""
+    heads: int = 8
+    """Attention heads of a TB."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tb_positions", tuple(self.tb_positions))
+        for name in ("prompt_dim", "width", "heads"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise BaseModelError(f"generator configuration: {name} must be a positive whole number, not {value!r}")
+        if not isinstance(self.res_blocks, int) or self.res_blocks < 0:
+            raise BaseModelError(f"generator configuration: res_blocks must be 0 or more, not {self.res_blocks!r}")
+        positions = self.tb_positions
+        in_range = all(isinstance(p, int) and 0 <= p <= self.res_blocks for p in positions)
+        if not in_range or list(positions) != sorted(set(positions)):
+            raise BaseModelError(
+                f"generator configuration: tb_positions must be rising whole numbers from 0 to {self.res_blocks}, "
+                f"not {list(positions)}"
+            )
+        if self.tb_sampling not in ("conv", "pool", "none"):
+            raise BaseModelError(
+                f"generator configuration: tb_sampling must be conv, pool or none, not {self.tb_sampling!r}"
+            )
+        if self.channels % self.heads or self.channels % 32:
+            raise BaseModelError("generator configuration: 4 × width must be a multiple of 32 and of heads")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the trunk (RBs and TBs)."""
+        return 4 * self.width
+
+    @property
+    def stride(self) -> int:
+        """Heights and widths that go in must be multiples of this."""
+        return 8 if self.tb_positions and self.tb_sampling != "none" else 4
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> GeneratorConfig:
+        unknown = sorted(set(data) - {f.name for f in fields(cls)})
+        if unknown:
+            raise BaseModelError(f"generator configuration: unknown key {unknown[0]!r}")
+        return cls(**data)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "tb_positions": list(self.tb_positions)}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """LoRA ranks, the same on the way down and on the way up (paper section 4.2)."""
+
+    sampling: tuple[int, int, int, int] = (1, 4, 8, 8)
+    """From the image side inward: 7×7, first and second strided convolution, the TB's own."""
+    transformer: int = 1
+    """For the TB's projections: in, q, k, v, out, and the MLP's."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sampling", tuple(self.sampling))
+        values = (*self.sampling, self.transformer)
+        good = all(isinstance(r, int) and not isinstance(r, bool) and 1 <= r <= MAX_RANK for r in values)
+        if len(self.sampling) != 4 or not good:
+            raise BaseModelError(
+                f"ranks must be four whole numbers and the transformer's, each from 1 to {MAX_RANK}, "
+                f"not {list(self.sampling)} and {self.transformer!r}"
+            )
+
+
+@dataclass(frozen=True)
+class CrucialLayer:
+    """One layer of the generator that a concept may change (paper section 4.2)."""
+
+    name: str
+    """Module name inside the generator, for example ``down1``."""
+    kind: Literal["linear", "conv", "conv_transpose"]
+    inputs: int
+    outputs: int
+    kernel: int
+    """Side of the square kernel; 1 for linear layers."""
+    depth: int
+    """0–3: sampling depth from the image side inward; 4: the transformer's projections."""
+
+    def rank(self, ranks: Ranks) -> int:
+        return (*ranks.sampling, ranks.transformer)[self.depth]
+
+    def factor_shapes(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of PEFT's A and B for this layer."""
+        if self.kind == "linear":
+            return (rank, self.inputs), (self.outputs, rank)
+        if self.kind == "conv":
+            return (rank, self.inputs, self.kernel, self.kernel), (self.outputs, rank, 1, 1)
+        return (self.inputs, rank, self.kernel, self.kernel), (self.outputs, rank, 1, 1)
+
+
+def crucial_layers(config: GeneratorConfig) -> Iterator[CrucialLayer]:
+    """The layers LoRA is put on, from the image inward and out again.
+
+    The paper names "the sampling layers" and "the transformer's projections"; its 0.092M
+    parameters come out exactly when the latter are all of a TB's ten linear maps and its
+    two 1×1 convolutions, at rank 1.
+    """
+    w, c = config.width, config.channels
+    yield CrucialLayer("conv_in", "conv", 3, w, 7, 0)
+    yield CrucialLayer("down1", "conv", w, 2 * w, 3, 1)
+    yield CrucialLayer("down2", "conv", 2 * w, c, 3, 2)
+    for position in config.tb_positions:
+        tb = f"transformers.{position}"
+        if config.tb_sampling == "conv":
+            yield CrucialLayer(f"{tb}.down", "conv", c, c, 3, 3)
+        yield CrucialLayer(f"{tb}.proj_in", "conv", c, c, 1, 4)
+        for attention, width in (("self_attention", c), ("cross_attention", config.prompt_dim)):
+            yield CrucialLayer(f"{tb}.{attention}.to_q", "linear", c, c, 1, 4)
+            yield CrucialLayer(f"{tb}.{attention}.to_k", "linear", width, c, 1, 4)
+            yield CrucialLayer(f"{tb}.{attention}.to_v", "linear", width, c, 1, 4)
+            yield CrucialLayer(f"{tb}.{attention}.to_out", "linear", c, c, 1, 4)
+        yield CrucialLayer(f"{tb}.mlp.proj_in", "linear", c, 8 * c, 1, 4)
+        yield CrucialLayer(f"{tb}.mlp.proj_out", "linear", 4 * c, c, 1, 4)
+        yield CrucialLayer(f"{tb}.proj_out", "conv", c, c, 1, 4)
+        if config.tb_sampling == "conv":
+            yield CrucialLayer(f"{tb}.up", "conv_transpose", c, c, 3, 3)
+    yield CrucialLayer("up2", "conv_transpose", c, 2 * w, 3, 2)
+    yield CrucialLayer("up1", "conv_transpose", 2 * w, w, 3, 1)
+    yield CrucialLayer("conv_out", "conv", w, 3, 7, 0)
+
+
+def adapter_shapes(config: GeneratorConfig, ranks: Ranks) -> dict[str, tuple[int, ...]]:
+    """Every tensor an adapter file must hold, by PEFT's name, with its shape."""
+    shapes = {}
+    for layer in crucial_layers(config):
+        a, b = layer.factor_shapes(layer.rank(ranks))
+        shapes[f"{ADAPTER_PREFIX}{layer.name}.lora_A.weight"] = a
+        shapes[f"{ADAPTER_PREFIX}{layer.name}.lora_B.weight"] = b
+    return shapes
+
+
+def adapter_parameters(config: GeneratorConfig, ranks: Ranks) -> int:
+    """Trained parameters of an adapter: 91,926 for the default ranks and 512-wide prompts."""
+    total = 0
+    for shape in adapter_shapes(config, ranks).values():
+        size = 1
+        for n in shape:
+            size *= n
+        total += size
+    return total

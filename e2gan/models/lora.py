@@ -1,0 +1,150 @@
+"""LoRA on the generator's crucial layers: folded in by the runtime, trained through PEFT.
+
+The runtime half needs torch alone.  The training half (`attach`, `adapter_state`) imports
+PEFT, which takes seconds, when it is called.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from e2gan.models.generator import Generator
+from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, crucial_layers
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+
+__all__ = ["Folder", "adapter_state", "attach", "delta_weights", "lora_config"]
+
+
+def delta_weights(config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Multiply out an adapter's factors: {layer name: ΔW, float32, shaped like the layer's weight}.
+
+    ``tensors`` are named and shaped as PEFT saves them; the scale is 1 (lora_alpha equals the
+    rank in every layer).
+    """
+    deltas = {}
+    for layer in crucial_layers(config):
+        a = tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_A.weight"].float()
+        b = tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_B.weight"].float()
+        if layer.kind == "linear":
+            deltas[layer.name] = b @ a
+        elif layer.kind == "conv":
+            deltas[layer.name] = (b.flatten(1) @ a.flatten(1)).view(-1, *a.shape[1:])
+        else:
+            deltas[layer.name] = torch.einsum("irhw,or->iohw", a, b.flatten(1)).contiguous()
+    return deltas
+
+
+class Folder:
+    """Folds weighted sums of ΔW into a generator's crucial layers, always from pristine copies.
+
+    Whatever was folded before leaves no trace: base → A → B → base gives the base bit for bit.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self._layers = {layer.name: generator.get_submodule(layer.name) for layer in crucial_layers(generator.config)}
+        self._pristine = {name: _weight(layer).detach().float().clone() for name, layer in self._layers.items()}
+
+    @torch.no_grad()
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, Tensor]]]) -> None:
+        """Set every crucial layer to its pristine weight + Σ weight · ΔW."""
+        parts = list(parts)
+        for name, pristine in self._pristine.items():
+            target = _weight(self._layers[name])
+            if not parts:
+                target.copy_(pristine)
+                continue
+            total = pristine
+            for weight, deltas in parts:
+                total = torch.add(total, deltas[name].to(pristine.device), alpha=weight)
+            target.copy_(total)
+
+    def unfold(self) -> None:
+        """Give the generator the base's weights back."""
+        self.fold([])
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def lora_config(config: GeneratorConfig, ranks: Ranks) -> LoraConfig:
+    """PEFT's configuration of an adapter for this generator, with LoRA for ConvTranspose2d registered."""
+    from peft import LoraConfig
+
+    by_layer = {layer.name: layer.rank(ranks) for layer in crucial_layers(config)}
+    peft_config = LoraConfig(
+        r=ranks.transformer,
+        lora_alpha=ranks.transformer,
+        target_modules=list(by_layer),
+        rank_pattern={_exactly(name): rank for name, rank in by_layer.items()},
+        alpha_pattern={_exactly(name): rank for name, rank in by_layer.items()},
+        bias="none",
+    )
+    peft_config._register_custom_module({nn.ConvTranspose2d: _conv_transpose_lora()})
+    return peft_config
+
+
+def attach(generator: Generator, ranks: Ranks) -> PeftModel:
+    """Freeze the generator and put a fresh, trainable adapter on its crucial layers."""
+    from peft import get_peft_model
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Unsupported layer type")  # ours below supports it
+        return get_peft_model(generator, lora_config(generator.config, ranks))  # type: ignore[arg-type]
+
+
+def adapter_state(model: PeftModel) -> dict[str, Tensor]:
+    """A copy of the adapter's tensors by PEFT's file names, float32 on the CPU."""
+    from peft import get_peft_model_state_dict
+
+    return {k: v.detach().float().cpu().clone() for k, v in get_peft_model_state_dict(model).items()}
+
+
+def _exactly(name: str) -> str:
+    # PEFT matches pattern keys as regular expressions against the end of the module's path.
+    return "^" + name.replace(".", r"\.")
+
+
+def _conv_transpose_lora() -> type[nn.Module]:
+    """LoRA for ConvTranspose2d, which PEFT does not have.
+
+    A is a transposed convolution (in, r, k, k), B a 1×1 convolution (out, r, 1, 1), and
+    ΔW = einsum("irhw,or->iohw", A, B).
+    """
+    from peft.tuners.lora.layer import _ConvNd
+
+    class ConvTranspose2dLoRA(_ConvNd):
+        def update_layer(self, adapter_name: str, r: int, lora_alpha: int, config: Any, **kwargs: Any) -> None:
+            base = self.get_base_layer()
+            # PEFT only knows the sizes of layers it supports.
+            self.in_features, self.out_features = base.in_channels, base.out_channels
+            super().update_layer(adapter_name, r, lora_alpha, config=config, **kwargs)
+            like = {"device": base.weight.device, "dtype": base.weight.dtype}
+            self.lora_A[adapter_name] = nn.ConvTranspose2d(
+                base.in_channels,
+                r,
+                base.kernel_size,
+                base.stride,
+                base.padding,
+                base.output_padding,
+                bias=False,
+                **like,
+            )
+            self.lora_B[adapter_name] = nn.Conv2d(r, base.out_channels, 1, bias=False, **like)
+            self.reset_lora_parameters(adapter_name, config.init_lora_weights)
+            self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+        def get_delta_weight(self, adapter: str) -> Tensor:
+            a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
+            return torch.einsum("irhw,or->iohw", a, b.flatten(1)) * self.scaling[adapter]
+
+    return ConvTranspose2dLoRA
