@@ -97,7 +97,7 @@ class TransformerBlock(nn.Module):
         if self.sampling == "conv":
             x = norm_relu(self.up(x))
         elif indices is not None:
-            x = F.max_unpool2d(x, indices, 2)
+            x = F.max_unpool2d(x, indices, [2, 2])
         return x
 
     def _attend(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
@@ -161,7 +161,7 @@ class Generator(nn.Module):
         return torch.tanh(self.conv_out(x))
 
     def initialize(self, std: float = 0.02) -> None:
-        """Draw every convolution's and projection's weight from N(0, std), biases zero (spec of the paper's lineage)."""
+        """Draw every convolution's and projection's weight from N(0, std), biases zero, as pix2pix does."""
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.normal_(module.weight, 0.0, std)

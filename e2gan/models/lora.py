@@ -124,27 +124,21 @@ def _conv_transpose_lora() -> type[nn.Module]:
 
     class ConvTranspose2dLoRA(_ConvNd):
         def update_layer(self, adapter_name: str, r: int, lora_alpha: int, config: Any, **kwargs: Any) -> None:
-            base = self.get_base_layer()
+            base: Any = self.get_base_layer()
             # PEFT only knows the sizes of layers it supports.
             self.in_features, self.out_features = base.in_channels, base.out_channels
             super().update_layer(adapter_name, r, lora_alpha, config=config, **kwargs)
-            like = {"device": base.weight.device, "dtype": base.weight.dtype}
-            self.lora_A[adapter_name] = nn.ConvTranspose2d(
-                base.in_channels,
-                r,
-                base.kernel_size,
-                base.stride,
-                base.padding,
-                base.output_padding,
-                bias=False,
-                **like,
+            a = nn.ConvTranspose2d(
+                base.in_channels, r, base.kernel_size, base.stride, base.padding, base.output_padding, bias=False
             )
-            self.lora_B[adapter_name] = nn.Conv2d(r, base.out_channels, 1, bias=False, **like)
+            self.lora_A[adapter_name] = a.to(base.weight)
+            self.lora_B[adapter_name] = nn.Conv2d(r, base.out_channels, 1, bias=False).to(base.weight)
             self.reset_lora_parameters(adapter_name, config.init_lora_weights)
             self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
         def get_delta_weight(self, adapter: str) -> Tensor:
-            a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
+            factors: Any = self.lora_A[adapter], self.lora_B[adapter]
+            a, b = (factor.weight for factor in factors)
             return torch.einsum("irhw,or->iohw", a, b.flatten(1)) * self.scaling[adapter]
 
     return ConvTranspose2dLoRA

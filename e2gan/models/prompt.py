@@ -41,7 +41,9 @@ class PromptEncoder:
         import torch
 
         if not text.strip():
-            raise RecipeError("the prompt is empty", hint='describe the edit, for example prompt = "a forest in autumn"')
+            raise RecipeError(
+                "the prompt is empty", hint='describe the edit, for example prompt = "a forest in autumn"'
+            )
         tokens = self._tokenizer(text, return_tensors="pt")
         length = tokens["input_ids"].shape[1]
         if length > MAX_TOKENS:

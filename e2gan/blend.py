@@ -1,0 +1,106 @@
+"""What to edit a photo to: one concept, or several with weights, named in any of the ways people name them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from e2gan.concept import Concept
+from e2gan.errors import ConceptError
+from e2gan.plugins import registry
+from e2gan.tables import shown
+
+__all__ = ["Concepts", "Part", "find_concept", "resolve"]
+
+Name: TypeAlias = "str | os.PathLike[str] | Concept"
+"""A concept: itself, the id of an installed one, or the path of its folder."""
+
+Concepts: TypeAlias = "Name | Mapping[Name, float]"
+"""One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``."""
+
+
+class Part(NamedTuple):
+    """One concept of a blend."""
+
+    concept: Concept
+    weight: float
+    """Above 0.  The concept's ΔW and its share of the attention to the prompt are multiplied by it."""
+
+
+def resolve(concepts: Concepts) -> tuple[Part, ...]:
+    """The concepts that are meant, in order; those of weight 0 are left out.
+
+    Raises:
+        ConceptError: a concept is unknown or malformed, named twice, or a weight is no number from 0 up.
+    """
+    if isinstance(concepts, str) and "=" in concepts:
+        concepts = dict(_split(concepts))
+    if not isinstance(concepts, Mapping):
+        return (Part(find_concept(concepts), 1.0),)
+    parts: list[Part] = []
+    for name, value in concepts.items():
+        weight = _weight(value, name)
+        concept = find_concept(name)
+        if any(part.concept.path == concept.path for part in parts):
+            raise ConceptError(f"the concept '{concept.id}' stands twice in the blend", hint="add its weights up")
+        parts.append(Part(concept, weight))
+    used = tuple(part for part in parts if part.weight)
+    if not used:
+        raise ConceptError("a blend needs a concept of a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
+    return used
+
+
+def find_concept(name: Name) -> Concept:
+    """The concept itself, the installed one of that id, or the one in that folder.
+
+    Text with a slash in it, or that begins with a dot or ``~``, is a path.
+
+    Raises:
+        ConceptError: there is none, or it is malformed.
+        PluginError: several installed distributions claim the id.
+    """
+    if isinstance(name, Concept):
+        return name
+    if not isinstance(name, str):
+        return Concept.read(name)
+    if name.startswith("hub:"):
+        raise ConceptError(
+            f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"
+        )
+    if name.startswith((".", "~")) or "/" in name or os.sep in name:
+        return Concept.read(Path(name).expanduser())
+    try:
+        return registry().concept(name)
+    except ConceptError as error:
+        if (Path(name) / "concept.toml").is_file():
+            raise ConceptError(str(error), hint=f"for the folder of that name write .{os.sep}{name}") from None
+        raise
+
+
+def _split(text: str) -> Iterable[tuple[str, float]]:
+    """``vangogh=0.6,ukiyoe=0.4`` as (name, weight)."""
+    seen = set()
+    for item in text.split(","):
+        name, _, number = (piece.strip() for piece in item.rpartition("="))
+        if not name:
+            raise ConceptError(
+                f"{shown(item)} in a blend is no CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
+            )
+        if name in seen:
+            raise ConceptError(f"the concept '{name}' stands twice in the blend", hint="add its weights up")
+        seen.add(name)
+        yield name, _weight(number, name)
+
+
+def _weight(value: float | str, name: object) -> float:
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        shown_name = name.id if isinstance(name, Concept) else name
+        raise ConceptError(f"the weight of '{shown_name}' must be a number from 0 up, not {shown(value)}")
+    return weight

@@ -1,0 +1,17 @@
+"""The command line: one thin function a command.
+
+Nothing here imports torch, numpy or Pillow before a command needs it, so that ``e2gan --help``
+answers at once.
+"""
+
+from __future__ import annotations
+
+from e2gan.cli.apply import apply
+from e2gan.cli.make import distill, evaluate, train, train_base
+from e2gan.cli.program import cli, main
+from e2gan.cli.show import list_, plugins, show
+
+__all__ = ["cli", "main"]
+
+for command in (list_, show, apply, distill, train, train_base, evaluate, plugins):
+    cli.add_command(command)

@@ -1,0 +1,210 @@
+"""The program around the commands: plugins' commands, errors as lines, exit codes, progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from e2gan import __version__
+from e2gan.errors import E2GANError, MissingExtraError
+
+if TYPE_CHECKING:
+    from e2gan.training.progress import Progress
+
+__all__ = [
+    "cli",
+    "main",
+    "needs_extra",
+    "notes",
+    "print_json",
+    "print_table",
+    "progress",
+    "quiet_option",
+    "report",
+    "say",
+]
+
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+
+
+class Program(click.Group):
+    """The core's commands, and those of the plugins, which are loaded when a name or the help asks for them."""
+
+    _plugins_loaded = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._load_plugins()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.commands:
+            self._load_plugins()
+        return super().get_command(ctx, name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from e2gan.tables import did_you_mean
+
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = did_you_mean(args[0], self.commands)
+            ctx.fail(f"no command '{args[0]}'" + (f": {near}" if near else "."))
+        return super().resolve_command(ctx, args)
+
+    def _load_plugins(self) -> None:
+        from importlib.metadata import entry_points
+
+        if self._plugins_loaded or not entry_points(group="e2gan"):
+            return
+        self._plugins_loaded = True
+        from e2gan.plugins import register_commands
+
+        register_commands(self)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command line, and exit: 0, 1 for a known error, 2 for misuse, 130 when interrupted."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            _exit_interrupted()
+        except BrokenPipeError:
+            # Whoever read the output has gone; nor can what is left of it be flushed at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_ERROR)
+        except E2GANError as error:
+            report(error)
+            sys.exit(EXIT_ERROR)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="e2gan", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Edit photos with small installable concepts.
+
+    \b
+    e2gan list                                    which concepts are installed
+    e2gan apply vangogh photo.jpg -o edited.jpg   edit a photo
+    """
+
+
+def main() -> None:
+    """The program's entry point."""
+    try:
+        cli.main(prog_name="e2gan")
+    except KeyboardInterrupt:  # outside of click's own reach
+        _exit_interrupted()
+
+
+def _exit_interrupted() -> NoReturn:
+    click.echo("interrupted", err=True)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+def say(text: str) -> None:
+    """A line on stderr, above the progress bar if there is one."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+    else:
+        click.echo(text, err=True)
+
+
+def report(error: E2GANError) -> None:
+    """Print a known error: a line, its hint, and the traceback with ``E2GAN_DEBUG=1``."""
+    if os.environ.get("E2GAN_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        say("".join(traceback.format_exception(error)).rstrip())
+    say(f"error: {_one_line(error)}")
+    if error.hint:
+        say(f"hint: {_one_line(error.hint)}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+@contextmanager
+def notes(quiet: bool) -> Iterator[None]:
+    """Print what pictures lose on their way (:class:`e2gan.images.ImageWarning`) as lines; with ``quiet``, not."""
+    from e2gan.images import ImageWarning
+
+    def show(message: Warning | str, *rest: Any) -> None:
+        say(f"note: {_one_line(message)}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "always", ImageWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turn a package that is missing into the error that names the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as fault:
+        package = (fault.name or "").partition(".")[0]
+        if package in ("", "e2gan"):
+            raise
+        raise MissingExtraError(package, extra) from fault
+
+
+def print_json(data: object) -> None:
+    click.echo(json.dumps(data, indent=2))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as what they hold."""
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    for row in (header, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """Stages as lines and steps as bars, on stderr; bars only on a terminal."""
+    from tqdm import tqdm
+
+    from e2gan.training.progress import Progress
+
+    if quiet:
+        yield Progress()
+        return
+    bar: tqdm[Any] | None = None
+
+    def stage(text: str) -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.close()
+        bar = None
+        say(text)
+
+    def advance(done: int, total: int, metrics: dict[str, float]) -> None:
+        nonlocal bar
+        if bar is None or bar.total != total:
+            bar = tqdm(total=total, initial=done, disable=None, dynamic_ncols=True)
+        bar.set_postfix({name: f"{value:.3g}" for name, value in metrics.items()}, refresh=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield Progress(stage, advance)
+    finally:
+        if bar is not None:
+            bar.close()

@@ -1,0 +1,145 @@
+"""What is installed: ``list``, ``show`` and ``plugins``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2gan.cli.program import print_json, print_table, quiet_option
+
+if TYPE_CHECKING:
+    from e2gan.concept import Concept
+
+__all__ = ["list_", "plugins", "show"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command("list")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print the ids alone.")
+def list_(as_json: bool, quiet: bool) -> None:
+    """List the installed concepts."""
+    from e2gan.plugins import registry
+
+    concepts = list(registry().concepts.values())
+    if as_json:
+        print_json([_summary(concept) for concept in concepts])
+    elif quiet:
+        for concept in concepts:
+            click.echo(concept.id)
+    elif concepts:
+        rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
+        print_table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
+    if quiet:
+        return
+    if not concepts:
+        click.echo("no concepts are installed; try: pip install e2gan-concept-vangogh", err=True)
+    if problems := len(registry().problems):
+        thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
+        click.echo(f"note: there {thing} with plugins; see: e2gan plugins", err=True)
+
+
+@click.command()
+@click.argument("concept")
+@json_option
+def show(concept: str, as_json: bool) -> None:
+    """Show a concept: an installed id, or a folder such as ./my-concept."""
+    from e2gan.blend import find_concept
+
+    found = find_concept(concept)
+    if as_json:
+        details = {
+            **_summary(found),
+            "authors": list(found.authors),
+            "description": found.description,
+            "recipe": found.manifest["recipe"],
+            "recipe_sha256": found.recipe_digest,
+            "quality": found.quality,
+            "training": found.training,
+        }
+        print_json(details)
+        return
+    click.echo(f"{found.title} ({found.id} {found.version})")
+    if found.description:
+        click.echo(found.description)
+    click.echo()
+    recipe = found.recipe
+    options = ", ".join(f"{name} = {value}" for name, value in recipe.teacher_options.items())
+    rows = {
+        "prompt": found.prompt,
+        "base": f"{found.base_id} ({found.base_sha256[:12]})",
+        "teacher": f"{recipe.teacher} ({options})" if options else recipe.teacher,
+        "photos": recipe.source or "not stated",
+        "ranks": f"{', '.join(map(str, found.ranks.sampling))}; transformer {found.ranks.transformer}",
+        "license": found.license,
+        "authors": ", ".join(found.authors) or "not stated",
+        "from": _origin(found),
+        "folder": str(found.path),
+        **_flat("quality", found.quality),
+        **_flat("training", found.training),
+    }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        click.echo(f"{name.ljust(width)}  {value}")
+    if not found.trained:
+        click.echo("\nNot trained yet.")
+
+
+@click.command()
+@json_option
+def plugins(as_json: bool) -> None:
+    """List the plugins, and what is wrong with them."""
+    from e2gan.plugins import registry
+
+    installed, problems = registry().plugins, registry().problems
+    if as_json:
+        print_json({"plugins": [vars(info) for info in installed], "problems": [vars(each) for each in problems]})
+        return
+    rows = [
+        (info.name, info.distribution, info.version, info.status, ", ".join(_short(hook) for hook in info.hooks))
+        for info in installed
+    ]
+    print_table(("PLUGIN", "FROM", "VERSION", "STATUS", "OFFERS"), rows)
+    for problem in problems:
+        click.echo(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
+    for info in installed:
+        if info.traceback:
+            click.echo(f"\n{info.name}:\n{info.traceback.rstrip()}")
+
+
+def _summary(concept: Concept) -> dict[str, Any]:
+    return {
+        "id": concept.id,
+        "title": concept.title,
+        "version": concept.version,
+        "prompt": concept.prompt,
+        "license": concept.license,
+        "base": {"id": concept.base_id, "sha256": concept.base_sha256},
+        "trained": concept.trained,
+        "distribution": concept.distribution,
+        "path": str(concept.path),
+    }
+
+
+def _origin(concept: Concept) -> str:
+    origin = concept.distribution or "a folder"
+    return origin if concept.trained else f"{origin} (not trained)"
+
+
+def _short(hook: str) -> str:
+    return hook.removeprefix("register_")
+
+
+def _flat(name: str, value: Any) -> dict[str, str]:
+    """Nested tables as rows: ``{"l1": {"ratio": 0.5}}`` gives ``{"quality l1 ratio": "0.5"}``."""
+    if isinstance(value, Mapping):
+        rows: dict[str, str] = {}
+        for key, item in value.items():
+            rows |= _flat(f"{name} {key.replace('_', ' ')}", item)
+        return rows
+    if isinstance(value, list):
+        return {name: ", ".join(_flat("", item).get("", str(item)) for item in value)}
+    return {name: f"{value:.4g}" if isinstance(value, float) else str(value)}

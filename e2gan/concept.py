@@ -1,0 +1,523 @@
+"""The concept bundle: a folder of data, never code, that is read, checked, loaded and written here.
+
+========================== ====================================================
+concept.toml               identity, prompt, pinned base, recipe, quality
+adapter_config.json        PEFT's own format, so that PEFT can read the bundle
+adapter_model.safetensors  the LoRA factors, float32 or float16
+prompt.safetensors         the prompt's token embeddings, one tensor "prompt"
+preview.webp               before and after (may be absent)
+README.md                  the model card
+========================== ====================================================
+
+Reading is cheap and imports neither torch nor numpy: the manifest, the file set
+and the sizes.  Loading checks everything else before a model is touched.  An
+untrained concept is ``concept.toml`` alone, or with a ``README.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from e2gan.base import Base
+from e2gan.errors import ConceptError
+from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, read_bytes, read_toml
+from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, adapter_shapes, crucial_layers
+from e2gan.recipe import Recipe
+from e2gan.tables import Table, canonical_json, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["FILES", "Adapter", "Concept", "record_quality", "render_card", "write_concept"]
+
+SCHEMA = 1
+MANIFEST, CONFIG, ADAPTER = "concept.toml", "adapter_config.json", "adapter_model.safetensors"
+PROMPT, PREVIEW, CARD = "prompt.safetensors", "preview.webp", "README.md"
+
+FILES = {
+    MANIFEST: TOML_LIMIT,
+    CONFIG: 64 * 1024,
+    ADAPTER: 32 * 1024**2,
+    PROMPT: 1024**2,
+    PREVIEW: 2 * 1024**2,
+    CARD: 256 * 1024,
+}
+"""The files a bundle may hold, and the most bytes each may have."""
+
+TRAINED = (CONFIG, ADAPTER, PROMPT)
+"""The files that training adds: all of them, or none."""
+
+HEADER_LIMIT = 256 * 1024
+"""Most bytes of a safetensors header; the default adapter's has 5,000."""
+
+MAX_TOKENS = 512
+"""Most prompt tokens."""
+
+_WIDTHS = {"F32": 4, "F16": 2}
+
+_DAMAGED = "the bundle is damaged, or e2gan did not write it: get it again from where it came from"
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """What a concept changes in its base."""
+
+    tensors: dict[str, np.ndarray]
+    """LoRA factors by PEFT's names, float32; their scale is 1."""
+    prompt: np.ndarray
+    """(T, D) float32: the prompt's token embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A concept on disk, its manifest read and checked, its weights not yet loaded."""
+
+    id: str
+    title: str
+    version: str
+    prompt: str
+    license: str
+    authors: tuple[str, ...]
+    description: str
+    base_id: str
+    base_sha256: str
+    """Of the base's ``generator.safetensors``; no other base will do."""
+    recipe: Recipe
+    quality: dict[str, Any]
+    """What the evaluation measured; empty before."""
+    training: dict[str, Any]
+    """The record of the training run: device, seconds, steps."""
+    trained: bool
+    path: Path
+    """The folder."""
+    distribution: str | None
+    """The installed distribution it came with, or None."""
+    manifest: dict[str, Any] = field(repr=False)
+    """The whole of ``concept.toml``."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, distribution: str | None = None) -> Concept:
+        """Read the bundle in the folder ``path``: manifest, file set and sizes.
+
+        Raises:
+            ConceptError: there is no bundle, or it is malformed.
+            RecipeError: its recipe is.
+        """
+        folder = Path(path)
+        trained = _check_files(folder)
+        manifest = read_toml(folder / MANIFEST)
+        table = Table(manifest, str(folder / MANIFEST), ConceptError)
+        table.whole("schema", low=SCHEMA, high=SCHEMA)
+        base = table.sub("base")
+        concept = cls(
+            id=table.id("id"),
+            title=table.text("title", limit=100),
+            version=table.version("version"),
+            prompt=table.text("prompt", limit=300),
+            license=table.license("license"),
+            authors=table.texts("authors", ()),
+            description=table.text("description", "", limit=2000, lines=True),
+            base_id=base.id("id"),
+            base_sha256=base.digest("sha256"),
+            recipe=Recipe.from_dict(table.sub("recipe").data, table.where),
+            quality=table.plain("quality"),
+            training=table.plain("training"),
+            trained=trained,
+            path=folder,
+            distribution=distribution,
+            manifest=manifest,
+        )
+        base.done()
+        table.done()
+        return concept
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.recipe.training.adapter_ranks
+
+    @property
+    def recipe_digest(self) -> str:
+        """SHA-256 over the recipe as written, the prompt and the base's digest: what the adapter was made from."""
+        made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
+        return hashlib.sha256(canonical_json(made_from)).hexdigest()
+
+    @property
+    def preview(self) -> Path | None:
+        """The preview picture, where there is one."""
+        file = self.path / PREVIEW
+        return file if file.is_file() else None
+
+    def load(self, base: Base) -> Adapter:
+        """Check every file of the bundle against ``base`` and load the weights.
+
+        Raises:
+            ConceptError: it is untrained, made for another base, or a file is damaged, unsafe or inconsistent.
+        """
+        if not self.trained:
+            raise ConceptError(
+                f"{self.path}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {self.path}"
+            )
+        if self.base_sha256 != base.sha256:
+            raise ConceptError(
+                f"{self.path / MANIFEST}: made for the base '{self.base_id}' ({self.base_sha256[:12]}…), "
+                f"not for '{base.id}' ({base.sha256[:12]}…)",
+                hint="install the version of the concept for this base, or train it again with e2gan train",
+            )
+        _check_files(self.path)
+        _check_adapter_config(self.path / CONFIG, adapter_config(base.config, self.ranks))
+        _check_preview(self.path / PREVIEW)
+        _check_card(self.path / CARD)
+
+        shapes = adapter_shapes(base.config, self.ranks)
+        tensors = self._read_tensors(ADAPTER, lambda name: shapes.get(name), set(shapes))
+        width = base.config.prompt_dim
+        prompt = self._read_tensors(PROMPT, lambda name: (None, width) if name == "prompt" else None, {"prompt"})
+        return Adapter(tensors, prompt["prompt"])
+
+    def header(self) -> dict[str, str]:
+        """What the headers of both safetensors files repeat of the manifest."""
+        return {"id": self.id, "base_sha256": self.base_sha256, "recipe_sha256": self.recipe_digest}
+
+    def _read_tensors(
+        self, name: str, shape_of: Callable[[str], tuple[int | None, ...] | None], names: set[str]
+    ) -> dict[str, np.ndarray]:
+        """The tensors of a safetensors file, which must be exactly ``names``, as float32.
+
+        The header is checked before the safetensors library sees the file.
+        """
+        file = self.path / name
+        data = read_bytes(file, limit=FILES[name], error=ConceptError, hint=_DAMAGED)
+        header = _safetensors_header(file, data)
+        metadata = header.pop("__metadata__", None)
+        if not isinstance(metadata, dict):
+            _refuse(file, "its header has no metadata")
+        for key, promised in self.header().items():
+            if metadata.get(key) != promised:
+                _refuse(file, f"its header says {key} {shown(metadata.get(key))}, but {MANIFEST} gives '{promised}'")
+        for tensor in sorted(header.keys() - names):
+            _refuse(file, f"unexpected tensor {shown(tensor)}")
+        for tensor in sorted(names):
+            if tensor not in header:
+                _refuse(file, f"the tensor '{tensor}' is missing")
+            _check_tensor(file, tensor, header[tensor], shape_of(tensor) or ())
+
+        import numpy as np
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            tensors = load(data)
+        except (SafetensorError, ValueError, KeyError, TypeError) as fault:
+            _refuse(file, f"not a sound safetensors file: {fault}")
+        for tensor, value in tensors.items():
+            if not np.isfinite(value).all():
+                _refuse(file, f"the tensor '{tensor}' holds values that are not finite")
+        return {tensor: value.astype(np.float32) for tensor, value in tensors.items()}
+
+
+def _refuse(file: Path, fault: str, hint: str = _DAMAGED) -> NoReturn:
+    raise ConceptError(f"{file}: {fault}", hint=hint)
+
+
+def _check_files(folder: Path) -> bool:
+    """Check names, kinds and sizes of a bundle's files; True if it is trained."""
+    present = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name not in FILES:
+                    hint = f"only {', '.join(FILES)} may stand there; move it elsewhere"
+                    _refuse(folder, f"unexpected file {shown(entry.name)}", hint)
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISLNK(info.st_mode):
+                    _refuse(folder / entry.name, "is a symbolic link", "copy the file itself into the folder")
+                if not stat.S_ISREG(info.st_mode):
+                    _refuse(folder / entry.name, "is not a regular file")
+                if info.st_size > FILES[entry.name]:
+                    _refuse(
+                        folder / entry.name, f"has {info.st_size:,} bytes; at most {FILES[entry.name]:,} are allowed"
+                    )
+                present.add(entry.name)
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
+        raise ConceptError(f"no concept in {folder}: {reason}", hint=f"give a folder with a {MANIFEST}") from fault
+    if MANIFEST not in present:
+        raise ConceptError(f"no concept in {folder}: {MANIFEST} is missing", hint="e2gan new makes one")
+    if present <= {MANIFEST, CARD}:
+        return False
+    for name in TRAINED:
+        if name not in present:
+            _refuse(folder / name, "the file is missing")
+    return True
+
+
+def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:
+    """The content of ``adapter_config.json``: PEFT's LoRA on exactly the crucial layers, at scale 1.
+
+    It follows wholly from the base and the ranks, so that a bundle has no say in what PEFT does with it.
+    """
+    return _adapter_config({layer.name: layer.rank(ranks) for layer in crucial_layers(config)}, ranks.transformer)
+
+
+def _adapter_config(ranks: Mapping[str, int], default: int) -> dict[str, Any]:
+    # PEFT matches pattern keys as regular expressions against the end of a module's name.
+    pattern = {"^" + name.replace(".", r"\."): rank for name, rank in ranks.items()}
+    return {
+        "peft_type": "LORA",
+        "r": default,
+        "lora_alpha": default,
+        "rank_pattern": pattern,
+        "alpha_pattern": pattern,
+        "target_modules": sorted(ranks),
+        "bias": "none",
+    }
+
+
+def _check_adapter_config(file: Path, expected: Mapping[str, Any]) -> None:
+    found = _parse_json(file, read_bytes(file, limit=FILES[CONFIG], error=ConceptError, hint=_DAMAGED))
+    if isinstance(found.get("target_modules"), list):  # a set, to PEFT
+        found["target_modules"] = sorted(found["target_modules"], key=str)
+    for key in found:
+        if key not in expected:
+            _refuse(file, f"unexpected key {shown(key)}")
+    for key, value in expected.items():
+        if key not in found:
+            _refuse(file, f"the key '{key}' is missing")
+        # Compared as text, for 1 == True == 1.0.
+        if json.dumps(found[key], sort_keys=True) != json.dumps(value, sort_keys=True):
+            _refuse(file, f"'{key}' does not fit the base and the recipe's ranks")
+
+
+def _parse_json(file: Path, data: bytes) -> dict[str, Any]:
+    """The object that JSON from outside holds; no key twice, no NaN."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return table
+
+    def never(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not a number")
+
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=once, parse_constant=never)
+    except UnicodeDecodeError:
+        _refuse(file, "not UTF-8 text")
+    except ValueError as fault:
+        _refuse(file, f"not valid JSON: {fault}")
+    except RecursionError:
+        _refuse(file, "nested too deeply")
+    if not isinstance(found, dict):
+        _refuse(file, "not a JSON object")
+    return found
+
+
+def _safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
+    """The header of a safetensors file: 8 bytes of length, little-endian, then JSON."""
+    length = int.from_bytes(data[:8], "little")
+    if data[8:9] != b"{":
+        _refuse(file, "not a safetensors file")
+    if length > HEADER_LIMIT:
+        _refuse(file, f"not a safetensors file, or its header is larger than {HEADER_LIMIT:,} bytes")
+    if 8 + length > len(data):
+        _refuse(file, "cut off in its header")
+    return _parse_json(file, data[8 : 8 + length])
+
+
+def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...]) -> None:
+    """Check one tensor's header entry; None in ``shape`` stands for 1 to MAX_TOKENS."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        _refuse(file, f"the header's entry for '{name}' is malformed")
+    if entry["dtype"] not in ("F32", "F16"):
+        _refuse(file, f"the tensor '{name}' is {shown(entry['dtype'])}; it must be F32 or F16")
+    found, offsets = entry["shape"], entry["data_offsets"]
+    whole = isinstance(found, list) and isinstance(offsets, list) and len(offsets) == 2
+    if not whole or any(type(n) is not int for n in (*found, *offsets)):
+        _refuse(file, f"the header's entry for '{name}' is malformed")
+    fits = len(found) == len(shape) and all(
+        1 <= n <= MAX_TOKENS if wanted is None else n == wanted for n, wanted in zip(found, shape)
+    )
+    if not fits:
+        wanted_shape = tuple("T" if n is None else n for n in shape)
+        _refuse(file, f"the tensor '{name}' has the shape {shown(found)}; the base and the ranks need {wanted_shape}")
+    if offsets[1] - offsets[0] != math.prod(found) * _WIDTHS[entry["dtype"]]:
+        _refuse(file, f"the tensor '{name}' has as many bytes as does not fit its shape")
+
+
+def _check_preview(file: Path) -> None:
+    if file.exists():
+        data = read_bytes(file, limit=FILES[PREVIEW], error=ConceptError, hint=_DAMAGED)
+        if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+            _refuse(file, "not a WebP picture")
+        if int.from_bytes(data[4:8], "little") + 8 != len(data):
+            _refuse(file, "a WebP picture cut off, or with more behind it")
+
+
+def _check_card(file: Path) -> None:
+    if file.exists():
+        try:
+            read_bytes(file, limit=FILES[CARD], error=ConceptError, hint=_DAMAGED).decode()
+        except UnicodeDecodeError:
+            _refuse(file, "not UTF-8 text")
+
+
+def write_concept(
+    folder: str | os.PathLike[str],
+    *,
+    manifest: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray] | None = None,
+    prompt: np.ndarray | None = None,
+    preview: bytes | None = None,
+    card: str | None = None,
+) -> Concept:
+    """Write a bundle into ``folder``, whole or not at all, and read it back; a bundle already there is replaced.
+
+    Args:
+        manifest: the content of ``concept.toml``.
+        tensors: the adapter's factors by PEFT's names, float32 or float16 arrays (or CPU tensors).
+        prompt: (T, D) token embeddings.  Without ``tensors`` and ``prompt`` the concept is an untrained one.
+        preview: a WebP picture.
+        card: the ``README.md``; without one, :func:`render_card`'s.
+
+    Raises:
+        ConceptError: the folder holds something else, or what would be written is no sound bundle.
+        RecipeError: the manifest's recipe is wrong.
+    """
+    import tomli_w
+
+    target = Path(folder)
+    foreign = sorted(file.name for file in target.iterdir() if file.name not in FILES) if target.is_dir() else []
+    if foreign:
+        _refuse(target / foreign[0], "no part of a concept, so its folder is not written to", "choose an empty folder")
+    with atomic_folder(target) as new:
+        atomic_write(new / MANIFEST, tomli_w.dumps(manifest))
+        concept = Concept.read(new)
+        if tensors is not None and prompt is not None:
+            atomic_write(new / ADAPTER, _to_safetensors(tensors, concept.header()))
+            atomic_write(new / PROMPT, _to_safetensors({"prompt": prompt}, concept.header()))
+            ranks = {
+                name.removeprefix(ADAPTER_PREFIX).removesuffix(".lora_B.weight"): value.shape[1]
+                for name, value in tensors.items()
+                if name.endswith(".lora_B.weight")
+            }
+            config = _adapter_config(ranks, concept.ranks.transformer)
+            atomic_write(new / CONFIG, json.dumps(config, indent=2) + "\n")
+            if preview is not None:
+                atomic_write(new / PREVIEW, preview)
+                _check_preview(new / PREVIEW)
+        atomic_write(new / CARD, render_card(Concept.read(new)) if card is None else card)
+        Concept.read(new)
+    return Concept.read(target)
+
+
+def _to_safetensors(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]) -> bytes:
+    import numpy as np
+    from safetensors.numpy import save
+
+    arrays = {}
+    for name, value in tensors.items():
+        array = np.asarray(value)
+        if array.dtype not in (np.float32, np.float16) or not np.isfinite(array).all():
+            raise ConceptError(f"the tensor '{name}' must be finite float32 or float16")
+        arrays[name] = np.ascontiguousarray(array)
+    data = save(arrays, {"format": "pt", **header})
+    # The library writes the metadata in a random order: sort it, so that equal bundles are equal bytes.
+    length = int.from_bytes(data[:8], "little")
+    entries = json.loads(data[8 : 8 + length])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    text = json.dumps(entries, separators=(",", ":")).encode().ljust(length)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def record_quality(concept: Concept, quality: Mapping[str, Any]) -> Concept:
+    """Write what an evaluation measured into the concept's manifest and its card; gives the concept anew."""
+    import tomli_w
+
+    atomic_write(concept.path / MANIFEST, tomli_w.dumps({**concept.manifest, "quality": dict(quality)}))
+    measured = Concept.read(concept.path, distribution=concept.distribution)
+    atomic_write(concept.path / CARD, render_card(measured))
+    return measured
+
+
+def render_card(concept: Concept) -> str:
+    """The ``README.md`` of a concept: a Hugging Face model card."""
+    recipe = concept.recipe
+    lines = [
+        "---",
+        f"license: {json.dumps(concept.license)}",
+        "library_name: e2gan",
+        "pipeline_tag: image-to-image",
+        "tags: [e2gan, e2gan-concept, lora, image-to-image]",
+        "---",
+        "",
+        f"# {_escape(concept.title)}",
+        "",
+    ]
+    if concept.description:
+        lines += [_escape(concept.description), ""]
+    if concept.preview:
+        lines += [f"![before and after]({PREVIEW})", ""]
+    lines += [
+        f"A concept for the E²GAN base `{concept.base_id}`: it edits a photo to *{_escape(concept.prompt)}*.",
+        "",
+        "```sh",
+        f"e2gan apply {concept.id} photo.jpg -o edited.jpg",
+        "```",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| id, version | `{concept.id}` {concept.version} |",
+        f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
+        f"| teacher | `{recipe.teacher}` {_escape(_inline(recipe.teacher_options))} |",
+        f"| photos | {_escape(recipe.source) or 'not stated'} |",
+        f"| pairs kept | {recipe.selection.method}"
+        + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")
+        + " |",
+        f"| ranks | {', '.join(map(str, concept.ranks.sampling))}; transformer {concept.ranks.transformer} |",
+        f"| recipe digest | `{concept.recipe_digest}` |",
+    ]
+    if concept.authors:
+        lines.append(f"| authors | {_escape(', '.join(concept.authors))} |")
+    for title, table in (("Quality", concept.quality), ("Training", concept.training)):
+        if table:
+            lines += ["", f"## {title}", "", "| | |", "|---|---|"]
+            lines += [f"| {_escape(name)} | {_escape(value)} |" for name, value in _flat(table)]
+    if not concept.trained:
+        lines += ["", "Not trained yet."]
+    return "\n".join(lines) + "\n"
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested tables as rows: {"l1": {"ratio": 0.5}} gives [("l1 ratio", "0.5")]."""
+    rows = []
+    for name, value in table.items():
+        name = f"{prefix}{name.replace('_', ' ')}"
+        rows += _flat(value, f"{name} ") if isinstance(value, Mapping) else [(name, _figure(value))]
+    return rows
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_figure, value))
+    return str(value)
+
+
+def _inline(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in options.items())
+
+
+def _escape(text: str) -> str:
+    """Text from a manifest as plain text in Markdown: no markup, no table cells, no HTML."""
+    return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,282 @@
+"""The editor: concepts on photos.
+
+The generator works at about one megapixel at most.  Smaller photos are edited at
+full resolution; larger ones are made smaller, edited, and brought back to size with
+the photo as the guide (:mod:`e2gan.upsample`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from e2gan import __version__
+from e2gan.base import Base, find_base
+from e2gan.blend import Concepts, Part, resolve
+from e2gan.concept import ADAPTER, PROMPT, Concept
+from e2gan.errors import ConceptError, E2GANError
+from e2gan.images import Source, open_image
+from e2gan.models.lora import Folder, delta_weights
+from e2gan.upsample import guided_upsample, mix
+
+__all__ = ["Editor"]
+
+MAX_PIXELS = 1 << 20
+"""Largest edit: one megapixel."""
+
+MIN_SIDE = 32
+"""Smallest side that is put through the generator, in pixels; smaller photos are padded to it."""
+
+LOADED = 16
+"""Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    deltas: dict[str, torch.Tensor]
+    """ΔW by layer, float32, on the editor's device."""
+    prompt: torch.Tensor
+    """(T, D), in the generator's type."""
+
+
+class Editor:
+    """Edits photos with concepts of one base.
+
+    The base's weights are never written to: every edit folds base + ΔW into the working copies of
+    the crucial layers from the pristine ones, so no concept leaves a trace.  May be used from
+    several threads; edits then take turns.
+    """
+
+    def __init__(
+        self,
+        base: str | os.PathLike[str] | Base = "scenery",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load a base.
+
+        Args:
+            base: id of a bundled base, path of its folder, or the base itself.
+            device: where to compute; by default CUDA, then Apple's MPS, then the CPU.
+            dtype: by default float16 on CUDA and MPS; on a CPU bfloat16 if it computes in it
+                (AVX-512 BF16), else float32.  The last layer is always float32, for smooth gradients.
+            threads: CPU threads for this process; PyTorch's choice if None.
+
+        Raises:
+            BaseModelError: there is no such base, or its files are damaged.
+            E2GANError: there is no such device.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.base = base if isinstance(base, Base) else find_base(base)
+        self.device = _choose_device(device)
+        self.dtype = dtype or _choose_dtype(self.device)
+        self._generator = self.base.generator().to(self.device)
+        self._folder = Folder(self._generator)  # before the weights lose precision
+        self._generator.to(self.dtype)
+        self._generator.conv_out.float()
+        self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
+        self._folded: list[tuple[_Loaded, float]] | None = []
+        self._lock = threading.RLock()
+
+    def apply(self, photo: Source, concepts: Concepts, strength: float = 1.0, size: int | None = None) -> Image.Image:
+        """Edit a photo.
+
+        Args:
+            photo: a path, bytes, a binary stream or a Pillow image, of any size and mode.
+            concepts: a concept's id, path or itself; ``{concept: weight}``; or ``"vangogh=0.6,ukiyoe=0.4"``.
+            strength: 0 gives the photo, 1 the edit, between them a mix.
+            size: longer side in pixels to edit at, at least 32: smaller gives broader strokes.  Never more
+                than the photo's, or about one megapixel, which is the default.
+
+        Returns:
+            RGB, or RGBA with the photo's transparency, of the size the photo is displayed at.
+            ``info["exif"]`` holds the camera's EXIF, ``info["e2gan"]`` the provenance as JSON:
+            :func:`e2gan.images.save_image` writes both.
+
+        Raises:
+            ImageError: the photo cannot be read.
+            ConceptError: a concept is unknown, malformed, untrained or made for another base.
+        """
+        return self.apply_batch([photo], concepts, strength, size)[0]
+
+    def apply_batch(
+        self,
+        photos: Sequence[Source],
+        concepts: Concepts | Sequence[Concepts],
+        strength: float = 1.0,
+        size: int | None = None,
+    ) -> list[Image.Image]:
+        """Edit several photos: with one concept or blend for all, or with a list of one for each.
+
+        Photos of one size and concept go through the generator together, up to a megapixel at once.
+        See :meth:`apply` for the rest; the first photo that cannot be read raises.
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, not {strength}")
+        if size is not None and size < MIN_SIDE:
+            raise ValueError(f"size must be at least {MIN_SIDE} pixels, not {size}")
+        blends = self._blends(concepts, len(photos))
+        images = [open_image(photo) for photo in photos]
+        groups: dict[Any, list[int]] = defaultdict(list)
+        for i, (image, blend) in enumerate(zip(images, blends)):
+            groups[blend, _working_size(*image.size, size)].append(i)
+        results: dict[int, Image.Image] = {}
+        for (blend, (width, height)), members in groups.items():
+            at_once = max(1, MAX_PIXELS // (width * height))
+            for start in range(0, len(members), at_once):
+                batch = members[start : start + at_once]
+                small = [_resized(images[i], width, height) for i in batch]
+                edits = self._forward(np.stack(small), blend)
+                for i, before, edit in zip(batch, small, edits):
+                    results[i] = self._finish(images[i], before, edit, blend, strength)
+        return [results[i] for i in range(len(photos))]
+
+    def use(self, concepts: Concepts | None) -> None:
+        """Load concepts and fold them in now, so that the next edit with them starts at once; None: the bare base."""
+        parts = () if concepts is None else resolve(concepts)
+        with self._lock:
+            self._fold(parts)
+
+    def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[tuple[Part, ...]]:
+        if not isinstance(concepts, Sequence) or isinstance(concepts, str):
+            return [resolve(concepts)] * count
+        if len(concepts) != count:
+            raise ValueError(f"{len(concepts)} concepts for {count} photos: give one for all, or one for each")
+        return [resolve(each) for each in concepts]
+
+    def _finish(
+        self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: tuple[Part, ...], strength: float
+    ) -> Image.Image:
+        """The edit at the photo's size, mixed with it, with its transparency and metadata."""
+        photo = np.asarray(image.convert("RGB"))
+        if edit.shape == photo.shape:
+            result = Image.fromarray(mix(photo, edit, strength))
+        else:
+            result = Image.fromarray(guided_upsample(photo, small, edit, strength))
+        if image.mode == "RGBA":
+            result.putalpha(image.getchannel("A"))
+        provenance = {
+            "program": "e2gan",
+            "version": __version__,
+            "concepts": [{"id": c.id, "version": c.version, "weight": weight} for c, weight in blend],
+            "base": {"id": self.base.id, "sha256": self.base.sha256},
+            "strength": strength,
+        }
+        result.info = {**image.info, "e2gan": json.dumps(provenance)}
+        return result
+
+    def _forward(self, batch: np.ndarray, blend: tuple[Part, ...]) -> np.ndarray:
+        """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1 of the same shape."""
+        height, width = batch.shape[1:3]
+        down, right = (_padding(n, self.base.config.stride) for n in (height, width))
+        padded = np.pad(batch, ((0, 0), (0, down), (0, right), (0, 0)), mode="reflect")
+        with self._lock:
+            loaded = self._fold(blend)
+            with torch.inference_mode():
+                prompt = torch.cat([each.prompt for each in loaded]).expand(len(batch), -1, -1)
+                bias = self._prompt_bias(loaded, blend, len(batch))
+                x = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).contiguous()
+                y = self._generator((x / 127.5 - 1).to(self.dtype), prompt, bias)
+                y = ((y[..., :height, :width].float() + 1) / 2).permute(0, 2, 3, 1).cpu()
+        if not torch.isfinite(y).all():
+            names = ", ".join(part.concept.id for part in blend)
+            raise ConceptError(
+                f"{names}: the edit is not finite in {str(self.dtype).removeprefix('torch.')}",
+                hint="lower the weights, or use an Editor with dtype=torch.float32",
+            )
+        return y.numpy()
+
+    def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
+        """Load concepts and fold them in, unless that is done."""
+        loaded = [self._load(part.concept) for part in parts]
+        folded = [(each, part.weight) for each, part in zip(loaded, parts)]
+        if folded != self._folded:
+            self._folded = None  # nothing known, should folding fail half-way
+            self._folder.fold([(weight, each.deltas) for each, weight in folded])
+            self._folded = folded
+        return loaded
+
+    def _prompt_bias(self, loaded: Sequence[_Loaded], blend: Sequence[Part], count: int) -> torch.Tensor | None:
+        """(count, T): the logarithm of its concept's weight for each token of the prompts; None where all are alike."""
+        if len(blend) == 1:
+            return None
+        bias = [math.log(part.weight) for each, part in zip(loaded, blend) for _ in each.prompt]
+        return torch.tensor(bias, dtype=self.dtype, device=self.device).expand(count, -1)
+
+    def _load(self, concept: Concept) -> _Loaded:
+        """The concept ready to fold, from memory where its files have not changed."""
+        key = (concept.path.absolute(), *_stamps(concept))
+        if key in self._loaded:
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
+        adapter = concept.load(self.base)
+        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in adapter.tensors.items()}
+        prompt = torch.from_numpy(adapter.prompt).to(self.device, self.dtype)
+        self._loaded[key] = _Loaded(delta_weights(self.base.config, tensors), prompt)
+        if len(self._loaded) > LOADED:
+            self._loaded.popitem(last=False)
+        return self._loaded[key]
+
+
+def _choose_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        torch.empty(1, device=device)
+    # What a device that is not there raises differs from one to the next.
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise E2GANError(
+            f"no device '{device}' on this machine", hint="leave it out, or name cpu, cuda or mps"
+        ) from fault
+    return torch.device(device)
+
+
+def _choose_dtype(device: torch.device) -> torch.dtype:
+    if device.type != "cpu":
+        return torch.float16
+    # Not in PyTorch's public interface; without it bfloat16 is emulated, and slower than float32.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.bfloat16 if native() else torch.float32
+
+
+def _working_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
+    """Width and height to edit a photo at: its own, or smaller."""
+    scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)), (longest or math.inf) / max(width, height))
+    # A thread of a photo, one pixel high, is padded to MIN_SIDE: its length must then be bounded, too.
+    width, height = (min(max(1, round(n * scale)), MAX_PIXELS // MIN_SIDE) for n in (width, height))
+    return width, height
+
+
+def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8."""
+    rgb = image.convert("RGB")
+    if rgb.size != (width, height):
+        rgb = rgb.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(rgb)
+
+
+def _padding(n: int, stride: int) -> int:
+    """How much to add to ``n`` pixels to make a multiple of ``stride``, and at least :data:`MIN_SIDE`."""
+    return max(MIN_SIDE, math.ceil(n / stride) * stride) - n
+
+
+def _stamps(concept: Concept) -> tuple[int, ...]:
+    """When the files that are loaded were written."""
+    try:
+        return tuple((concept.path / name).stat().st_mtime_ns for name in (ADAPTER, PROMPT))
+    except OSError:  # missing, which loading reports
+        return ()

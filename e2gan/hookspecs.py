@@ -1,0 +1,66 @@
+"""What a plugin may register: an installed module with any of these functions under ``@e2gan.hookimpl``.
+
+The module is named by an entry point of the group ``e2gan``::
+
+    [project.entry-points.e2gan]
+    vangogh = "e2gan_concept_vangogh"
+
+Keep it light: it is imported whenever the program starts, so it imports torch and
+the like inside its factories.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pluggy import HookimplMarker, HookspecMarker
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["Register", "hookimpl"]
+
+hookspec = HookspecMarker("e2gan")
+hookimpl = HookimplMarker("e2gan")
+
+
+class Register(Protocol):
+    """What the hooks for teachers, exporters, models and embedders are given."""
+
+    def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
+        """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
+
+        Raises PluginError for an id that is none, or a factory that cannot be called.
+        """
+
+
+@hookspec
+def register_concepts(register: Callable[[str | os.PathLike[str]], None]) -> None:
+    """Offer concepts: ``register(folder)`` for each bundle's folder."""
+
+
+@hookspec
+def register_teachers(register: Register) -> None:
+    """Offer teachers: ``factory(**teacher_options)`` gives a callable from an RGB picture to its edit, as large."""
+
+
+@hookspec
+def register_exporters(register: Register) -> None:
+    """Offer exporters of a concept's folded generator to another format."""
+
+
+@hookspec
+def register_models(register: Register) -> None:
+    """Offer generators other than E²GAN's, to be trained and measured beside it."""
+
+
+@hookspec
+def register_embedders(register: Register) -> None:
+    """Offer embedders: ``factory()`` gives a callable from a list of pictures to an (N, D) float32 array."""
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add commands to the ``e2gan`` program with ``@cli.command()``."""

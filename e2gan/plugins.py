@@ -1,0 +1,376 @@
+"""Plugins: found through entry points, loaded, and quarantined when they break.
+
+One broken plugin never takes the program down: its traceback is kept for
+``e2gan plugins``, and the rest goes on.  Each hook call is all or nothing: a hook that
+raises half-way has registered nothing.  Two plugins that claim one id are an error to
+whoever uses the id; neither wins.
+
+``E2GAN_LOAD_PLUGINS``
+    The only plugins to load, by distribution or entry point name, with commas between.  Empty: none.
+``E2GAN_STRICT_PLUGINS=1``
+    The first problem raises instead of being kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import os
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import pluggy
+
+from e2gan import hookspecs
+from e2gan.concept import Concept
+from e2gan.errors import ConceptError, E2GANError, PluginError, TeacherError
+from e2gan.tables import ID_PATTERN, did_you_mean, shown
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["DEFAULT_PLUGINS", "Entry", "PluginInfo", "Problem", "Registry", "register_commands", "registry"]
+
+GROUP = "e2gan"
+
+DEFAULT_PLUGINS = ("e2gan.embedders",)
+"""The core's own plugin modules; always loaded."""
+
+_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("register_"))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something a plugin registered by id: a teacher, an exporter, a model or an embedder."""
+
+    id: str
+    factory: Callable[..., Any]
+    summary: str
+    """One line, or empty."""
+    distribution: str
+
+
+@dataclass(eq=False)
+class PluginInfo:
+    """One plugin, loaded or not."""
+
+    name: str
+    """Of its entry point, or of its module where it has none."""
+    distribution: str
+    version: str
+    status: Literal["ok", "broken", "skipped"] = "ok"
+    """``broken``: it, or a hook of it, failed, or a concept of it cannot be read; what works of it is in use.
+    ``skipped``: ``E2GAN_LOAD_PLUGINS`` leaves it out."""
+    hooks: tuple[str, ...] = ()
+    """The hooks it implements."""
+    traceback: str | None = None
+    """Of its first failure."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a plugin, in one line."""
+
+    plugin: str
+    distribution: str
+    message: str
+    hint: str | None = None
+
+
+class Registry:
+    """All that the installed plugins offer.
+
+    Plugins are imported when the registry is loaded; what they offer of a kind is
+    gathered when that kind is first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._plugins: list[PluginInfo] = []
+        self._problems: list[Problem] = []
+        self._clashes: dict[tuple[str, str], list[str]] = {}
+        self._strict = os.environ.get("E2GAN_STRICT_PLUGINS", "") not in ("", "0")
+
+    @classmethod
+    def load(cls, extra: Iterable[Any] = ()) -> Registry:
+        """Import the core's own plugins, the installed ones that are allowed, and ``extra`` modules or objects.
+
+        Raises:
+            PluginError: one is broken, in strict mode only.
+        """
+        registry = cls()
+        for module in DEFAULT_PLUGINS:
+            info = PluginInfo(module, "e2gan", _core_version())
+            registry._add(info, functools.partial(importlib.import_module, module))
+        registry._add_installed()
+        for plugin in extra:
+            name = getattr(plugin, "__name__", None) or type(plugin).__name__
+            registry._add(PluginInfo(name, name, ""), functools.partial(_itself, plugin))
+        return registry
+
+    # What there is
+
+    @functools.cached_property
+    def concepts(self) -> dict[str, Concept]:
+        """Readable installed concepts by id, without the ids that several plugins claim."""
+        folders: list[tuple[PluginInfo, object]] = []
+        for info, call in self._implementations("register_concepts"):
+            offered: list[object] = []
+            with self._quarantine(info):
+                call(offered.append)
+                folders += [(info, folder) for folder in offered]
+        found: list[tuple[str, PluginInfo, Concept]] = []
+        for info, folder in folders:
+            # Each bundle stands alone: a damaged one does not take its neighbours down.
+            with self._quarantine(info):
+                concept = _read_concept(folder, info.distribution)
+                found.append((concept.id, info, concept))
+        return self._unclaimed("concept", found)
+
+    @functools.cached_property
+    def teachers(self) -> dict[str, Entry]:
+        """Teachers by id, without the ids that several plugins claim; the following likewise."""
+        return self._entries("teacher")
+
+    @functools.cached_property
+    def exporters(self) -> dict[str, Entry]:
+        return self._entries("exporter")
+
+    @functools.cached_property
+    def models(self) -> dict[str, Entry]:
+        return self._entries("model")
+
+    @functools.cached_property
+    def embedders(self) -> dict[str, Entry]:
+        return self._entries("embedder")
+
+    @property
+    def plugins(self) -> list[PluginInfo]:
+        """Every plugin, each of its hooks tried but ``register_commands``, which the program calls."""
+        self._gather()
+        return list(self._plugins)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All that is wrong with the plugins, in the order it was found."""
+        self._gather()
+        return list(self._problems)
+
+    # One by its id
+
+    def concept(self, id: str) -> Concept:
+        """The installed concept ``id``.
+
+        Raises:
+            ConceptError: there is none.
+            PluginError: several distributions claim the id.
+        """
+        return self._one("concept", id, self.concepts, ConceptError)
+
+    def teacher(self, id: str) -> Entry:
+        """The teacher ``id``; raises TeacherError if there is none, PluginError if several claim the id."""
+        return self._one("teacher", id, self.teachers, TeacherError)
+
+    def exporter(self, id: str) -> Entry:
+        """The exporter ``id``; raises PluginError if there is none or several, as do the following."""
+        return self._one("exporter", id, self.exporters, PluginError)
+
+    def model(self, id: str) -> Entry:
+        return self._one("model", id, self.models, PluginError)
+
+    def embedder(self, id: str) -> Entry:
+        return self._one("embedder", id, self.embedders, PluginError)
+
+    # Commands
+
+    def register_commands(self, cli: click.Group) -> None:
+        """Let every plugin add its commands to ``cli``.
+
+        A plugin that fails, or takes the name of a command that is there already, adds none; where two
+        plugins add commands of one name, neither's is kept.
+        """
+        core = dict(cli.commands)
+        added: list[tuple[str, PluginInfo, click.Command]] = []
+        for info, call in self._implementations("register_commands"):
+            with self._quarantine(info):
+                call(cli)
+                for name, command in core.items():
+                    if cli.commands.get(name) is not command:
+                        raise PluginError(f"the command '{name}' is the program's own and cannot be replaced")
+                added += [(name, info, command) for name, command in cli.commands.items() if name not in core]
+            cli.commands.clear()
+            cli.commands.update(core)
+        cli.commands.update(self._unclaimed("command", added))
+
+    # Loading
+
+    def _add_installed(self) -> None:
+        allowed = os.environ.get("E2GAN_LOAD_PLUGINS")
+        wanted = {_normal(name): name.strip() for name in (allowed or "").split(",") if name.strip()}
+        met = set()
+        for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+            distribution, version = _origin(entry_point)
+            info = PluginInfo(entry_point.name, distribution, version)
+            names = {_normal(entry_point.name), _normal(distribution)}
+            met |= names
+            if allowed is not None and not names & set(wanted):
+                info.status = "skipped"
+                self._plugins.append(info)
+            else:
+                self._add(info, entry_point.load)
+        for name in wanted.keys() - met:
+            missing = PluginInfo(wanted[name], "", "")
+            self._report(missing, "named in E2GAN_LOAD_PLUGINS, but not installed", did_you_mean(name, met))
+
+    def _add(self, info: PluginInfo, load: Callable[[], Any]) -> None:
+        """Import a plugin and register it with pluggy; broken, it is only listed."""
+        # Not the entry point's name: two distributions may use the same.
+        name = str(len(self._plugins))
+        self._plugins.append(info)
+        with self._quarantine(info):
+            plugin = load()
+            try:
+                self._manager.register(plugin, name)
+            except BaseException:
+                # pluggy leaves a plugin half registered.
+                if self._manager.get_plugin(name) is plugin:
+                    self._manager.unregister(name=name)
+                raise
+            info.hooks = tuple(sorted(hook.name for hook in self._manager.get_hookcallers(plugin) or ()))
+        for hook in info.hooks:
+            if hook not in _HOOKS:
+                self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, _HOOKS))
+
+    def _implementations(self, hook: str) -> Iterator[tuple[PluginInfo, Callable[..., None]]]:
+        """Each implementation of ``hook``, to be called one by one so that one's failure spares the others."""
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            yield self._plugins[int(implementation.plugin_name)], implementation.function
+
+    def _entries(self, kind: str) -> dict[str, Entry]:
+        found: list[tuple[str, PluginInfo, Entry]] = []
+        for info, call in self._implementations(f"register_{kind}s"):
+            entries: list[Entry] = []
+            with self._quarantine(info):
+                call(_collector(kind, info.distribution, entries))
+                found += [(entry.id, info, entry) for entry in entries]
+        return self._unclaimed(kind, found)
+
+    def _gather(self) -> None:
+        for kind in ("concepts", "teachers", "exporters", "models", "embedders"):
+            getattr(self, kind)
+
+    # When something is wrong
+
+    @contextmanager
+    def _quarantine(self, info: PluginInfo) -> Iterator[None]:
+        """Run a plugin's code: a failure is kept with its traceback, and the rest of the body left out."""
+        try:
+            yield
+        # A plugin may also try to end the program.
+        except (Exception, SystemExit) as error:
+            info.status = "broken"
+            info.traceback = info.traceback or traceback.format_exc()
+            known = isinstance(error, E2GANError)
+            message = str(error) if known else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            self._report(info, message, getattr(error, "hint", None), error)
+
+    def _report(self, info: PluginInfo, message: str, hint: str | None, cause: BaseException | None = None) -> None:
+        if self._strict:
+            raise PluginError(f"plugin '{info.name}': {message}", hint=hint) from cause
+        self._problems.append(Problem(info.name, info.distribution, message, hint))
+
+    def _unclaimed(self, kind: str, found: Iterable[tuple[str, PluginInfo, T]]) -> dict[str, T]:
+        """``found`` (id, its plugin, thing) by id, but for the ids that occur more than once."""
+        claims: dict[str, list[tuple[PluginInfo, T]]] = {}
+        for id, info, thing in found:
+            claims.setdefault(id, []).append((info, thing))
+        for id, claim in claims.items():
+            if len(claim) > 1:
+                self._clashes[kind, id] = [info.distribution for info, _ in claim]
+                self._report(claim[-1][0], *self._clash(kind, id))
+        return {id: claim[0][1] for id, claim in sorted(claims.items()) if len(claim) == 1}
+
+    def _clash(self, kind: str, id: str) -> tuple[str, str]:
+        message = f"the {kind} '{id}' is offered by {' and by '.join(map(repr, self._clashes[kind, id]))}"
+        return message, "uninstall one, or name the plugins to load in E2GAN_LOAD_PLUGINS"
+
+    def _one(self, kind: str, id: str, known: Mapping[str, T], error: type[E2GANError]) -> T:
+        if id in known:
+            return known[id]
+        if (kind, id) in self._clashes:
+            message, which = self._clash(kind, id)
+            raise PluginError(message, hint=which)
+        hint = did_you_mean(id, known)
+        if hint is None and self._problems:
+            hint = "a plugin is broken; e2gan plugins tells which"
+        elif hint is None:
+            few = [*known][:10]
+            more = ", …" if len(known) > len(few) else ""
+            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers a {kind}"
+        raise error(f"no {kind} {shown(id)}", hint=hint)
+
+
+def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[..., None]:
+    """The ``register`` a hook is given: checks what it is called with and puts it into ``entries``."""
+
+    def register(id: str, factory: Callable[..., Any], summary: str = "") -> None:
+        if not isinstance(id, str) or not ID_PATTERN.fullmatch(id):
+            raise PluginError(f"a {kind}'s id is 1 to 64 lower-case letters, digits and hyphens, not {shown(id)}")
+        if not callable(factory):
+            raise PluginError(f"the factory of the {kind} '{id}' cannot be called")
+        entries.append(Entry(id, factory, summary, distribution))
+
+    return register
+
+
+def _read_concept(folder: object, distribution: str) -> Concept:
+    if not isinstance(folder, (str, os.PathLike)):
+        raise PluginError(f"a concept is registered by its folder, not by {shown(folder)}")
+    return Concept.read(folder, distribution=distribution)
+
+
+def _origin(entry_point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution an entry point came with; the version may be empty."""
+    # Not dist.name and dist.version: each parses the metadata, long description and all, as e-mail.
+    distribution: Any = entry_point.dist
+    try:
+        text = (distribution and distribution.read_text("METADATA")) or ""
+    except (OSError, ValueError):  # unreadable, or not UTF-8
+        text = ""
+    name, version = (re.search(rf"^{key}: *(\S+)", text, re.MULTILINE) for key in ("Name", "Version"))
+    return name[1] if name else entry_point.name, version[1] if version else ""
+
+
+def _itself(thing: T) -> T:
+    return thing
+
+
+def _core_version() -> str:
+    try:
+        return importlib.metadata.version("e2gan")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return ""
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as packaging tools compare it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+@functools.cache
+def registry() -> Registry:
+    """The registry of this process; loaded once."""
+    return Registry.load()
+
+
+def register_commands(cli: click.Group) -> None:
+    """Let the installed plugins add their commands to ``cli``."""
+    registry().register_commands(cli)

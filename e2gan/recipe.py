@@ -1,0 +1,277 @@
+"""Recipes: everything needed to make a concept, or a base, again.
+
+Plain frozen dataclasses read from TOML.  A key that is misspelt or a value out
+of range raises RecipeError with the file, the key and the range.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from e2gan.errors import BaseModelError, RecipeError
+from e2gan.files import read_toml
+from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.tables import Table, did_you_mean
+
+__all__ = ["BaseRecipe", "Candidate", "Choice", "Recipe", "Selection", "TrainingRecipe"]
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How long, on what, and against which losses: for a concept and for a base alike."""
+
+    seed: int = 0
+    epochs: int = 100
+    """Passes over the training pairs (paper section 4.1)."""
+    steps: int | None = None
+    """Optimiser steps; given, it decides the length instead of ``epochs``."""
+    batch_size: int = 8
+    crop: int = 128
+    """Side of the random square crops, in pixels, a multiple of 8."""
+    learning_rate: float = 2e-4
+    """Adam's, before it decays."""
+    discriminator_learning_rate: float | None = None
+    """The discriminator's, where it is not the generator's: an adapter takes a higher one than a whole network."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's."""
+    lr_decay_from: float = 0.5
+    """Share of the run, 0 to 1, after which the rate falls linearly to zero."""
+    ranks: tuple[int, int, int, int] = (1, 4, 8, 8)
+    """LoRA ranks of the sampling layers, from the image side inward; a base has no use for them."""
+    transformer_rank: int = 1
+    """LoRA rank of the transformer block's projections."""
+    l1: float = 100.0
+    """Weight of the L1 distance to the teacher's picture."""
+    gan: float = 1.0
+    """Weight of the conditional GAN loss."""
+    perceptual: float = 0.0
+    """Weight of the L1 distance between deep features."""
+    style: float = 0.0
+    """Weight of the distance between Gram matrices of deep features."""
+    gan_loss: Literal["lsgan", "vanilla"] = "lsgan"
+    ema: float = 0.995
+    """Decay of the generator's moving average, 0 (none) to below 1."""
+    diffaugment: bool = False
+    """Whether the discriminator sees differentiably augmented pairs (Zhao et al., 2020)."""
+
+    def __post_init__(self) -> None:
+        values = Table(vars(self), "training recipe", RecipeError)
+        values.whole("seed", low=0, high=2**32 - 1)
+        values.whole("epochs", low=1, high=100_000)
+        if self.steps is not None:
+            values.whole("steps", low=1, high=100_000_000)
+        values.whole("batch_size", low=1, high=4096)
+        values.whole("crop", low=32, high=2048)
+        if self.crop % 8:
+            raise values.fault(f"crop must be a multiple of 8, not {self.crop}")
+        values.number("learning_rate", low=1e-8, high=1)
+        if self.discriminator_learning_rate is not None:
+            values.number("discriminator_learning_rate", low=1e-8, high=1)
+        values.number("lr_decay_from", low=0, high=1)
+        for name in ("l1", "gan", "perceptual", "style"):
+            values.number(name, low=0, high=1e9)
+        if not (self.l1 or self.gan or self.perceptual or self.style):
+            raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")
+        values.choice("gan_loss", ("lsgan", "vanilla"))
+        values.number("ema", low=0, high=0.99999)
+        values.flag("diffaugment")
+        object.__setattr__(self, "betas", _tuple(values, "betas", 2))
+        for i in range(2):
+            Table({"betas": self.betas[i]}, values.where, RecipeError).number("betas", low=0, high=0.99999)
+        object.__setattr__(self, "ranks", _tuple(values, "ranks", 4))
+        try:
+            Ranks(self.ranks, self.transformer_rank)
+        except BaseModelError as error:
+            raise values.fault(str(error)) from None
+
+    @property
+    def adapter_ranks(self) -> Ranks:
+        return Ranks(self.ranks, self.transformer_rank)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str) -> TrainingRecipe:
+        """From a table of a file; ``where`` names both in errors."""
+        for key in data:
+            known = [f.name for f in fields(cls)]
+            if key not in known:
+                hint = did_you_mean(key, known) or f"the keys allowed here are {', '.join(known)}"
+                raise RecipeError(f"{where}: unknown key '{key[:60]}'", hint=hint)
+        try:
+            return cls(**data)
+        except RecipeError as error:
+            raise RecipeError(f"{where}: {str(error).removeprefix('training recipe: ')}", hint=error.hint) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting as TOML can hold it: lists for tuples, ``steps`` left out where it is None."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _tuple(table: Table, key: str, length: int) -> tuple[Any, ...]:
+    value = table.data[key]
+    if not isinstance(value, (list, tuple)) or len(value) != length:
+        raise table.fault(f"{key} must be a list of {length} numbers, not {str(value)[:60]!r}")
+    return tuple(value)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the distilled pairs are trained on (paper section 4.3)."""
+
+    method: Literal["similarity-clustering", "random", "all"] = "all"
+    """``similarity-clustering``: the pair nearest to each K-means centre; ``random``: the first of a shuffle."""
+    clusters: int = 400
+    """How many pairs are kept; ``all`` has no use for it."""
+    embedder: str = "efficientnet-lite0"
+    """Id of the embedder whose space is clustered."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Selection:
+        selection = cls(
+            method=table.choice("method", ("similarity-clustering", "random", "all"), cls.method),
+            clusters=table.whole("clusters", cls.clusters, low=1, high=1_000_000),
+            embedder=table.id("embedder", cls.embedder),
+        )
+        table.done()
+        return selection
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The ``[recipe]`` of a concept."""
+
+    teacher: str
+    """Id of the teacher whose edits the concept imitates."""
+    source: str = ""
+    """Name of the set of photos the teacher edited."""
+    teacher_options: dict[str, Any] = field(default_factory=dict)
+    """What the teacher's factory is called with."""
+    selection: Selection = Selection()
+    training: TrainingRecipe = TrainingRecipe()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str) -> Recipe:
+        """From the table; ``where`` is the file's name, for errors."""
+        table = Table(data, f"{where}: [recipe]", RecipeError)
+        training = table.sub("training", {})
+        recipe = cls(
+            teacher=table.id("teacher"),
+            source=table.text("source", ""),
+            teacher_options=table.plain("teacher_options"),
+            selection=Selection.from_table(table.sub("selection", {})),
+            training=TrainingRecipe.from_dict(training.data, training.where),
+        )
+        table.done()
+        return recipe
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A concept the base could be trained on."""
+
+    id: str
+    prompt: str
+    teacher: str
+    teacher_options: dict[str, Any]
+    held_out: bool
+    """Kept away from the base, to try concepts on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the base's concepts are chosen among the candidates (paper section 4.1, spec "Base model")."""
+
+    concepts: int
+    """How many: the clusters of K-means over the candidates' mean image embeddings."""
+    method: Literal["kmeans"] = "kmeans"
+    embedder: str = "efficientnet-lite0"
+    images: int = 32
+    """Edited pictures averaged for each candidate."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """The recipe of a base model, a TOML file of its own."""
+
+    id: str
+    title: str
+    version: str
+    license: str
+    generator: GeneratorConfig
+    candidates: tuple[Candidate, ...]
+    choice: Choice
+    training: TrainingRecipe
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> BaseRecipe:
+        """Read and check a recipe file.
+
+        Raises:
+            RecipeError: it is not there, not TOML, or a key or value is wrong.
+        """
+        table = Table(read_toml(path, error=RecipeError), str(path), RecipeError)
+        generator, training = table.sub("generator", {}), table.sub("training", {})
+        recipe = cls(
+            id=table.id("id"),
+            title=table.text("title", limit=100),
+            version=table.version("version"),
+            license=table.license("license"),
+            generator=read_generator_config(generator),
+            candidates=_candidates(table),
+            choice=_choice(table.sub("choice")),
+            training=TrainingRecipe.from_dict(training.data, training.where),
+        )
+        table.done()
+        offered = sum(not candidate.held_out for candidate in recipe.candidates)
+        if recipe.choice.concepts > offered:
+            raise RecipeError(
+                f"{path}: [choice] asks for {recipe.choice.concepts} concepts, "
+                f"but only {offered} candidates are not held out"
+            )
+        return recipe
+
+
+def read_generator_config(table: Table) -> GeneratorConfig:
+    """The generator's configuration from a ``[generator]`` table."""
+    try:
+        return GeneratorConfig.from_dict(table.data)
+    except BaseModelError as error:
+        known = [f.name for f in fields(GeneratorConfig)]
+        wrong = next((key for key in table.data if key not in known), None)
+        raise table.fault(str(error), wrong and did_you_mean(wrong, known)) from None
+    except (TypeError, ValueError) as error:
+        raise table.fault(f"generator configuration: {error}") from None
+
+
+def _candidates(table: Table) -> tuple[Candidate, ...]:
+    entries = table.tables("candidate")
+    found: dict[str, Candidate] = {}
+    for entry in entries:
+        candidate = Candidate(
+            id=entry.id("id"),
+            prompt=entry.text("prompt", limit=300),
+            teacher=entry.id("teacher"),
+            teacher_options=entry.plain("teacher_options"),
+            held_out=entry.flag("held_out", False),
+        )
+        entry.done()
+        if candidate.id in found:
+            raise entry.fault(f"a second candidate with the id '{candidate.id}'")
+        found[candidate.id] = candidate
+    return tuple(found.values())
+
+
+def _choice(table: Table) -> Choice:
+    choice = Choice(
+        concepts=table.whole("concepts", low=1, high=10_000),
+        method=table.choice("method", ("kmeans",), Choice.method),
+        embedder=table.id("embedder", Choice.embedder),
+        images=table.whole("images", Choice.images, low=1, high=100_000),
+        seed=table.whole("seed", Choice.seed, low=0, high=2**32 - 1),
+    )
+    table.done()
+    return choice

@@ -1,0 +1,1 @@
+"""Training: pairs from a teacher, the adversarial loop, bases and concepts."""

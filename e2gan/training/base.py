@@ -1,0 +1,141 @@
+"""Training a base: choose concepts among candidates, distil them, train one generator on all (paper section 4.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from e2gan.base import Base, write_base
+from e2gan.errors import DataError
+from e2gan.files import atomic_write
+from e2gan.models.discriminator import Discriminator
+from e2gan.models.generator import Generator
+from e2gan.models.prompt import PromptEncoder
+from e2gan.plugins import registry
+from e2gan.recipe import BaseRecipe, Candidate
+from e2gan.tables import canonical_json
+from e2gan.training.distill import make_teacher, square_photo
+from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.pairs import Pairs, find_photos, write_pairs
+from e2gan.training.progress import Progress
+from e2gan.training.select import choose_concepts
+
+__all__ = ["choose", "train_base"]
+
+
+def train_base(
+    recipe_path: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    work: str | Path,
+    workers: int | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Base:
+    """Run a base's recipe from photographs to a folder with ``base.toml`` and the weights.
+
+    Args:
+        recipe_path: the recipe's TOML.
+        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
+        out: the base's folder; its weights are replaced at the very end.
+        work: where pairs and checkpoints go; a second run goes on from there.
+        workers: processes that distil; all cores if None.
+        device: "cpu" to stay off an accelerator that is there.
+
+    Raises:
+        RecipeError, DataError, TeacherError, TrainingError
+    """
+    progress = progress or Progress()
+    recipe = BaseRecipe.read(Path(recipe_path))
+    work = Path(work)
+    chosen = choose(recipe, Path(data), work, progress)
+    encoder = PromptEncoder()
+    if encoder.dim != recipe.generator.prompt_dim:
+        raise DataError(
+            f"{recipe_path}: prompt_dim is {recipe.generator.prompt_dim}, but the prompt encoder's tokens are "
+            f"{encoder.dim} wide"
+        )
+    concepts = []
+    for candidate in chosen:
+        progress.stage(f"distil {candidate.id}")
+        folder = work / "pairs" / candidate.id
+        write_pairs(
+            data,
+            folder,
+            candidate.teacher,
+            candidate.teacher_options,
+            workers=workers,
+            progress=lambda done, total: progress.advance(done, total, {}),
+        )
+        pairs = Pairs.open(folder)
+        concepts.append(
+            ConceptPairs(candidate.id, encoder.encode(candidate.prompt), pairs.split("train"), pairs.split("val"))
+        )
+    torch.manual_seed(recipe.training.seed)
+    generator = Generator(recipe.generator)
+    generator.initialize()
+    discriminator = Discriminator()
+    discriminator.initialize()
+    progress.stage("train")
+    trainer = Trainer(
+        generator, discriminator, concepts, recipe.training, work / "run", device=device, report=progress.advance
+    )
+    metrics = trainer.run()
+    return write_base(
+        out,
+        id=recipe.id,
+        title=recipe.title,
+        version=recipe.version,
+        license=recipe.license,
+        config=recipe.generator,
+        generator=trainer.generator_state(),
+        discriminator=trainer.discriminator_state(),
+        recipe={
+            "sha256": _digest(asdict(recipe)),
+            "concepts": [{"id": c.id, "prompt": c.prompt} for c in chosen],
+            "held_out": [c.id for c in recipe.candidates if c.held_out],
+            "photos": sum(len(c.train) for c in concepts) // len(concepts),
+        },
+        training={**trainer.record(), **{key: round(value, 4) for key, value in sorted(metrics.items())}},
+    )
+
+
+def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None = None) -> list[Candidate]:
+    """The base's concepts: one candidate a cluster of the candidates' mean image embeddings.
+
+    The choice is kept in ``work/choice.json`` and made again only when the recipe changes.
+    """
+    progress = progress or Progress()
+    open_to_choice = [c for c in recipe.candidates if not c.held_out]
+    kept = work / "choice.json"
+    digest = _digest({"choice": asdict(recipe.choice), "candidates": [asdict(c) for c in open_to_choice]})
+    if kept.exists():
+        state = json.loads(kept.read_text(encoding="utf-8"))
+        if state.get("recipe") == digest:
+            return [c for c in open_to_choice if c.id in state["chosen"]]
+    photos = [photo for split, photo in find_photos(data) if split == "train"]
+    if not photos:
+        raise DataError(f"{data}: there are no photographs to train on")
+    count = min(recipe.choice.images, len(photos))
+    sample = [square_photo(photos[int(i)])[0] for i in np.linspace(0, len(photos) - 1, count)]
+    embed = registry().embedder(recipe.choice.embedder).factory()
+    progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
+    means: dict[str, np.ndarray] = {}
+    for done, candidate in enumerate(open_to_choice, start=1):
+        teacher = make_teacher(candidate.teacher, candidate.teacher_options)
+        means[candidate.id] = embed([teacher(photo) for photo in sample]).mean(axis=0)
+        progress.advance(done, len(open_to_choice), {})
+    ids = choose_concepts(means, recipe.choice.concepts, recipe.choice.seed)
+    atomic_write(kept, json.dumps({"recipe": digest, "chosen": sorted(ids)}, indent=1))
+    return [c for c in open_to_choice if c.id in ids]
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(values)).hexdigest()

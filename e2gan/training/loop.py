@@ -1,0 +1,509 @@
+"""The one training loop: generator and discriminator in turn, for bases, concepts and baselines.
+
+Every step is a function of the seed and the step's number: which pairs it sees, how they are
+cropped and flipped.  So a run that was stopped and resumed sees what an unbroken one sees.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor, nn
+
+from e2gan.errors import DataError, TrainingError
+from e2gan.files import atomic_path
+from e2gan.recipe import TrainingRecipe
+from e2gan.training.augment import diffaugment
+from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
+from e2gan.training.pairs import Pair
+
+__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "load_pair"]
+
+
+@dataclass(frozen=True)
+class ConceptPairs:
+    """One concept's training and validation pairs with its prompt."""
+
+    id: str
+    prompt: np.ndarray
+    """(T, prompt_dim) float32."""
+    train: Sequence[Pair]
+    val: Sequence[Pair]
+
+
+@dataclass
+class Batch:
+    photo: Tensor
+    """(N, 3, H, W) in [-1, 1]."""
+    edit: Tensor
+    """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
+    prompt: Tensor
+    """(N, T, prompt_dim)."""
+    prompt_bias: Tensor
+    """(N, T): 0 for a token, -inf for padding."""
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(t.to(device) for t in (self.photo, self.edit, self.prompt, self.prompt_bias)))
+
+
+def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """A pair's photo and edit, each (H, W, 3) uint8.
+
+    Raises:
+        DataError: one of them cannot be read, or their sizes differ.
+    """
+    pictures = []
+    for path in (pair.input, pair.output):
+        try:
+            with Image.open(path) as image:
+                pictures.append(np.asarray(image.convert("RGB")))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error})", hint="run the distillation again") from error
+    if pictures[0].shape != pictures[1].shape:
+        raise DataError(f"{pair.output}: its size differs from its photo's, {pair.input}")
+    return pictures[0], pictures[1]
+
+
+class Sampler:
+    """Batches as a function of (seed, step): a fresh shuffle of all pairs an epoch, one crop and flip each."""
+
+    def __init__(self, concepts: Sequence[ConceptPairs], recipe: TrainingRecipe) -> None:
+        self.concepts = concepts
+        self.recipe = recipe
+        self.index = [(c, i) for c, concept in enumerate(concepts) for i in range(len(concept.train))]
+        if not self.index:
+            raise DataError("there are no training pairs", hint="check the folder of photos and the teacher's report")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.index) / self.recipe.batch_size)
+
+    def batch(self, step: int, process: int = 0, processes: int = 1) -> Batch:
+        """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
+        size, seed = self.recipe.batch_size, self.recipe.seed
+        positions = range(step * size, (step + 1) * size)[process::processes]
+        items = []
+        for position in positions:
+            epoch, offset = divmod(position, len(self.index))
+            concept, pair = self.index[self._permutation(seed, epoch)[offset]]
+            rng = np.random.default_rng((seed, 1, position))
+            photo, edit = self._crop(load_pair(self.concepts[concept].train[pair]), rng)
+            items.append((photo, edit, self.concepts[concept].prompt))
+        return collate(items)
+
+    def _permutation(self, seed: int, epoch: int) -> np.ndarray:
+        if getattr(self, "_cached_epoch", None) != epoch:
+            self._cached_epoch = epoch
+            self._cached = np.random.default_rng((seed, 0, epoch)).permutation(len(self.index))
+        return self._cached
+
+    def _crop(self, pictures: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        crop = self.recipe.crop
+        height, width = pictures[0].shape[:2]
+        if height < crop or width < crop:
+            raise DataError(f"a training pair is {width}×{height}, smaller than the crop of {crop} pixels")
+        top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
+        step = -1 if rng.random() < 0.5 else 1
+        a, b = (p[top : top + crop, left : left + crop][:, ::step] for p in pictures)
+        return a, b
+
+
+def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+    """(photo, edit, prompt) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
+    photos, edits, prompts = zip(*items, strict=True)
+    length = max(len(p) for p in prompts)
+    prompt = torch.zeros(len(items), length, prompts[0].shape[1])
+    bias = torch.full((len(items), length), float("-inf"))
+    for row, p in enumerate(prompts):
+        prompt[row, : len(p)] = torch.from_numpy(p)
+        bias[row, : len(p)] = 0
+    return Batch(_pictures(photos), _pictures(edits), prompt, bias)
+
+
+def _pictures(arrays: Sequence[np.ndarray]) -> Tensor:
+    stack = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+    return stack.float().div_(127.5).sub_(1).contiguous()
+
+
+class Ema:
+    """An exponential moving average of the trained parameters (Yazıcı et al., 2019)."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self.decay = decay
+        self.parameters = list(parameters)
+        self.shadow = [p.detach().clone() for p in self.parameters]
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.updates += 1
+        # Early on a full-length memory would hold on to the random start.
+        decay = min(self.decay, self.updates / (self.updates + 10))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the averaged and the trained parameters; twice gives them back."""
+        for shadow, p in zip(self.shadow, self.parameters, strict=True):
+            kept = p.detach().clone()
+            p.copy_(shadow)
+            shadow.copy_(kept)
+
+
+class Trainer:
+    """Trains ``generator``'s parameters that require a gradient against ``discriminator``.
+
+    Args:
+        generator: called as ``generator(photo, prompt, prompt_bias)``; a `Generator`, or one with
+            an adapter on it.
+        discriminator: called as ``discriminator(photo, edit)``.
+        concepts: what to train on.
+        recipe: every number of the run.
+        folder: where ``checkpoint.pt``, ``metrics.jsonl``, ``losses.png`` and ``grid.png`` go.
+        checkpoint_every: seconds between checkpoints.
+        report: called with (step, steps, metrics) after every step, on the main process.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        concepts: Sequence[ConceptPairs],
+        recipe: TrainingRecipe,
+        folder: Path,
+        *,
+        checkpoint_every: float = 120.0,
+        report: Callable[[int, int, dict[str, float]], None] | None = None,
+        device: str | None = None,
+        mixed_precision: str = "bf16",
+    ) -> None:
+        self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu")
+        self.recipe = recipe
+        self.concepts = concepts
+        self.folder = folder
+        self.checkpoint_every = checkpoint_every
+        self.report = report
+        self.sampler = Sampler(concepts, recipe)
+        self.steps = recipe.steps or recipe.epochs * self.sampler.steps_per_epoch
+        if recipe.batch_size % self.accelerator.num_processes:
+            raise TrainingError(
+                f"a batch of {recipe.batch_size} cannot be shared by {self.accelerator.num_processes} processes",
+                hint="choose a batch_size that the number of processes divides",
+            )
+        trained = [p for p in generator.parameters() if p.requires_grad]
+        self.ema = Ema(trained, recipe.ema)
+        self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
+            generator,
+            discriminator,
+            torch.optim.Adam(trained, betas=recipe.betas),
+            torch.optim.Adam(discriminator.parameters(), betas=recipe.betas),
+        )
+        self.ema.shadow = [s.to(self.accelerator.device) for s in self.ema.shadow]
+        self.ema.parameters = [p for p in self.generator.parameters() if p.requires_grad]
+        self.trunk: VGG16Trunk | None = None
+        if recipe.perceptual or recipe.style:
+            self.trunk = VGG16Trunk().to(self.accelerator.device)
+        self.step = 0
+        self.seconds = 0.0
+
+    def run(self) -> dict[str, float]:
+        """Train to the end, from the last checkpoint if there is one; the averaged weights stay in the generator.
+
+        Returns:
+            The last validation metrics.
+
+        Raises:
+            TrainingError: a loss is not finite, or the checkpoint belongs to another run.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.resume()
+        started, before = time.monotonic(), self.seconds
+        last_checkpoint = started
+        sums: dict[str, float] = {}
+        count = 0
+        every = max(1, min(50, self.steps // 20))
+        while self.step < self.steps:
+            metrics = self.train_step()
+            self.step += 1
+            self.seconds = before + time.monotonic() - started
+            for key, value in metrics.items():
+                sums[key] = sums.get(key, 0.0) + value
+            count += 1
+            if self.report is not None and self.accelerator.is_main_process:
+                self.report(self.step, self.steps, metrics)
+            if self.step % every == 0 or self.step == self.steps:
+                means = {key: value / count for key, value in sums.items()}
+                if not all(math.isfinite(v) for v in means.values()):
+                    raise TrainingError(
+                        f"the loss is not finite at step {self.step}", hint="lower learning_rate in the recipe"
+                    )
+                self._log({"step": self.step, "seconds": round(self.seconds, 1), **means})
+                sums, count = {}, 0
+            if time.monotonic() - last_checkpoint > self.checkpoint_every:
+                self.save_checkpoint()
+                self._validate_and_draw()
+                last_checkpoint = time.monotonic()
+                self.seconds = before + time.monotonic() - started
+        self.save_checkpoint()
+        result = self._validate_and_draw()
+        self.ema.swap()
+        return result
+
+    def train_step(self) -> dict[str, float]:
+        """One batch: forward, the generator's update, the discriminator's update."""
+        recipe = self.recipe
+        accelerator = self.accelerator
+        batch = self.sampler.batch(self.step, accelerator.process_index, accelerator.num_processes)
+        batch = batch.to(accelerator.device)
+        rates = recipe.learning_rate, recipe.discriminator_learning_rate or recipe.learning_rate
+        for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * self._rate(self.step)
+
+        with accelerator.autocast():
+            fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
+        metrics = {"rate": rates[0] * self._rate(self.step)}
+        # The generator's update: fool the discriminator, match the teacher.
+        self._freeze_discriminator(True)
+        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
+        with accelerator.autocast():
+            losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
+            if self.trunk is not None:
+                with torch.no_grad():
+                    wanted = self.trunk(batch.edit)
+                losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
+        total = torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
+        self.optimizer_g.zero_grad()
+        accelerator.backward(total)
+        self.optimizer_g.step()
+        self.ema.update()
+        # The discriminator's update: tell the teacher's pictures from the generator's.
+        self._freeze_discriminator(False)
+        with accelerator.autocast():
+            loss_real = gan_loss(self._judge(batch.photo, batch.edit), True, recipe.gan_loss)
+            loss_fake = gan_loss(self._judge(batch.photo, fake.detach()), False, recipe.gan_loss)
+        loss_d = (loss_real + loss_fake) / 2
+        self.optimizer_d.zero_grad()
+        accelerator.backward(loss_d)
+        self.optimizer_d.step()
+        metrics.update({name: loss.item() for name, loss in losses.items()})
+        metrics["discriminator"] = loss_d.item()
+        return metrics
+
+    def _judge(self, photo: Tensor, edit: Tensor) -> Tensor:
+        if self.recipe.diffaugment:
+            photo, edit = diffaugment(photo, edit, seed=self.recipe.seed + self.step)
+        return self.discriminator(photo, edit)
+
+    def _freeze_discriminator(self, frozen: bool) -> None:
+        for p in self.discriminator.parameters():
+            p.requires_grad_(not frozen)
+
+    def _rate(self, step: int) -> float:
+        """Share of the full learning rate: 1, then falling linearly to 0."""
+        start = self.recipe.lr_decay_from * self.steps
+        return 1.0 if step < start else (self.steps - step) / (self.steps - start)
+
+    # What is kept
+
+    def record(self) -> dict[str, Any]:
+        """What trained it and for how long, for an artefact's metadata."""
+        device = self.accelerator.device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+        return {
+            "device": f"{name} ({platform.machine()})",
+            "precision": self.accelerator.mixed_precision,
+            "processes": self.accelerator.num_processes,
+            "steps": self.steps,
+            "pictures": self.steps * self.recipe.batch_size,
+            "seconds": round(self.seconds),
+            "torch": torch.__version__,
+        }
+
+    def generator_state(self) -> dict[str, np.ndarray]:
+        """The generator's tensors; after `run` the averaged ones."""
+        return _arrays(self.accelerator.unwrap_model(self.generator))
+
+    def discriminator_state(self) -> dict[str, np.ndarray]:
+        return _arrays(self.accelerator.unwrap_model(self.discriminator))
+
+    def save_checkpoint(self) -> None:
+        """Write everything a resumed run needs, atomically."""
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "step": self.step,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "recipe": json.dumps(self.recipe.to_dict()),
+            "pairs": len(self.sampler.index),
+            "trained": [p.detach().cpu() for p in self.ema.parameters],
+            "ema": [s.cpu() for s in self.ema.shadow],
+            "ema_updates": self.ema.updates,
+            "discriminator": self.accelerator.unwrap_model(self.discriminator).state_dict(),
+            "optimizer_g": self.optimizer_g.state_dict(),
+            "optimizer_d": self.optimizer_d.state_dict(),
+        }
+        with atomic_path(self.folder / "checkpoint.pt") as temporary:
+            torch.save(state, temporary)
+
+    def resume(self) -> None:
+        """Go on from ``checkpoint.pt`` if it is there.
+
+        The length of the run may have been changed meanwhile, as long as the learning rate has not begun to
+        fall under either length: up to there all lengths are one.
+
+        Raises:
+            TrainingError: it cannot be read, or comes from another recipe or other pairs.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return
+        hint = f"delete {path} to start over"
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            same_recipe = self._same_run(json.loads(state["recipe"]), state["steps"], state["step"])
+        except Exception as error:  # torch.load has no exception of its own
+            raise TrainingError(f"{path}: cannot be read ({error})", hint=hint) from error
+        if not same_recipe:
+            raise TrainingError(f"{path}: was made by another recipe", hint=hint)
+        if state["pairs"] != len(self.sampler.index):
+            raise TrainingError(
+                f"{path}: was made with {state['pairs']} pairs, now there are {len(self.sampler.index)}", hint=hint
+            )
+        with torch.no_grad():
+            for p, saved in zip(self.ema.parameters, state["trained"], strict=True):
+                p.copy_(saved)
+            for s, saved in zip(self.ema.shadow, state["ema"], strict=True):
+                s.copy_(saved)
+        self.ema.updates = state["ema_updates"]
+        self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
+        self.optimizer_g.load_state_dict(state["optimizer_g"])
+        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self._cut_log()
+
+    def _same_run(self, recipe: dict[str, Any], steps: int, step: int) -> bool:
+        def without_length(values: dict[str, Any]) -> str:
+            return json.dumps({k: v for k, v in values.items() if k not in ("steps", "epochs")}, sort_keys=True)
+
+        falling = step > self.recipe.lr_decay_from * min(steps, self.steps)
+        return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not falling)
+
+    def _log(self, row: dict[str, float]) -> None:
+        if self.accelerator.is_main_process:
+            with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def _cut_log(self) -> None:
+        # A killed run may have logged steps past its last checkpoint; they are about to run again.
+        path = self.folder / "metrics.jsonl"
+        if self.accelerator.is_main_process and path.exists():
+            rows = [row for row in read_metrics(path) if row["step"] <= self.step]
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    # What is looked at
+
+    @torch.no_grad()
+    def validate(self, limit: int = 32) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Mean L1 of the averaged weights on about ``limit`` validation pairs; rows of photo, teacher and ours."""
+        metrics: dict[str, float] = {}
+        rows = []
+        self.ema.swap()
+        self.generator.eval()
+        try:
+            for concept in self.concepts:
+                if not concept.val:
+                    continue
+                pairs = _spread(concept.val, max(2, limit // len(self.concepts)))
+                errors, idle = [], []
+                for number, pair in enumerate(pairs):
+                    batch = collate([(*load_pair(pair), concept.prompt)]).to(self.accelerator.device)
+                    with self.accelerator.autocast():
+                        made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
+                    errors.append(F.l1_loss(made, batch.edit).item())
+                    idle.append(F.l1_loss(batch.photo, batch.edit).item())
+                    if number < max(1, 6 // len(self.concepts)):
+                        rows.append(np.concatenate([_to_uint8(t) for t in (batch.photo, batch.edit, made)], axis=1))
+                metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
+                metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
+        finally:
+            self.generator.train()
+            self.ema.swap()
+        if metrics:
+            metrics["val_l1"] = float(np.mean([v for k, v in metrics.items() if k.startswith("val_l1/")]))
+        return metrics, rows
+
+    def _validate_and_draw(self) -> dict[str, float]:
+        if not self.accelerator.is_main_process:
+            return {}
+        metrics, rows = self.validate()
+        self._log({"step": self.step, "seconds": round(self.seconds, 1), **metrics})
+        if rows:
+            with atomic_path(self.folder / "grid.png") as temporary:
+                Image.fromarray(np.concatenate(rows)).save(temporary, format="PNG")
+        draw_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
+        return metrics
+
+
+def _arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
+
+
+def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:
+    """At most ``limit`` items, evenly spread, so that neighbouring crops of one photograph do not fill them."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, limit)]
+
+
+def _to_uint8(x: Tensor) -> np.ndarray:
+    return ((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def read_metrics(path: Path) -> Iterator[dict[str, float]]:
+    """The rows of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and "step" in row:
+            yield row
+
+
+def draw_losses(metrics: Path, out: Path) -> None:
+    """Plot every logged loss against the step."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = list(read_metrics(metrics))
+    names = [n for n in ("l1", "val_l1", "perceptual", "style", "gan", "discriminator") if any(n in r for r in rows)]
+    if not names:
+        return
+    figure = Figure(figsize=(4 * min(3, len(names)), 2.6 * math.ceil(len(names) / 3)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, name in enumerate(names, start=1):
+        axes = figure.add_subplot(math.ceil(len(names) / 3), min(3, len(names)), place)
+        points = [(r["step"], r[name]) for r in rows if name in r]
+        axes.plot(*zip(*points, strict=True), linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel("step", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")

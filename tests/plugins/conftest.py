@@ -1,0 +1,60 @@
+"""Throwaway plugins: as modules, and as installed distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import tomli_w
+
+from e2gan import plugins
+from e2gan.hookspecs import hookimpl
+
+
+@pytest.fixture(autouse=True)
+def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that happens to be installed here, nor the core's own."""
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
+    monkeypatch.delenv("E2GAN_STRICT_PLUGINS", raising=False)
+    monkeypatch.setattr(plugins, "DEFAULT_PLUGINS", ())
+    plugins.registry.cache_clear()
+
+
+@pytest.fixture
+def plugin() -> Callable[..., ModuleType]:
+    """Make a plugin module of a name and hook functions given by keyword."""
+
+    def make(name: str, **hooks: Callable[..., Any]) -> ModuleType:
+        module = ModuleType(name)
+        for hook, function in hooks.items():
+            setattr(module, hook, hookimpl(specname=hook)(function))
+        return module
+
+    return make
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Write an untrained concept's folder."""
+
+    def write(id: str, *, folder: Path | None = None, **changes: Any) -> Path:
+        path = folder or tmp_path / f"bundle-{id}"
+        path.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "schema": 1,
+            "id": id,
+            "title": id.title(),
+            "version": "1.0.0",
+            "prompt": f"a picture of {id}",
+            "license": "apache-2.0",
+            "base": {"id": "tiny", "sha256": "0" * 64},
+            "recipe": {"teacher": "grade"},
+            **changes,
+        }
+        (path / "concept.toml").write_text(tomli_w.dumps(manifest))
+        return path
+
+    return write

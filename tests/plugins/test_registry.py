@@ -1,0 +1,252 @@
+"""The registry: what plugins offer, and what happens when they break."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+
+from e2gan.errors import ConceptError, PluginError, TeacherError
+from e2gan.hookspecs import hookimpl
+from e2gan.plugins import Registry
+
+Plugin = Callable[..., ModuleType]
+Bundle = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [])
+
+
+def teacher(*ids: str) -> Callable[[Any], None]:
+    def register_teachers(register: Any) -> None:
+        for id in ids:
+            register(id, dict, summary=f"the {id}")
+
+    return register_teachers
+
+
+def failing(*_: Any) -> None:
+    raise RuntimeError("no\nluck")
+
+
+class TestOffers:
+    def test_concepts(self, plugin: Plugin, bundle: Bundle) -> None:
+        folder = bundle("dusk")
+        registry = Registry.load([plugin("p", register_concepts=lambda register: register(str(folder)))])
+        assert list(registry.concepts) == ["dusk"]
+        concept = registry.concept("dusk")
+        assert (concept.path, concept.distribution, concept.trained) == (folder, "p", False)
+        assert registry.problems == []
+
+    @pytest.mark.parametrize("kind", ["teacher", "exporter", "model", "embedder"])
+    def test_factories(self, plugin: Plugin, kind: str) -> None:
+        registry = Registry.load([plugin("p", **{f"register_{kind}s": teacher("b", "a")})])
+        assert list(getattr(registry, f"{kind}s")) == ["a", "b"]
+        entry = getattr(registry, kind)("a")
+        assert (entry.id, entry.factory, entry.summary, entry.distribution) == ("a", dict, "the a", "p")
+
+    def test_a_plugin_may_be_an_object(self) -> None:
+        class Mine:
+            @hookimpl
+            def register_teachers(self, register: Any) -> None:
+                register("mine", dict)
+
+        assert Registry.load([Mine()]).teacher("mine").distribution == "Mine"
+
+    def test_lists_plugins_with_their_hooks(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_teachers=teacher(), register_commands=lambda cli: None)])
+        (info,) = registry.plugins
+        assert (info.name, info.status, info.traceback) == ("p", "ok", None)
+        assert info.hooks == ("register_commands", "register_teachers")
+
+
+class TestUnknown:
+    def test_nearest_id(self, plugin: Plugin, bundle: Bundle) -> None:
+        folder = bundle("vangogh")
+        offers = plugin("p", register_concepts=lambda register: register(folder), register_teachers=teacher("grade"))
+        registry = Registry.load([offers])
+        with pytest.raises(ConceptError, match="no concept 'vangoh'") as caught:
+            registry.concept("vangoh")
+        assert caught.value.hint == "did you mean 'vangogh'?"
+        with pytest.raises(TeacherError, match="no teacher 'x'") as other:
+            registry.teacher("x")
+        assert other.value.hint == "known: grade"
+
+    def test_nothing_installed(self) -> None:
+        with pytest.raises(PluginError, match="no model 'x'") as caught:
+            Registry.load().model("x")
+        assert caught.value.hint == "no installed plugin offers a model"
+
+    def test_hint_at_broken_plugins(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_exporters=failing)])
+        with pytest.raises(PluginError) as caught:
+            registry.exporter("coreml")
+        assert "e2gan plugins" in str(caught.value.hint)
+
+
+class TestQuarantine:
+    def test_a_failing_hook_is_all_or_nothing(self, plugin: Plugin) -> None:
+        def half(register: Any) -> None:
+            register("half", dict)
+            failing()
+
+        registry = Registry.load(
+            [plugin("bad", register_teachers=half), plugin("good", register_teachers=teacher("t"))]
+        )
+        assert list(registry.teachers) == ["t"]
+        bad, good = registry.plugins
+        assert (bad.status, good.status) == ("broken", "ok")
+        assert "RuntimeError: no\nluck" in str(bad.traceback)
+        (problem,) = registry.problems
+        assert (problem.plugin, problem.message) == ("bad", "RuntimeError: no luck")
+
+    def test_other_hooks_of_it_go_on(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_models=failing, register_teachers=teacher("t"))])
+        assert list(registry.teachers) == ["t"]
+        assert registry.models == {}
+
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            (("../x", dict), "teacher's id is"),
+            ((3, dict), "teacher's id is"),
+            (("x", "not callable"), "cannot be called"),
+            ((), "TypeError"),
+        ],
+    )
+    def test_bad_registration(self, plugin: Plugin, arguments: tuple[Any, ...], match: str) -> None:
+        registry = Registry.load([plugin("p", register_teachers=lambda register: register(*arguments))])
+        assert registry.teachers == {}
+        assert match in registry.problems[0].message
+
+    def test_a_plugin_cannot_end_the_program(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_teachers=lambda register: sys.exit(3))])
+        assert registry.teachers == {}
+        assert registry.plugins[0].status == "broken"
+
+    def test_the_user_can(self, plugin: Plugin) -> None:
+        def interrupted(register: Any) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            _ = Registry.load([plugin("p", register_teachers=interrupted)]).teachers
+
+    def test_one_damaged_bundle_spares_its_neighbours(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
+        folders: list[Any] = [bundle("a"), bundle("b", schema=2), tmp_path / "nowhere", None, bundle("c")]
+
+        def register_concepts(register: Any) -> None:
+            for folder in folders:
+                register(folder)
+
+        registry = Registry.load([plugin("p", register_concepts=register_concepts)])
+        assert list(registry.concepts) == ["a", "c"]
+        assert registry.plugins[0].status == "broken"
+        assert len(registry.problems) == 3
+        assert str(folders[1] / "concept.toml") in registry.problems[0].message
+        assert registry.problems[1].hint
+
+    def test_hook_with_a_wrong_signature(self, plugin: Plugin) -> None:
+        wrong = plugin("wrong", register_teachers=lambda registrar: None)
+        registry = Registry.load([wrong, plugin("good", register_teachers=teacher("t"))])
+        assert list(registry.teachers) == ["t"]
+        assert [info.status for info in registry.plugins] == ["broken", "ok"]
+
+    def test_unknown_hook_is_reported(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_concept=lambda register: None, register_teachers=teacher("t"))])
+        (problem,) = registry.problems
+        assert problem.message == "there is no hook 'register_concept'"
+        assert problem.hint == "did you mean 'register_concepts'?"
+        assert list(registry.teachers) == ["t"]
+
+    @pytest.mark.parametrize(
+        "hooks",
+        [
+            {"register_teachers": failing},
+            {"register_models": failing},
+            {"register_concepts": lambda register: register("/nowhere")},
+            {"register_foo": lambda register: None},
+            {"register_teachers": teacher("t", "t")},
+        ],
+    )
+    def test_strict(self, plugin: Plugin, monkeypatch: pytest.MonkeyPatch, hooks: dict[str, Any]) -> None:
+        monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")
+        with pytest.raises(PluginError, match=r"^plugin 'p': ") as caught:
+            _ = Registry.load([plugin("p", **hooks)]).problems
+        assert str(caught.value).count("plugin 'p'") == 1
+
+
+class TestDuplicates:
+    def test_using_the_id_names_both(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
+        one, two = bundle("dusk"), bundle("dusk", folder=tmp_path / "two")
+        registry = Registry.load(
+            [
+                plugin("p", register_concepts=lambda register: register(one)),
+                plugin("q", register_concepts=lambda register: register(two)),
+            ]
+        )
+        assert registry.concepts == {}
+        with pytest.raises(PluginError, match="'dusk' is offered by 'p' and by 'q'") as caught:
+            registry.concept("dusk")
+        assert caught.value.hint
+        assert "offered by 'p' and by 'q'" in registry.problems[0].message
+
+    def test_other_ids_are_untouched(self, plugin: Plugin) -> None:
+        registry = Registry.load(
+            [plugin("p", register_teachers=teacher("t", "u")), plugin("q", register_teachers=teacher("t", "v"))]
+        )
+        assert list(registry.teachers) == ["u", "v"]
+        with pytest.raises(PluginError, match="offered by"):
+            registry.teacher("t")
+
+    def test_one_id_may_be_of_two_kinds(self, plugin: Plugin) -> None:
+        registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_models=teacher("x"))])
+        assert registry.teacher("x") and registry.model("x")
+
+
+class TestCommands:
+    @staticmethod
+    def command(*names: str, fail: bool = False) -> Callable[[click.Group], None]:
+        def register_commands(cli: click.Group) -> None:
+            for name in names:
+                cli.add_command(click.Command(name))
+            if fail:
+                failing()
+
+        return register_commands
+
+    @pytest.fixture
+    def cli(self) -> click.Group:
+        return click.Group(commands={"list": click.Command("list")})
+
+    def test_added(self, plugin: Plugin, cli: click.Group) -> None:
+        registry = Registry.load([plugin("p", register_commands=self.command("push", "pull"))])
+        registry.register_commands(cli)
+        assert list(cli.commands) == ["list", "pull", "push"]
+
+    def test_a_failing_plugin_adds_none(self, plugin: Plugin, cli: click.Group) -> None:
+        bad, good = self.command("a", fail=True), self.command("b")
+        registry = Registry.load([plugin("bad", register_commands=bad), plugin("good", register_commands=good)])
+        registry.register_commands(cli)
+        assert list(cli.commands) == ["list", "b"]
+        assert [info.status for info in registry.plugins] == ["broken", "ok"]
+
+    def test_the_programs_own_stay(self, plugin: Plugin, cli: click.Group) -> None:
+        own = cli.commands["list"]
+        registry = Registry.load([plugin("p", register_commands=self.command("list", "push"))])
+        registry.register_commands(cli)
+        assert cli.commands == {"list": own}
+        assert "'list' is the program's own" in registry.problems[0].message
+
+    def test_two_of_one_name(self, plugin: Plugin, cli: click.Group) -> None:
+        one, two = self.command("push", "a"), self.command("push", "b")
+        registry = Registry.load([plugin("p", register_commands=one), plugin("q", register_commands=two)])
+        registry.register_commands(cli)
+        assert list(cli.commands) == ["list", "a", "b"]
+        assert "'push' is offered by 'p' and by 'q'" in registry.problems[0].message

@@ -1,0 +1,192 @@
+"""The training loop: it learns, it resumes as if never stopped, and it says what is wrong."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from e2gan.errors import DataError, TrainingError
+from e2gan.models.discriminator import Discriminator
+from e2gan.models.generator import Generator
+from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.models.lora import adapter_state, attach
+from e2gan.recipe import TrainingRecipe
+from e2gan.training.loop import ConceptPairs, Sampler, Trainer
+from e2gan.training.pairs import Pair
+
+CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
+RECIPE = TrainingRecipe(steps=6, batch_size=2, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5)
+
+
+@pytest.fixture(scope="module")
+def concept(tmp_path_factory) -> ConceptPairs:
+    """Twelve pairs whose edit is the negative."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    pairs = []
+    for n in range(12):
+        photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize((64, 48), Image.Resampling.BICUBIC)
+        photo.save(folder / f"{n}.png")
+        Image.fromarray(255 - np.asarray(photo)).save(folder / f"{n}_edit.png")
+        pairs.append(Pair(folder / f"{n}.png", folder / f"{n}_edit.png"))
+    return ConceptPairs("negative", rng.standard_normal((3, 8)).astype(np.float32), pairs[:9], pairs[9:])
+
+
+def trainer(concept, folder, recipe=RECIPE, **options) -> Trainer:
+    torch.manual_seed(0)
+    generator = Generator(CONFIG)
+    generator.initialize()
+    discriminator = Discriminator(width=8)
+    discriminator.initialize()
+    options = {"device": "cpu", "mixed_precision": "no", **options}
+    return Trainer(generator, discriminator, [concept], recipe, folder, **options)
+
+
+def weights(t: Trainer) -> dict[str, np.ndarray]:
+    return {**t.generator_state(), **{f"d.{k}": v for k, v in t.discriminator_state().items()}}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_it_learns(concept, tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=60, l1=100.0, ema=0.9, learning_rate=2e-3)
+    metrics = trainer(concept, tmp_path, recipe).run()
+    assert metrics["val_l1_ratio/negative"] < 0.6
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[0]["l1"] > 1.3 * [r for r in rows if "l1" in r][-1]["l1"]
+    assert Image.open(tmp_path / "grid.png").size == (3 * 64, 3 * 48)
+    assert Image.open(tmp_path / "losses.png").size[0] > 300
+
+
+@pytest.mark.parametrize("extras", [{}, {"style": 1.0, "perceptual": 1.0, "diffaugment": True, "gan_loss": "vanilla"}])
+def test_a_stopped_run_resumes_as_if_it_never_stopped(concept, tmp_path, extras):
+    recipe = dataclasses.replace(RECIPE, **extras)
+    whole = trainer(concept, tmp_path / "whole", recipe)
+    whole.run()
+
+    class Stop(Exception):
+        pass
+
+    def stop(step, steps, metrics):
+        if step == 4:
+            raise Stop
+
+    # A checkpoint at every step, so that the killed run's last one is of step 3.
+    with pytest.raises(Stop):
+        trainer(concept, tmp_path / "halves", recipe, checkpoint_every=0.0, report=stop).run()
+    second = trainer(concept, tmp_path / "halves", recipe)
+    second.run()
+    assert same(weights(whole), weights(second))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "halves" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+    assert set(steps) == set(range(1, 7))
+
+
+def test_a_finished_run_run_again_changes_nothing(concept, tmp_path):
+    first = trainer(concept, tmp_path)
+    first.run()
+    again = trainer(concept, tmp_path)
+    again.run()
+    assert same(weights(first), weights(again))
+
+
+def test_an_adapter_trains_and_the_base_stays(concept, tmp_path):
+    torch.manual_seed(0)
+    base = Generator(CONFIG)
+    before = {k: v.clone() for k, v in base.state_dict().items()}
+    model = attach(base, Ranks((1, 1, 1, 1), 1))
+    t = Trainer(model, Discriminator(width=8), [concept], RECIPE, tmp_path, device="cpu", mixed_precision="no")
+    t.run()
+    after = {k.replace(".base_layer", ""): v for k, v in base.state_dict().items()}
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    assert any(v.abs().sum() > 0 for k, v in adapter_state(model).items() if "lora_B" in k)
+
+
+def test_another_recipe_does_not_resume(concept, tmp_path):
+    trainer(concept, tmp_path).run()
+    with pytest.raises(TrainingError, match="another recipe") as caught:
+        trainer(concept, tmp_path, dataclasses.replace(RECIPE, seed=1)).run()
+    assert "delete" in caught.value.hint
+
+
+def test_a_run_may_be_lengthened_before_its_rate_falls_and_not_after(concept, tmp_path):
+    longer = dataclasses.replace(RECIPE, steps=12)
+    straight = trainer(concept, tmp_path / "straight", longer)
+    straight.run()
+
+    class Stop(Exception):
+        pass
+
+    def stop(step, steps, metrics):
+        if step == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        trainer(concept, tmp_path / "lengthened", checkpoint_every=0.0, report=stop).run()
+    lengthened = trainer(concept, tmp_path / "lengthened", longer)
+    lengthened.run()
+    assert same(weights(straight), weights(lengthened))
+    with pytest.raises(TrainingError, match="another recipe"):
+        trainer(concept, tmp_path / "lengthened", dataclasses.replace(RECIPE, steps=20)).run()
+
+
+def test_other_pairs_do_not_resume(concept, tmp_path):
+    trainer(concept, tmp_path).run()
+    with pytest.raises(TrainingError, match="9 pairs, now there are 8"):
+        trainer(dataclasses.replace(concept, train=concept.train[:8]), tmp_path).run()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"not a checkpoint"])
+def test_a_damaged_checkpoint_is_named(concept, tmp_path, damage):
+    trainer(concept, tmp_path).run()
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: cannot be read"):
+        trainer(concept, tmp_path).run()
+
+
+def test_a_diverged_run_stops_and_keeps_no_checkpoint(concept, tmp_path):
+    diverged = trainer(concept, tmp_path)
+    with torch.no_grad():
+        diverged.generator.conv_out.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="not finite at step 1"):
+        diverged.run()
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_no_pairs_and_pairs_smaller_than_the_crop(concept, tmp_path):
+    with pytest.raises(DataError, match="no training pairs"):
+        trainer(dataclasses.replace(concept, train=[]), tmp_path)
+    with pytest.raises(DataError, match="64×48, smaller than the crop of 64"):
+        trainer(concept, tmp_path, dataclasses.replace(RECIPE, crop=64)).run()
+
+
+def test_batches_depend_on_seed_and_step_alone_and_an_epoch_sees_every_pair_once(concept):
+    recipe = dataclasses.replace(RECIPE, batch_size=3)
+    a, b = Sampler([concept], recipe), Sampler([concept], recipe)
+    late = a.batch(5)
+    for step in range(5):
+        b.batch(step)
+    assert torch.equal(b.batch(5).photo, late.photo)
+    assert not torch.equal(Sampler([concept], dataclasses.replace(recipe, seed=1)).batch(5).photo, late.photo)
+    assert a.steps_per_epoch == 3
+    seen = np.concatenate([a._permutation(0, 0), a._permutation(0, 1)])
+    assert sorted(seen) == sorted(list(range(9)) * 2)
+
+
+def test_processes_share_a_batch(concept):
+    sampler = Sampler([concept], dataclasses.replace(RECIPE, batch_size=4))
+    whole = sampler.batch(3)
+    parts = [sampler.batch(3, process, 2) for process in range(2)]
+    assert torch.equal(torch.stack([parts[0].photo, parts[1].photo], dim=1).flatten(0, 1), whole.photo)
+
+
+def test_the_learning_rate_falls_to_zero_over_the_second_half(concept, tmp_path):
+    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, steps=100))
+    assert [t._rate(s) for s in (0, 50, 75)] == [1.0, 1.0, 0.5]
+    assert 0 < t._rate(99) <= 0.02
