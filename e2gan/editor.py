@@ -84,8 +84,9 @@ class Editor:
         self.dtype = dtype or _choose_dtype(self.device)
         self._generator = self.base.generator().to(self.device)
         self._folder = Folder(self._generator)  # before the weights lose precision
-        self._generator.to(self.dtype)
-        self._generator.conv_out.float()
+        for name, module in self._generator.named_children():
+            if name != "conv_out":
+                module.to(self.dtype)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
         self._lock = threading.RLock()

@@ -117,14 +117,14 @@ def open_image(source: Source, *, name: str | None = None) -> Image.Image:
     if name is None:
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the picture"
     try:
-        # Pillow warns of large pictures and odd metadata: the large are refused here, the odd is left out.
-        with warnings.catch_warnings(), _opened(source) as image:
-            warnings.simplefilter("ignore")
+        with _silence(), _opened(source) as image:
             _check_size(image, name)
+            # A phone's MPO is a JPEG with a second picture for its own use.
             several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
-            image.load()
             format = "JPEG" if image.format == "MPO" else image.format
+            image.load()
             exif = _read_exif(image)
+            kept = _camera_exif(exif)
             if (orientation := exif.get(ExifTags.Base.Orientation)) in _TURNED:
                 image = image.transpose(_TURNED[orientation])
             upright = _to_srgb(image, name)
@@ -143,9 +143,17 @@ def open_image(source: Source, *, name: str | None = None) -> Image.Image:
         raise ImageError(f"{name}: {reason}") from fault
     if several:
         warnings.warn(f"{name}: only the first of its frames or pages is used", ImageWarning, stacklevel=2)
-    upright.info = {"exif": kept} if (kept := _camera_exif(exif, upright.size)) else {}
+    upright.info = {"exif": kept} if kept else {}
     upright.format = format
     return upright
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without Pillow's warnings of large pictures and odd metadata: the large are refused here, the odd is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager
@@ -186,12 +194,14 @@ def _to_srgb(image: Image.Image, name: str) -> Image.Image:
     """A new picture of mode RGB, or RGBA where ``image`` can be transparent."""
     alpha = None
     profile = image.info.get("icc_profile")
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
     if image.mode.startswith(("I", "F")):
         image, alpha = _from_deep(image, name)
     elif image.has_transparency_data:
         rgba = image.convert("RGBA")
         alpha = rgba.getchannel("A")
-        image = image.convert("L") if image.mode in ("LA", "La") else rgba.convert("RGB")
+        image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "CMYK", "LAB"):
@@ -246,7 +256,7 @@ def _read_exif(image: Image.Image) -> Image.Exif:
         return Image.Exif()
 
 
-def _camera_exif(exif: Image.Exif, size: tuple[int, int]) -> bytes:
+def _camera_exif(exif: Image.Exif) -> bytes:
     """What is worth keeping of a photo's EXIF, as bytes; empty if there is nothing, or it cannot be written."""
     kept = Image.Exif()
     for tag in _KEPT:
@@ -360,8 +370,7 @@ def read_provenance(source: Source) -> dict[str, Any] | None:
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the picture"
     try:
-        with warnings.catch_warnings(), _opened(source) as image:
-            warnings.simplefilter("ignore")
+        with _silence(), _opened(source) as image:
             if not isinstance(source, Image.Image):
                 image.load()  # a PNG's text may stand after its pixels
             info = dict(image.info)

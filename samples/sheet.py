@@ -1,6 +1,6 @@
 """Put a photo and its edits on one sheet, side by side, each under its title.
 
-    python samples/sheet.py photo.jpg "Van Gogh=vangogh.jpg" "Autumn=autumn.jpg" -o sheet.jpg
+python samples/sheet.py photo.jpg "Van Gogh=vangogh.jpg" "Autumn=autumn.jpg" -o sheet.jpg
 """
 
 from __future__ import annotations

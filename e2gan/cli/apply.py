@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +23,7 @@ __all__ = ["apply"]
 STREAM = "-"
 """Standard input, or standard output."""
 
-PHOTO_SUFFIXES = frozenset(".jpg .jpeg .png .webp .tif .tiff .gif .bmp .ppm .pgm .pnm .avif .jp2".split())
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".avif", ".jp2")
 """What counts as a photo in a folder."""
 
 
@@ -38,13 +39,24 @@ class Job:
         return "standard input" if self.source == STREAM else self.source
 
 
+class Share(click.FloatRange):
+    """A number from 0 to 1; click's own range lets NaN through."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return number
+
+
 @click.command()
 @click.argument("concept")
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @click.option("-o", "--output", required=True, metavar="OUT", help="A file for one photo, a folder for several.")
-@click.option(
-    "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 leaves the photo as it is."
-)
+@click.option("--strength", type=Share(), default=1.0, show_default=True, help="0 leaves the photo as it is.")
 @click.option(
     "--size",
     type=click.IntRange(32),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from e2gan.cli.program import needs_extra, print_json, progress, quiet_option, say
+from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
 
 __all__ = ["distill", "evaluate", "train", "train_base"]
 
@@ -60,12 +59,18 @@ def distill(
 
     Run again, only what is missing is made.
     """
-    with needs_extra("train"):
-        from e2gan.training.pairs import write_pairs
     settings = dict(_option(text) for text in options)
-    with progress(quiet) as shown:
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan.training.pairs import write_pairs
+
         report = write_pairs(
-            data, output, teacher, settings, workers=workers, size=size, progress=_steps(shown.advance)
+            data,
+            output,
+            teacher,
+            settings,
+            workers=workers,
+            size=size,
+            progress=lambda done, total: shown.advance(done, total, {}),
         )
     for name, why in report.skipped.items():
         say(f"note: {name}: left out: {why}")
@@ -74,7 +79,7 @@ def distill(
         say(f"{output}: {counts} pairs ({report.made} made now)")
 
 
-@click.command()
+@click.command(short_help="Train a concept by its recipe.")
 @click.argument("concept", type=folder, metavar="FOLDER")
 @data_option
 @work_option
@@ -102,17 +107,17 @@ def train(
     """
     from e2gan.concept import Concept
 
-    with needs_extra("train"):
+    with needs_extra("train"), progress(quiet) as shown:
         from e2gan.training.concept import bundle_folder, train_concept
-    bundle = bundle_folder(concept)
-    work = work or Path("runs", Concept.read(bundle).id)
-    with progress(quiet) as shown:
+
+        bundle = bundle_folder(concept)
+        work = work or Path("runs", Concept.read(bundle).id)
         made = train_concept(bundle, data, work=work, preview=preview, workers=workers, device=device, progress=shown)
     if not quiet:
         say(f"wrote {made.path}")
 
 
-@click.command("train-base")
+@click.command("train-base", short_help="Train a base by its recipe.")
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
 @click.option("-o", "--output", type=folder, metavar="OUT", help="The base's folder; by default the recipe's own.")
@@ -135,11 +140,76 @@ def train_base(
     """
     from e2gan.recipe import BaseRecipe
 
-    with needs_extra("train"):
-        from e2gan.training import base
     work = work or Path("runs", BaseRecipe.read(recipe).id)
     output = output or recipe.parent
-    with progress(quiet) as shown:
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan.training import base
+
         made = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=shown)
     if not quiet:
         say(f"wrote {made.path}")
+
+
+@click.command("eval")
+@click.argument("concept")
+@data_option
+@work_option
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
+@workers_option
+@device_option
+@json_option
+@quiet_option
+def evaluate(
+    concept: str,
+    data: Path,
+    work: Path | None,
+    split: str,
+    workers: int | None,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how near a concept comes to its teacher.
+
+    The teacher of the concept's recipe edits the photographs, unless it did so while training.
+    """
+    from e2gan.blend import find_concept
+
+    found = find_concept(concept)
+    recipe = found.recipe
+    work = work or Path("runs", found.id)
+    with needs_extra("all"), progress(quiet or as_json) as shown:
+        from e2gan.editor import Editor
+        from e2gan.training.concept import measure
+        from e2gan.training.pairs import Pairs, write_pairs
+
+        editor = Editor(found.base_id, device=device)
+        editor.use(found)
+        shown.stage(f"distill with {recipe.teacher}")
+        write_pairs(
+            data,
+            work / "pairs",
+            recipe.teacher,
+            recipe.teacher_options,
+            workers=workers,
+            progress=lambda done, total: shown.advance(done, total, {}),
+        )
+        pairs = Pairs.open(work / "pairs").split(split)
+        shown.stage(f"edit and measure {len(pairs)} photos")
+        quality = measure(editor, found, pairs)
+    if as_json:
+        print_json(quality)
+    else:
+        print_flat(quality)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint="-O")
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, plain if isinstance(plain, (bool, int, float)) else value

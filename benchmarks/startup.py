@@ -1,0 +1,192 @@
+"""What a person waits for and what it takes: imports, the help, the list, one edit; each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from PIL import Image
+
+from benchmarks.measuring import Figure, parser, report
+from benchmarks.switching import shipped
+from e2gan.errors import E2GANError
+
+CORES = 2
+"""The promise is made for two."""
+
+PROGRAM = "from e2gan.cli import main; main()"
+
+PACKAGE = '''"""{title}, a concept for E²GAN."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import e2gan
+
+
+@e2gan.hookimpl
+def register_concepts(register: Callable[[Path], None]) -> None:
+    register(Path(__file__).parent / "bundle")
+'''
+
+MANIFEST = """schema = 1
+id = "{id}"
+title = "{title}"
+version = "1.0.0"
+prompt = "a painting in the style of {title}"
+license = "apache-2.0"
+authors = ["E²GAN's benchmarks"]
+description = "One of many."
+
+[base]
+id = "scenery"
+sha256 = "{zeros}"
+
+[recipe]
+teacher = "magenta-multistyle"
+source = "photographs"
+
+[recipe.teacher_options]
+style = 19
+
+[recipe.selection]
+method = "similarity-clustering"
+clusters = 400
+embedder = "efficientnet-lite0"
+
+[recipe.training]
+seed = 0
+epochs = 100
+ranks = [1, 4, 8, 8]
+transformer_rank = 1
+
+[quality]
+l1_ratio = 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A process that ended well."""
+
+    seconds: float
+    peak: int
+    """Most memory it held, in bytes."""
+    output: str
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
+    """Run Python with these arguments on `CORES` cores; raises E2GANError when it fails."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, **(environment or {})},
+            stdout=output,
+            stderr=errors,
+            preexec_fn=_two_cores if hasattr(os, "sched_setaffinity") else None,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            raise E2GANError(f"{' '.join(arguments)}: {errors.read().decode(errors='replace')[-500:]}")
+        # Kilobytes on Linux, bytes on macOS.
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Ran(seconds, peak, output.read().decode(errors="replace"))
+
+
+def _two_cores() -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+
+def install_many(folder: Path, count: int) -> None:
+    """Write ``count`` concept packages as pip lays them out; their weights are stubs, which listing does not read."""
+    for number in range(count):
+        id, title = f"bench-{number:04}", f"Benchmark {number}"
+        name = f"e2gan_concept_{id.replace('-', '_')}"
+        bundle, metadata = folder / name / "bundle", folder / f"{name}-1.0.0.dist-info"
+        bundle.mkdir(parents=True)
+        metadata.mkdir()
+        (folder / name / "__init__.py").write_text(PACKAGE.format(title=title), encoding="utf-8")
+        (bundle / "concept.toml").write_text(MANIFEST.format(id=id, title=title, zeros=64 * "0"), encoding="utf-8")
+        for file in ("adapter_config.json", "adapter_model.safetensors", "prompt.safetensors", "README.md"):
+            (bundle / file).write_text("{}")
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0.0\n")
+        (metadata / "entry_points.txt").write_text(f"[e2gan]\n{id} = {name}\n")
+        (metadata / "INSTALLER").write_text("pip\n")
+        (metadata / "RECORD").write_text(f"{name}/__init__.py,,\n")
+
+
+def measure_import(rounds: int = 7) -> list[Figure]:
+    """Seconds ``import e2gan`` takes inside a process, and whether it brings torch or peft along."""
+    code = (
+        "import sys, time; start = time.perf_counter(); import e2gan; print(time.perf_counter() - start, "
+        "len({'torch', 'peft', 'transformers', 'numpy'} & set(sys.modules)))"
+    )
+    prints = [run(["-c", code]).output.split() for _ in range(rounds + 1)][1:]
+    return [
+        Figure("import e2gan", median(float(seconds) for seconds, _ in prints), "s", at_most=0.15),
+        Figure("import e2gan: of torch, peft, transformers, numpy imported", float(prints[0][1]), at_most=0),
+    ]
+
+
+def measure_help(rounds: int = 7) -> list[Figure]:
+    runs = [run(["-c", PROGRAM, "--help"]) for _ in range(rounds + 1)][1:]
+    return [Figure("e2gan --help", median(ran.seconds for ran in runs), "s", at_most=0.3)]
+
+
+def measure_list(count: int = 1000, rounds: int = 5) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        install_many(Path(folder), count)
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        # Two runs first: one writes the bytecode that pip would have written, one warms the file cache.
+        runs = [run(["-c", PROGRAM, "list"], {"PYTHONPATH": path}) for _ in range(rounds + 2)][2:]
+        listed = sum("bench-" in line for line in runs[0].output.splitlines())
+    return [
+        Figure(f"e2gan list with {count:,} installed concepts", median(ran.seconds for ran in runs), "s", at_most=1.5),
+        Figure("concepts listed of those", listed, at_least=count),
+    ]
+
+
+def measure_apply(concept: str | None = None, *, size: tuple[int, int] = (1152, 864), rounds: int = 3) -> list[Figure]:
+    """Seconds and memory of ``e2gan apply`` on a photo of one megapixel, from an empty process to the written file.
+
+    concept: id or folder; default: the first that the repository ships.
+    """
+    concept = concept or str(shipped()[0].path)
+    with tempfile.TemporaryDirectory() as folder:
+        photo, edited = Path(folder, "photo.jpg"), Path(folder, "edited.jpg")
+        Image.effect_noise((size[0] // 8, size[1] // 8), 60).resize(size).convert("RGB").save(photo)
+        arguments = ["-c", PROGRAM, "apply", concept, str(photo), "-o", str(edited)]
+        runs = [run(arguments) for _ in range(rounds + 1)][1:]
+        with Image.open(edited) as picture:
+            if picture.size != size:
+                raise E2GANError(f"the edit of a photo of {size} is of {picture.size}")
+    megapixels = f"{size[0] * size[1] / 1e6:.1f} megapixels"
+    return [
+        Figure(f"e2gan apply, {megapixels}, {CORES} cores", median(ran.seconds for ran in runs), "s", at_most=8),
+        Figure(f"e2gan apply, {megapixels}, peak memory", max(ran.peak for ran in runs) / 1e9, "GB", at_most=2),
+    ]
+
+
+def measure() -> list[Figure]:
+    return [*measure_import(), *measure_help(), *measure_list(), *measure_apply()]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser(__doc__).parse_args(arguments)
+    report({"startup": measure()}, options.output)
+
+
+if __name__ == "__main__":
+    main()

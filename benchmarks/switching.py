@@ -1,0 +1,74 @@
+"""What changing the concept costs, and what a folded concept costs over the bare base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.measuring import Figure, interleaved, parser, ratio, report
+from e2gan.base import Base, find_base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.errors import DataError
+from e2gan.models.lora import Folder, delta_weights
+
+SHIPPED = Path(__file__).parent.parent / "concepts"
+
+
+def shipped() -> list[Concept]:
+    """The trained concepts in the repository; raises DataError where there are none."""
+    concepts = [Concept.read(manifest.parent) for manifest in sorted(SHIPPED.glob("*/*/bundle/concept.toml"))]
+    trained = [concept for concept in concepts if concept.trained]
+    if not trained:
+        raise DataError(f"{SHIPPED}: no trained concepts here", hint="train them with: make concepts DATA=PHOTOS")
+    return trained
+
+
+def measure(
+    base: Base | None = None, concepts: Sequence[Concept] | None = None, *, size: int = 256, rounds: int = 25
+) -> list[Figure]:
+    """Milliseconds of a switch between loaded concepts, at most 20, and folded over bare time, at most 1.02."""
+    base = base or find_base()
+    concepts = concepts or shipped()
+    figures = []
+    for dtype in (torch.float32, torch.bfloat16):
+        editor = Editor(base, device="cpu", dtype=dtype)
+        for concept in concepts:
+            editor.use(concept)
+        # With one concept alone, to and from the bare base.
+        following = cycle(concepts if len(concepts) > 1 else [None, *concepts])
+        seconds = interleaved({"switch": lambda: editor.use(next(following))}, rounds)["switch"]
+        name = str(dtype).removeprefix("torch.")
+        figures.append(
+            Figure(f"{name} switch between {len(concepts)} loaded concepts", 1000 * median(seconds), "ms", at_most=20)
+        )
+    figures.append(
+        Figure("float32 folded over bare base", _folded_over_bare(base, concepts[0], size, rounds), "×", at_most=1.02)
+    )
+    return figures
+
+
+def _folded_over_bare(base: Base, concept: Concept, size: int, rounds: int) -> float:
+    """Time of the generator with a concept folded in over its time without."""
+    bare, folded = base.generator(), base.generator()
+    adapter = concept.load(base)
+    deltas = delta_weights(base.config, {name: torch.from_numpy(value) for name, value in adapter.tensors.items()})
+    Folder(folded).fold([(1.0, deltas)])
+    x, prompt = torch.rand(1, 3, size, size) * 2 - 1, torch.from_numpy(adapter.prompt)[None]
+    with torch.inference_mode():
+        seconds = interleaved({"bare": partial(bare, x, prompt), "folded": partial(folded, x, prompt)}, rounds)
+    return ratio(seconds["folded"], seconds["bare"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser(__doc__).parse_args(arguments)
+    report({"switching": measure()}, options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measuring a concept against its teacher, with networks that no training loss uses."""

@@ -1,0 +1,266 @@
+"""``e2gan apply``: what is written where, what is said, and the exit code."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from e2gan.base import Base
+from e2gan.editor import Editor
+from e2gan.images import open_image, read_provenance
+from tests.cli.conftest import Run
+from tests.editor.tiny import photo, write_tiny_concept
+
+
+def names(folder: str | Path) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def lines(text: str) -> list[str]:
+    return text.splitlines()
+
+
+# Where it goes
+
+
+def test_one_photo_to_a_file(run: Run, photos: list[str], base: Base) -> None:
+    result = run("apply", "dusk", photos[1], "-o", "out.png")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote out.png\n")
+    edited = open_image("out.png")
+    assert edited.size == (48, 40)
+    assert not np.array_equal(edited, open_image(photos[1]))
+    provenance = read_provenance("out.png")
+    assert provenance is not None
+    assert provenance["concepts"] == [{"id": "dusk", "version": "1.2.0", "weight": 1.0}]
+    assert provenance["base"] == {"id": "tiny", "sha256": base.sha256}
+
+
+def test_quiet(run: Run, photos: list[str]) -> None:
+    result = run("apply", "dusk", *photos, "-o", "out", "-q")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert names("out") == ["a.jpg", "b.png", "c.png"]
+
+
+def test_several_photos_to_a_folder(run: Run, photos: list[str]) -> None:
+    result = run("apply", "dusk", *photos, "-o", "deep/out")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "3 photos edited into deep/out\n")
+    assert names("deep/out") == ["a.jpg", "b.png", "c.png"]
+
+
+def test_a_folder_of_photos_and_none_below_it(run: Run, photos: list[str]) -> None:
+    Path("photos/notes.txt").write_text("no photo")
+    Path("photos/.hidden.jpg").write_bytes(b"no photo")
+    Path("photos/below").mkdir()
+    Image.fromarray(photo()).save("photos/below/d.png")
+    assert run("apply", "dusk", "photos", "-o", "out").exit_code == 0
+    assert names("out") == ["a.jpg", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize("out", ["out/", "made"])
+def test_one_photo_into_a_folder(run: Run, photos: list[str], out: str) -> None:
+    Path("made").mkdir()
+    result = run("apply", "dusk", photos[0], "-o", out)
+    assert (result.exit_code, names(out)) == (0, ["a.jpg"])
+    assert result.stderr == f"wrote {Path(out, 'a.jpg')}\n"
+
+
+def test_standard_input_to_standard_output(run: Run, photos: list[str]) -> None:
+    for name, format in zip(photos, ["JPEG", "PNG", "PNG"]):
+        result = run("apply", "dusk", "-", "-o", "-", input=Path(name).read_bytes())
+        assert (result.exit_code, result.stderr) == (0, "")
+        with Image.open(io.BytesIO(result.stdout_bytes)) as written:
+            assert (written.format, written.size) == (format, (48, 40))
+
+
+def test_standard_input_to_a_file_and_a_file_to_standard_output(run: Run, photos: list[str]) -> None:
+    assert run("apply", "dusk", "-", "-o", "out.png", input=Path(photos[1]).read_bytes()).exit_code == 0
+    result = run("apply", "dusk", photos[1], "-o", "-")
+    assert np.array_equal(open_image(result.stdout_bytes), open_image("out.png"))
+
+
+def test_an_earlier_result_is_replaced(run: Run, photos: list[str]) -> None:
+    for _ in range(2):
+        assert run("apply", "dusk", *photos, "-o", "out").exit_code == 0
+    assert names("out") == ["a.jpg", "b.png", "c.png"]
+
+
+# What is done
+
+
+def test_strength(run: Run, photos: list[str]) -> None:
+    assert run("apply", "dusk", photos[1], "-o", "none.png", "--strength", "0").exit_code == 0
+    assert np.array_equal(open_image("none.png"), open_image(photos[1]))
+
+
+def test_size(run: Run, photos: list[str]) -> None:
+    for out, options in {"small.png": ["--size", "32"], "whole.png": []}.items():
+        assert run("apply", "dusk", photos[1], "-o", out, *options).exit_code == 0
+    assert open_image("small.png").size == (48, 40)
+    assert not np.array_equal(open_image("small.png"), open_image("whole.png"))
+
+
+def test_a_blend(run: Run, photos: list[str]) -> None:
+    assert run("apply", "dusk=0.6,dawn=0.4", photos[1], "-o", "out.png").exit_code == 0
+    provenance = read_provenance("out.png")
+    assert provenance is not None
+    assert [(each["id"], each["weight"]) for each in provenance["concepts"]] == [("dusk", 0.6), ("dawn", 0.4)]
+
+
+def test_a_concept_in_a_folder(run: Run, photos: list[str], base: Base) -> None:
+    write_tiny_concept(Path("mine"), base, seed=0)
+    assert run("apply", "./mine", photos[1], "-o", "mine.png").exit_code == 0
+    assert run("apply", "dusk", photos[1], "-o", "dusk.png").exit_code == 0
+    assert np.array_equal(open_image("mine.png"), open_image("dusk.png"))
+
+
+def test_base_device_and_threads(run: Run, photos: list[str], base: Base) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    options = ["--base", base.path, "--device", "cpu", "--threads", "1"]
+    assert run("apply", "dusk", photos[1], "-o", "out.png", *options).exit_code == 0
+    torch.set_num_threads(threads)
+    result = run("apply", "dusk", photos[1], "-o", "out.png", "--device", "abacus")
+    assert (result.exit_code, lines(result.stderr)[0]) == (1, "error: no device 'abacus' on this machine")
+    result = run("apply", "dusk", photos[1], "-o", "out.png", "--base", "./nowhere")
+    assert (result.exit_code, lines(result.stderr)[0]) == (1, "error: no base './nowhere'")
+
+
+# What goes wrong
+
+
+def test_a_bad_photo_does_not_stop_the_others(run: Run, photos: list[str]) -> None:
+    Path("photos/b.png").write_bytes(Path("photos/b.png").read_bytes()[:-300])
+    Path("photos/d.jpg").touch()
+    result = run("apply", "dusk", "photos", "missing.jpg", "-o", "out")
+    assert result.exit_code == 1
+    cut, empty, missing, summary = lines(result.stderr)
+    assert cut.startswith("error: photos/b.png: damaged or cut off (")
+    assert empty == "error: photos/d.jpg: the file is empty"
+    assert missing == "error: missing.jpg: No such file or directory"
+    assert summary == "2 of 5 photos edited into out"
+    assert names("out") == ["a.jpg", "c.png"]
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_a_bad_photo_alone(run: Run, data: bytes) -> None:
+    Path("bad.jpg").write_bytes(data)
+    for source, name in {"bad.jpg": "bad.jpg", "-": "standard input"}.items():
+        result = run("apply", "dusk", source, "-o", "out.png", input=data)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert lines(result.stderr)[0].startswith(f"error: {name}: ")
+        assert names(".") == ["bad.jpg"]
+
+
+def test_a_decompression_bomb(run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2gan.images.MAX_PIXELS", 100)
+    result = run("apply", "dusk", photos[0], "-o", "out.png")
+    assert result.exit_code == 1
+    assert re.fullmatch(r"error: photos/a\.jpg: larger than .*\nhint: make it smaller .*\n", result.stderr)
+
+
+def test_what_is_left_out_is_said(run: Run) -> None:
+    frames = [Image.new("RGBA", (40, 40), (0, 0, shade, 99)) for shade in (0, 255)]
+    frames[0].save("moving.png", save_all=True, append_images=frames[1:])
+    result = run("apply", "dusk", "moving.png", "-o", "out.jpg")
+    assert result.exit_code == 0
+    assert lines(result.stderr) == [
+        "note: moving.png: only the first of its frames or pages is used",
+        "note: out.jpg: JPEG holds no transparency: laid on white",
+        "wrote out.jpg",
+    ]
+    assert run("apply", "dusk", "moving.png", "-o", "out.jpg", "-q").stderr == ""
+
+
+def test_an_unknown_concept(run: Run, photos: list[str]) -> None:
+    result = run("apply", "duks", photos[0], "-o", "out.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: no concept 'duks'\nhint: did you mean 'dusk'?\n"
+
+
+def test_a_concept_on_the_hub(run: Run, photos: list[str]) -> None:
+    result = run("apply", "hub:someone/dusk@v1", photos[0], "-o", "out.png")
+    assert result.exit_code == 1
+    assert lines(result.stderr)[1] == "hint: pip install e2gan-hub"
+
+
+def test_an_untrained_concept(run: Run, photos: list[str], base: Base) -> None:
+    write_tiny_concept(Path("new"), base, trained=False)
+    result = run("apply", "./new", photos[0], "-o", "out.png")
+    assert result.exit_code == 1
+    error, hint = lines(result.stderr)
+    assert error.endswith("the concept 'new' is not trained yet") and hint == "hint: e2gan train new"
+
+
+def test_a_folder_without_photos(run: Run) -> None:
+    Path("empty").mkdir()
+    result = run("apply", "dusk", "empty", "-o", "out")
+    assert result.exit_code == 1
+    assert lines(result.stderr)[0] == "error: empty: no photos in this folder"
+
+
+def test_a_folder_that_cannot_be_written(run: Run, photos: list[str]) -> None:
+    Path("file").touch()
+    result = run("apply", "dusk", *photos, "-o", "file/out")
+    assert result.exit_code == 1
+    assert [line for line in lines(result.stderr) if not line.startswith("error: cannot write ")] == [
+        "0 of 3 photos edited into file/out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dusk"], "Missing argument 'PHOTO...'"),
+        (["dusk", "photos/a.jpg"], "Missing option '-o' / '--output'"),
+        (["dusk", "photos/a.jpg", "-o", "out.gif"], "'.gif' pictures cannot be written"),
+        (["dusk", "photos/a.jpg", "-o", "out"], "does not say which format to write"),
+        (["dusk", "photos/a.jpg", "photos/b.png", "-o", "-"], "standard output takes one photo"),
+        (["dusk", "photos", "-o", "-"], "standard output takes one photo"),
+        (["dusk", "-", "-o", "photos"], "the photo from standard input has no name"),
+        (["dusk", "-", "photos/a.jpg", "-o", "out"], "the photo from standard input has no name"),
+        (["dusk", "photos", "-o", "photos/a.jpg"], "photos/a.jpg is a file"),
+        (["dusk", "photos/a.jpg", "-o", "out.png", "--strength", "1.5"], "is not in the range 0<=x<=1"),
+        (["dusk", "photos/a.jpg", "-o", "out.png", "--strength", "nan"], "nan is not in the range 0<=x<=1"),
+        (["dusk", "photos/a.jpg", "-o", "out.png", "--size", "31"], "is not in the range x>=32"),
+        (["dusk", "photos/a.jpg", "-o", "photos/a.jpg"], "the photo photos/a.jpg would be overwritten"),
+        (["dusk", "photos", "-o", "photos"], "the photo photos/a.jpg would be overwritten"),
+        (["dusk", "photos/a.jpg", "-o", "photos/../photos/a.jpg"], "would be overwritten"),
+        (["dusk", "photos/a.jpg", "-o", "link.jpg"], "would be overwritten"),
+        (["dusk", "photos/a.jpg", "more/a.jpg", "-o", "out"], "photos/a.jpg and more/a.jpg would both be written to"),
+    ],
+)
+def test_misuse(run: Run, photos: list[str], words: list[str], said: str) -> None:
+    Path("link.jpg").symlink_to("photos/a.jpg")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    result = run("apply", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.split())
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+# When it is stopped
+
+
+def interrupt(*args: Any, **kwargs: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["e2gan.editor.Editor.apply", "os.replace", "PIL.Image.Image.save"])
+def test_interrupted(run: Run, photos: list[str], place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, interrupt)
+    result = run("apply", "dusk", photos[0], "-o", "out.png")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert lines(result.stderr)[-1] == "interrupted"
+    assert names(".") == ["photos"]
+
+
+def test_a_bug_is_not_hidden(run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Editor, "apply", lambda *args: 1 / 0)
+    assert isinstance(run("apply", "dusk", photos[0], "-o", "out.png").exception, ZeroDivisionError)

@@ -1,0 +1,108 @@
+"""How concepts are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from e2gan import blend
+from e2gan.base import Base
+from e2gan.blend import find_concept, resolve
+from e2gan.concept import Concept
+from e2gan.errors import ConceptError, E2GANError
+from e2gan.plugins import Registry, hookspecs
+from tests.editor.tiny import write_tiny_concept
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch, dusk: Concept, dawn: Concept) -> None:
+    class Plugin:
+        @hookspecs.hookimpl
+        def register_concepts(self, register):
+            register(dusk.path)
+            register(dawn.path)
+
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
+    loaded = Registry.load([Plugin()])
+    monkeypatch.setattr(blend, "registry", lambda: loaded)
+
+
+def ids(concepts: blend.Concepts) -> list[tuple[str, float]]:
+    return [(part.concept.id, part.weight) for part in resolve(concepts)]
+
+
+def test_every_way_to_name_one(dusk: Concept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(dusk.path.parent)
+    for name in ("dusk", dusk, dusk.path, str(dusk.path), "./dusk", Path("dusk"), "./dusk/"):
+        assert ids(name) == [("dusk", 1.0)]
+    monkeypatch.chdir(dusk.path)
+    assert ids(".") == [("dusk", 1.0)]
+    monkeypatch.setenv("HOME", str(dusk.path.parent))
+    assert ids("~/dusk") == [("dusk", 1.0)]
+
+
+def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
+    blended = [("dusk", 0.6), ("dawn", 0.4)]
+    assert ids("dusk=0.6,dawn=0.4") == blended
+    assert ids(" dusk = 0.6 , dawn=.4") == blended
+    assert ids({"dusk": 0.6, dawn: 0.4}) == blended
+    assert ids({dusk.path: 0.6, "dawn": "0.4"}) == blended
+    assert ids(f"{dusk.path}=0.6,dawn=0.4") == blended
+    assert ids("dusk=2") == [("dusk", 2.0)]
+    assert ids("dusk=1,dawn=0") == [("dusk", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("concepts", "message"),
+    [
+        ("dusk=x", "the weight of 'dusk' must be a number from 0 up, not 'x'"),
+        ("dusk=", "the weight of 'dusk' must be a number from 0 up, not ''"),
+        ("dusk=-1", "the weight of 'dusk' must be a number from 0 up, not '-1'"),
+        ("dusk=nan", "the weight of 'dusk' must be a number from 0 up, not 'nan'"),
+        ({"dusk": float("inf")}, "the weight of 'dusk' must be a number from 0 up, not inf"),
+        ({"dusk": None}, "the weight of 'dusk' must be a number from 0 up, not None"),
+        ("dusk=1,dawn", "'dawn' in a blend is no CONCEPT=WEIGHT"),
+        ("dusk=1,,dawn=1", "'' in a blend is no CONCEPT=WEIGHT"),
+        ("=1", "'=1' in a blend is no CONCEPT=WEIGHT"),
+        ("dusk=1,dusk=1", "the concept 'dusk' stands twice in the blend"),
+        ("dusk=0", "a blend needs a concept of a weight above 0"),
+        ({}, "a blend needs a concept of a weight above 0"),
+        ("dusk=1,noon=1", "no concept 'noon'"),
+        ("hub:someone/dusk@main", "'hub:someone/dusk@main': concepts on the Hub need the package 'e2gan-hub'"),
+        ("", "no concept ''"),
+    ],
+)
+def test_what_is_no_concept(concepts: blend.Concepts, message: str) -> None:
+    with pytest.raises(ConceptError) as caught:
+        resolve(concepts)
+    assert str(caught.value) == message
+
+
+def test_one_concept_under_two_names(dusk: Concept) -> None:
+    with pytest.raises(ConceptError, match="'dusk' stands twice"):
+        resolve({"dusk": 0.5, dusk: 0.5})
+
+
+def test_hints(dusk: Concept, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hint(name: str) -> str | None:
+        with pytest.raises(ConceptError) as caught:
+            find_concept(name)
+        return caught.value.hint
+
+    assert hint("duks") == "did you mean 'dusk'?"
+    assert hint("hub:someone/dusk") == "pip install e2gan-hub"
+    monkeypatch.chdir(tmp_path)
+    write_tiny_concept(tmp_path / "mine", base)
+    assert hint("mine") == "for the folder of that name write ./mine"
+    assert hint("./nowhere") == "give a folder with a concept.toml"
+
+
+@given(st.text(max_size=40) | st.dictionaries(st.text(max_size=5), st.floats() | st.text(max_size=3), max_size=3))
+def test_any_text_is_a_concept_or_one_error(text: str) -> None:
+    try:
+        resolve(text)
+    except E2GANError as error:
+        assert str(error)

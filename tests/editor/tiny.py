@@ -1,0 +1,60 @@
+"""A tiny base with random weights, and concepts for it: enough to edit with, in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from e2gan.base import Base, write_base
+from e2gan.concept import Concept, write_concept
+from e2gan.models.generator import Generator
+from e2gan.models.layout import GeneratorConfig, Ranks, adapter_shapes
+
+CONFIG = GeneratorConfig(prompt_dim=16, width=8, res_blocks=1, tb_positions=(1,))
+
+
+def write_tiny_base(folder: Path) -> Base:
+    torch.manual_seed(0)
+    generator = Generator(CONFIG)
+    return write_base(
+        folder,
+        id="tiny",
+        title="Tiny",
+        version="1.0.0",
+        license="apache-2.0",
+        config=CONFIG,
+        generator={name: value.numpy() for name, value in generator.state_dict().items()},
+    )
+
+
+def write_tiny_concept(folder: Path, base: Base, *, seed: int = 1, tokens: int = 3, trained: bool = True) -> Concept:
+    """A concept named as its folder; its adapter is random, and large enough to be seen."""
+    random = np.random.default_rng(seed)
+    shapes = adapter_shapes(CONFIG, Ranks())
+    return write_concept(
+        folder,
+        manifest={
+            "schema": 1,
+            "id": folder.name,
+            "title": folder.name.title(),
+            "version": "1.2.0",
+            "prompt": f"in the style of {folder.name}",
+            "license": "apache-2.0",
+            "base": {"id": base.id, "sha256": base.sha256},
+            "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}},
+        },
+        tensors={k: random.normal(0, 0.3, s).astype("f4") for k, s in shapes.items()} if trained else None,
+        prompt=random.normal(size=(tokens, CONFIG.prompt_dim)).astype("f4") if trained else None,
+    )
+
+
+def photo(width: int = 48, height: int = 40, seed: int = 0) -> np.ndarray:
+    """(height, width, 3) uint8: soft shapes with some grain."""
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    shapes = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((width, height))
+    grain = random.integers(-8, 9, (height, width, 3))
+    return (np.asarray(shapes).astype(int) + grain).clip(0, 255).astype(np.uint8)
