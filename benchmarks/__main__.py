@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import quality, speed, startup, switching
-from benchmarks.measuring import parser, report
-from e2gan.errors import E2GANError
+from benchmarks.measuring import parser, report, script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +23,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except E2GANError as error:
-        sys.exit(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""))
+    script(main)

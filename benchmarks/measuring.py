@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from e2gan.errors import E2GANError
 from e2gan.files import atomic_write
 
-__all__ = ["Figure", "interleaved", "macs", "machine", "matmul_rate", "parser", "ratio", "report"]
+__all__ = ["Figure", "interleaved", "machine", "macs", "matmul_rate", "parser", "ratio", "report", "script"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,14 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     made.add_argument("-o", "--output", type=Path, help="write the figures as JSON to this file, too")
     return made
+
+
+def script(main: Callable[[], None]) -> None:
+    """Run a benchmark's ``main``: what a person can fix is one line, as in the program."""
+    try:
+        main()
+    except E2GANError as error:
+        sys.exit(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""))
 
 
 def report(figures: Mapping[str, Sequence[Figure]], output: Path | None) -> None:

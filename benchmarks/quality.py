@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.measuring import Figure, parser, report
+from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
@@ -98,4 +98,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import Figure, interleaved, macs, matmul_rate, parser, ratio, report
+from benchmarks.measuring import Figure, interleaved, macs, matmul_rate, parser, ratio, report, script
 from benchmarks.pix2pix import Pix2Pix
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
@@ -91,4 +91,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

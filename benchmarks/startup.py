@@ -14,7 +14,7 @@ from statistics import median
 
 from PIL import Image
 
-from benchmarks.measuring import Figure, parser, report
+from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.switching import shipped
 from e2gan.errors import E2GANError
 
@@ -189,4 +189,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

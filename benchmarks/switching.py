@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.measuring import Figure, interleaved, parser, ratio, report
+from benchmarks.measuring import Figure, interleaved, parser, ratio, report, script
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
@@ -37,20 +37,19 @@ def measure(
     concepts = concepts or shipped()
     figures = []
     for dtype in (torch.float32, torch.bfloat16):
-        editor = Editor(base, device="cpu", dtype=dtype)
-        for concept in concepts:
-            editor.use(concept)
-        # With one concept alone, to and from the bare base.
-        following = cycle(concepts if len(concepts) > 1 else [None, *concepts])
-        seconds = interleaved({"switch": lambda: editor.use(next(following))}, rounds)["switch"]
-        name = str(dtype).removeprefix("torch.")
-        figures.append(
-            Figure(f"{name} switch between {len(concepts)} loaded concepts", 1000 * median(seconds), "ms", at_most=20)
-        )
-    figures.append(
-        Figure("float32 folded over bare base", _folded_over_bare(base, concepts[0], size, rounds), "×", at_most=1.02)
-    )
-    return figures
+        seconds = _switches(Editor(base, device="cpu", dtype=dtype), concepts, rounds)
+        name = f"{str(dtype).removeprefix('torch.')} switch between {len(concepts)} loaded concepts"
+        figures.append(Figure(name, 1000 * median(seconds), "ms", at_most=20))
+    over = _folded_over_bare(base, concepts[0], size, rounds)
+    return [*figures, Figure("float32 folded over bare base", over, "×", at_most=1.02)]
+
+
+def _switches(editor: Editor, concepts: Sequence[Concept], rounds: int) -> list[float]:
+    """Seconds of each change of concept once all are loaded; with one alone, to and from the bare base."""
+    for concept in concepts:
+        editor.use(concept)
+    following = cycle(concepts if len(concepts) > 1 else [*concepts, None])
+    return interleaved({"switch": lambda: editor.use(next(following))}, rounds)["switch"]
 
 
 def _folded_over_bare(base: Base, concept: Concept, size: int, rounds: int) -> float:
@@ -71,4 +70,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

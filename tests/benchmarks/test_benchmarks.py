@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from benchmarks import __main__ as everything
+from benchmarks import measuring, quality, speed, startup, switching
+from benchmarks.measuring import Figure, interleaved, macs, report
+from benchmarks.pix2pix import Pix2Pix
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.errors import DataError, E2GANError
+from e2gan.models.generator import Generator
+from e2gan.models.layout import GeneratorConfig
+from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
+from tests.evaluation.test_report import colours
+
+on_unix = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4, to read a process's memory")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    return write_tiny_base(tmp_path_factory.mktemp("bases") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def concepts(tmp_path_factory: pytest.TempPathFactory, base: Base) -> list[Concept]:
+    folder = tmp_path_factory.mktemp("concepts")
+    return [write_tiny_concept(folder / name, base, seed=seed) for seed, name in enumerate(("dusk", "winter"))]
+
+
+def by_name(figures: list[Figure]) -> dict[str, Figure]:
+    assert all(math.isfinite(figure.value) for figure in figures)
+    assert len({figure.name for figure in figures}) == len(figures)
+    return {figure.name: figure for figure in figures}
+
+
+def test_the_counts_are_the_papers() -> None:
+    x = torch.zeros(1, 3, 256, 256)
+    pix2pix = Pix2Pix()
+    assert sum(p.numel() for p in pix2pix.parameters()) == 11_378_179
+    assert round(macs(pix2pix, x) / 1e9, 1) == 49.6
+    assert round(macs(Generator(), x, torch.zeros(1, 16, 512)) / 1e9, 1) == 23.7
+
+
+def test_pix2pix_gives_a_picture() -> None:
+    with torch.inference_mode():
+        picture = Pix2Pix(8, 2)(torch.rand(2, 3, 32, 48))
+    assert picture.shape == (2, 3, 32, 48)
+    assert picture.abs().max() <= 1
+
+
+def test_jobs_take_turns() -> None:
+    turns: list[str] = []
+    jobs: dict[str, Callable[[], object]] = {"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}
+    seconds = interleaved(jobs, rounds=2, warmup=1)
+    assert turns == ["a", "b"] * 3
+    assert {name: len(some) for name, some in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_figures_are_held_against_their_limits() -> None:
+    assert Figure("free", 1).met is None
+    assert [Figure("low", value, at_least=1.7).met for value in (1.6, 1.7)] == [False, True]
+    assert [Figure("high", value, at_most=0.65).met for value in (0.65, 0.66)] == [True, False]
+    assert Figure("nan", math.nan, at_most=1).met is False
+
+
+def test_the_report_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = [Figure("ratio", 1.5, "×", at_least=1.7), Figure("time", 12, "ms", at_most=20), Figure("size", 7)]
+    report({"speed": figures}, tmp_path / "figures.json")
+    lines = capsys.readouterr().out.splitlines()
+    assert "torch" in lines[0]
+    assert [line.split() for line in lines[2:6]] == [
+        ["speed"],
+        ["ratio", "1.5", "×", "MISSED", "(at", "least", "1.7)"],
+        ["time", "12", "ms", "met", "(at", "most", "20)"],
+        ["size", "7"],
+    ]
+    written = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert [figure["met"] for figure in written["figures"]["speed"]] == [False, True, None]
+    assert written["machine"]["torch"] == torch.__version__
+
+
+def test_speed_names_both_generators_and_the_machines_limit() -> None:
+    figures = by_name(speed.measure(CONFIG, size=32, rounds=1, matrix=64))
+    assert figures["e2gan parameters"].value < figures["pix2pix parameters"].value
+    for dtype in ("float32", "bfloat16"):
+        assert figures[f"{dtype} e2gan against pix2pix"].at_least == 1.7
+        assert figures[f"{dtype} matrix product, 64²"].value > 0
+        for name in ("e2gan", "pix2pix"):
+            share = figures[f"{dtype} {name}, share of the matrix product's rate"].value
+            rate = figures[f"{dtype} matrix product, 64²"].value
+            work = figures[f"{name} multiply-accumulates"].value
+            assert share == pytest.approx(2 * work / (figures[f"{dtype} {name}"].value / 1000) / rate)
+
+
+def test_speed_defaults_to_the_papers_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[GeneratorConfig] = []
+    monkeypatch.setattr(speed, "Generator", lambda config: made.append(config) or Generator(CONFIG))
+    monkeypatch.setattr(speed, "Pix2Pix", lambda width: Pix2Pix(8, 1))
+    with pytest.raises(RuntimeError):  # the tiny stand-in takes narrower prompts
+        speed.measure(size=32, rounds=1, matrix=64)
+    assert made == [GeneratorConfig()]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_switching_goes_round_the_concepts(base: Base, concepts: list[Concept], count: int) -> None:
+    figures = by_name(switching.measure(base, concepts[:count], size=32, rounds=2))
+    assert figures[f"float32 switch between {count} loaded concepts"].at_most == 20
+    assert figures[f"bfloat16 switch between {count} loaded concepts"].value > 0
+    assert figures["float32 folded over bare base"].at_most == 1.02
+
+
+def test_without_shipped_concepts_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(switching, "SHIPPED", tmp_path)
+    with pytest.raises(DataError, match="no trained concepts here"):
+        switching.shipped()
+
+
+@on_unix
+def test_importing_and_helping_are_timed_in_processes_of_their_own() -> None:
+    figures = by_name(startup.measure_import(rounds=1))
+    assert figures["import e2gan"].value > 0
+    assert figures["import e2gan: of torch, peft, transformers, numpy imported"].value == 0
+    assert by_name(startup.measure_help(rounds=1))["e2gan --help"].at_most == 0.3
+
+
+@on_unix
+def test_many_installed_concepts_are_all_listed() -> None:
+    figures = by_name(startup.measure_list(12, rounds=1))
+    assert figures["concepts listed of those"].value == 12
+    assert figures["e2gan list with 12 installed concepts"].at_most == 1.5
+
+
+@on_unix
+def test_a_process_is_timed_and_its_memory_read() -> None:
+    small = startup.run(["-c", "print('small')"])
+    large = startup.run(["-c", "import time; block = b'x' * 80_000_000; time.sleep(0.3); print('large')"])
+    assert (small.output, large.output) == ("small\n", "large\n")
+    assert large.seconds > 0.3
+    assert large.peak - small.peak > 60_000_000
+
+
+@on_unix
+def test_a_process_that_fails_is_an_error_with_its_words() -> None:
+    with pytest.raises(E2GANError, match="cannot go on"):
+        startup.run(["-c", "import sys; sys.exit('cannot go on')"])
+
+
+@on_unix
+def test_an_edit_is_timed_from_the_command_line() -> None:
+    try:
+        concept = switching.shipped()[0]
+    except DataError:
+        pytest.skip("the concepts are not trained yet")
+    figures = by_name(startup.measure_apply(str(concept.path), size=(80, 64), rounds=1))
+    assert [figure.at_most for figure in figures.values()] == [8, 2]
+
+
+def test_quality_measures_each_concept_against_its_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base: Base, concepts: list[Concept]
+) -> None:
+    asked = []
+
+    def make_teacher(id: str, options: dict[str, str]) -> Callable[[Image.Image], Image.Image]:
+        asked.append((id, options))
+        return ImageOps.invert
+
+    monkeypatch.setattr(quality, "make_teacher", make_teacher)
+    monkeypatch.setattr(quality, "SIZE", 40)
+    monkeypatch.setattr("e2gan.evaluation.report.NETWORKS", {"efficientnet-lite0": lambda: colours})
+    for number, name in enumerate(("test/p1_00", "test/p1_01", "test/p2_00", "train/p3_00")):
+        file = tmp_path / "photos" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo(seed=number)).save(file)
+    figures = by_name(quality.measure(tmp_path / "photos", base, concepts, sheets=tmp_path / "sheets"))
+    assert asked == [("grade", {"name": "dusk"}), ("grade", {"name": "winter"})]
+    assert (figures["test pictures"].value, figures["photographs they were cut from"].value) == (3, 2)
+    for id in ("dusk", "winter"):
+        assert figures[f"{id}: L1 ratio to unedited"].at_most == 0.65
+        assert figures[f"{id}: efficientnet-lite0 FID ratio to unedited"].at_most == 0.5
+        with Image.open(tmp_path / "sheets" / f"{id}.png") as sheet:
+            assert sheet.size == (3 * 40 + 2 * 4, 24 + 3 * 44 - 4)
+
+
+def test_quality_needs_test_photos(tmp_path: Path, base: Base, concepts: list[Concept]) -> None:
+    (tmp_path / "train").mkdir()
+    Image.fromarray(photo()).save(tmp_path / "train" / "only.png")
+    with pytest.raises(DataError, match="0 test photos"):
+        quality.measure(tmp_path, base, concepts)
+
+
+def test_all_of_them_in_one_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in (speed, switching, startup, quality):
+        monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
+    everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert list(written["figures"]) == ["speed", "switching", "startup", "quality"]
+    assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
+
+
+def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise E2GANError("no photos", hint="look elsewhere")
+
+    monkeypatch.setattr(sys, "argv", ["benchmark"])
+    with pytest.raises(SystemExit, match="^error: no photos\nlook elsewhere$"):
+        measuring.script(fail)
