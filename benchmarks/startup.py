@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,31 +82,37 @@ class Ran:
     output: str
 
 
+LAUNCHER = """
+import json, os, sys, time
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[2])])
+start = time.perf_counter()
+process = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[3:]], os.environ)
+_, status, usage = os.wait4(process, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([time.perf_counter() - start, usage.ru_maxrss], file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a process and reads its clock and memory.  A small process for itself, because Linux counts to a
+process's memory what its parent held when it forked: PyTorch, here."""
+
+
 def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
     """Run Python with these arguments on `CORES` cores; raises E2GANError when it fails."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Path(folder, "measured.json")
+        ended = subprocess.run(
+            [sys.executable, "-S", "-c", LAUNCHER, str(measured), str(CORES), *arguments],
             env={**os.environ, **(environment or {})},
-            stdout=output,
-            stderr=errors,
-            preexec_fn=_two_cores if hasattr(os, "sched_setaffinity") else None,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        errors.seek(0)
-        if process.returncode:
-            raise E2GANError(f"{' '.join(arguments)}: {errors.read().decode(errors='replace')[-500:]}")
-        # Kilobytes on Linux, bytes on macOS.
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Ran(seconds, peak, output.read().decode(errors="replace"))
-
-
-def _two_cores() -> None:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+        if ended.returncode:
+            raise E2GANError(f"{' '.join(arguments)}: {ended.stderr[-500:]}")
+        seconds, peak = json.loads(measured.read_text())
+    # Kilobytes on Linux, bytes on macOS.
+    return Ran(seconds, peak * (1 if sys.platform == "darwin" else 1024), ended.stdout)
 
 
 def install_many(folder: Path, count: int) -> None:

@@ -66,7 +66,12 @@ class MissingExtraError(E2GANError):
     """A part of the program needs packages of an extra that is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
+        self._needs = package, extra
         super().__init__(
             f"this needs the package '{package}', which is not installed",
             hint=f"pip install 'e2gan[{extra}]'",
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        # So that it comes whole out of a worker process.
+        return type(self), self._needs

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,10 +209,9 @@ def test_all_of_them_in_one_run(
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
 
-def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_said_without_a_traceback() -> None:
     def fail() -> None:
         raise E2GANError("no photos", hint="look elsewhere")
 
-    monkeypatch.setattr(sys, "argv", ["benchmark"])
-    with pytest.raises(SystemExit, match="^error: no photos\nlook elsewhere$"):
+    with pytest.raises(SystemExit, match="error: no photos\nlook elsewhere"):
         measuring.script(fail)
