@@ -74,7 +74,8 @@ base: $(DEV) data
 
 concepts: $(DEV) data
 	for name in $(CONCEPTS); do \
-	    $(BIN)/e2gan train concepts/$$name/e2gan_concept_$$name/bundle --data "$(DATA)" || exit 1; \
+	    $(BIN)/e2gan train concepts/$$name/e2gan_concept_$$name/bundle --data "$(DATA)" \
+	        --preview samples/aitzgorri.jpg || exit 1; \
 	done
 
 .PHONY: data

