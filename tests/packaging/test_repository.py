@@ -74,3 +74,12 @@ def test_the_documents_link_to_files_that_are_there(repository: Path) -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_documents_give_the_measured_figures(repository: Path) -> None:
+    page = (repository / "docs/benchmarks.md").read_text(encoding="utf-8")
+    for bundle in (repository / "concepts").glob("*/*/bundle"):
+        concept = Concept.read(bundle)
+        cells = next(line for line in page.splitlines() if line.startswith(f"| {concept.id} |")).split("|")
+        assert cells[2].split()[0] == f"{concept.quality['l1_ratio']:.2f}"
+        assert cells[3].split()[0] == f"{concept.quality['efficientnet-lite0']['fid_ratio']:.2f}"
