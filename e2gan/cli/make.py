@@ -181,20 +181,14 @@ def evaluate(
     with needs_extra("all"), progress(quiet or as_json) as shown:
         from e2gan.editor import Editor
         from e2gan.training.concept import measure
-        from e2gan.training.pairs import Pairs, write_pairs
+        from e2gan.training.pairs import distilled_pairs
 
         editor = Editor(found.base_id, device=device)
         editor.use(found)
-        shown.stage(f"distill with {recipe.teacher}")
-        write_pairs(
-            data,
-            work / "pairs",
-            recipe.teacher,
-            recipe.teacher_options,
-            workers=workers,
-            progress=lambda done, total: shown.advance(done, total, {}),
+        made = distilled_pairs(
+            data, work / "pairs", recipe.teacher, recipe.teacher_options, workers=workers, progress=shown
         )
-        pairs = Pairs.open(work / "pairs").split(split)
+        pairs = made.split(split)
         shown.stage(f"edit and measure {len(pairs)} photos")
         quality = measure(editor, found, pairs)
     if as_json:

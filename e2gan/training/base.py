@@ -22,7 +22,7 @@ from e2gan.recipe import BaseRecipe, Candidate
 from e2gan.tables import canonical_json
 from e2gan.training.distill import make_teacher, square_photo
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pairs, find_photos, write_pairs
+from e2gan.training.pairs import distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import choose_concepts
 
@@ -64,17 +64,14 @@ def train_base(
         )
     concepts = []
     for candidate in chosen:
-        progress.stage(f"distil {candidate.id}")
-        folder = work / "pairs" / candidate.id
-        write_pairs(
+        pairs = distilled_pairs(
             data,
-            folder,
+            work / "pairs" / candidate.id,
             candidate.teacher,
             candidate.teacher_options,
             workers=workers,
-            progress=lambda done, total: progress.advance(done, total, {}),
+            progress=progress,
         )
-        pairs = Pairs.open(folder)
         concepts.append(
             ConceptPairs(
                 candidate.id, encoder.encode(candidate.prompt), pairs.split("train"), list(pairs.splits.get("val", ()))

@@ -23,7 +23,7 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.recipe import Selection
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, Pairs, write_pairs
+from e2gan.training.pairs import Pair, distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import first_of_shuffle, similarity_clustering
 
@@ -86,16 +86,9 @@ def train_concept(
             f"the base '{foundation.id}' wants prompt tokens {foundation.config.prompt_dim} wide, not {prompt.shape[1]}"
         )
 
-    progress.stage(f"distil with {recipe.teacher}")
-    write_pairs(
-        data,
-        work / "pairs",
-        recipe.teacher,
-        recipe.teacher_options,
-        workers=workers,
-        progress=lambda done, total: progress.advance(done, total, {}),
+    pairs = distilled_pairs(
+        data, work / "pairs", recipe.teacher, recipe.teacher_options, workers=workers, progress=progress
     )
-    pairs = Pairs.open(work / "pairs")
     progress.stage("select pairs")
     train = select_pairs(pairs.split("train"), recipe.selection, recipe.training.seed)
 

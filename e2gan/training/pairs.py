@@ -27,8 +27,19 @@ from typing import Any
 from e2gan.errors import DataError
 from e2gan.files import atomic_write, sha256_file
 from e2gan.training.distill import Job, distill
+from e2gan.training.progress import Progress
 
-__all__ = ["METADATA", "SPLITS", "Pair", "Pairs", "PairsReport", "read_metadata", "split_of", "write_pairs"]
+__all__ = [
+    "METADATA",
+    "SPLITS",
+    "Pair",
+    "Pairs",
+    "PairsReport",
+    "distilled_pairs",
+    "read_metadata",
+    "split_of",
+    "write_pairs",
+]
 
 SPLITS = ("train", "val", "test")
 METADATA = "metadata.jsonl"
@@ -219,6 +230,28 @@ def write_pairs(
     return PairsReport(
         out_dir, {split: len(rows[split]) for split in SPLITS}, len(todo) - len(skipped), len(kept), skipped
     )
+
+
+def distilled_pairs(
+    data: str | Path,
+    folder: str | Path,
+    teacher_id: str,
+    options: Mapping[str, Any],
+    *,
+    workers: int | None,
+    progress: Progress,
+) -> Pairs:
+    """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back."""
+    progress.stage(f"distil with {teacher_id}")
+    write_pairs(
+        data,
+        folder,
+        teacher_id,
+        options,
+        workers=workers,
+        progress=lambda done, total: progress.advance(done, total, {}),
+    )
+    return Pairs.open(folder)
 
 
 def find_photos(folder: Path) -> list[tuple[str, Path]]:
