@@ -161,7 +161,7 @@ class Editor:
         self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: tuple[Part, ...], strength: float
     ) -> Image.Image:
         """The edit at the photo's size, mixed with it, with its transparency and metadata."""
-        photo = np.asarray(image.convert("RGB"))
+        photo = np.asarray(_opaque(image))
         if edit.shape == photo.shape:
             result = Image.fromarray(mix(photo, edit, strength))
         else:
@@ -264,10 +264,15 @@ def _working_size(width: int, height: int, longest: int | None) -> tuple[int, in
 
 def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8."""
-    rgb = image.convert("RGB")
+    rgb = _opaque(image)
     if rgb.size != (width, height):
         rgb = rgb.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return np.asarray(rgb)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The picture without its transparency; itself if it has none, for a copy of a large photo costs."""
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _padding(n: int, stride: int) -> int:
