@@ -45,6 +45,20 @@ def trainer(concept, folder, recipe=RECIPE, **options) -> Trainer:
     return Trainer(generator, discriminator, [concept], recipe, folder, **options)
 
 
+def run_and_stop(concept, folder, recipe) -> None:
+    """Train until something raises in step 4; a checkpoint at every step, so that the last one is of step 3."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(step, steps, metrics):
+        if step == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        trainer(concept, folder, recipe, checkpoint_every=0.0, report=stop).run()
+
+
 def weights(t: Trainer) -> dict[str, np.ndarray]:
     return {**t.generator_state(), **{f"d.{k}": v for k, v in t.discriminator_state().items()}}
 
@@ -69,16 +83,7 @@ def test_a_stopped_run_resumes_as_if_it_never_stopped(concept, tmp_path, extras)
     whole = trainer(concept, tmp_path / "whole", recipe)
     whole.run()
 
-    class Stop(Exception):
-        pass
-
-    def stop(step, steps, metrics):
-        if step == 4:
-            raise Stop
-
-    # A checkpoint at every step, so that the killed run's last one is of step 3.
-    with pytest.raises(Stop):
-        trainer(concept, tmp_path / "halves", recipe, checkpoint_every=0.0, report=stop).run()
+    run_and_stop(concept, tmp_path / "halves", recipe)
     second = trainer(concept, tmp_path / "halves", recipe)
     second.run()
     assert same(weights(whole), weights(second))
@@ -119,15 +124,7 @@ def test_a_run_may_be_lengthened_before_its_rate_falls_and_not_after(concept, tm
     straight = trainer(concept, tmp_path / "straight", longer)
     straight.run()
 
-    class Stop(Exception):
-        pass
-
-    def stop(step, steps, metrics):
-        if step == 4:
-            raise Stop
-
-    with pytest.raises(Stop):
-        trainer(concept, tmp_path / "lengthened", checkpoint_every=0.0, report=stop).run()
+    run_and_stop(concept, tmp_path / "lengthened", RECIPE)
     lengthened = trainer(concept, tmp_path / "lengthened", longer)
     lengthened.run()
     assert same(weights(straight), weights(lengthened))
