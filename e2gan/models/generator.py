@@ -13,6 +13,9 @@ from e2gan.models.weights import load_weights
 
 __all__ = ["Generator", "load_generator"]
 
+MAX_KEYS = 4096
+"""Most tokens that one token attends to: a photo of 512² has as many."""
+
 
 class ResBlock(nn.Module):
     """Two 3×3 convolutions with instance norm, added to their input."""
@@ -104,10 +107,34 @@ class TransformerBlock(nn.Module):
         height, width = x.shape[-2:]
         h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
         n = self.norm1(h)
-        h = h + self.self_attention(n, n)
+        # Attention costs the square of the tokens.  In a large photo neighbouring ones say the same, so a regular
+        # share of them is attended to, by all.
+        keys = n[:, :: max(1, n.shape[1] // MAX_KEYS)]
+        h = h + self.self_attention(n, keys)
         h = h + self.cross_attention(self.norm2(h), prompt, prompt_bias)
         h = h + self.mlp(self.norm3(h))
         return self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
+
+
+class OutConv(nn.Conv2d):
+    """A convolution to few channels, at inference computed for 2×2 pixels at once.
+
+    Three output channels fill a fraction of a SIMD register.  A stride-2 convolution with the kernel at
+    its four offsets gives four times as many, which a pixel shuffle puts in place: the same sums, in
+    less than half the time on a CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (n - k + 1 for n, k in zip(x.shape[-2:], self.kernel_size))
+        if torch.is_grad_enabled() or x.device.type != "cpu" or height % 2 or width % 2:
+            return super().forward(x)
+        outputs, inputs, k, _ = self.weight.shape
+        offsets = self.weight.new_zeros(outputs, 2, 2, inputs, k + 1, k + 1)
+        for i in range(2):
+            for j in range(2):
+                offsets[:, i, j, :, i : i + k, j : j + k] = self.weight
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return F.pixel_shuffle(F.conv2d(x, offsets.flatten(0, 2), bias, stride=2), 2)
 
 
 class Generator(nn.Module):
@@ -129,7 +156,7 @@ class Generator(nn.Module):
         self.transformers = nn.ModuleDict({str(p): TransformerBlock(self.config) for p in self.config.tb_positions})
         self.up2 = nn.ConvTranspose2d(c, 2 * w, 3, stride=2, padding=1, output_padding=1)
         self.up1 = nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1)
-        self.conv_out = nn.Conv2d(w, 3, 7)
+        self.conv_out = OutConv(w, 3, 7)
 
     def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None) -> Tensor:
         """Edit a batch of pictures.
