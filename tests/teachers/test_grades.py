@@ -183,3 +183,21 @@ def test_black_and_white_has_more_contrast_and_keeps_black_and_white():
     assert levels == sorted(levels)
     assert levels[0] < 0.01 and levels[3] > 0.99
     assert levels[2] - levels[1] > 0.33
+
+
+def test_golden_hour_warms_what_is_bright_and_cools_the_shade():
+    bright, shade = (mean(GRADES["golden-hour"](patch(colour))) for colour in ((0.8, 0.8, 0.8), (0.12, 0.12, 0.12)))
+    assert 20 < bright[0] < 60 and bright[1] > 0.15
+    assert 180 < shade[0] < 280
+
+
+def test_mist_lifts_the_blacks_and_drains_the_colour():
+    black, leaves = GRADES["mist"](patch((0.0, 0.0, 0.0))), patch(LEAVES)
+    assert luma(black).min() > 0.2
+    assert mean(GRADES["mist"](leaves))[1] < 0.6 * mean(leaves)[1]
+
+
+def test_cinema_has_teal_shadows_and_orange_lights():
+    shade, bright = (mean(GRADES["cinema"](patch(colour)))[0] for colour in ((0.15, 0.15, 0.15), (0.8, 0.8, 0.8)))
+    assert 160 < shade < 220
+    assert 15 < bright < 50

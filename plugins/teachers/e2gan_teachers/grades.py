@@ -232,11 +232,41 @@ def black_and_white(rgb: Array) -> Array:
     return np.repeat(contrast(grey, 0.55, 0.45), 3, axis=2)
 
 
+def golden_hour(rgb: Array) -> Array:
+    """The last hour of sun: warm, low light on all that is bright, shadows that stay cool, a soft glow around it."""
+    light = to_linear(rgb)
+    glow = blur(light * ramp(0.55, 0.95, brightness(rgb)), 0.03)
+    warm, cool = tint((1.0, 0.78, 0.48)), tint((0.80, 0.84, 1.0))
+    lit = saturate(light, 1.1) * mix(cool, warm, ramp(0.15, 0.6, brightness(rgb)))
+    return contrast(to_srgb(0.9 * lit + 0.25 * glow * tint((1.0, 0.72, 0.42))), 0.25, 0.45)
+
+
+def mist(rgb: Array) -> Array:
+    """Morning mist: little colour, no black left, light scattered from bright places into their neighbourhood."""
+    light = to_linear(rgb)
+    veil = np.broadcast_to(blur(light, 0.05) @ LUMA, rgb.shape[:2])[..., None]
+    air = (0.16 + 0.6 * veil) * np.array([0.95, 0.99, 1.04], np.float32)
+    return to_srgb(mix(saturate(light, 0.55), air, 0.5))
+
+
+def cinema(rgb: Array) -> Array:
+    """A film grade: teal shadows, orange highlights, held-back greens, firm contrast."""
+    light = to_linear(rgb)
+    h, s, v = hsv(rgb)
+    olive = from_hsv(mix(h, np.full_like(h, 62), 0.45), s * 0.75, v * 0.95)
+    light = mix(light, to_linear(olive), foliage(rgb))
+    shade = mix(tint((0.45, 0.80, 0.85)), tint((1.0, 0.84, 0.66)), ramp(0.15, 0.75, brightness(rgb)))
+    return contrast(to_srgb(light * shade), 0.45, 0.42)
+
+
 GRADES: dict[str, Grade] = {
     "autumn": autumn,
     "black-and-white": black_and_white,
+    "cinema": cinema,
     "dark": dark,
     "dusk": dusk,
+    "golden-hour": golden_hour,
+    "mist": mist,
     "old-photo": old_photo,
     "spring": spring,
     "winter": winter,
