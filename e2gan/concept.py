@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from e2gan.base import Base
 from e2gan.errors import ConceptError
 from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, read_bytes, read_toml
-from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, adapter_shapes, crucial_layers
+from e2gan.models.layout import ADAPTER_PREFIX, KEEPS, GeneratorConfig, Ranks, adapter_shapes, crucial_layers
 from e2gan.recipe import Recipe
 from e2gan.tables import Table, canonical_json, shown
 
@@ -91,6 +91,8 @@ class Concept:
     base_id: str
     base_sha256: str
     """Of the base's ``generator.safetensors``; no other base will do."""
+    keeps: str
+    """What of the photo's light its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
     recipe: Recipe
     quality: dict[str, Any]
     """What the evaluation measured; empty before."""
@@ -128,6 +130,7 @@ class Concept:
             description=table.text("description", "", limit=2000, lines=True),
             base_id=base.id("id"),
             base_sha256=base.digest("sha256"),
+            keeps=table.choice("keeps", KEEPS, KEEPS[0]),
             recipe=Recipe.from_dict(table.sub("recipe").data, table.where),
             quality=table.plain("quality"),
             training=table.plain("training"),
@@ -146,8 +149,10 @@ class Concept:
 
     @property
     def recipe_digest(self) -> str:
-        """SHA-256 over the recipe as written, the prompt and the base's digest: what the adapter was made from."""
+        """SHA-256 over what the adapter is made from: recipe as written, prompt, what is kept, the base's digest."""
         made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
+        if self.keeps != KEEPS[0]:  # so that bundles written before there was a choice keep their digest
+            made_from["keeps"] = self.keeps
         return hashlib.sha256(canonical_json(made_from)).hexdigest()
 
     @property

@@ -26,6 +26,7 @@ from e2gan.blend import Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError
 from e2gan.images import Source, open_image
+from e2gan.models.light import keep_light, keep_shares
 from e2gan.models.lora import Folder, delta_weights
 from e2gan.upsample import guided_upsample, mix
 
@@ -189,15 +190,18 @@ class Editor:
                 prompt = torch.cat([each.prompt for each in loaded]).expand(len(batch), -1, -1)
                 bias = self._prompt_bias(loaded, blend, len(batch))
                 x = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).contiguous()
-                y = self._generator((x / 127.5 - 1).to(self.dtype), prompt, bias)
-                y = ((y[..., :height, :width].float() + 1) / 2).permute(0, 2, 3, 1).cpu()
+                x = x / 127.5 - 1
+                y = self._generator(x.to(self.dtype), prompt, bias).float()
+                shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
+                y = keep_light(y, x, shares.expand(len(batch), -1))
+                y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
             names = ", ".join(part.concept.id for part in blend)
             raise ConceptError(
                 f"{names}: the edit is not finite in {str(self.dtype).removeprefix('torch.')}",
                 hint="lower the weights, or use an Editor with dtype=torch.float32",
             )
-        return y.numpy()
+        return y.clamp(0, 1).numpy()
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless that is done."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from e2gan.errors import BaseModelError, RecipeError
 from e2gan.files import read_toml
-from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.models.layout import KEEPS, GeneratorConfig, Ranks
 from e2gan.tables import Table, did_you_mean
 
 __all__ = ["BaseRecipe", "Candidate", "Choice", "Recipe", "Selection", "TrainingRecipe"]
@@ -43,6 +43,8 @@ class TrainingRecipe:
     """LoRA ranks of the sampling layers, from the image side inward; a base has no use for them."""
     transformer_rank: int = 1
     """LoRA rank of the transformer block's projections."""
+    warmup: float = 0.0
+    """Share of the run, from its start, on the L1 distance alone; the other losses join then (Ledig et al., 2017)."""
     l1: float = 100.0
     """Weight of the L1 distance to the teacher's picture."""
     gan: float = 1.0
@@ -71,10 +73,13 @@ class TrainingRecipe:
         if self.discriminator_learning_rate is not None:
             values.number("discriminator_learning_rate", low=1e-8, high=1)
         values.number("lr_decay_from", low=0, high=1)
+        values.number("warmup", low=0, high=1)
         for name in ("l1", "gan", "perceptual", "style"):
             values.number(name, low=0, high=1e9)
         if not (self.l1 or self.gan or self.perceptual or self.style):
             raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")
+        if self.warmup and not self.l1:
+            raise values.fault("warmup trains on l1 alone, which is 0")
         values.choice("gan_loss", ("lsgan", "vanilla"))
         values.number("ema", low=0, high=0.99999)
         values.flag("diffaugment")
@@ -178,6 +183,8 @@ class Candidate:
     teacher_options: dict[str, Any]
     held_out: bool
     """Kept away from the base, to try concepts on."""
+    keeps: str = "nothing"
+    """What of the photo's light its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,9 @@ class Choice:
     """How the base's concepts are chosen among the candidates (paper section 4.1, spec "Base model")."""
 
     concepts: int
-    """How many: the clusters of K-means over the candidates' mean image embeddings."""
+    """How many in all."""
+    include: tuple[str, ...] = ()
+    """Candidates taken whatever the clusters say; K-means over mean image embeddings chooses the others."""
     method: Literal["kmeans"] = "kmeans"
     embedder: str = "efficientnet-lite0"
     images: int = 32
@@ -226,6 +235,13 @@ class BaseRecipe:
             training=TrainingRecipe.from_dict(training.data, training.where),
         )
         table.done()
+        open_ids = [candidate.id for candidate in recipe.candidates if not candidate.held_out]
+        for name in recipe.choice.include:
+            if name not in open_ids:
+                hint = did_you_mean(name, open_ids)
+                raise RecipeError(f"{path}: [choice] includes '{name}', no candidate that is not held out", hint=hint)
+        if len(set(recipe.choice.include)) > recipe.choice.concepts:
+            raise RecipeError(f"{path}: [choice] includes more candidates than its {recipe.choice.concepts} concepts")
         offered = sum(not candidate.held_out for candidate in recipe.candidates)
         if recipe.choice.concepts > offered:
             raise RecipeError(
@@ -257,6 +273,7 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
             teacher=entry.id("teacher"),
             teacher_options=entry.plain("teacher_options"),
             held_out=entry.flag("held_out", False),
+            keeps=entry.choice("keeps", KEEPS, Candidate.keeps),
         )
         entry.done()
         if candidate.id in found:
@@ -268,6 +285,7 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
 def _choice(table: Table) -> Choice:
     choice = Choice(
         concepts=table.whole("concepts", low=1, high=10_000),
+        include=table.texts("include", Choice.include, most=1000),
         method=table.choice("method", ("kmeans",), Choice.method),
         embedder=table.id("embedder", Choice.embedder),
         images=table.whole("images", Choice.images, low=1, high=100_000),

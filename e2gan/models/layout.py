@@ -12,12 +12,23 @@ from typing import Any, Literal
 
 from e2gan.errors import BaseModelError
 
-__all__ = ["CrucialLayer", "GeneratorConfig", "Ranks", "adapter_parameters", "adapter_shapes", "crucial_layers"]
+__all__ = [
+    "KEEPS",
+    "CrucialLayer",
+    "GeneratorConfig",
+    "Ranks",
+    "adapter_parameters",
+    "adapter_shapes",
+    "crucial_layers",
+]
 
 ADAPTER_PREFIX = "base_model.model."
 """What PEFT puts before each module's name in ``adapter_model.safetensors``."""
 
 MAX_RANK = 256
+
+KEEPS = ("nothing", "light", "colour")
+"""What an edit may keep of its photo's light (:mod:`e2gan.models.light`)."""
 
 
 @dataclass(frozen=True)

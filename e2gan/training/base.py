@@ -74,7 +74,11 @@ def train_base(
         )
         concepts.append(
             ConceptPairs(
-                candidate.id, encoder.encode(candidate.prompt), pairs.split("train"), list(pairs.splits.get("val", ()))
+                candidate.id,
+                encoder.encode(candidate.prompt),
+                pairs.split("train"),
+                list(pairs.splits.get("val", ())),
+                candidate.keeps,
             )
         )
     torch.manual_seed(recipe.training.seed)
@@ -98,7 +102,7 @@ def train_base(
         discriminator=trainer.discriminator_state(),
         recipe={
             "sha256": _digest(asdict(recipe)),
-            "concepts": [{"id": c.id, "prompt": c.prompt} for c in chosen],
+            "concepts": [{"id": c.id, "prompt": c.prompt, "keeps": c.keeps} for c in chosen],
             "held_out": [c.id for c in recipe.candidates if c.held_out],
             "photos": sum(len(c.train) for c in concepts) // len(concepts),
         },
@@ -107,14 +111,14 @@ def train_base(
 
 
 def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None = None) -> list[Candidate]:
-    """The base's concepts: one candidate a cluster of the candidates' mean image embeddings.
+    """The base's concepts: those included by name, and one candidate a cluster of the others' mean image embeddings.
 
     The choice is kept in ``work/choice.json`` and made again only when the recipe changes.
     """
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
     kept = work / "choice.json"
-    digest = _digest({"choice": asdict(recipe.choice), "candidates": [asdict(c) for c in open_to_choice]})
+    digest = _digest({"choice": asdict(recipe.choice), "candidates": [_edits(c) for c in open_to_choice]})
     if kept.exists():
         state = json.loads(kept.read_text(encoding="utf-8"))
         if state.get("recipe") == digest:
@@ -127,13 +131,21 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
     embed = registry().embedder(recipe.choice.embedder).factory()
     progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
     means: dict[str, np.ndarray] = {}
-    for done, candidate in enumerate(open_to_choice, start=1):
+    clustered = [candidate for candidate in open_to_choice if candidate.id not in recipe.choice.include]
+    for done, candidate in enumerate(clustered, start=1):
         teacher = make_teacher(candidate.teacher, candidate.teacher_options)
         means[candidate.id] = embed([teacher(photo) for photo in sample]).mean(axis=0)
-        progress.advance(done, len(open_to_choice), {})
-    ids = choose_concepts(means, recipe.choice.concepts, recipe.choice.seed)
+        progress.advance(done, len(clustered), {})
+    ids = list(dict.fromkeys(recipe.choice.include))
+    if clusters := recipe.choice.concepts - len(ids):
+        ids += choose_concepts(means, clusters, recipe.choice.seed)
     atomic_write(kept, json.dumps({"recipe": digest, "chosen": sorted(ids)}, indent=1))
     return [c for c in open_to_choice if c.id in ids]
+
+
+def _edits(candidate: Candidate) -> dict[str, Any]:
+    """What the candidate's edited pictures, and so the choice, depend on."""
+    return {"id": candidate.id, "teacher": candidate.teacher, "teacher_options": candidate.teacher_options}
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ def train_concept(
     trainer = Trainer(
         model,
         discriminator,
-        [ConceptPairs(concept.id, prompt, train, val)],
+        [ConceptPairs(concept.id, prompt, train, val, concept.keeps)],
         recipe.training,
         work / "run",
         device=device,

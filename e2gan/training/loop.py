@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from e2gan.errors import DataError, TrainingError
 from e2gan.files import atomic_path
+from e2gan.models.light import keep_light, keep_shares
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
@@ -41,6 +42,8 @@ class ConceptPairs:
     """(T, prompt_dim) float32."""
     train: Sequence[Pair]
     val: Sequence[Pair]
+    keeps: str = "nothing"
+    """What of the photo's light the edits keep (`e2gan.models.light`)."""
 
 
 @dataclass
@@ -53,9 +56,11 @@ class Batch:
     """(N, T, prompt_dim)."""
     prompt_bias: Tensor
     """(N, T): 0 for a token, -inf for padding."""
+    keeps: Tensor
+    """(N, K): what of the photo's light is kept (`e2gan.models.light.keep_shares`)."""
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(t.to(device) for t in (self.photo, self.edit, self.prompt, self.prompt_bias)))
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +105,7 @@ class Sampler:
             concept, pair = self.index[self._permutation(seed, epoch)[offset]]
             rng = np.random.default_rng((seed, 1, position))
             photo, edit = self._crop(load_pair(self.concepts[concept].train[pair]), rng)
-            items.append((photo, edit, self.concepts[concept].prompt))
+            items.append((photo, edit, self.concepts[concept]))
         return collate(items)
 
     def _permutation(self, seed: int, epoch: int) -> np.ndarray:
@@ -120,16 +125,18 @@ class Sampler:
         return a, b
 
 
-def collate(items: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
-    """(photo, edit, prompt) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
-    photos, edits, prompts = zip(*items, strict=True)
+def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Batch:
+    """(photo, edit, concept) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
+    photos, edits, concepts = zip(*items, strict=True)
+    prompts = [concept.prompt for concept in concepts]
     length = max(len(p) for p in prompts)
     prompt = torch.zeros(len(items), length, prompts[0].shape[1])
     bias = torch.full((len(items), length), float("-inf"))
     for row, p in enumerate(prompts):
         prompt[row, : len(p)] = torch.from_numpy(p)
         bias[row, : len(p)] = 0
-    return Batch(_pictures(photos), _pictures(edits), prompt, bias)
+    keeps = torch.stack([keep_shares((concept.keeps, 1)) for concept in concepts])
+    return Batch(_pictures(photos), _pictures(edits), prompt, bias, keeps)
 
 
 def _pictures(arrays: Sequence[np.ndarray]) -> Tensor:
@@ -231,26 +238,24 @@ class Trainer:
         self.resume()
         started, before = time.monotonic(), self.seconds
         last_checkpoint = started
-        sums: dict[str, float] = {}
-        count = 0
+        window: dict[str, list[float]] = {}
         every = max(1, min(50, self.steps // 20))
         while self.step < self.steps:
             metrics = self.train_step()
             self.step += 1
             self.seconds = before + time.monotonic() - started
             for key, value in metrics.items():
-                sums[key] = sums.get(key, 0.0) + value
-            count += 1
+                window.setdefault(key, []).append(value)
             if self.report is not None and self.accelerator.is_main_process:
                 self.report(self.step, self.steps, metrics)
             if self.step % every == 0 or self.step == self.steps:
-                means = {key: value / count for key, value in sums.items()}
+                means = {key: float(np.mean(values)) for key, values in window.items()}
                 if not all(math.isfinite(v) for v in means.values()):
                     raise TrainingError(
                         f"the loss is not finite at step {self.step}", hint="lower learning_rate in the recipe"
                     )
                 self._log({"step": self.step, "seconds": round(self.seconds, 1), **means})
-                sums, count = {}, 0
+                window.clear()
             if time.monotonic() - last_checkpoint > self.checkpoint_every:
                 self.save_checkpoint()
                 self._validate_and_draw()
@@ -262,7 +267,7 @@ class Trainer:
         return result
 
     def train_step(self) -> dict[str, float]:
-        """One batch: forward, the generator's update, the discriminator's update."""
+        """One batch: forward, the generator's update, and after the warm-up the discriminator's."""
         recipe = self.recipe
         accelerator = self.accelerator
         batch = self.sampler.batch(self.step, accelerator.process_index, accelerator.num_processes)
@@ -274,21 +279,27 @@ class Trainer:
 
         with accelerator.autocast():
             fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
+        fake = keep_light(fake, batch.photo, batch.keeps)
         metrics = {"rate": rates[0] * self._rate(self.step)}
-        # The generator's update: fool the discriminator, match the teacher.
-        self._freeze_discriminator(True)
         losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
-        with accelerator.autocast():
-            losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
-            if self.trunk is not None:
-                with torch.no_grad():
-                    wanted = self.trunk(batch.edit)
-                losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
+        warm = self.step >= recipe.warmup * self.steps
+        # The generator's update: match the teacher, and once warm fool the discriminator.
+        if warm:
+            self._freeze_discriminator(True)
+            with accelerator.autocast():
+                losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
+                if self.trunk is not None:
+                    with torch.no_grad():
+                        wanted = self.trunk(batch.edit)
+                    losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
         total = torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
         self.optimizer_g.zero_grad()
         accelerator.backward(total)
         self.optimizer_g.step()
         self.ema.update()
+        metrics.update({name: loss.item() for name, loss in losses.items()})
+        if not warm:
+            return metrics
         # The discriminator's update: tell the teacher's pictures from the generator's.
         self._freeze_discriminator(False)
         with accelerator.autocast():
@@ -298,7 +309,6 @@ class Trainer:
         self.optimizer_d.zero_grad()
         accelerator.backward(loss_d)
         self.optimizer_d.step()
-        metrics.update({name: loss.item() for name, loss in losses.items()})
         metrics["discriminator"] = loss_d.item()
         return metrics
 
@@ -400,8 +410,10 @@ class Trainer:
         def without_length(values: dict[str, Any]) -> str:
             return json.dumps({k: v for k, v in values.items() if k not in ("steps", "epochs")}, sort_keys=True)
 
-        falling = step > self.recipe.lr_decay_from * min(steps, self.steps)
-        return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not falling)
+        # Up to there a step is the same in a run of any length.
+        fixed = min(self.recipe.lr_decay_from, self.recipe.warmup or 1.0)
+        past = step > fixed * min(steps, self.steps)
+        return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not past)
 
     def _log(self, row: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -432,9 +444,10 @@ class Trainer:
                 pairs = _spread(concept.val, max(2, limit // len(self.concepts)))
                 errors, idle = [], []
                 for number, pair in enumerate(pairs):
-                    batch = collate([(*load_pair(pair), concept.prompt)]).to(self.accelerator.device)
+                    batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
                     with self.accelerator.autocast():
                         made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
+                    made = keep_light(made, batch.photo, batch.keeps).clamp(-1, 1)
                     errors.append(F.l1_loss(made, batch.edit).item())
                     idle.append(F.l1_loss(batch.photo, batch.edit).item())
                     if number < max(1, 6 // len(self.concepts)):

@@ -82,6 +82,18 @@ def test_a_concept_alone_may_be_weighed(editor: Editor, base: Base, dusk: Concep
     assert nearly(edited, by_hand(base, [(dusk, 0.5)], picture))
 
 
+def test_a_concept_that_keeps_the_light_follows_the_photo(editor: Editor, base: Base, tmp_path: Path) -> None:
+    light = Image.fromarray(photo())
+    dark = light.point(lambda v: v // 2)
+    brightness = {}
+    for keeps in ("nothing", "light", "colour"):
+        concept = write_tiny_concept(tmp_path / keeps, base, keeps=keeps)
+        brightness[keeps] = [np.asarray(editor.apply(picture, concept)).mean() for picture in (light, dark)]
+    assert abs(brightness["nothing"][0] - brightness["nothing"][1]) < 3
+    for keeps in ("light", "colour"):
+        assert brightness[keeps][0] - brightness[keeps][1] > 30
+
+
 def test_strength_mixes_the_edit_with_the_photo(editor: Editor, dusk: Concept) -> None:
     picture = photo()
     none, half, whole = (

@@ -29,7 +29,9 @@ def write_tiny_base(folder: Path) -> Base:
     )
 
 
-def write_tiny_concept(folder: Path, base: Base, *, seed: int = 1, tokens: int = 3, trained: bool = True) -> Concept:
+def write_tiny_concept(
+    folder: Path, base: Base, *, seed: int = 1, tokens: int = 3, trained: bool = True, keeps: str = "nothing"
+) -> Concept:
     """A concept named as its folder; its adapter is random, and large enough to be seen."""
     random = np.random.default_rng(seed)
     shapes = adapter_shapes(CONFIG, Ranks())
@@ -42,6 +44,7 @@ def write_tiny_concept(folder: Path, base: Base, *, seed: int = 1, tokens: int =
             "version": "1.2.0",
             "prompt": f"in the style of {folder.name}",
             "license": "apache-2.0",
+            "keeps": keeps,
             "base": {"id": base.id, "sha256": base.sha256},
             "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}},
         },

@@ -77,7 +77,14 @@ def test_it_learns(concept, tmp_path):
     assert Image.open(tmp_path / "losses.png").size[0] > 300
 
 
-@pytest.mark.parametrize("extras", [{}, {"style": 1.0, "perceptual": 1.0, "diffaugment": True, "gan_loss": "vanilla"}])
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {},
+        {"style": 1.0, "perceptual": 1.0, "diffaugment": True, "gan_loss": "vanilla"},
+        {"warmup": 0.7},
+    ],
+)
 def test_a_stopped_run_resumes_as_if_it_never_stopped(concept, tmp_path, extras):
     recipe = dataclasses.replace(RECIPE, **extras)
     whole = trainer(concept, tmp_path / "whole", recipe)
@@ -98,6 +105,33 @@ def test_a_finished_run_run_again_changes_nothing(concept, tmp_path):
     again = trainer(concept, tmp_path)
     again.run()
     assert same(weights(first), weights(again))
+
+
+def test_the_warm_up_leaves_the_discriminator_alone(concept, tmp_path):
+    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, warmup=0.5))
+    untouched = {name: tensor.copy() for name, tensor in t.discriminator_state().items()}
+    during = t.train_step().keys()
+    assert same(t.discriminator_state(), untouched)
+    t.step = 3
+    after = t.train_step().keys()
+    assert "gan" not in during and {"gan", "discriminator"} <= after
+    assert not same(t.discriminator_state(), untouched)
+
+
+def test_what_is_kept_of_the_light_makes_an_unedited_photo_easy(concept, tmp_path):
+    """Photos of very different brightness, edited to themselves: only with the light kept can they be met."""
+    pairs = []
+    for n, pair in enumerate([*concept.train, *concept.val]):
+        level = n % 4
+        photo = Image.open(pair.input).point(lambda v: v // 4 + 60 * level)  # noqa: B023
+        photo.save(tmp_path / f"{n}.png")
+        pairs.append(Pair(tmp_path / f"{n}.png", tmp_path / f"{n}.png"))
+    recipe = dataclasses.replace(RECIPE, steps=40, gan=0.0, ema=0.9, learning_rate=2e-3)
+    errors = {}
+    for keeps in ("nothing", "colour"):
+        kept = dataclasses.replace(concept, train=pairs[:9], val=pairs[9:], keeps=keeps)
+        errors[keeps] = trainer(kept, tmp_path / keeps, recipe).run()["val_l1/negative"]
+    assert errors["colour"] < 0.5 * errors["nothing"]
 
 
 def test_an_adapter_trains_and_the_base_stays(concept, tmp_path):

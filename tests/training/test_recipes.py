@@ -11,7 +11,7 @@ import e2gan
 import e2gan.plugins
 from e2gan.base import find_base
 from e2gan.concept import Concept
-from e2gan.errors import ConceptError, DataError
+from e2gan.errors import ConceptError, DataError, RecipeError
 from e2gan.plugins import Registry
 from e2gan.recipe import BaseRecipe, Selection
 from e2gan.training import base as base_training
@@ -125,6 +125,23 @@ def test_the_choice_is_kept_until_the_recipe_changes(recipe, photos, tmp_path):
     assert kept.stat().st_mtime_ns == stamp
     recipe.write_text(recipe.read_text().replace("concepts = 2", "concepts = 3"))
     assert len(base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")) == 3
+
+
+def test_candidates_are_included_by_name(recipe, photos, tmp_path):
+    text = recipe.read_text()
+    recipe.write_text(text.replace("concepts = 2", 'concepts = 3, include = ["mirror", "dim"]'))
+    chosen = base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")
+    assert len(chosen) == 3
+    assert {"mirror", "dim"} < {c.id for c in chosen}
+    recipe.write_text(text.replace("concepts = 2", 'concepts = 2, include = ["mirror", "dim"]'))
+    assert {c.id for c in base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")} == {"mirror", "dim"}
+
+
+@pytest.mark.parametrize("include, fault", [("mirro", "includes 'mirro'"), ("negative", "includes 'negative'")])
+def test_only_open_candidates_are_included(recipe, include, fault):
+    recipe.write_text(recipe.read_text().replace("concepts = 2", f'concepts = 2, include = ["{include}"]'))
+    with pytest.raises(RecipeError, match=fault):
+        BaseRecipe.read(recipe)
 
 
 CONCEPT = """

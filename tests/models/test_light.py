@@ -1,0 +1,65 @@
+"""What an edit keeps of its photo's light."""
+
+import pytest
+import torch
+
+from e2gan.models.generator import Generator
+from e2gan.models.layout import GeneratorConfig
+from e2gan.models.light import SPAN, keep_light, keep_shares
+
+
+@pytest.fixture
+def photo() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.rand(2, 3, 24, 32) * torch.tensor([0.4, 1.0, 0.7]).view(1, 3, 1, 1) - 0.6
+
+
+def shares(kept: str, count: int = 2) -> torch.Tensor:
+    return keep_shares((kept, 1)).expand(count, -1)
+
+
+def test_the_generator_alone_cannot_tell_a_photo_from_a_darker_or_tinted_one(photo):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(prompt_dim=8, width=8, heads=2)).eval()
+    prompt = torch.randn(2, 3, 8)
+    other = 0.7 * photo + torch.tensor([0.1, -0.2, 0.3]).view(1, 3, 1, 1)
+    with torch.no_grad():
+        made, made_of_other = generator(photo, prompt), generator(other, prompt)
+    assert torch.allclose(made, made_of_other, atol=5e-3)
+    kept, kept_of_other = (keep_light(m, p, shares("colour")) for m, p in ((made, photo), (made_of_other, other)))
+    # What is kept follows the photo: darker in, darker out.
+    assert torch.allclose(kept_of_other, 0.7 * kept + (other - 0.7 * photo), atol=2e-2)
+
+
+def test_nothing_kept_leaves_the_picture(photo):
+    made = torch.rand_like(photo)
+    assert torch.equal(keep_light(made, photo, shares("nothing")), made)
+
+
+def test_the_photos_deviations_give_the_photo_back(photo):
+    deviation, mean = torch.std_mean(photo, dim=(2, 3), keepdim=True)
+    made = (photo - mean) / (SPAN * deviation)
+    assert torch.allclose(keep_light(made, photo, shares("colour")), photo, atol=1e-5)
+
+
+def test_light_without_colour_gives_grey_for_grey(photo):
+    grey = torch.rand(2, 1, 24, 32).expand(-1, 3, -1, -1)
+    kept = keep_light(grey, photo, shares("light"))
+    assert torch.allclose(kept[:, 0], kept[:, 1]) and torch.allclose(kept[:, 1], kept[:, 2])
+
+
+def test_each_picture_keeps_its_own_and_a_blend_mixes(photo):
+    made = torch.rand_like(photo)
+    both = torch.stack([keep_shares(("nothing", 1)), keep_shares(("colour", 1))])
+    kept = keep_light(made, photo, both)
+    assert torch.equal(kept[0], made[0])
+    assert torch.equal(kept[1], keep_light(made, photo, shares("colour"))[1])
+    blend = keep_shares(("nothing", 1.5), ("colour", 0.5)).expand(2, -1)
+    mixed = 0.75 * made + 0.25 * keep_light(made, photo, shares("colour"))
+    assert torch.allclose(keep_light(made, photo, blend), mixed, atol=1e-6)
+
+
+def test_a_flat_photo_stays_finite():
+    flat = torch.full((1, 3, 8, 8), 0.25)
+    for kept in ("light", "colour"):
+        assert torch.allclose(keep_light(torch.rand(1, 3, 8, 8), flat, shares(kept, 1)), flat, atol=1e-6)
