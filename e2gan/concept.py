@@ -92,7 +92,7 @@ class Concept:
     base_sha256: str
     """Of the base's ``generator.safetensors``; no other base will do."""
     keeps: str
-    """What of the photo's light its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
     recipe: Recipe
     quality: dict[str, Any]
     """What the evaluation measured; empty before."""

@@ -26,7 +26,7 @@ from e2gan.blend import Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError
 from e2gan.images import Source, open_image
-from e2gan.models.light import keep_light, keep_shares
+from e2gan.models.light import keep, keep_shares
 from e2gan.models.lora import Folder, delta_weights
 from e2gan.upsample import guided_upsample, mix
 
@@ -193,7 +193,7 @@ class Editor:
                 x = x / 127.5 - 1
                 y = self._generator(x.to(self.dtype), prompt, bias).float()
                 shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
-                y = keep_light(y, x, shares.expand(len(batch), -1))
+                y = keep(y, x, shares.expand(len(batch), -1))
                 y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
             names = ", ".join(part.concept.id for part in blend)

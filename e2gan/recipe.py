@@ -184,7 +184,7 @@ class Candidate:
     held_out: bool
     """Kept away from the base, to try concepts on."""
     keeps: str = "nothing"
-    """What of the photo's light its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ ADAPTER_PREFIX = "base_model.model."
 
 MAX_RANK = 256
 
-KEEPS = ("nothing", "light", "colour")
-"""What an edit may keep of its photo's light (:mod:`e2gan.models.light`)."""
+KEEPS = ("nothing", "light", "colour", "detail")
+"""What an edit may keep of its photo (:mod:`e2gan.models.light`)."""
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,33 @@
-"""Giving an edit the photo's light back.
+"""Giving an edit back what the generator cannot know of the photo, or cannot carry.
 
 The generator's instance norms take each channel's mean and contrast away, exactly: a photo, the same
-photo darker, and the same photo tinted come out alike.  That suits a painting, whose palette is its own.
-It is wrong for what remains a photograph, so a concept says what of the photo's it ``keeps``, and the
-generator's picture is read as deviations from the photo's mean, in multiples of its contrast.
+photo darker, and the same photo tinted come out alike.  And all that it knows passes its transformer
+block, one token for 8×8 pixels, where fine detail is the first to go.  That suits a painting, whose
+palette and strokes are its own.  It is wrong for what remains a photograph, so a concept says what of
+the photo's it ``keeps``.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from e2gan.models.layout import KEEPS
 
-__all__ = ["keep_light", "keep_shares"]
+__all__ = ["keep", "keep_shares"]
 
 SPAN = 3.0
 """Standard deviations from the photo's mean that the generator's -1 and 1 stand for."""
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Rec. 709 weights of the channels."""
+
+CELL = 8
+"""Side in pixels of the means that colours are compared by: one token of the transformer block."""
+
+STEADINESS = 0.01
+"""Variance of a neighbourhood, of values in [-1, 1], below which the whole picture's slope outweighs its own."""
 
 
 def keep_shares(*keeps: tuple[str, float]) -> Tensor:
@@ -30,26 +38,56 @@ def keep_shares(*keeps: tuple[str, float]) -> Tensor:
     return shares / shares.sum()
 
 
-def keep_light(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
-    """The generator's picture with the photo's light.
+def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
+    """The generator's picture with what is kept of the photo.
 
-    ``nothing`` leaves it as it is; ``light`` gives it the photo's mean luminance and contrast,
-    ``colour`` those of each channel.
+    ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
+    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` takes from
+    that picture no more than how colours change from place to place, and does the same to the photo.
 
     Args:
         made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
-        photo: (N, 3, H, W) in [-1, 1].
-        shares: (N, K): how much each picture keeps nothing, light and colour; each row adds up to 1.
+        photo: (N, 3, H, W) in [-1, 1]; for ``detail`` H and W are multiples of 8 from 16 up.
+        shares: (N, K): how much each picture keeps of what; each row adds up to 1.
 
     Returns:
-        (N, 3, H, W); where light is kept it may leave [-1, 1].
+        (N, 3, H, W); where something is kept it may leave [-1, 1].
     """
     luma = torch.tensor(LUMA, dtype=photo.dtype, device=photo.device).view(1, 3, 1, 1)
     grey = (photo * luma).sum(1, keepdim=True)
-    nothing, light, colour = (share.view(-1, 1, 1, 1) for share in shares.unbind(1))
-    scale, offset = nothing, 0
-    for share, kept in ((light, grey), (colour, photo)):
-        deviation, mean = torch.std_mean(kept, dim=(2, 3), keepdim=True)
-        scale = scale + share * SPAN * deviation
-        offset = offset + share * mean
-    return made * scale + offset
+    nothing, light, colour, detail = (share.view(-1, 1, 1, 1) for share in shares.unbind(1))
+    result = nothing * made + light * _anchored(made, grey)
+    if (colour + detail).any():
+        coloured = _anchored(made, photo)
+        result = result + colour * coloured
+        if detail.any():
+            result = result + detail * _detailed(coloured, photo)
+    return result
+
+
+def _anchored(made: Tensor, kept: Tensor) -> Tensor:
+    deviation, mean = torch.std_mean(kept, dim=(2, 3), keepdim=True)
+    return mean + SPAN * deviation * made
+
+
+def _detailed(made: Tensor, photo: Tensor) -> Tensor:
+    """The photo under the local affine map, channel by channel, that takes its colours to ``made``'s.
+
+    A guided filter (He et al., 2013) fitted to means of 8×8 pixels, as in its fast form (He and Sun, 2015),
+    so that what ``made`` lacks of detail does not weaken the map.  Where a neighbourhood is flat, its
+    slope tends to the whole picture's, not to none: grass is flat at this scale, and must stay grass.
+    """
+    x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(made, CELL)
+    dx, dy = x - x.mean((2, 3), keepdim=True), y - y.mean((2, 3), keepdim=True)
+    overall = (dx * dy).mean((2, 3), keepdim=True) / ((dx * dx).mean((2, 3), keepdim=True) + STEADINESS)
+    mean_x, mean_y = _around(x), _around(y)
+    covariance = _around(x * y) - mean_x * mean_y
+    variance = _around(x * x) - mean_x * mean_x
+    slope = (covariance + STEADINESS * overall) / (variance + STEADINESS)
+    offset = mean_y - slope * mean_x
+    slope, offset = (F.interpolate(m, size=photo.shape[-2:], mode="bilinear") for m in (slope, offset))
+    return slope * photo + offset
+
+
+def _around(x: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)

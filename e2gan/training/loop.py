@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from e2gan.errors import DataError, TrainingError
 from e2gan.files import atomic_path
-from e2gan.models.light import keep_light, keep_shares
+from e2gan.models.light import keep, keep_shares
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
@@ -43,7 +43,7 @@ class ConceptPairs:
     train: Sequence[Pair]
     val: Sequence[Pair]
     keeps: str = "nothing"
-    """What of the photo's light the edits keep (`e2gan.models.light`)."""
+    """What of the photo the edits keep (`e2gan.models.light`)."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Batch:
     prompt_bias: Tensor
     """(N, T): 0 for a token, -inf for padding."""
     keeps: Tensor
-    """(N, K): what of the photo's light is kept (`e2gan.models.light.keep_shares`)."""
+    """(N, K): what of the photo is kept (`e2gan.models.light.keep_shares`)."""
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
@@ -279,7 +279,7 @@ class Trainer:
 
         with accelerator.autocast():
             fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-        fake = keep_light(fake, batch.photo, batch.keeps)
+        fake = keep(fake, batch.photo, batch.keeps)
         metrics = {"rate": rates[0] * self._rate(self.step)}
         losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
         warm = self.step >= recipe.warmup * self.steps
@@ -447,7 +447,7 @@ class Trainer:
                     batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
                     with self.accelerator.autocast():
                         made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-                    made = keep_light(made, batch.photo, batch.keeps).clamp(-1, 1)
+                    made = keep(made, batch.photo, batch.keeps).clamp(-1, 1)
                     errors.append(F.l1_loss(made, batch.edit).item())
                     idle.append(F.l1_loss(batch.photo, batch.edit).item())
                     if number < max(1, 6 // len(self.concepts)):

@@ -86,11 +86,11 @@ def test_a_concept_that_keeps_the_light_follows_the_photo(editor: Editor, base: 
     light = Image.fromarray(photo())
     dark = light.point(lambda v: v // 2)
     brightness = {}
-    for keeps in ("nothing", "light", "colour"):
+    for keeps in ("nothing", "light", "colour", "detail"):
         concept = write_tiny_concept(tmp_path / keeps, base, keeps=keeps)
         brightness[keeps] = [np.asarray(editor.apply(picture, concept)).mean() for picture in (light, dark)]
     assert abs(brightness["nothing"][0] - brightness["nothing"][1]) < 3
-    for keeps in ("light", "colour"):
+    for keeps in ("light", "colour", "detail"):
         assert brightness[keeps][0] - brightness[keeps][1] > 30
 
 

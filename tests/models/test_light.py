@@ -5,7 +5,7 @@ import torch
 
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
-from e2gan.models.light import SPAN, keep_light, keep_shares
+from e2gan.models.light import SPAN, keep, keep_shares
 
 
 @pytest.fixture
@@ -26,40 +26,70 @@ def test_the_generator_alone_cannot_tell_a_photo_from_a_darker_or_tinted_one(pho
     with torch.no_grad():
         made, made_of_other = generator(photo, prompt), generator(other, prompt)
     assert torch.allclose(made, made_of_other, atol=5e-3)
-    kept, kept_of_other = (keep_light(m, p, shares("colour")) for m, p in ((made, photo), (made_of_other, other)))
+    kept, kept_of_other = (keep(m, p, shares("colour")) for m, p in ((made, photo), (made_of_other, other)))
     # What is kept follows the photo: darker in, darker out.
     assert torch.allclose(kept_of_other, 0.7 * kept + (other - 0.7 * photo), atol=2e-2)
 
 
 def test_nothing_kept_leaves_the_picture(photo):
     made = torch.rand_like(photo)
-    assert torch.equal(keep_light(made, photo, shares("nothing")), made)
+    assert torch.equal(keep(made, photo, shares("nothing")), made)
 
 
 def test_the_photos_deviations_give_the_photo_back(photo):
     deviation, mean = torch.std_mean(photo, dim=(2, 3), keepdim=True)
     made = (photo - mean) / (SPAN * deviation)
-    assert torch.allclose(keep_light(made, photo, shares("colour")), photo, atol=1e-5)
+    assert torch.allclose(keep(made, photo, shares("colour")), photo, atol=1e-5)
 
 
 def test_light_without_colour_gives_grey_for_grey(photo):
     grey = torch.rand(2, 1, 24, 32).expand(-1, 3, -1, -1)
-    kept = keep_light(grey, photo, shares("light"))
+    kept = keep(grey, photo, shares("light"))
     assert torch.allclose(kept[:, 0], kept[:, 1]) and torch.allclose(kept[:, 1], kept[:, 2])
 
 
 def test_each_picture_keeps_its_own_and_a_blend_mixes(photo):
     made = torch.rand_like(photo)
     both = torch.stack([keep_shares(("nothing", 1)), keep_shares(("colour", 1))])
-    kept = keep_light(made, photo, both)
+    kept = keep(made, photo, both)
     assert torch.equal(kept[0], made[0])
-    assert torch.equal(kept[1], keep_light(made, photo, shares("colour"))[1])
+    assert torch.equal(kept[1], keep(made, photo, shares("colour"))[1])
     blend = keep_shares(("nothing", 1.5), ("colour", 0.5)).expand(2, -1)
-    mixed = 0.75 * made + 0.25 * keep_light(made, photo, shares("colour"))
-    assert torch.allclose(keep_light(made, photo, blend), mixed, atol=1e-6)
+    mixed = 0.75 * made + 0.25 * keep(made, photo, shares("colour"))
+    assert torch.allclose(keep(made, photo, blend), mixed, atol=1e-6)
 
 
 def test_a_flat_photo_stays_finite():
-    flat = torch.full((1, 3, 8, 8), 0.25)
-    for kept in ("light", "colour"):
-        assert torch.allclose(keep_light(torch.rand(1, 3, 8, 8), flat, shares(kept, 1)), flat, atol=1e-6)
+    flat = torch.full((1, 3, 16, 16), 0.25)
+    for kept in ("light", "colour", "detail"):
+        assert torch.allclose(keep(torch.rand(1, 3, 16, 16), flat, shares(kept, 1)), flat, atol=1e-6)
+
+
+def anchored(edit: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """What the generator must give for ``edit`` to come out where the colour is kept."""
+    deviation, mean = torch.std_mean(photo, dim=(2, 3), keepdim=True)
+    return (edit - mean) / (SPAN * deviation)
+
+
+def blurred(x: torch.Tensor) -> torch.Tensor:
+    padded = torch.nn.functional.pad(x, (5, 5, 5, 5), mode="reflect")
+    return torch.nn.functional.avg_pool2d(padded, 11, 1)
+
+
+def test_detail_is_the_photos_where_the_generator_gives_only_colours():
+    torch.manual_seed(0)
+    soft = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 10) * 1.2 - 0.6, scale_factor=8, mode="bilinear")
+    photo = soft + 0.1 * torch.randn(1, 1, 64, 80)
+    graded = 0.6 * photo + torch.tensor([0.2, 0.0, -0.2]).view(1, 3, 1, 1)
+    made = anchored(blurred(graded), photo)
+    errors = {kept: (keep(made, photo, shares(kept, 1)) - graded).abs().mean() for kept in ("colour", "detail")}
+    assert errors["detail"] < 0.7 * errors["colour"]
+
+
+def test_detail_follows_changes_from_place_to_place():
+    torch.manual_seed(0)
+    photo = 0.3 * torch.randn(1, 3, 64, 128).clamp(-2, 2)
+    graded = photo.clone()
+    graded[..., 64:] = -0.5 + 0.2 * photo[..., 64:]
+    kept = keep(anchored(blurred(graded), photo), photo, shares("detail", 1))
+    assert kept[..., 100:].mean() < -0.4 and kept[..., :32].mean().abs() < 0.1
