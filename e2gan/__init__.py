@@ -2,7 +2,7 @@
 
     >>> import e2gan
     >>> editor = e2gan.Editor()
-    >>> editor.apply("photo.jpg", "vangogh").save("painted.jpg")
+    >>> e2gan.save_image(editor.apply("photo.jpg", "vangogh"), "painted.jpg")
 
 The public names are loaded when they are first used: importing the package imports no torch.
 """
@@ -18,11 +18,23 @@ if TYPE_CHECKING:
     from e2gan.editor import Editor
     from e2gan.errors import E2GANError
     from e2gan.hookspecs import hookimpl
+    from e2gan.images import open_image, save_image
     from e2gan.plugins import registry
 
 __version__ = "0.1.0"
 
-__all__ = ["Base", "Concept", "E2GANError", "Editor", "__version__", "find_base", "hookimpl", "registry"]
+__all__ = [
+    "Base",
+    "Concept",
+    "E2GANError",
+    "Editor",
+    "__version__",
+    "find_base",
+    "hookimpl",
+    "open_image",
+    "registry",
+    "save_image",
+]
 
 _HOMES = {
     "Base": "base",
@@ -31,7 +43,9 @@ _HOMES = {
     "Editor": "editor",
     "find_base": "base",
     "hookimpl": "hookspecs",
+    "open_image": "images",
     "registry": "plugins",
+    "save_image": "images",
 }
 
 
