@@ -244,8 +244,8 @@ def golden_hour(rgb: Array) -> Array:
 def mist(rgb: Array) -> Array:
     """Morning mist: little colour, no black left, light scattered from bright places into their neighbourhood."""
     light = to_linear(rgb)
-    veil = np.broadcast_to(blur(light, 0.05) @ LUMA, rgb.shape[:2])[..., None]
-    air = (0.16 + 0.6 * veil) * np.array([0.95, 0.99, 1.04], np.float32)
+    veil = (blur(light, 0.05) @ LUMA)[..., None]
+    air: Array = (0.16 + 0.6 * veil) * np.array([0.95, 0.99, 1.04], np.float32)
     return to_srgb(mix(saturate(light, 0.55), air, 0.5))
 
 

@@ -1,4 +1,4 @@
-"""The entry point: registers every teacher of `TEACHERS` with e2gan."""
+"""The entry point: registers every teacher, bundled and diffusion, with e2gan."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import e2gan
-from e2gan_teachers import TEACHERS
+from e2gan_teachers import TEACHERS, diffusion
 
 
 @e2gan.hookimpl
 def register_teachers(register: Callable[..., Any]) -> None:
-    for id, (factory, summary) in TEACHERS.items():
+    for id, (factory, summary) in {**TEACHERS, **diffusion.TEACHERS}.items():
         register(id, factory, summary=summary)

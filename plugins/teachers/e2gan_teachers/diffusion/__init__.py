@@ -1,0 +1,38 @@
+"""The paper's teachers (§4 and appendix), through `diffusers`: the extra `e2gan-teachers[diffusion]`.
+
+Their networks are gigabytes and come from the Hugging Face Hub, or from a folder on this computer, when the first
+photo is edited.  `TEACHERS` names them; nothing heavy is imported before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from e2gan_teachers.options import lazy
+
+__all__ = ["TEACHERS"]
+
+TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
+    "sd-img2img": (
+        lazy("e2gan_teachers.diffusion.img2img:ImageToImage"),
+        "Stable Diffusion 1.5 from the noised photo (prompt=…)",
+    ),
+    "instruct-pix2pix": (
+        lazy("e2gan_teachers.diffusion.instruct:InstructPix2Pix"),
+        "InstructPix2Pix follows an instruction (prompt=…)",
+    ),
+    "instruct-diffusion": (
+        lazy("e2gan_teachers.diffusion.instruct:InstructDiffusion"),
+        "InstructDiffusion follows an instruction (prompt=…, model=PATH of its checkpoint)",
+    ),
+    "controlnet-normal": (
+        lazy("e2gan_teachers.diffusion.controlnet:ControlNetNormal"),
+        "Stable Diffusion 1.5 held to the photo's shapes by a normal map (prompt=…)",
+    ),
+    "null-text-inversion": (
+        lazy("e2gan_teachers.diffusion.null_text:NullTextInversion"),
+        "Stable Diffusion 1.4 inverted to the photo, then edited by words (prompt=…, source_prompt=…)",
+    ),
+}
+"""Teacher id → (factory, summary), as `e2gan_teachers.TEACHERS`."""
