@@ -16,7 +16,17 @@ from e2gan.files import read_toml
 from e2gan.models.layout import KEEPS, GeneratorConfig, Ranks
 from e2gan.tables import Table, did_you_mean
 
-__all__ = ["BaseRecipe", "Candidate", "Choice", "Recipe", "Selection", "TrainingRecipe"]
+__all__ = [
+    "BaseRecipe",
+    "BestOf",
+    "Candidate",
+    "Choice",
+    "Recipe",
+    "Rejection",
+    "Selection",
+    "TeacherChoice",
+    "TrainingRecipe",
+]
 
 
 @dataclass(frozen=True)
@@ -145,15 +155,73 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class TeacherChoice:
+    """A teacher, and what it is asked to do."""
+
+    id: str
+    """Of an installed teacher."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the teacher's factory is called with."""
+
+    def __str__(self) -> str:
+        """For people: ``magenta-multistyle (style = 19)``."""
+        options = ", ".join(f"{name} = {value}" for name, value in self.options.items())
+        return f"{self.id} ({options})" if options else self.id
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Below which figures a pair is rejected; :mod:`e2gan.training.reject` says how they are measured.
+
+    A recipe rejects pairs if it has the table ``[recipe.rejection]``, be it an empty one; a limit of 0 rejects none.
+    """
+
+    contrast: float = 0.01
+    """Least contrast of the edit, 0 to 1: with less it is broken, black or of one colour."""
+    change: float = 0.008
+    """Least difference between photo and edit, 0 to 1: with less the teacher did nothing.  The autoencoder of a
+    diffusion teacher alone changes a photo by more than the default."""
+    structure: float = 0.12
+    """Least likeness of the edit's contours to the photo's, 0 to 1: with less it is a picture of something else."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> Rejection:
+        limits = {each.name: table.number(each.name, getattr(cls, each.name), low=0, high=1) for each in fields(cls)}
+        table.done()
+        return cls(**limits)
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """How the best of several teachers' edits of a photo is told; :mod:`e2gan.training.bestof` says how it is done."""
+
+    clip: str = "openai/clip-vit-base-patch32"
+    """A CLIP model's id on the Hub or its folder; it judges where it is on this computer."""
+    revision: str = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
+    """Its commit on the Hub; of another model than the default one, ``main``."""
+    embedder: str = "efficientnet-lite0"
+    """Id of the embedder that judges where it is not."""
+
+    @classmethod
+    def from_table(cls, table: Table) -> BestOf:
+        clip = table.text("clip", cls.clip, limit=1000)
+        revision = table.text("revision", cls.revision if clip == cls.clip else "main")
+        judges = cls(clip, revision, table.id("embedder", cls.embedder))
+        table.done()
+        return judges
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The ``[recipe]`` of a concept."""
 
-    teacher: str
-    """Id of the teacher whose edits the concept imitates."""
+    teachers: tuple[TeacherChoice, ...]
+    """Those whose edits the concept imitates, one or more; of several, each photo's best edit counts."""
     source: str = ""
-    """Name of the set of photos the teacher edited."""
-    teacher_options: dict[str, Any] = field(default_factory=dict)
-    """What the teacher's factory is called with."""
+    """Name of the set of photos the teachers edited."""
+    rejection: Rejection | None = None
+    """Which pairs are left out; None: none."""
+    best_of: BestOf = BestOf()
     selection: Selection = Selection()
     training: TrainingRecipe = TrainingRecipe()
 
@@ -163,14 +231,32 @@ class Recipe:
         table = Table(data, f"{where}: [recipe]", RecipeError)
         training = table.sub("training", {})
         recipe = cls(
-            teacher=table.id("teacher"),
+            teachers=_teachers(table),
             source=table.text("source", ""),
-            teacher_options=table.plain("teacher_options"),
+            rejection=Rejection.from_table(table.sub("rejection", {})) if "rejection" in data else None,
+            best_of=BestOf.from_table(table.sub("best_of", {})),
             selection=Selection.from_table(table.sub("selection", {})),
             training=TrainingRecipe.from_dict(training.data, training.where),
         )
         table.done()
         return recipe
+
+
+def _teachers(table: Table) -> tuple[TeacherChoice, ...]:
+    """One teacher as ``teacher`` and ``[teacher_options]``, or several as ``[[teachers]]``."""
+    one = [key for key in ("teacher", "teacher_options") if key in table.data]
+    if "teachers" not in table.data:
+        return (TeacherChoice(table.id("teacher"), table.plain("teacher_options")),)
+    if one:
+        raise table.fault(f"{one[0]} stands beside [[teachers]]", "move it into a [[recipe.teachers]] of its own")
+    found: list[TeacherChoice] = []
+    for entry in table.tables("teachers"):
+        teacher = TeacherChoice(entry.id("id"), entry.plain("options"))
+        entry.done()
+        if teacher in found:
+            raise entry.fault(f"the teacher '{teacher.id}' with the same options a second time")
+        found.append(teacher)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

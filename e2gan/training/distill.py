@@ -7,6 +7,8 @@ the caller's business: `e2gan.training.pairs` lays them out as a dataset.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import importlib.metadata
 import inspect
 import io
 import multiprocessing
@@ -16,9 +18,10 @@ import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import ExifTags, Image, ImageOps
 
@@ -26,7 +29,22 @@ from e2gan.errors import E2GANError, ImageError, TeacherError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
 
-__all__ = ["Distilled", "Job", "Teacher", "default_workers", "distill", "find_factory", "make_teacher", "square_photo"]
+if TYPE_CHECKING:
+    from e2gan.plugins import Entry
+
+__all__ = [
+    "Crew",
+    "Distilled",
+    "Job",
+    "Teacher",
+    "default_workers",
+    "distill",
+    "edit",
+    "find_teacher",
+    "make_teacher",
+    "square_photo",
+    "teacher_version",
+]
 
 
 class Teacher(Protocol):
@@ -35,6 +53,16 @@ class Teacher(Protocol):
     RGB in, RGB of the same size out, deterministic: the same photo gives the same picture in every process.
     Making one must be cheap and only check the options; load networks on the first call.  A factory must be
     picklable (a class or function of a module), because each worker process makes its own teacher.
+
+    A teacher may have more:
+
+    ``load()``
+        Loads the networks, or does nothing when they are.  What it raises ends the job as it stands, while a call
+        that raises only leaves its photo without a pair.
+    ``edit_batch(photos)`` and ``batch_size``
+        A list of photos to the list of their pictures, and how many to give at a time: for what is faster so.
+    ``in_process = True``
+        The networks are large: load them in this process only, not once in each worker.
     """
 
     def __call__(self, photo: Image.Image) -> Image.Image: ...
@@ -46,6 +74,8 @@ class Job:
 
     photo: Path
     """The photo, any format and size."""
+    sha256: str
+    """Of the photo's file: what is there now must be what the pictures' names were made from."""
     input: Path
     """Where the square photo goes (JPEG)."""
     output: Path
@@ -61,16 +91,25 @@ class Distilled:
     """Why there is no pair (an unreadable photo, a teacher's failure), one line; None when there is one."""
 
 
-def find_factory(id: str) -> Callable[..., Teacher]:
-    """The factory of an installed teacher.  Raises TeacherError or PluginError (unknown or ambiguous id)."""
+def find_teacher(id: str) -> Entry:
+    """An installed teacher.  Raises TeacherError or PluginError (unknown or ambiguous id)."""
     from e2gan.plugins import registry
 
-    return registry().teacher(id).factory
+    return registry().teacher(id)
+
+
+def teacher_version(id: str) -> str:
+    """The distribution an installed teacher comes from and its version: another one may edit differently."""
+    distribution = find_teacher(id).distribution
+    try:
+        return f"{distribution} {importlib.metadata.version(distribution)}"
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
+        return distribution
 
 
 def make_teacher(id: str, options: Mapping[str, Any]) -> Teacher:
     """The teacher `id` with these options.  Raises TeacherError (unknown id, wrong options)."""
-    return _make(find_factory(id), id, options)
+    return _make(find_teacher(id).factory, id, options)
 
 
 def _make(factory: Callable[..., Teacher], id: str, options: Mapping[str, Any]) -> Teacher:
@@ -106,36 +145,43 @@ def distill(
     size: int = 256,
     quality: int = 95,
     workers: int | None = None,
+    ray: bool = False,
 ) -> Generator[Distilled, None, None]:
     """Run a teacher over photos; yields each job when it is done, in any order.
 
     Photos are oriented, centre-cropped to a square and scaled to `size` pixels; a JPEG that is already
     so is kept byte for byte.  Each picture is written atomically.  `workers` processes of one thread
-    each share the work (default: one a processor; 1 runs in this process).  Leaving the iterator early,
-    or Ctrl-C, drops the jobs not begun and lets the running ones finish their picture.
+    each share the work (default: one a processor; 1 runs in this process, and so does a teacher that asks
+    for it).  With `ray` the workers are a Ray cluster's (`e2gan.training.cluster`).  Leaving the iterator
+    early, or Ctrl-C, drops the jobs not begun and lets the running ones finish their picture.
 
-    Raises TeacherError when the teacher cannot be made or a worker process dies.
+    Raises TeacherError when the teacher cannot be made or a worker process dies, E2GANError when a picture
+    cannot be written.
     """
-    factory = find_factory(teacher_id)
+    factory = find_teacher(teacher_id).factory
     teacher = _make(factory, teacher_id, options)
-    workers = min(default_workers() if workers is None else workers, len(jobs))
-    if workers <= 1:
-        for job in jobs:
-            yield _edit(teacher, job, size, quality)
+    in_process = getattr(teacher, "in_process", False)
+    batch = max(getattr(teacher, "batch_size", 1), 1) if hasattr(teacher, "edit_batch") else 1
+    batches = [jobs[start : start + batch] for start in range(0, len(jobs), batch)]
+    crew = Crew(factory, teacher_id, dict(options), size, quality)
+    if ray and batches:
+        from e2gan.training.cluster import run_on_ray
+
+        crew.check()
+        yield from run_on_ray(crew, batches, workers, alone=in_process)
         return
-    maker = (factory, teacher_id, dict(options))
-    try:
-        pickle.dumps(maker)
-    except Exception:
-        raise TeacherError(
-            f"the teacher '{teacher_id}' cannot be sent to another process", hint="run it with one worker"
-        ) from None
+    workers = min(default_workers() if workers is None else workers, len(batches))
+    if workers <= 1 or in_process:
+        for some in batches:
+            yield from edit(teacher, some, size, quality)
+        return
+    crew.check()
     pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=maker
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(crew,)
     )
     try:
-        for future in as_completed([pool.submit(_edit_in_worker, job, size, quality) for job in jobs]):
-            yield future.result()
+        for future in as_completed([pool.submit(_edit_in_worker, some) for some in batches]):
+            yield from future.result()
     except BrokenProcessPool:
         raise TeacherError(
             f"a process running the teacher '{teacher_id}' died",
@@ -145,48 +191,105 @@ def distill(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_teacher: Teacher
-"""The teacher of a worker process."""
+@dataclass
+class Crew:
+    """What a worker process needs to know to do its part; it makes its own teacher."""
+
+    factory: Callable[..., Teacher]
+    teacher_id: str
+    options: dict[str, Any]
+    size: int
+    quality: int
+
+    def check(self) -> None:
+        """Raise TeacherError if this cannot be sent to another process."""
+        try:
+            pickle.dumps(self)
+        except Exception:
+            raise TeacherError(
+                f"the teacher '{self.teacher_id}' cannot be sent to another process", hint="run it with one worker"
+            ) from None
+
+    def begin(self) -> None:
+        """Make the teacher, with one thread for each library: the processes share the processors among them."""
+        # Read by the libraries when they load.
+        os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
+        self._teacher = _make(self.factory, self.teacher_id, self.options)
+
+    def edit(self, jobs: Sequence[Job]) -> list[Distilled]:
+        return edit(self._teacher, jobs, self.size, self.quality)
 
 
-def _begin_worker(factory: Callable[..., Teacher], id: str, options: Mapping[str, Any]) -> None:
-    global _teacher
+_crew: Crew
+"""That of a worker process."""
+
+
+def _begin_worker(crew: Crew) -> None:
+    global _crew
     # Ctrl-C reaches every process of a terminal: the parent decides, and a picture begun is finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Read by the libraries when they load: the processes already share the processors among them.
-    os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
-    _teacher = _make(factory, id, options)
+    crew.begin()
+    _crew = crew
 
 
-def _edit_in_worker(job: Job, size: int, quality: int) -> Distilled:
-    return _edit(_teacher, job, size, quality)
+def _edit_in_worker(jobs: Sequence[Job]) -> list[Distilled]:
+    return _crew.edit(jobs)
 
 
-def _edit(teacher: Teacher, job: Job, size: int, quality: int) -> Distilled:
-    """Make one pair; faults of the photo or of the teacher on it are returned, faults of the disk raised."""
-    try:
-        photo, encoded = square_photo(job.photo, size, quality)
-    except (ImageError, OSError) as error:
-        return Distilled(job, _one_line(error))
+def edit(teacher: Teacher, jobs: Sequence[Job], size: int, quality: int) -> list[Distilled]:
+    """Make the pairs of a batch; faults of a photo, or of the teacher on it, are returned, all others raised."""
+    getattr(teacher, "load", lambda: None)()
+    results = []
+    readable: list[tuple[Job, Image.Image, bytes]] = []
+    for job in jobs:
+        try:
+            readable.append((job, *square_photo(job.photo, size, quality, sha256=job.sha256)))
+        except (ImageError, OSError) as error:
+            results.append(Distilled(job, _one_line(error)))
+    pictures = _pictures(teacher, [photo for _, photo, _ in readable])
+    for (job, _, encoded), picture in zip(readable, pictures, strict=True):
+        if isinstance(picture, Image.Image):
+            atomic_write(job.input, encoded)
+            atomic_write(job.output, _jpeg(picture, quality))
+            results.append(Distilled(job))
+        else:
+            results.append(Distilled(job, f"the teacher failed ({_one_line(picture)})"))
+    return results
+
+
+def _pictures(teacher: Any, photos: list[Image.Image]) -> list[Image.Image | Exception]:
+    """The teacher's picture of each photo, or what it failed with."""
+    if len(photos) > 1:
+        # Where a batch fails, whether for one of its photos or for memory, each photo gets its own chance below.
+        with suppress(Exception):
+            pictures = teacher.edit_batch(photos)
+            if [picture.size for picture in pictures] == [photo.size for photo in photos]:
+                return list(pictures)
+    return [_picture(teacher, photo) for photo in photos]
+
+
+def _picture(teacher: Teacher, photo: Image.Image) -> Image.Image | Exception:
     try:
         picture = teacher(photo)
         if picture.size != photo.size:
             raise TeacherError(f"the teacher returned {picture.size} for a photo of {photo.size}")
+        return picture
     except MemoryError:
         raise
     except Exception as error:
-        return Distilled(job, f"the teacher failed ({_one_line(error)})")
-    atomic_write(job.input, encoded)
-    atomic_write(job.output, _jpeg(picture, quality))
-    return Distilled(job)
+        return error
 
 
-def square_photo(path: Path, size: int = 256, quality: int = 95) -> tuple[Image.Image, bytes]:
+def square_photo(
+    path: Path, size: int = 256, quality: int = 95, *, sha256: str | None = None
+) -> tuple[Image.Image, bytes]:
     """The centre of a photo as a size × size RGB picture, and that as JPEG bytes.
 
-    Raises ImageError or OSError: the photo cannot be read.
+    Raises ImageError or OSError: the photo cannot be read, or is not the one of the digest `sha256`, where given.
     """
     data = path.read_bytes()
+    if sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        raise ImageError(f"{path.name}: changed while the pairs were made; make them again")
     photo = open_image(data, name=path.name).convert("RGB")
     if photo.size == (size, size) and _is_plain_jpeg(data):
         return photo, data
@@ -209,5 +312,6 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    hint = getattr(error, "hint", None)
+    text = " ".join(f"{error}; {hint}".split() if hint else str(error).split())
     return text if isinstance(error, E2GANError) else f"{type(error).__name__}: {text}"

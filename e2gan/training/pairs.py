@@ -5,6 +5,8 @@ PAIRS/train/metadata.jsonl         {"input_file_name": …, "output_file_name": 
 PAIRS/train/input/NAME-KEY.jpg     the square photo
 PAIRS/train/output/NAME-KEY.jpg    the teacher's picture of it
 PAIRS/val/…  PAIRS/test/…
+PAIRS/rejected.jsonl               what was left out, and the "reason", a line each; the pictures stay
+PAIRS/contact-sheet.jpg            some of both, to look at
 ```
 
 `datasets.load_dataset("imagefolder", data_dir=PAIRS)` reads it without this package, as the image
@@ -18,19 +20,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from e2gan.errors import DataError
-from e2gan.files import atomic_write, sha256_file
-from e2gan.training.distill import Job, distill
+from e2gan.files import atomic_write, mend, sha256_file
+from e2gan.recipe import Recipe
+from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
+from e2gan.training.distill import Job, distill, make_teacher, teacher_version
 from e2gan.training.progress import Progress
+from e2gan.training.reject import REASONS
+from e2gan.training.sift import BEATEN, Edit, Verdict, sift
 
 __all__ = [
+    "CONTACT_SHEET",
     "METADATA",
+    "REJECTED",
     "SPLITS",
     "Pair",
     "Pairs",
@@ -43,6 +52,8 @@ __all__ = [
 
 SPLITS = ("train", "val", "test")
 METADATA = "metadata.jsonl"
+REJECTED = "rejected.jsonl"
+CONTACT_SHEET = "contact-sheet.jpg"
 METADATA_LIMIT = 256 * 1024 * 1024
 """Most bytes of a metadata.jsonl: about half a million pairs."""
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
@@ -67,6 +78,8 @@ class Pairs:
     path: Path
     splits: Mapping[str, tuple[Pair, ...]]
     """Pairs by split; only splits that are there."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """How many edits were left out, by reason."""
 
     @classmethod
     def open(cls, folder: str | Path) -> Pairs:
@@ -85,7 +98,8 @@ class Pairs:
             for picture in (pair.input, pair.output):
                 if not picture.is_file():
                     raise DataError(f"{picture}: the picture is missing", hint="make the pairs again: e2gan distill")
-        return cls(folder, splits)
+        left_out = _read_rows(folder / REJECTED) if (folder / REJECTED).is_file() else []
+        return cls(folder, splits, dict(sorted(Counter(str(row.get("reason")) for _, row in left_out).items())))
 
     def split(self, name: str) -> list[Pair]:
         """The pairs of "train", "val" or "test".  Raises DataError when there are none."""
@@ -104,11 +118,17 @@ class PairsReport:
     counts: Mapping[str, int]
     """Pairs in each split."""
     made: int
-    """Pairs made in this run."""
+    """Edits made in this run."""
     kept: int
-    """Pairs already there from an earlier run."""
+    """Edits already there from an earlier run."""
     skipped: Mapping[str, str]
-    """Photos without a pair: name → why."""
+    """Photos of which there is no edit: name → why."""
+    rejected: Mapping[str, int]
+    """Edits rejected: reason → how many.  Those to which another teacher's was preferred are not among them."""
+    teachers: Mapping[str, int]
+    """Pairs by teacher."""
+    judge: str
+    """What compared the teachers' edits; "" where there was nothing to compare."""
 
 
 def split_of(name: str) -> str:
@@ -122,6 +142,11 @@ def read_metadata(path: Path) -> tuple[Pair, ...]:
 
     Raises DataError naming the file and line: not JSON, a missing key, a path that leaves the folder.
     """
+    return tuple(_pair(path, number, row) for number, row in _read_rows(path))
+
+
+def _read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The objects in a file, each with the number of its line; raises DataError as `read_metadata` does."""
     try:
         if path.stat().st_size > METADATA_LIMIT:
             raise DataError(f"{path}: larger than {METADATA_LIMIT} bytes")
@@ -130,16 +155,20 @@ def read_metadata(path: Path) -> tuple[Pair, ...]:
         raise DataError(f"{path}: not UTF-8 text") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    return tuple(_read_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return [(number, _read_line(path, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _read_line(path: Path, number: int, line: str) -> Pair:
+def _read_line(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         raise DataError(f"{path}, line {number}: not JSON") from None
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: not a JSON object")
+    return row
+
+
+def _pair(path: Path, number: int, row: Mapping[str, Any]) -> Pair:
     files = []
     for key in ("input_file_name", "output_file_name"):
         name = row.get(key)
@@ -163,94 +192,102 @@ def _stays_inside(name: str) -> bool:
 def write_pairs(
     photos_dir: str | Path,
     out_dir: str | Path,
-    teacher_id: str,
-    options: Mapping[str, Any],
+    recipe: Recipe,
     *,
+    prompt: str = "",
     workers: int | None = None,
+    ray: bool = False,
     size: int = 256,
     quality: int = 95,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PairsReport:
-    """Make pairs from a folder of photos with a teacher.
+    """Make pairs from a folder of photos with a recipe's teachers.
 
     Folders train, val and test in `photos_dir` are kept as the splits; without them the photos are
-    split by a hash of their names.  Photos that cannot be read, or on which the teacher fails, are
-    skipped and reported.  Run again, only what is missing or changed is made.
+    split by a hash of their names.  Photos that cannot be read, or on which every teacher fails, are
+    skipped and reported.  Pairs that fall below the recipe's limits are rejected, and of several teachers'
+    edits of a photo the best is kept.  Run again, only what is missing or changed is made, and what is
+    made of photos that are no longer there is removed.
 
-    size: side of the square pictures, 32 to 4096 pixels.  quality: JPEG quality, 1 to 100.  workers: processes
-    (default: one a processor).  progress: called with (pairs done, photos) as the work goes on.
-    Raises DataError (no photos, or none with a pair), TeacherError (unknown teacher, wrong options).
+    prompt: the concept's, which CLIP judges edits by.  workers: processes (default: one a processor).  ray: whether
+    the workers are a Ray cluster's; both folders must be where all its machines see them.  size: side of the square
+    pictures, 32 to 4096 pixels.  quality: JPEG quality, 1 to 100.
+    Raises DataError (no photos, or none with a pair), TeacherError (unknown teacher, wrong options), E2GANError
+    (a picture cannot be written).
     """
     photos_dir, out_dir = Path(photos_dir), Path(out_dir)
+    progress = progress or Progress()
     if out_dir.resolve().is_relative_to(photos_dir.resolve()):
         raise DataError(f"{out_dir}: pairs inside the folder of photos would be taken for photos next time")
     if not 32 <= size <= 4096:
         raise DataError(f"the size of the pictures must be 32 to 4096 pixels, not {size}")
     if not 1 <= quality <= 100:
         raise DataError(f"the JPEG quality must be 1 to 100, not {quality}")
-    photos = find_photos(photos_dir)
-    recipe = {"teacher": teacher_id, "teacher_options": _portable(options), "size": size, "quality": quality}
-    jobs: dict[Job, tuple[str, str]] = {}
-    for split, photo in photos:
-        source = _name_in(photos_dir, photo)
-        jobs[_job(out_dir / split, photo, source, recipe)] = split, source
+    for teacher in recipe.teachers:
+        make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
+    edits = _plan(photos_dir, out_dir, recipe, size, quality)
+    for folder in {file.parent for edit in edits for file in (edit.job.input, edit.job.output)}:
+        mend(folder)
+    if changes := _changes(out_dir, edits):
+        progress.stage(changes)
 
-    kept = {job for job in jobs if job.input.is_file() and job.output.is_file()}
-    todo = [job for job in jobs if job not in kept]
-    skipped: dict[str, str] = {}
-    done = len(kept)
-    if progress:
-        progress(done, len(jobs))
-    # Closed at once when interrupted, so that nothing is still being written when this returns.
-    with closing(distill(teacher_id, options, todo, size=size, quality=quality, workers=workers)) as results:
-        for result in results:
-            if result.fault:
-                skipped[jobs[result.job][1]] = result.fault
-            done += 1
-            if progress:
-                progress(done, len(jobs))
-    if len(skipped) == len(jobs):
+    faults: dict[Edit, str] = {}
+    there = {edit for edit in edits if edit.job.input.is_file() and edit.job.output.is_file()}
+    for number, teacher in enumerate(recipe.teachers):
+        progress.stage(f"distil with {teacher}")
+        jobs = {edit.job: edit for edit in edits if edit.teacher == number}
+        todo = [job for job, edit in jobs.items() if edit not in there]
+        done = len(jobs) - len(todo)
+        progress.advance(done, len(jobs), {})
+        results = distill(teacher.id, teacher.options, todo, size=size, quality=quality, workers=workers, ray=ray)
+        # Closed at once when interrupted, so that nothing is still being written when this returns.
+        with closing(results):
+            for result in results:
+                if result.fault:
+                    faults[jobs[result.job]] = result.fault
+                done += 1
+                progress.advance(done, len(jobs), {})
+    made = [edit for edit in edits if edit not in faults]
+    skipped = {edit.source: fault for edit, fault in faults.items()}
+    for edit in made:
+        skipped.pop(edit.source, None)  # another teacher could
+    if not made:
         why = next(iter(skipped.values()))
-        raise DataError(f"{photos_dir}: none of the {len(jobs)} photos gave a pair; the first fault: {why}")
+        raise DataError(f"{photos_dir}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
 
-    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for job, (split, source) in jobs.items():
-        if source not in skipped:
-            row = {
-                "input_file_name": job.input.relative_to(out_dir / split).as_posix(),
-                "output_file_name": job.output.relative_to(out_dir / split).as_posix(),
-                "source": source,
-                "teacher": teacher_id,
-                # As text: a column of `datasets` needs one type, and options are any table.
-                "teacher_options": json.dumps(recipe["teacher_options"], sort_keys=True),
-            }
-            rows[split].append(row)
-    for split in SPLITS:
-        _finish(out_dir / split, rows[split])
-    return PairsReport(
-        out_dir, {split: len(rows[split]) for split in SPLITS}, len(todo) - len(skipped), len(kept), skipped
+    verdict = sift(out_dir, made, recipe, prompt, progress)
+    _write(out_dir, recipe, verdict)
+    report = PairsReport(
+        out_dir,
+        {split: sum(edit.split == split for edit in verdict.kept) for split in SPLITS},
+        len(made) - len(there),
+        len(there),
+        skipped,
+        dict(sorted(Counter(why for why in verdict.rejected.values() if why != BEATEN).items())),
+        {str(teacher): sum(edit.teacher == n for edit in verdict.kept) for n, teacher in enumerate(recipe.teachers)},
+        verdict.judge,
     )
+    if not verdict.kept:
+        reasons = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
+        raise DataError(
+            f"{photos_dir}: all {len(made)} pairs are rejected ({reasons})",
+            hint=f"look at {out_dir / CONTACT_SHEET}; the limits are those of [recipe.rejection]",
+        )
+    return report
 
 
 def distilled_pairs(
     data: str | Path,
     folder: str | Path,
-    teacher_id: str,
-    options: Mapping[str, Any],
+    recipe: Recipe,
     *,
-    workers: int | None,
+    prompt: str = "",
+    workers: int | None = None,
+    ray: bool = False,
     progress: Progress,
 ) -> Pairs:
     """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back."""
-    progress.stage(f"distil with {teacher_id}")
-    write_pairs(
-        data,
-        folder,
-        teacher_id,
-        options,
-        workers=workers,
-        progress=lambda done, total: progress.advance(done, total, {}),
-    )
+    write_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
     return Pairs.open(folder)
 
 
@@ -289,11 +326,46 @@ def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _job(folder: Path, photo: Path, source: str, recipe: Mapping[str, Any]) -> Job:
-    photo_key = _key([source, sha256_file(photo), recipe["size"], recipe["quality"]])
-    pair_key = _key([photo_key, recipe])
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
-    return Job(photo, folder / "input" / f"{stem}-{photo_key}.jpg", folder / "output" / f"{stem}-{pair_key}.jpg")
+def _plan(photos_dir: Path, out_dir: Path, recipe: Recipe, size: int, quality: int) -> list[Edit]:
+    """Every teacher's edit of every photo, made or not; those of a photo one after the other."""
+    settings = [
+        {
+            "teacher": teacher.id,
+            "version": teacher_version(teacher.id),
+            "teacher_options": _portable(teacher.options),
+            "size": size,
+            "quality": quality,
+        }
+        for teacher in recipe.teachers
+    ]
+    edits = []
+    for split, photo in find_photos(photos_dir):
+        source, digest = _name_in(photos_dir, photo), sha256_file(photo)
+        photo_key = _key([source, digest, size, quality])
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
+        folder = out_dir / split
+        for number, setting in enumerate(settings):
+            pair_key = _key([photo_key, setting])
+            input, output = folder / "input" / f"{stem}-{photo_key}.jpg", folder / "output" / f"{stem}-{pair_key}.jpg"
+            edits.append(Edit(Job(photo, digest, input, output), split, source, number))
+    return edits
+
+
+def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
+    """What happened to the photos that the folder's pairs are of, in words; "" if nothing did."""
+    before: dict[str, str] = {}
+    for file in (*(out_dir / split / METADATA for split in SPLITS), out_dir / REJECTED):
+        # A file that is damaged is written anew in the end.
+        with suppress(DataError):
+            rows = _read_rows(file)
+            before |= {str(row.get("source")): PurePosixPath(str(row.get("input_file_name"))).name for _, row in rows}
+    now = {edit.source: edit.job.input.name for edit in edits}
+    gone = sum(source not in now for source in before)
+    changed = sum(now.get(source, name) != name for source, name in before.items())
+    if changed == len(before):
+        changed = 0  # rather, another size is asked for
+    words = [f"{changed} changed"] * bool(changed) + [f"{gone} gone"] * bool(gone)
+    return f"photos since these pairs were made: {', '.join(words)}" if words else ""
 
 
 def _key(parts: Any) -> str:
@@ -304,15 +376,64 @@ def _key(parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _finish(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a split's metadata, then remove pictures of earlier options, which nothing lists any more."""
-    metadata = folder / METADATA
-    if rows:
-        atomic_write(metadata, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    else:
-        metadata.unlink(missing_ok=True)
-    listed = {folder / row[key] for row in rows for key in ("input_file_name", "output_file_name")}
-    for part in ("input", "output"):
-        for picture in (folder / part).glob("*.jpg"):
-            if picture not in listed and re.search(r"-[0-9a-f]{16}\.jpg$", picture.name):
+def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
+    """Write what the verdict says, then remove pictures that it does not know, of earlier options or photos."""
+    options = [json.dumps(_portable(teacher.options), sort_keys=True) for teacher in recipe.teachers]
+
+    def row(edit: Edit, folder: Path) -> dict[str, Any]:
+        return {
+            "input_file_name": edit.job.input.relative_to(folder).as_posix(),
+            "output_file_name": edit.job.output.relative_to(folder).as_posix(),
+            "source": edit.source,
+            "teacher": recipe.teachers[edit.teacher].id,
+            # As text: a column of `datasets` needs one type, and options are any table.
+            "teacher_options": options[edit.teacher],
+            **(asdict(verdict.figures[edit]) if verdict.figures else {}),
+            **({"score": verdict.scores[edit]} if edit in verdict.scores else {}),
+        }
+
+    for split in SPLITS:
+        rows = [row(edit, out_dir / split) for edit in verdict.kept if edit.split == split]
+        _write_rows(out_dir / split / METADATA, rows)
+    _write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
+    draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict))
+    known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
+    for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
+        for picture in folder.glob("*.jpg"):
+            if picture not in known and re.search(r"-[0-9a-f]{16}\.jpg$", picture.name):
                 picture.unlink(missing_ok=True)
+
+
+def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        atomic_write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    else:
+        file.unlink(missing_ok=True)
+
+
+def _sections(recipe: Recipe, verdict: Verdict) -> list[Section]:
+    """Some of the pairs kept, and some left out for each reason."""
+
+    def section(heading: str, edits: Sequence[Edit], most: int, *, left_out: bool = False) -> Section:
+        some = [edits[at * len(edits) // most] for at in range(most)] if len(edits) > most else edits
+        cells = [Cell(edit.job.input, edit.job.output, edit.source, note(edit)) for edit in some]
+        of = f", of which {len(some)} here" if len(some) < len(edits) else ""
+        return Section(f"{heading}: {len(edits)}{of}", cells, left_out)
+
+    def note(edit: Edit) -> str:
+        words = [str(recipe.teachers[edit.teacher])] if len(recipe.teachers) > 1 else []
+        if edit in verdict.scores:
+            words.append(f"score {verdict.scores[edit]:.2f}")
+        elif edit in verdict.figures:
+            words += [f"{name} {value:.2f}" for name, value in asdict(verdict.figures[edit]).items()]
+        return ", ".join(words)
+
+    by_reason: dict[str, list[Edit]] = {}
+    for edit, why in verdict.rejected.items():
+        by_reason.setdefault(why, []).append(edit)
+    left_out = [
+        section(f"Left out, {why}", by_reason[why], 12, left_out=True)
+        for why in (*REASONS.values(), BEATEN)
+        if why in by_reason
+    ]
+    return [section("Kept", verdict.kept, 24), *left_out]

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from e2gan.errors import DataError, TeacherError
+from e2gan.errors import DataError, E2GANError, TeacherError
+from e2gan.plugins import Entry
+from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training import distill
 from e2gan.training.pairs import METADATA, Pairs, write_pairs
+from e2gan.training.progress import Progress
 
 
 class Posterize:
@@ -39,18 +43,54 @@ class Broken:
         raise RuntimeError("no\nluck")
 
 
+class Batched:
+    """Edits several at a time, but not a batch with a white photo in it."""
+
+    batch_size = 4
+    batches: ClassVar[list[int]] = []
+    in_process = True
+    loaded = 0
+
+    def load(self) -> None:
+        Batched.loaded += 1
+
+    def edit_batch(self, photos: list[Image.Image]) -> list[Image.Image]:
+        Batched.batches.append(len(photos))
+        if any(photo.getpixel((0, 0)) == (255, 255, 255) for photo in photos):
+            raise RuntimeError("white")
+        return [ImageOps.invert(photo) for photo in photos]
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        return self.edit_batch([photo])[0]
+
+
+class Weightless:
+    def load(self) -> None:
+        raise TeacherError("the model is not on this computer", hint="take a bundled one")
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        return photo
+
+
 class Shrinking:
     def __call__(self, photo: Image.Image) -> Image.Image:
         return photo.resize((8, 8))
 
 
-FACTORIES = {"posterize": Posterize, "broken": Broken, "shrinking": Shrinking}
+FACTORIES = {
+    "posterize": Posterize,
+    "broken": Broken,
+    "shrinking": Shrinking,
+    "batched": Batched,
+    "weightless": Weightless,
+}
 
 
 @pytest.fixture(autouse=True)
 def teachers(monkeypatch):
-    monkeypatch.setattr(distill, "find_factory", FACTORIES.__getitem__)
+    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, FACTORIES[id], "", "e2gan-throwaway"))
     Posterize.calls = 0
+    Batched.batches, Batched.loaded = [], 0
 
 
 @pytest.fixture
@@ -66,9 +106,10 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def make(photos: Path, out: Path, options: dict | None = None, teacher: str = "posterize", **more):
-    options = {"bits": 2} if options is None else options
-    return write_pairs(photos, out, teacher, options, **{"size": 64, "workers": 1, **more})
+def make(photos: Path, out: Path, options: dict | None = None, teacher: str = "posterize", advance=None, **more):
+    recipe = Recipe((TeacherChoice(teacher, {"bits": 2} if options is None else options),))
+    progress = Progress(advance=lambda done, total, _: advance(done, total)) if advance else None
+    return write_pairs(photos, out, recipe, progress=progress, **{"size": 64, "workers": 1, **more})
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -171,7 +212,7 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(photos, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(photos, tmp_path / "pairs", progress=interrupt)
+        make(photos, tmp_path / "pairs", advance=interrupt)
     assert len(files(tmp_path / "pairs")) == 6
     report = make(photos, tmp_path / "pairs")
     assert (report.made, report.kept) == (5, 3)
@@ -187,7 +228,7 @@ def test_interrupted_with_new_options_the_old_pairs_still_stand(photos, tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(photos, tmp_path / "pairs", {"bits": 3}, progress=interrupt)
+        make(photos, tmp_path / "pairs", {"bits": 3}, advance=interrupt)
     assert len(Pairs.open(tmp_path / "pairs").split("train")) == 6
 
 
@@ -198,6 +239,8 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         Image.new("RGB", (64, 64), (n, 0, 0)).save(tmp_path / f"photos/train/{n}.png")
     (tmp_path / "slow.py").write_text(
         "import sys, time\n"
+        "from e2gan.plugins import Entry\n"
+        "from e2gan.recipe import Recipe, TeacherChoice\n"
         "from e2gan.training import distill, pairs\n"
         "class Slow:\n"
         "    def __call__(self, photo):\n"
@@ -205,8 +248,8 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         "        return photo\n"
         "if __name__ == '__main__':\n"
         "    import slow\n"
-        "    distill.find_factory = lambda id: slow.Slow\n"
-        "    pairs.write_pairs(sys.argv[1], sys.argv[2], 'slow', {}, workers=2, size=64)\n"
+        "    distill.find_teacher = lambda id: Entry(id, slow.Slow, '', 'throwaway')\n"
+        "    pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2, size=64)\n"
     )
     root = Path(distill.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
@@ -231,7 +274,7 @@ def test_processes_make_the_same_bytes_as_one(photos, tmp_path, monkeypatch):
     # A factory made of what another process can import, which this file is not: called, it gives the teacher.
     monkeypatch.setitem(FACTORIES, "poster", functools.partial(functools.partial, ImageOps.posterize, bits=2))
     seen: list[tuple[int, int]] = []
-    report = make(photos, tmp_path / "two", {}, "poster", workers=2, progress=lambda *at: seen.append(at))
+    report = make(photos, tmp_path / "two", {}, "poster", workers=2, advance=lambda *at: seen.append(at))
     make(photos, tmp_path / "one", {}, "poster", workers=1)
     assert report.made == 8
     assert seen == [(n, 8) for n in range(9)]
@@ -318,3 +361,107 @@ def test_misspelt_options_are_named(options, message, hint):
 def test_settings_out_of_range(photos, tmp_path, settings):
     with pytest.raises(DataError, match="must be"):
         make(photos, tmp_path / "pairs", **settings)
+
+
+def test_a_teacher_that_is_faster_in_batches_gets_them(photos, tmp_path):
+    make(photos, tmp_path / "pairs", {}, "batched", workers=2)  # and in this process, as it asks
+    assert sorted(Batched.batches) == [4, 4]
+    assert Batched.loaded > 0
+    for pair in Pairs.open(tmp_path / "pairs").split("train"):
+        wanted = np.asarray(ImageOps.invert(Image.open(pair.input).convert("RGB")), float)
+        assert np.abs(np.asarray(Image.open(pair.output), float) - wanted).mean() < 8
+
+
+def test_one_photo_does_not_spoil_its_batch(photos, tmp_path):
+    Image.new("RGB", (64, 64), "white").save(photos / "train/white.png")
+    report = make(photos, tmp_path / "pairs", {}, "batched")
+    assert dict(report.skipped) == {"train/white.png": "the teacher failed (RuntimeError: white)"}
+    assert report.made == 8
+
+
+@pytest.mark.parametrize("pictures", [lambda photos: photos[1:], lambda photos: [p.resize((8, 8)) for p in photos]])
+def test_a_batch_that_is_not_what_was_asked_for_is_made_one_by_one(photos, tmp_path, monkeypatch, pictures):
+    whole = Batched.edit_batch
+    monkeypatch.setattr(
+        Batched, "edit_batch", lambda self, some: whole(self, some) if len(some) == 1 else pictures(some)
+    )
+    assert make(photos, tmp_path / "pairs", {}, "batched").made == 8
+    monkeypatch.undo()
+
+
+def test_a_teacher_without_its_weights_is_one_error_at_once(photos, tmp_path):
+    with pytest.raises(TeacherError, match="not on this computer") as error:
+        make(photos, tmp_path / "pairs", {}, "weightless")
+    assert error.value.hint == "take a bundled one"
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_another_version_of_the_teacher_makes_its_pairs_again(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(distill.importlib.metadata, "version", lambda name: "1.0")
+    make(photos, tmp_path / "pairs")
+    assert make(photos, tmp_path / "pairs").made == 0
+    monkeypatch.setattr(distill.importlib.metadata, "version", lambda name: "1.1")
+    assert make(photos, tmp_path / "pairs").made == 8
+    assert len(list((tmp_path / "pairs").rglob("output/*.jpg"))) == 8
+
+
+def test_a_photo_that_changes_while_the_pairs_are_made_is_left_out(photos, tmp_path, monkeypatch):
+    class Meddling(Posterize):
+        def __call__(self, photo: Image.Image) -> Image.Image:
+            if not Posterize.calls:
+                (photos / "test/photo 7.png").write_bytes((photos / "val/photo 6.jpg").read_bytes())
+            return super().__call__(photo)
+
+    monkeypatch.setitem(FACTORIES, "meddling", Meddling)
+    report = make(photos, tmp_path / "pairs", teacher="meddling")
+    assert list(report.skipped) == ["test/photo 7.png"]
+    assert "changed while the pairs were made" in report.skipped["test/photo 7.png"]
+    assert make(photos, tmp_path / "pairs", teacher="meddling").made == 1
+
+
+def test_what_happened_to_the_photos_is_said(photos, tmp_path):
+    def said() -> list[str]:
+        lines: list[str] = []
+        recipe = Recipe((TeacherChoice("posterize", {"bits": 2}),))
+        write_pairs(photos, tmp_path / "pairs", recipe, size=64, workers=1, progress=Progress(stage=lines.append))
+        return lines
+
+    assert said() == said() == ["distil with posterize (bits = 2)"]
+    Image.new("RGB", (64, 64), "red").save(photos / "train/photo 0.jpg")
+    (photos / "test/photo 7.png").unlink()
+    assert said()[0] == "photos since these pairs were made: 1 changed, 1 gone"
+    assert len(said()) == 1
+
+
+def test_what_a_killed_run_was_writing_is_removed(photos, tmp_path):
+    left = tmp_path / "pairs/train/output/.0123456789ab.tmp.jpg"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a pict")
+    make(photos, tmp_path / "pairs")
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_one_error_and_the_rest_is_made_later(photos, tmp_path, monkeypatch, workers):
+    # For other processes too, so by what the system itself allows: no file of more than so many bytes.
+    resource = pytest.importorskip("resource")
+    monkeypatch.setitem(FACTORIES, "poster", functools.partial(functools.partial, ImageOps.posterize, bits=2))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(E2GANError, match=r"cannot write .*pairs.*\.jpg: "):
+            make(photos, tmp_path / "pairs", {}, "poster", workers=workers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not files(tmp_path / "pairs")
+    assert make(photos, tmp_path / "pairs", {}, "poster").made == 8
+
+
+def test_a_single_photo_is_a_pair(photos, tmp_path):
+    for photo in sorted((photos / "train").iterdir())[1:]:
+        photo.unlink()
+    (photos / "val/photo 6.jpg").unlink()
+    (photos / "test/photo 7.png").unlink()
+    assert dict(make(photos, tmp_path / "pairs").counts) == {"train": 1, "val": 0, "test": 0}

@@ -1,0 +1,95 @@
+"""Making pairs: ``distill``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2gan.cli.make import data_option, folder, options_option, ray_option, read_option, workers_option
+from e2gan.cli.program import needs_extra, progress, quiet_option, say
+from e2gan.errors import TeacherError
+
+if TYPE_CHECKING:
+    from e2gan.recipe import Recipe
+    from e2gan.training.pairs import PairsReport
+
+__all__ = ["distill"]
+
+
+@click.command(short_help="Make pairs of photo and edit with a teacher.")
+@click.argument("teacher", metavar="TEACHER|FOLDER")
+@data_option
+@click.option(
+    "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; made if it is not there."
+)
+@options_option
+@click.option(
+    "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
+)
+@click.option("--reject", is_flag=True, help="Leave out pairs in which the teacher did nothing or broke the picture.")
+@workers_option
+@ray_option
+@quiet_option
+def distill(
+    teacher: str,
+    data: Path,
+    output: Path,
+    options: tuple[str, ...],
+    size: int,
+    reject: bool,
+    workers: int | None,
+    ray: bool,
+    quiet: bool,
+) -> None:
+    """Make pairs of photo and edit with TEACHER, or as the recipe of the concept in FOLDER says (./my-concept).
+
+    Run again, only what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
+    """
+    settings = dict(read_option(text) for text in options)
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan.training.pairs import write_pairs
+
+        recipe, prompt = _recipe(teacher, settings, reject)
+        try:
+            report = write_pairs(
+                data, output, recipe, prompt=prompt, workers=workers, ray=ray, size=size, progress=shown
+            )
+        except TeacherError as error:
+            if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
+                raise TeacherError(str(error), hint=f"for the folder of that name write .{os.sep}{teacher}") from None
+            raise
+    for name, why in report.skipped.items():
+        say(f"note: {name}: left out: {why}")
+    if not quiet:
+        for line in _summary(report):
+            say(line)
+
+
+def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str]:
+    """What to do, and the concept's prompt if there is a concept; a path is told from an id as everywhere."""
+    from e2gan.concept import Concept
+    from e2gan.recipe import Recipe, Rejection, TeacherChoice
+
+    if not teacher.startswith((".", "~")) and "/" not in teacher and os.sep not in teacher:
+        return Recipe((TeacherChoice(teacher, settings),), rejection=Rejection() if reject else None), ""
+    if settings:
+        raise click.UsageError("-O goes with a teacher's id; a concept's teachers have their options in its recipe")
+    from e2gan.training.concept import bundle_folder
+
+    concept = Concept.read(bundle_folder(Path(teacher).expanduser()))
+    recipe = concept.recipe
+    return replace(recipe, rejection=recipe.rejection or (Rejection() if reject else None)), concept.prompt
+
+
+def _summary(report: PairsReport) -> list[str]:
+    counts = ", ".join(f"{count} {split}" for split, count in report.counts.items())
+    left_out = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
+    lines = [f"{report.folder}: {counts} pairs ({report.made} made now{f'; rejected: {left_out}' * bool(left_out)})"]
+    if report.judge:
+        of_each = ", ".join(f"{count} of {teacher}" for teacher, count in report.teachers.items())
+        lines.append(f"compared by {report.judge}: {of_each}")
+    return lines
