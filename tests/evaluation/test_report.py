@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tomli_w
+import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from e2gan.errors import DataError, E2GANError
-from e2gan.evaluation.report import NETWORKS, Quality, draw_sheet, evaluate
+from e2gan.errors import DataError
+from e2gan.evaluation.report import NETWORKS, Quality, evaluate, l1_distance
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,6 +54,7 @@ def test_the_teacher_itself_is_perfect() -> None:
     assert (quality.l1, quality.l1_ratio, quality.l1_ratio_interval) == (0, 0, (0, 0))
     assert quality.distances["colours"].fid == pytest.approx(0, abs=1e-12)
     assert (quality.stroke_energy, quality.stroke_match) == (pytest.approx(1), pytest.approx(1))
+    assert (quality.ssim, quality.ssim_interval) == (pytest.approx(1), (pytest.approx(1), pytest.approx(1)))
 
 
 def test_doing_nothing_has_the_ratio_1() -> None:
@@ -65,6 +65,7 @@ def test_doing_nothing_has_the_ratio_1() -> None:
     assert distance.fid_ratio == 1
     assert distance.fid_ratio_interval == (1, 1)
     assert distance.kid == distance.kid_unedited
+    assert quality.ssim == quality.ssim_unedited
     assert quality.stroke_energy == quality.stroke_energy_unedited
     assert quality.stroke_match == quality.stroke_match_unedited
 
@@ -112,19 +113,38 @@ def test_the_interval_holds_the_estimate_and_is_wider_when_crops_share_photograp
 def test_any_grouping_gives_an_interval(groups: list[int]) -> None:
     quality = measure(BLURRED, groups)
     assert quality.photographs == len(set(groups))
-    for low, high in (quality.l1_ratio_interval, quality.distances["colours"].fid_ratio_interval):
+    distance = quality.distances["colours"]
+    for low, high in (quality.l1_ratio_interval, distance.fid_ratio_interval):
         assert 0 <= low <= high
+    for low, high in (quality.ssim_interval, distance.kid_interval):
+        assert low <= high
 
 
 def test_the_figures_go_into_toml_and_back() -> None:
     table = measure(BLURRED, [0, 0, 1, 1, 2, 2, 3, 3]).to_dict()
-    assert tomllib.loads(tomli_w.dumps(table)) == table
+    assert tomllib.loads(tomlkit.dumps(table)) == table
     assert (table["pictures"], table["photographs"]) == (8, 4)
     assert table["intervals"] == "95 %, bootstrap over 4 photographs"
     assert table["l1"] == float(f"{table['l1']:.4g}")
     assert set(table["colours"]) == {
-        *("features", "fid", "fid_unedited", "fid_ratio", "fid_ratio_interval", "kid", "kid_unedited"),
+        *("features", "fid", "fid_unedited", "fid_ratio", "fid_ratio_interval"),
+        *("kid", "kid_interval", "kid_unedited"),
     }
+    assert table["headline"] == "colours"
+    assert "lpips" not in table
+
+
+def test_lpips_is_measured_where_it_is_given() -> None:
+    table = measure(BLURRED, lpips=lambda a, b: 2 * l1_distance(a, b)).to_dict()
+    assert table["lpips"] == pytest.approx(2 * table["l1"], rel=1e-3)
+    assert table["lpips_unedited"] == pytest.approx(2 * table["l1_unedited"], rel=1e-3)
+    assert table["lpips_interval"][0] <= table["lpips"] <= table["lpips_interval"][1]
+
+
+def test_the_first_network_is_the_headlines() -> None:
+    networks = {"second": colours, "colours": colours}
+    assert evaluate(PHOTOS, BLURRED, TARGETS, networks=networks).headline == "second"
+    assert evaluate(PHOTOS, BLURRED, TARGETS, networks={}).headline is None
 
 
 def test_the_real_networks_measure_and_say_what_they_are() -> None:
@@ -148,22 +168,3 @@ def test_the_real_networks_measure_and_say_what_they_are() -> None:
 def test_what_cannot_be_measured_is_an_error(photos: Any, edited: Any, targets: Any, groups: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         evaluate(photos, edited, targets, groups, networks={"colours": colours})
-
-
-def test_a_sheet_has_a_row_for_each_photo(tmp_path: Path) -> None:
-    red, green, blue = (Image.new("RGB", (60, 40), name) for name in ("red", "lime", "blue"))
-    draw_sheet([(red, green, blue), (blue, red.resize((30, 20)), green.convert("RGBA"))], tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (3 * 60 + 2 * 4, 24 + 2 * 40 + 4)
-        middles = [sheet.getpixel((x, y)) for y in (24 + 20, 24 + 44 + 20) for x in (30, 94, 158)]
-    r, g, b = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-    assert middles == [r, g, b, b, r, g]
-    assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
-
-
-def test_a_sheet_that_cannot_be_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="rows of 3 pictures"):
-        draw_sheet([(PHOTOS[0], PHOTOS[1])], tmp_path / "sheet.png")
-    (tmp_path / "file").touch()
-    with pytest.raises(E2GANError, match="cannot write"):
-        draw_sheet([(PHOTOS[0], PHOTOS[1], PHOTOS[2])], tmp_path / "file" / "sheet.png")

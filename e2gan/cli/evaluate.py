@@ -1,0 +1,81 @@
+"""Measuring concepts: ``eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from e2gan.cli.make import data_option, device_option, folder, work_option, workers_option
+from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+
+__all__ = ["evaluate"]
+
+
+@click.command("eval", short_help="Measure how near a concept comes to its teacher.")
+@click.argument("concept")
+@data_option
+@work_option
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
+@click.option("-o", "--output", type=folder, metavar="OUT", help="Write the report, a page and a sheet, into OUT.")
+@click.option("--record", is_flag=True, help="Put the figures into the concept's concept.toml and card.")
+@click.option(
+    "--inception",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="clean-FID's Inception network, for FID that compares with published ones; by default it is looked for.",
+)
+@click.option("--download", is_flag=True, help="Download that network (96 MB) if it is not there.")
+@workers_option
+@device_option
+@json_option
+@quiet_option
+def evaluate(
+    concept: str,
+    data: Path,
+    work: Path | None,
+    split: str,
+    output: Path | None,
+    record: bool,
+    inception: Path | None,
+    download: bool,
+    workers: int | None,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how near a concept comes to its teacher.
+
+    The teacher of the concept's recipe edits the photographs, unless it did so while training.
+    """
+    from e2gan.blend import find_concept
+    from e2gan.concept import record_quality
+
+    found = find_concept(concept)
+    work = work or Path("runs", found.id)
+    with needs_extra("eval"), progress(quiet or as_json) as shown:
+        from e2gan.editor import Editor
+        from e2gan.evaluation.measure import examine
+        from e2gan.training.pairs import distilled_pairs
+
+        editor = Editor(found.base_id, device=device)
+        editor.use(found)
+        made = distilled_pairs(data, work / "pairs", found.recipe, prompt=found.prompt, workers=workers, progress=shown)
+        pairs = made.split(split)
+        shown.stage(f"edit and measure {len(pairs)} photos")
+        measured = examine(editor, found, pairs, inception=inception, download=download)
+        if record:
+            found = record_quality(found, measured.quality)
+        if output is not None:
+            from e2gan.evaluation.page import write_report
+
+            page = write_report(output, found, measured.quality, measured.examples, unmeasured=measured.unmeasured)
+            if not (quiet or as_json):
+                say(f"wrote {page}")
+    if not (quiet or as_json):
+        for name, why in measured.unmeasured.items():
+            say(f"note: not measured: {name}: {why}")
+    if as_json:
+        print_json(measured.quality)
+    else:
+        print_flat(measured.quality)

@@ -1,0 +1,168 @@
+"""Measuring a concept on test pairs: everything that goes into ``[quality]`` and onto the report's page."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.embedders import Embedder
+from e2gan.errors import E2GANError
+from e2gan.evaluation.cost import cost
+from e2gan.evaluation.forgetting import measure_forgetting
+from e2gan.evaluation.inception import FILE, Inception, find_inception
+from e2gan.evaluation.lpips import Lpips
+from e2gan.evaluation.report import NETWORKS, evaluate, l1_distance
+from e2gan.evaluation.sheet import draw_sheet
+from e2gan.images import open_image
+
+if TYPE_CHECKING:
+    from e2gan.training.pairs import Pair
+
+__all__ = ["Example", "Measurement", "draw_examples", "draw_preview", "examine", "photograph"]
+
+EXAMPLES = 9
+"""Most photos shown: the best, the worst, the median, and what lies evenly between."""
+
+PREVIEW_SIDE = 512
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test photo with both edits."""
+
+    photo: Image.Image
+    target: Image.Image
+    """The teacher's picture."""
+    edited: Image.Image
+    source: str
+    """The photo's name, "" when unknown."""
+    l1: float
+    """Mean absolute difference between edit and teacher's picture, on values from 0 to 1."""
+    place: str
+    """"best", "median" or "worst" by L1, or empty."""
+
+    @property
+    def caption(self) -> str:
+        return f"{self.place}, L1 {self.l1:.3f}" if self.place else f"L1 {self.l1:.3f}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured, what it looks like, and what could not be measured."""
+
+    quality: dict[str, Any]
+    """The concept's ``[quality]``."""
+    examples: list[Example]
+    """From the best to the worst by L1, evenly spread."""
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    """What could not be measured here, and why."""
+
+
+def examine(
+    editor: Editor,
+    concept: Concept,
+    test: Sequence[Pair],
+    *,
+    inception: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    encode: Callable[[str], np.ndarray] | None = None,
+) -> Measurement:
+    """Measure a concept on test pairs, edited as a user's photos are.
+
+    Args:
+        editor: of the concept's base.
+        concept: the concept, trained.
+        test: the pairs, at least two.
+        inception: the file of the Inception network; by default it is looked for, see `find_inception`.
+        download: whether Inception may be downloaded.
+        encode: the base's prompt encoder; by default the one that comes with the extra ``train``.
+
+    Raises:
+        DataError: there are fewer than two pairs, or the teacher changed nothing.
+        ConceptError: the concept is not trained, or was made for another base.
+        MissingExtraError: a network's package is not installed.
+        E2GANError: the file named for Inception is not there or not the right one.
+    """
+    unmeasured: dict[str, str] = {}
+    networks: dict[str, Embedder] = {}
+    weights = find_inception(inception, download=download)
+    if weights is None:
+        unmeasured["FID on Inception features"] = f"{FILE} is not on this machine"
+    else:
+        networks["inception"] = Inception(weights, editor.device)
+    networks.update((name, make()) for name, make in NETWORKS.items())
+    lpips = None
+    try:
+        lpips = Lpips()
+    except E2GANError as error:
+        unmeasured["LPIPS"] = str(error)
+
+    photos, targets = ([_open(file) for file in files] for files in zip(*((p.input, p.output) for p in test)))
+    edited = editor.apply_batch(photos, concept)
+    groups = [photograph(pair.source) for pair in test]
+    quality = evaluate(photos, edited, targets, groups, networks=networks, lpips=lpips).to_dict()
+    forgetting = measure_forgetting(editor.base, concept, photos, device=editor.device, encode=encode)
+    quality["forgetting"] = forgetting.to_dict()
+    if forgetting.unmeasured:
+        unmeasured["forgetting when not folded out"] = forgetting.unmeasured
+    quality["cost"] = cost(concept, editor.base)
+    if "training_flops" not in quality["cost"]:
+        missing = "the packages of the extra 'train' are not installed"
+        recorded = "steps" in concept.training
+        unmeasured["operations of the training"] = missing if recorded else "the concept has no record of its training"
+    return Measurement(quality, _examples(photos, targets, edited, test), unmeasured)
+
+
+def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.PathLike[str]) -> None:
+    """Write the PNG sheet of a concept: photo, teacher's picture and ours in a row, the best first."""
+    draw_sheet(
+        [(each.photo, each.target, each.edited) for each in examples],
+        path,
+        captions=[each.caption for each in examples],
+        heading=f"{concept.title}: {concept.prompt}",
+    )
+
+
+def photograph(source: str) -> str:
+    """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on."""
+    return re.sub(r"_\d+$", "", Path(source).stem)
+
+
+def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:
+    """A WebP of the photo and its edit side by side, each about 512 pixels wide."""
+    before = open_image(photo).convert("RGB")
+    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+    after = editor.apply(before, concept)
+    both = Image.new("RGB", (2 * before.width, before.height))
+    both.paste(before, (0, 0))
+    both.paste(after.convert("RGB"), (before.width, 0))
+    buffer = io.BytesIO()
+    both.save(buffer, format="WEBP", quality=85)
+    return buffer.getvalue()
+
+
+def _open(file: Path) -> Image.Image:
+    return open_image(file).convert("RGB")
+
+
+def _examples(
+    photos: Sequence[Image.Image], targets: Sequence[Image.Image], edited: Sequence[Image.Image], test: Sequence[Pair]
+) -> list[Example]:
+    l1 = [l1_distance(a, b) for a, b in zip(edited, targets)]
+    order = np.argsort(l1, kind="stable")
+    places = {(len(order) - 1) // 2: "median", 0: "best", len(order) - 1: "worst"}
+    ranks = {*places, *(int(rank) for rank in np.linspace(0, len(order) - 1, min(EXAMPLES, len(order))))}
+    return [
+        Example(photos[i], targets[i], edited[i], test[i].source, l1[i], places.get(rank, ""))
+        for rank, i in ((rank, order[rank]) for rank in sorted(ranks))
+    ]

@@ -1,0 +1,260 @@
+"""The report of a concept: one HTML page that holds everything, and one PNG sheet."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from e2gan import __version__
+from e2gan.concept import Concept
+from e2gan.errors import MissingExtraError
+from e2gan.evaluation.measure import Example, draw_examples
+from e2gan.files import atomic_write
+
+__all__ = ["PAGE", "SHEET", "write_report"]
+
+PAGE, SHEET = "report.html", "sheet.png"
+"""The files' names."""
+
+SHEET_ROWS = 6
+"""Most rows of the sheet that are not thinned to every other one."""
+
+WEBP_QUALITY = 82
+POINTS = 240
+"""Most points of a plotted curve."""
+
+EXPLAINED = {
+    "l1_ratio": (
+        "L1 ratio",
+        "Mean absolute difference to the teacher's picture, as a share of the unedited photo's. "
+        "0 is the teacher, 1 is doing nothing.",
+    ),
+    "fid_ratio": (
+        "FID ratio",
+        "Fréchet distance between all edits and all of the teacher's pictures in a network's features, as a share of "
+        "the unedited photos'. It sees style and texture where L1 sees colours in their places.",
+    ),
+    "fid_ratio_again": (
+        "FID ratio",
+        "The same in the features of another network, to check the first: what one overlooks the other may see.",
+    ),
+    "ssim": ("SSIM", "Structural similarity to the teacher's picture on luminance: 1 is equal."),
+    "lpips": ("LPIPS", "Perceptual distance to the teacher's picture on AlexNet: 0 is equal."),
+    "stroke_energy": (
+        "Stroke energy",
+        "Detail finer than a few pixels, as a share of the teacher's: below 1 is blurred, above is noisy.",
+    ),
+    "stroke_match": (
+        "Stroke match",
+        "Correlation of that detail with the teacher's, -1 to 1: noise has the energy, but not the places.",
+    ),
+}
+"""For each figure its name, and what it says."""
+
+CURVES = {
+    "l1": "L1, training",
+    "val_l1": "L1, validation",
+    "perceptual": "Perceptual",
+    "style": "Style",
+    "gan": "GAN, generator",
+    "discriminator": "GAN, discriminator",
+}
+"""What is plotted of the history, where it is there."""
+
+
+def write_report(
+    folder: str | os.PathLike[str],
+    concept: Concept,
+    quality: Mapping[str, Any],
+    examples: Sequence[Example],
+    *,
+    unmeasured: Mapping[str, str] | None = None,
+    history: Iterable[Mapping[str, float]] = (),
+    times: Mapping[str, float] | None = None,
+    pairs: Mapping[str, int] | None = None,
+) -> Path:
+    """Write ``report.html`` and ``sheet.png`` into ``folder``.
+
+    The page needs nothing else: pictures, plots and style are in it, and no script.
+
+    Args:
+        folder: made if it is not there.
+        concept: what was measured; its recipe and the record of its training are shown.
+        quality: its ``[quality]``; whatever of it is there is shown.
+        examples: photos with both edits, from the best to the worst, as `e2gan.evaluation.measure.examine` gives them.
+        unmeasured: what could not be measured, and why.
+        history: rows of the training's ``metrics.jsonl``, each with a ``step``.
+        times: seconds of each step, from distilling on.
+        pairs: how many pairs were made, rejected, selected and so on, in words.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+        E2GANError: a file cannot be written.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "eval") from error
+    # What a bundle's [quality] does not have is left out: its figures came from whatever version measured them.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(picture=_data_uri, number=_number, duration=_duration, size=_size, power=_power)
+    networks = {name: table for name, table in quality.items() if isinstance(table, Mapping) and "features" in table}
+    page = environment.get_template("page.html.jinja").render(
+        concept=concept,
+        version=__version__,
+        quality=quality,
+        networks=networks,
+        headlines=list(_headlines(quality, networks)),
+        figures=list(_figures(quality)),
+        examples=examples,
+        shown=next((each for each in examples if each.place == "median"), None),
+        recipe=list(_flat(concept.manifest["recipe"])),
+        training=list(_flat(concept.training)),
+        unmeasured=unmeasured or {},
+        curves=list(_curves(list(history))),
+        times=times or {},
+        pairs=pairs or {},
+        forgetting=quality.get("forgetting", {}),
+        cost=quality.get("cost", {}),
+    )
+    target = Path(folder) / PAGE
+    if examples:
+        # Fewer than on the page, for a PNG of paintings is large.
+        draw_examples(concept, examples[::2] if len(examples) > SHEET_ROWS else examples, target.with_name(SHEET))
+    atomic_write(target, page)
+    return target
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with what it says."""
+
+    name: str
+    note: str
+    """Which features, or empty."""
+    value: float
+    interval: tuple[float, float] | None
+    unedited: float | None
+    explanation: str
+
+    @property
+    def scale(self) -> dict[str, float] | None:
+        """For a ratio, where value and interval lie on a line of 100 on which 1, doing nothing, is at 80."""
+        if self.interval is None or self.unedited is not None:
+            return None
+        low, high = (min(100.0, 80 * max(0.0, end)) for end in self.interval)
+        return {"value": min(100.0, 80 * max(0.0, self.value)), "low": low, "high": high}
+
+
+def _headlines(quality: Mapping[str, Any], networks: Mapping[str, Mapping[str, Any]]) -> Iterator[Figure]:
+    """The ratios, which say it all in short: L1's, and each network's FID, the headline network's first."""
+    if "l1_ratio" in quality:
+        yield _figure("l1_ratio", quality)
+    explained = "fid_ratio"
+    for name in sorted(networks, key=lambda name: name != quality.get("headline")):
+        if "fid_ratio" in networks[name]:
+            yield _figure("fid_ratio", networks[name], str(networks[name]["features"]), explained)
+            explained = "fid_ratio_again"
+
+
+def _figures(quality: Mapping[str, Any]) -> Iterator[Figure]:
+    for key in ("ssim", "lpips", "stroke_energy", "stroke_match"):
+        if key in quality:
+            yield _figure(key, quality)
+
+
+def _figure(key: str, table: Mapping[str, Any], note: str = "", explained: str = "") -> Figure:
+    name, explanation = EXPLAINED[explained or key]
+    interval = table.get(f"{key}_interval")
+    return Figure(
+        name, note, table[key], tuple(interval) if interval else None, table.get(f"{key}_unedited"), explanation
+    )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss over the steps."""
+
+    title: str
+    path: str
+    """SVG, in a box of 240 × 80."""
+    low: float
+    high: float
+    last: float
+    steps: int
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> Iterator[Curve]:
+    for key, title in CURVES.items():
+        rows = [(row["step"], row[key]) for row in history if key in row and "step" in row]
+        points = [(step, value) for step, value in rows if math.isfinite(step) and math.isfinite(value)]
+        if len(points) < 2:
+            continue
+        thinned = [*points[:: max(1, len(points) // POINTS)], points[-1]]
+        steps, values = zip(*thinned)
+        low, high = min(values), max(values)
+        across, up = (max(steps) - min(steps)) or 1, (high - low) or 1
+        places = (f"{240 * (s - min(steps)) / across:.1f},{80 - 80 * (v - low) / up:.1f}" for s, v in thinned)
+        yield Curve(title, "M" + " L".join(places), low, high, values[-1], int(max(steps)))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested tables as rows: {"training": {"crop": 128}} gives ("training crop", "128")."""
+    for name, value in table.items():
+        label = f"{prefix}{str(name).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label} ")
+        elif isinstance(value, (list, tuple)) and any(isinstance(each, Mapping) for each in value):
+            for number, each in enumerate(value, start=1):
+                yield from _flat(each, f"{label} {number} ")
+        elif isinstance(value, (list, tuple)):
+            yield label, ", ".join(_number(each) for each in value)
+        else:
+            yield label, _number(value)
+
+
+def _data_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, format="WEBP", quality=WEBP_QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _number(value: Any, digits: int = 3) -> str:
+    """Three significant digits; whole numbers with their thousands apart; anything else as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:#.{digits}g}" if 1e-3 <= abs(value) < 1000 else f"{value:.{digits}g}"
+    return text.removesuffix(".")
+
+
+def _duration(seconds: float) -> str:
+    seconds = round(seconds)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds % 60:02} s" if minutes else f"{seconds} s"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _power(value: float) -> str:
+    """1234567 as "1.23 × 10⁶"."""
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(str.maketrans('0123456789-', '⁰¹²³⁴⁵⁶⁷⁸⁹⁻'))}"
