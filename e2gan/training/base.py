@@ -18,10 +18,10 @@ from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
-from e2gan.recipe import BaseRecipe, Candidate
+from e2gan.recipe import BaseRecipe, Candidate, Recipe, TeacherChoice
 from e2gan.tables import canonical_json
 from e2gan.training.distill import make_teacher, square_photo
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import choose_concepts
@@ -41,6 +41,8 @@ def train_base(
 ) -> Base:
     """Run a base's recipe from photographs to a folder with ``base.toml`` and the weights.
 
+    Under ``accelerate launch`` all processes train, and the first does the rest.
+
     Args:
         recipe_path: the recipe's TOML.
         data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
@@ -52,10 +54,11 @@ def train_base(
     Raises:
         RecipeError, DataError, TeacherError, TrainingError
     """
-    progress = progress or Progress()
+    everyone = all_processes(device)
+    if progress is None or not everyone.is_main_process:
+        progress = Progress()
     recipe = BaseRecipe.read(Path(recipe_path))
     work = Path(work)
-    chosen = choose(recipe, Path(data), work, progress)
     encoder = PromptEncoder()
     if encoder.dim != recipe.generator.prompt_dim:
         raise DataError(
@@ -63,24 +66,25 @@ def train_base(
             f"{encoder.dim} wide"
         )
     concepts = []
-    for candidate in chosen:
-        pairs = distilled_pairs(
-            data,
-            work / "pairs" / candidate.id,
-            candidate.teacher,
-            candidate.teacher_options,
-            workers=workers,
-            progress=progress,
-        )
-        concepts.append(
-            ConceptPairs(
-                candidate.id,
-                encoder.encode(candidate.prompt),
-                pairs.split("train"),
-                list(pairs.splits.get("val", ())),
-                candidate.keeps,
+    with everyone.main_process_first():  # the others find what the first has made
+        chosen = choose(recipe, Path(data), work, progress)
+        for candidate in chosen:
+            pairs = distilled_pairs(
+                data,
+                work / "pairs" / candidate.id,
+                Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),)),
+                workers=workers,
+                progress=progress,
             )
-        )
+            concepts.append(
+                ConceptPairs(
+                    candidate.id,
+                    encoder.encode(candidate.prompt),
+                    pairs.split("train"),
+                    list(pairs.splits.get("val", ())),
+                    candidate.keeps,
+                )
+            )
     torch.manual_seed(recipe.training.seed)
     generator = Generator(recipe.generator)
     generator.initialize()
@@ -91,23 +95,26 @@ def train_base(
         generator, discriminator, concepts, recipe.training, work / "run", device=device, report=progress.advance
     )
     metrics = trainer.run()
-    return write_base(
-        out,
-        id=recipe.id,
-        title=recipe.title,
-        version=recipe.version,
-        license=recipe.license,
-        config=recipe.generator,
-        generator=trainer.generator_state(),
-        discriminator=trainer.discriminator_state(),
-        recipe={
-            "sha256": _digest(asdict(recipe)),
-            "concepts": [{"id": c.id, "prompt": c.prompt, "keeps": c.keeps} for c in chosen],
-            "held_out": [c.id for c in recipe.candidates if c.held_out],
-            "photos": sum(len(c.train) for c in concepts) // len(concepts),
-        },
-        training={**trainer.record(), **{key: round(value, 4) for key, value in sorted(metrics.items())}},
-    )
+    if everyone.is_main_process:
+        write_base(
+            out,
+            id=recipe.id,
+            title=recipe.title,
+            version=recipe.version,
+            license=recipe.license,
+            config=recipe.generator,
+            generator=trainer.generator_state(),
+            discriminator=trainer.discriminator_state(),
+            recipe={
+                "sha256": _digest(asdict(recipe)),
+                "concepts": [{"id": c.id, "prompt": c.prompt, "keeps": c.keeps} for c in chosen],
+                "held_out": [c.id for c in recipe.candidates if c.held_out],
+                "photos": sum(len(c.train) for c in concepts) // len(concepts),
+            },
+            training={**trainer.record(), **{key: round(value, 4) for key, value in sorted(metrics.items())}},
+        )
+    everyone.wait_for_everyone()
+    return Base.read(out)
 
 
 def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None = None) -> list[Candidate]:

@@ -6,31 +6,39 @@ cropped and flipped.  So a run that was stopped and resumed sees what an unbroke
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import gather_object
 from PIL import Image
 from torch import Tensor, nn
 
 from e2gan.errors import DataError, TrainingError
-from e2gan.files import atomic_path
+from e2gan.evaluation.sheet import draw_sheet
+from e2gan.files import atomic_path, atomic_write
 from e2gan.models.light import keep, keep_shares
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
 from e2gan.training.pairs import Pair
 
-__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "load_pair"]
+__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]
+
+LONGEST = timedelta(days=7)
+"""How long processes wait for the one that makes the pairs."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,21 @@ class Ema:
             shadow.copy_(kept)
 
 
+def all_processes(device: str | None) -> PartialState:
+    """The processes that ``accelerate launch`` started to train together, be it this one alone.
+
+    Raises:
+        TrainingError: several were started, and would each train on its own.
+    """
+    everyone = PartialState(cpu=device == "cpu", timeout=LONGEST)
+    if int(os.environ.get("WORLD_SIZE", 1)) > everyone.num_processes:
+        raise TrainingError(
+            f"several processes were started, but on {everyone.device.type} each would train on its own",
+            hint="start one process, or let them share the processor with --device cpu",
+        )
+    return everyone
+
+
 class Trainer:
     """Trains ``generator``'s parameters that require a gradient against ``discriminator``.
 
@@ -196,6 +219,7 @@ class Trainer:
         device: str | None = None,
         mixed_precision: str = "bf16",
     ) -> None:
+        all_processes(device)
         self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu")
         self.recipe = recipe
         self.concepts = concepts
@@ -210,15 +234,14 @@ class Trainer:
                 hint="choose a batch_size that the number of processes divides",
             )
         trained = [p for p in generator.parameters() if p.requires_grad]
-        self.ema = Ema(trained, recipe.ema)
         self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
             generator,
             discriminator,
             torch.optim.Adam(trained, betas=recipe.betas),
             torch.optim.Adam(discriminator.parameters(), betas=recipe.betas),
         )
-        self.ema.shadow = [s.to(self.accelerator.device) for s in self.ema.shadow]
-        self.ema.parameters = [p for p in self.generator.parameters() if p.requires_grad]
+        # Not before: preparing moves the weights to their device, and gives every process the main one's.
+        self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
         self.trunk: VGG16Trunk | None = None
         if recipe.perceptual or recipe.style:
             self.trunk = VGG16Trunk().to(self.accelerator.device)
@@ -236,6 +259,7 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
+        self._agree_on_step()
         started, before = time.monotonic(), self.seconds
         last_checkpoint = started
         window: dict[str, list[float]] = {}
@@ -249,7 +273,7 @@ class Trainer:
             if self.report is not None and self.accelerator.is_main_process:
                 self.report(self.step, self.steps, metrics)
             if self.step % every == 0 or self.step == self.steps:
-                means = {key: float(np.mean(values)) for key, values in window.items()}
+                means = self._over_processes({key: float(np.mean(values)) for key, values in window.items()})
                 if not all(math.isfinite(v) for v in means.values()):
                     raise TrainingError(
                         f"the loss is not finite at step {self.step}", hint="lower learning_rate in the recipe"
@@ -314,12 +338,29 @@ class Trainer:
 
     def _judge(self, photo: Tensor, edit: Tensor) -> Tensor:
         if self.recipe.diffaugment:
-            photo, edit = diffaugment(photo, edit, seed=self.recipe.seed + self.step)
+            # Each process's part of the batch is distorted in its own way.
+            seed = self.recipe.seed + self.step + (self.accelerator.process_index << 40)
+            photo, edit = diffaugment(photo, edit, seed=seed)
         return self.discriminator(photo, edit)
 
     def _freeze_discriminator(self, frozen: bool) -> None:
         for p in self.discriminator.parameters():
             p.requires_grad_(not frozen)
+
+    def _over_processes(self, means: dict[str, float]) -> dict[str, float]:
+        """Each figure's mean over the processes, the same in all of them: where one diverges, all stop."""
+        if self.accelerator.num_processes == 1:
+            return means
+        values = torch.tensor(list(means.values()), dtype=torch.float64, device=self.accelerator.device)
+        return dict(zip(means, self.accelerator.reduce(values, "mean").tolist(), strict=True))
+
+    def _agree_on_step(self) -> None:
+        steps = gather_object([self.step])
+        if len(set(steps)) > 1:
+            raise TrainingError(
+                f"{self.folder}: not all processes find the same checkpoint here",
+                hint="give --work a folder that all machines share",
+            )
 
     def _rate(self, step: int) -> float:
         """Share of the full learning rate: 1, then falling linearly to 0."""
@@ -350,8 +391,10 @@ class Trainer:
         return _arrays(self.accelerator.unwrap_model(self.discriminator))
 
     def save_checkpoint(self) -> None:
-        """Write everything a resumed run needs, atomically."""
-        self.accelerator.wait_for_everyone()
+        """Write everything a resumed run needs, atomically; in the main process, whose weights are everyone's.
+
+        The others need not be at the same step: their clocks may not ask for a checkpoint at all.
+        """
         if not self.accelerator.is_main_process:
             return
         state = {
@@ -367,8 +410,10 @@ class Trainer:
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
         }
-        with atomic_path(self.folder / "checkpoint.pt") as temporary:
-            torch.save(state, temporary)
+        # By way of memory: of a full disk torch.save says nothing a person could understand.
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        atomic_write(self.folder / "checkpoint.pt", buffer.getvalue())
 
     def resume(self) -> None:
         """Go on from ``checkpoint.pt`` if it is there.
@@ -431,7 +476,15 @@ class Trainer:
     # What is looked at
 
     @torch.no_grad()
-    def validate(self, limit: int = 32) -> tuple[dict[str, float], list[np.ndarray]]:
+    def edit(self, pair: Pair, concept: ConceptPairs) -> tuple[Batch, Tensor]:
+        """A pair, whole, as a batch of one, and the generator's edit of its photo: (1, 3, H, W) in [-1, 1]."""
+        batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
+        with self.accelerator.autocast():
+            made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
+        return batch, keep(made, batch.photo, batch.keeps).clamp(-1, 1)
+
+    @torch.no_grad()
+    def validate(self, limit: int = 32) -> tuple[dict[str, float], list[list[Image.Image]]]:
         """Mean L1 of the averaged weights on about ``limit`` validation pairs; rows of photo, teacher and ours."""
         metrics: dict[str, float] = {}
         rows = []
@@ -444,14 +497,11 @@ class Trainer:
                 pairs = _spread(concept.val, max(2, limit // len(self.concepts)))
                 errors, idle = [], []
                 for number, pair in enumerate(pairs):
-                    batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
-                    with self.accelerator.autocast():
-                        made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-                    made = keep(made, batch.photo, batch.keeps).clamp(-1, 1)
+                    batch, made = self.edit(pair, concept)
                     errors.append(F.l1_loss(made, batch.edit).item())
                     idle.append(F.l1_loss(batch.photo, batch.edit).item())
                     if number < max(1, 6 // len(self.concepts)):
-                        rows.append(np.concatenate([_to_uint8(t) for t in (batch.photo, batch.edit, made)], axis=1))
+                        rows.append([_to_image(t) for t in (batch.photo, batch.edit, made)])
                 metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
                 metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
         finally:
@@ -467,8 +517,7 @@ class Trainer:
         metrics, rows = self.validate()
         self._log({"step": self.step, "seconds": round(self.seconds, 1), **metrics})
         if rows:
-            with atomic_path(self.folder / "grid.png") as temporary:
-                Image.fromarray(np.concatenate(rows)).save(temporary, format="PNG")
+            draw_sheet(rows, self.folder / "grid.png")
         draw_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
         return metrics
 
@@ -484,8 +533,9 @@ def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, limit)]
 
 
-def _to_uint8(x: Tensor) -> np.ndarray:
-    return ((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+def _to_image(x: Tensor) -> Image.Image:
+    """A picture of (1, 3, H, W) in [-1, 1]."""
+    return Image.fromarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:

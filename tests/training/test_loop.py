@@ -73,7 +73,8 @@ def test_it_learns(concept, tmp_path):
     assert metrics["val_l1_ratio/negative"] < 0.6
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows[0]["l1"] > 1.3 * [r for r in rows if "l1" in r][-1]["l1"]
-    assert Image.open(tmp_path / "grid.png").size == (3 * 64, 3 * 48)
+    width, height = Image.open(tmp_path / "grid.png").size
+    assert width > 3 * 64 and height > 3 * 48
     assert Image.open(tmp_path / "losses.png").size[0] > 300
 
 

@@ -1,0 +1,121 @@
+"""Searching LoRA's ranks: ``search-ranks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from e2gan.cli.make import data_option, device_option, folder, workers_option
+from e2gan.cli.program import json_option, needs_extra, print_json, print_table, progress, quiet_option, say
+from e2gan.models.layout import MAX_RANK, Ranks
+
+__all__ = ["search_ranks"]
+
+
+@click.command("search-ranks", short_help="Search the LoRA ranks that concepts need.")
+@click.argument("concepts", type=folder, nargs=-1, required=True, metavar="FOLDER...")
+@data_option
+@click.option(
+    "--work",
+    type=folder,
+    default=Path("runs"),
+    show_default=True,
+    metavar="DIR",
+    help="Where pairs and checkpoints go, and where a second run goes on from; train's is DIR/ID.",
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=10, show_default=True, metavar="EPOCHS", help="Epochs between doublings."
+)
+@click.option(
+    "--steps", type=click.IntRange(1), metavar="N", help="Training steps between doublings, instead of epochs."
+)
+@click.option(
+    "--thresholds",
+    type=click.IntRange(1, MAX_RANK),
+    nargs=4,
+    default=(1, 4, 16, 32),
+    show_default=True,
+    metavar="A B C D",
+    help="The largest rank at each sampling depth, from the image side inward.",
+)
+@click.option(
+    "--transformer-threshold",
+    type=click.IntRange(1, MAX_RANK),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="The largest rank in the transformer block.",
+)
+@click.option(
+    "--embedder",
+    default="efficientnet-lite0",
+    show_default=True,
+    metavar="ID",
+    help="The network in whose features FID is measured; 'inception' for clean-FID's.",
+)
+@workers_option
+@device_option
+@json_option
+@quiet_option
+def search_ranks(
+    concepts: tuple[Path, ...],
+    data: Path,
+    work: Path,
+    every: int,
+    steps: int | None,
+    thresholds: tuple[int, int, int, int],
+    transformer_threshold: int,
+    embedder: str,
+    workers: int | None,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Search the ranks that the concepts in the FOLDERs need.
+
+    Each is trained with rank 1 everywhere, then with its ranks doubled again and again, as long as it comes
+    closer to its teacher on the photos to validate on.
+
+    Stopped, it goes on where it was when it is started again.
+    """
+    with needs_extra("train"), progress(quiet or as_json) as shown:
+        from e2gan.training import ranks
+
+        found = ranks.search_ranks(
+            concepts,
+            data,
+            work=work,
+            epochs=every,
+            steps=steps,
+            thresholds=Ranks(thresholds, transformer_threshold),
+            embedder=embedder,
+            workers=workers,
+            device=device,
+            progress=shown,
+        )
+    if as_json:
+        print_json(found.to_dict())
+        return
+    print_table(
+        ("concept", "ranks", "transformer", "parameters", "FID", "L1", ""),
+        [
+            (
+                concept,
+                " ".join(map(str, trial.ranks.sampling)),
+                str(trial.ranks.transformer),
+                f"{trial.parameters:,}",
+                f"{trial.fid:.4g}",
+                f"{trial.l1:.4f}",
+                "best" if trial == found.chosen(concept) else "",
+            )
+            for concept, trials in found.trials.items()
+            for trial in trials
+        ],
+    )
+    click.echo("\nThe largest of the best, as a recipe has it:\n")
+    click.echo("[recipe.training]")
+    click.echo(f"ranks = {list(found.ranks.sampling)}")
+    click.echo(f"transformer_rank = {found.ranks.transformer}")
+    if not quiet:
+        say(f"wrote {work / ranks.TRACE} and {work / ranks.PLOT}")
