@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import quality, speed, startup, switching
+from benchmarks import clustering, distill, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
-    command.add_argument("--data", type=Path, required=True, help="folder of photos, for the quality")
+    command.add_argument("--data", type=Path, required=True, help="folder of photos, to distil and to measure on")
     options = command.parse_args(arguments)
     figures = {
         "speed": speed.measure(),
         "switching": switching.measure(),
         "startup": startup.measure(),
+        "distill": distill.measure(options.data),
+        "clustering": clustering.measure(),
         "quality": quality.measure(options.data),
     }
     report(figures, options.output)

@@ -67,8 +67,9 @@ def macs(model: nn.Module, *inputs: Tensor) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    # The counter knows matrix products, but not every backend's fused attention.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+    # The counter knows matrix products, but not every backend's fused attention.  With gradients, because without
+    # them the last convolution takes a form whose kernel is padded with zeros.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
         model(*inputs)
     return counter.get_total_flops() // 2
 

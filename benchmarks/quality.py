@@ -16,8 +16,9 @@ from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError
-from e2gan.evaluation.report import Quality, draw_sheet, evaluate
-from e2gan.training.concept import photograph
+from e2gan.evaluation.measure import photograph
+from e2gan.evaluation.report import Quality, evaluate
+from e2gan.evaluation.sheet import draw_sheet
 from e2gan.training.distill import make_teacher, square_photo
 from e2gan.training.pairs import find_photos
 
@@ -55,7 +56,8 @@ def edit(
     photos: Sequence[Image.Image], editor: Editor, concept: Concept
 ) -> tuple[list[Image.Image], list[Image.Image]]:
     """The teacher's pictures, and the concept's, each edited as a user's photo is."""
-    teacher = make_teacher(concept.recipe.teacher, concept.recipe.teacher_options)
+    chosen = concept.recipe.teachers[0]
+    teacher = make_teacher(chosen.id, chosen.options)
     return [teacher(photo) for photo in photos], [editor.apply(photo, concept) for photo in photos]
 
 

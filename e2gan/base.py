@@ -156,7 +156,7 @@ def write_base(
         BaseModelError: a weight is not finite in half precision, the folder holds something else, or the
             manifest is malformed.
     """
-    import tomli_w
+    import tomlkit
 
     target = Path(folder)
     present = {file.name for file in target.iterdir()} if target.is_dir() else set()
@@ -182,7 +182,7 @@ def write_base(
             manifest["discriminator_sha256"] = sha256_file(new / DISCRIMINATOR)
         manifest["generator"] = config.to_dict()
         manifest.update({k: dict(v) for k, v in (("recipe", recipe), ("training", training)) if v})
-        atomic_write(new / MANIFEST, tomli_w.dumps(manifest))
+        atomic_write(new / MANIFEST, tomlkit.dumps(manifest))
         Base.read(new)
     return Base.read(target)
 

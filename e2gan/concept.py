@@ -388,7 +388,7 @@ def write_concept(
     """Write a bundle into ``folder``, whole or not at all, and read it back; a bundle already there is replaced.
 
     Args:
-        manifest: the content of ``concept.toml``.
+        manifest: the content of ``concept.toml``; as tomlkit's document it keeps its maker's comments.
         tensors: the adapter's factors by PEFT's names, float32 or float16 arrays (or CPU tensors).
         prompt: (T, D) token embeddings.  Without ``tensors`` and ``prompt`` the concept is an untrained one.
         preview: a WebP picture.
@@ -398,14 +398,14 @@ def write_concept(
         ConceptError: the folder holds something else, or what would be written is no sound bundle.
         RecipeError: the manifest's recipe is wrong.
     """
-    import tomli_w
+    import tomlkit
 
     target = Path(folder)
     foreign = sorted(file.name for file in target.iterdir() if file.name not in FILES) if target.is_dir() else []
     if foreign:
         _refuse(target / foreign[0], "no part of a concept, so its folder is not written to", "choose an empty folder")
     with atomic_folder(target) as new:
-        atomic_write(new / MANIFEST, tomli_w.dumps(manifest))
+        atomic_write(new / MANIFEST, tomlkit.dumps(manifest))
         concept = Concept.read(new)
         if tensors is not None and prompt is not None:
             atomic_write(new / ADAPTER, _to_safetensors(tensors, concept.header()))
@@ -446,9 +446,12 @@ def _to_safetensors(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]
 
 def record_quality(concept: Concept, quality: Mapping[str, Any]) -> Concept:
     """Write what an evaluation measured into the concept's manifest and its card; gives the concept anew."""
-    import tomli_w
+    import tomlkit
 
-    atomic_write(concept.path / MANIFEST, tomli_w.dumps({**concept.manifest, "quality": dict(quality)}))
+    file = concept.path / MANIFEST
+    manifest = tomlkit.parse(file.read_text("utf-8"))  # with its maker's comments
+    manifest["quality"] = dict(quality)
+    atomic_write(file, tomlkit.dumps(manifest))
     measured = Concept.read(concept.path, distribution=concept.distribution)
     atomic_write(concept.path / CARD, render_card(measured))
     return measured
@@ -483,7 +486,7 @@ def render_card(concept: Concept) -> str:
         "|---|---|",
         f"| id, version | `{concept.id}` {concept.version} |",
         f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
-        f"| teacher | `{recipe.teacher}` {_escape(_inline(recipe.teacher_options))} |",
+        *(f"| teacher | `{teacher.id}` {_escape(_inline(teacher.options))} |" for teacher in recipe.teachers),
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
         f"| pairs kept | {recipe.selection.method}"
         + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")

@@ -5,8 +5,11 @@ Every failure is one :class:`~e2gan.errors.E2GANError` that names the file.
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -28,6 +31,7 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "atomic_write",
+    "mend",
     "read_bytes",
     "read_toml",
     "sha256_file",
@@ -38,6 +42,9 @@ TOML_LIMIT = 64 * 1024
 
 TOML_LINE_LIMIT = 4096
 """Longest line: the parser's time grows with the square of a dotted key's length."""
+
+FULL = "make room on the disk and run it again: what is done is kept"
+"""The hint for a full disk."""
 
 TOML_DEPTH_LIMIT = 16
 """Deepest nesting: dotted keys can nest further than anything that walks the result could follow."""
@@ -79,7 +86,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     # Where the folder really is: "." has no neighbours by name, nor has a link.
     place = Path(os.path.realpath(target))
     token = secrets.token_hex(6)
-    temporary, old = place.with_name(f".{token}.tmp"), place.with_name(f".{token}.old")
+    temporary = place.with_name(f".{place.name}.{token}.tmp")
     try:
         with _failures_name(target, token):
             temporary.mkdir(parents=True)
@@ -88,30 +95,62 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if file.is_file():
                     _flush(file)
             if place.is_dir():
-                _exchange(place, temporary, old)
+                _exchange(place, temporary)
             else:
                 os.replace(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
-def _exchange(place: Path, new: Path, old: Path) -> None:
-    """Move what ``place`` holds to ``old`` and what ``new`` holds to ``place``: all of it, or nothing.
+def _exchange(place: Path, temporary: Path) -> None:
+    """Put what ``temporary`` holds in the place of what ``place`` holds: all of it, or nothing.
 
-    The folder itself stays, for it may be somebody's working directory.
+    The folder itself stays, for it may be somebody's working directory.  Which of the folders are there tells how
+    far a killed exchange came: ``new`` alone or with ``old``, what there was is being moved away; ``new`` with
+    ``was``, what there is now is being moved in.
     """
+    new, old, was = (temporary.with_suffix(suffix) for suffix in (".new", ".old", ".was"))
     moved: list[tuple[Path, Path]] = []
+
+    def move(source: Path, destination: Path) -> None:
+        os.replace(source, destination)
+        moved.append((source, destination))
+
     try:
-        old.mkdir()
-        for source, destination in ((place, old), (new, place)):
-            for entry in list(source.iterdir()):
-                os.replace(entry, destination / entry.name)
-                moved.append((entry, destination / entry.name))
+        if not new.is_dir():
+            move(temporary, new)
+        if not was.is_dir():
+            old.mkdir(exist_ok=True)
+            for entry in list(place.iterdir()):
+                move(entry, old / entry.name)
+            move(old, was)
+        for entry in list(new.iterdir()):
+            move(entry, place / entry.name)
     except BaseException:
         for before, after in reversed(moved):
             os.replace(after, before)
+        shutil.rmtree(old, ignore_errors=True)
         raise
+    new.rmdir()
+    shutil.rmtree(was, ignore_errors=True)
+
+
+def mend(folder: str | os.PathLike[str]) -> None:
+    """Finish the exchange of ``folder`` that a killed process began, and remove the temporary files it left there.
+
+    For who is about to write there; nobody else may be writing at the time.
+    """
+    place = Path(os.path.realpath(folder))
+    ours = f".{glob.escape(place.name)}.*"
+    for new in place.parent.glob(f"{ours}.new"):
+        _exchange(place, new.with_suffix(".tmp"))
+    left = [file for suffix in ("tmp", "old", "was") for file in place.parent.glob(f"{ours}.{suffix}")]
+    left += [file for file in place.glob(".*.tmp*") if re.fullmatch(r"\.[0-9a-f]{12}\.tmp(\..*)?", file.name)]
+    for file in left:
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -124,7 +163,8 @@ def _failures_name(target: Path, token: str) -> Iterator[None]:
         ours = token in f"{named} {error.filename2}" or Path(named) in (target, *target.parents)
         if not ours:
             raise
-        raise E2GANError(f"cannot write {target}: {error.strerror or error}") from error
+        hint = FULL if error.errno == errno.ENOSPC else None
+        raise E2GANError(f"cannot write {target}: {error.strerror or error}", hint=hint) from error
 
 
 def _flush(path: Path) -> None:

@@ -156,6 +156,8 @@ class Table:
         if not isinstance(value, Mapping):
             raise self.fault(f"{key} must be a table, not {shown(value)}")
         file, _, table = self.where.partition(": [")
+        if table and not table.endswith("]"):  # one of an array
+            return Table(value, f"{self.where}: [{key}]", self.error)
         return Table(value, f"{file}: [{table[:-1] + '.' if table else ''}{key}]", self.error)
 
     def tables(self, key: str) -> list[Table]:

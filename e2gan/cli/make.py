@@ -1,4 +1,4 @@
-"""Making concepts and bases: ``distill``, ``train``, ``train-base`` and ``eval``."""
+"""Making concepts and bases: ``new``, ``select``, ``train`` and ``train-base``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.cli.program import needs_extra, progress, quiet_option, say
 
-__all__ = ["distill", "evaluate", "train", "train_base"]
+__all__ = ["new", "select", "train", "train_base"]
 
 folder = click.Path(file_okay=False, path_type=Path)
 
@@ -30,16 +30,7 @@ work_option = click.option(
 workers_option = click.option(
     "--workers", type=click.IntRange(1), metavar="N", help="Processes that distil; by default all cores."
 )
-device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
-
-
-@click.command()
-@click.argument("teacher")
-@data_option
-@click.option(
-    "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; made if it is not there."
-)
-@click.option(
+options_option = click.option(
     "-O",
     "--option",
     "options",
@@ -47,36 +38,74 @@ device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mp
     metavar="NAME=VALUE",
     help="One of the teacher's options, such as style=19.",
 )
-@click.option(
-    "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
-)
-@workers_option
+ray_option = click.option("--ray", is_flag=True, help="Let the workers of a Ray cluster distil.")
+device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
+
+
+@click.command(short_help="Begin a concept: its folder, with a recipe to train it by.")
+@click.argument("name")
+@click.option("--title", metavar="TEXT", help="For people; by default made from NAME.")
+@click.option("--prompt", metavar="TEXT", help="What the edit looks like, in words; by default the title.")
+@click.option("--teacher", metavar="ID", help="Who makes the edits to learn from; by default a painted style.")
+@options_option
+@click.option("--author", metavar="NAME", help="Who makes the concept.")
+@click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="Under which it is given on.")
+@click.option("-o", "--output", type=folder, metavar="DIR", help="Where to; by default a new folder NAME.")
 @quiet_option
-def distill(
-    teacher: str, data: Path, output: Path, options: tuple[str, ...], size: int, workers: int | None, quiet: bool
+def new(
+    name: str,
+    title: str | None,
+    prompt: str | None,
+    teacher: str | None,
+    options: tuple[str, ...],
+    author: str | None,
+    license: str,
+    output: Path | None,
+    quiet: bool,
 ) -> None:
-    """Make pairs of photo and edit with a teacher.
+    """Begin the concept NAME: a folder that pip installs, with a recipe, tests and no weights yet.
 
-    Run again, only what is missing is made.
+    NAME is the concept's id: lower-case letters, digits and hyphens.
     """
-    settings = dict(_option(text) for text in options)
-    with needs_extra("train"), progress(quiet) as shown:
-        from e2gan.training.pairs import write_pairs
+    from e2gan.scaffold import TEACHER, new_concept
 
-        report = write_pairs(
-            data,
-            output,
-            teacher,
-            settings,
-            workers=workers,
-            size=size,
-            progress=lambda done, total: shown.advance(done, total, {}),
-        )
-    for name, why in report.skipped.items():
-        say(f"note: {name}: left out: {why}")
+    output = output or Path(name)
+    settings = dict(read_option(text) for text in options)
+    if teacher is not None or settings:
+        with needs_extra("train"):
+            from e2gan.training.distill import make_teacher
+
+            make_teacher(teacher or TEACHER[0], settings)  # which says what is wrong with it, if anything is
+    new_concept(
+        output,
+        name,
+        title=title,
+        prompt=prompt,
+        author=author,
+        license=license,
+        teacher=teacher or TEACHER[0],
+        options=settings or None,
+    )
     if not quiet:
-        counts = ", ".join(f"{count} {split}" for split, count in report.counts.items())
-        say(f"{output}: {counts} pairs ({report.made} made now)")
+        say(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data PHOTOS")
+
+
+@click.command(short_help="Select the pairs that a concept is trained on.")
+@click.argument("concept", type=folder, metavar="FOLDER")
+@data_option
+@work_option
+@workers_option
+@ray_option
+@quiet_option
+def select(concept: Path, data: Path, work: Path | None, workers: int | None, ray: bool, quiet: bool) -> None:
+    """Select, among the pairs of the concept in FOLDER, those that its recipe trains on.
+
+    The pairs are made first, if they are not there.
+    """
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan.training.concept import train_concept
+
+        train_concept(concept, data, work=work, workers=workers, ray=ray, until="select", progress=shown)
 
 
 @click.command(short_help="Train a concept by its recipe.")
@@ -84,37 +113,52 @@ def distill(
 @data_option
 @work_option
 @click.option(
+    "--step",
+    type=click.Choice(["distil", "select", "train", "eval", "preview", "card"]),
+    default="card",
+    show_default=True,
+    help="How far to go.",
+)
+@click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PHOTO",
-    help="The photo shown before and after; by default the first of the test split.",
+    help="The photo shown before and after; by default the last one given, or else the first of the test split.",
 )
 @workers_option
+@ray_option
 @device_option
 @quiet_option
 def train(
     concept: Path,
     data: Path,
     work: Path | None,
+    step: str,
     preview: Path | None,
     workers: int | None,
+    ray: bool,
     device: str | None,
     quiet: bool,
 ) -> None:
     """Train the concept in FOLDER by its recipe, measure it, and write it.
 
-    Stopped, it goes on where it was when it is started again.
+    Step by step: distil, select, train, eval, preview, card. What was done before and still holds is not done
+    again. Stopped, it goes on where it was when it is started again.
     """
-    from e2gan.concept import Concept
-
     with needs_extra("train"), progress(quiet) as shown:
-        from e2gan.training.concept import bundle_folder, train_concept
+        from e2gan.training.concept import train_concept
 
-        bundle = bundle_folder(concept)
-        work = work or Path("runs", Concept.read(bundle).id)
-        made = train_concept(bundle, data, work=work, preview=preview, workers=workers, device=device, progress=shown)
-    if not quiet:
-        say(f"wrote {made.path}")
+        train_concept(
+            concept,
+            data,
+            work=work,
+            until=step,
+            preview=preview,
+            workers=workers,
+            ray=ray,
+            device=device,
+            progress=shown,
+        )
 
 
 @click.command("train-base", short_help="Train a base by its recipe.")
@@ -150,54 +194,7 @@ def train_base(
         say(f"wrote {made.path}")
 
 
-@click.command("eval")
-@click.argument("concept")
-@data_option
-@work_option
-@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
-@workers_option
-@device_option
-@json_option
-@quiet_option
-def evaluate(
-    concept: str,
-    data: Path,
-    work: Path | None,
-    split: str,
-    workers: int | None,
-    device: str | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Measure how near a concept comes to its teacher.
-
-    The teacher of the concept's recipe edits the photographs, unless it did so while training.
-    """
-    from e2gan.blend import find_concept
-
-    found = find_concept(concept)
-    recipe = found.recipe
-    work = work or Path("runs", found.id)
-    with needs_extra("all"), progress(quiet or as_json) as shown:
-        from e2gan.editor import Editor
-        from e2gan.training.concept import measure
-        from e2gan.training.pairs import distilled_pairs
-
-        editor = Editor(found.base_id, device=device)
-        editor.use(found)
-        made = distilled_pairs(
-            data, work / "pairs", recipe.teacher, recipe.teacher_options, workers=workers, progress=shown
-        )
-        pairs = made.split(split)
-        shown.stage(f"edit and measure {len(pairs)} photos")
-        quality = measure(editor, found, pairs)
-    if as_json:
-        print_json(quality)
-    else:
-        print_flat(quality)
-
-
-def _option(text: str) -> tuple[str, Any]:
+def read_option(text: str) -> tuple[str, Any]:
     """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
     name, separator, value = text.partition("=")
     if not name or not separator:

@@ -64,11 +64,10 @@ def show(concept: str, as_json: bool) -> None:
         click.echo(found.description)
     click.echo()
     recipe = found.recipe
-    options = ", ".join(f"{name} = {value}" for name, value in recipe.teacher_options.items())
     rows: dict[str, Any] = {
         "prompt": found.prompt,
         "base": f"{found.base_id} ({found.base_sha256[:12]})",
-        "teacher": f"{recipe.teacher} ({options})" if options else recipe.teacher,
+        "teacher": "; ".join(map(str, recipe.teachers)),
         "photos": recipe.source or "not stated",
         "ranks": f"{', '.join(map(str, found.ranks.sampling))}; transformer {found.ranks.transformer}",
         "license": found.license,

@@ -1,189 +1,429 @@
-"""Training a concept: distil pairs, choose among them, fine-tune LoRA on the base, measure, write (paper section 4)."""
+"""Training a concept by its recipe: distil → select → train → eval → preview → card (paper section 4).
+
+Each step is kept with a digest of what it depends on, and done again only when that has changed.  The work folder
+holds:
+
+=============================== =======================================================================
+steps.json                      what each step depended on, gave, and took (`e2gan.training.steps`)
+pairs/                          the teacher's pictures (`e2gan.training.pairs`)
+embeddings/                     of the photos, for the selection (`e2gan.training.select`)
+run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
+report.html, sheet.png          what was measured (`e2gan.evaluation.page`)
+=============================== =======================================================================
+"""
 
 from __future__ import annotations
 
-import io
-import re
+import hashlib
+import json
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from PIL import Image
 
-from e2gan.base import find_base
-from e2gan.concept import Concept, write_concept
+from e2gan import __version__
+from e2gan.base import Base, find_base
+from e2gan.concept import ADAPTER, CARD, MANIFEST, PREVIEW, Concept, record_quality, render_card, write_concept
 from e2gan.editor import Editor
-from e2gan.errors import ConceptError, DataError
-from e2gan.evaluation.report import NETWORKS, draw_sheet, evaluate
+from e2gan.errors import ConceptError, DataError, E2GANError
+from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
+from e2gan.evaluation.page import PAGE, write_report
+from e2gan.evaluation.report import NETWORKS
+from e2gan.files import atomic_write, mend, read_bytes, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
-from e2gan.plugins import registry
-from e2gan.recipe import Selection
-from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, distilled_pairs
+from e2gan.training.loop import ConceptPairs, Trainer, all_processes, read_metrics
+from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
 from e2gan.training.progress import Progress
-from e2gan.training.select import first_of_shuffle, similarity_clustering
+from e2gan.training.select import check_selection, embedder_version, select_pairs
+from e2gan.training.steps import Steps, digest_of
 
-__all__ = ["bundle_folder", "measure", "select_pairs", "train_concept"]
+__all__ = ["STEPS", "bundle_folder", "train_concept"]
 
-PREVIEW_SIDE = 512
+STEPS = ("distil", "select", "train", "eval", "preview", "card")
+
+RUN = "run.json"
 
 
 def bundle_folder(folder: str | Path) -> Path:
     """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
 
+    What a killed training left of it is mended.
+
     Raises:
         ConceptError: there is none, or several.
     """
     folder = Path(folder)
-    if (folder / "concept.toml").is_file():
-        return folder
-    found = sorted(folder.glob("*/bundle/concept.toml"))
+    bundles = [folder, *sorted(folder.glob("*/bundle"))]
+    for bundle in bundles:
+        if bundle.is_dir():
+            mend(bundle)
+    found = [bundle for bundle in bundles if (bundle / MANIFEST).is_file()]
     if len(found) != 1:
-        fault = "holds no concept.toml" if not found else "holds several bundles"
-        raise ConceptError(f"{folder}: {fault}", hint="give the folder of one concept.toml")
-    return found[0].parent
+        fault = f"holds no {MANIFEST}" if not found else "holds several bundles"
+        raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
+    return found[0]
 
 
 def train_concept(
     folder: str | Path,
     data: str | Path,
     *,
-    work: str | Path,
+    work: str | Path | None = None,
     base: str | Path | None = None,
     preview: str | Path | None = None,
     workers: int | None = None,
+    ray: bool = False,
     device: str | None = None,
+    until: str = STEPS[-1],
     progress: Progress | None = None,
 ) -> Concept:
     """Run a concept's recipe from photographs to a trained and measured bundle.
 
-    The base is pinned as it is installed now.
+    What was done before and still holds is not done again.  Killed at any moment, the same call goes on.  The base
+    is pinned as it is installed now.  Under ``accelerate launch`` all processes train, and the first does the rest.
 
     Args:
         folder: the bundle's folder, or its distribution's.
         data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
-        work: where pairs and checkpoints go; a second run goes on from there.
+        work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
-        preview: the photo shown before and after; the first test photo if None.
+        preview: the photo shown before and after; if None the last one given, or else the first test photo.
         workers: processes that distil; all cores if None.
+        ray: whether Ray's workers distil instead.
         device: "cpu" to stay off an accelerator that is there.
+        until: the last of `STEPS` to do.
+
+    Returns:
+        The concept as it is now (in a process other than the first: as it was).
 
     Raises:
         ConceptError, RecipeError, DataError, TeacherError, TrainingError
+        E2GANError: a file cannot be written, the disk being full for one.
     """
-    progress = progress or Progress()
-    work = Path(work)
-    concept = Concept.read(bundle_folder(folder))
+    everyone = all_processes(device)
+    if progress is None or not everyone.is_main_process:
+        progress = Progress()
+    with everyone.main_process_first():
+        concept = Concept.read(bundle_folder(folder))
     foundation = find_base(base or concept.base_id)
-    recipe = concept.recipe
-    prompt = PromptEncoder().encode(concept.prompt)
-    if prompt.shape[1] != foundation.config.prompt_dim:
-        raise ConceptError(
-            f"the base '{foundation.id}' wants prompt tokens {foundation.config.prompt_dim} wide, not {prompt.shape[1]}"
+    work = Path("runs", concept.id) if work is None else Path(work)
+    steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
+    job = _Job(concept, foundation, work, steps, progress, device)
+    todo = STEPS[: STEPS.index(until) + 1]
+
+    if everyone.is_main_process:
+        job.check(Path(data), preview, todo)
+        job.distil(Path(data), workers, ray)
+        if "select" in todo:
+            job.select()
+    everyone.wait_for_everyone()
+    if "train" in todo:
+        job.train(everyone)
+    if not everyone.is_main_process:
+        return concept
+    if "eval" in todo:
+        job.evaluate()
+    if "preview" in todo:
+        job.draw(preview)
+    if "card" in todo:
+        job.describe()
+        progress.stage(f"wrote {concept.path}")
+    return job.concept
+
+
+@dataclass
+class _Job:
+    """A concept on its way through the steps."""
+
+    concept: Concept
+    foundation: Base
+    work: Path
+    steps: Steps
+    progress: Progress
+    device: str | None
+
+    def check(self, data: Path, preview: str | Path | None, todo: tuple[str, ...]) -> None:
+        """Raise now what would else be raised after hours."""
+        mend(self.work)
+        photos = find_photos(data)
+        count = sum(split == "train" for split, _ in photos)
+        if not count:
+            raise DataError(
+                f"{data}: none of the {len(photos)} photos here is for training",
+                hint="a few photos may all fall into one split: put them into folders train, val and test",
+            )
+        check_selection(self.concept.recipe.selection, count, f"{self.concept.path / MANIFEST}: the recipe")
+        if preview is not None:
+            open_image(preview)
+        if "train" in todo:
+            self.prompt  # noqa: B018, which may raise
+        if "eval" in todo and sum(split == "test" for split, _ in photos) > 1:
+            for network in NETWORKS.values():
+                network()([Image.new("RGB", (32, 32))])
+
+    # The steps
+
+    def distil(self, data: Path, workers: int | None, ray: bool) -> None:
+        recipe, prompt = self.concept.recipe, self.concept.prompt
+
+        def make(shown: Progress) -> dict[str, Any]:
+            folder = self.work / "pairs"
+            made = distilled_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
+            return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in made.splits.items()}
+
+        # It looks at every photo itself, and makes the pairs that are missing.
+        before = self.steps.kept("distil")
+        if self.steps.do("distil", {}, make) == before:
+            self.progress.stage("distil: unchanged")
+
+    def select(self) -> None:
+        recipe = self.concept.recipe
+        pairs = self._pairs().split("train")
+        choice: dict[str, str] = {"method": recipe.selection.method}
+        needs: dict[str, Any] = {"pairs": _digest(pairs), "selection": choice}
+        if recipe.selection.method != "all":
+            needs["seed"] = recipe.training.seed
+            choice["clusters"] = str(recipe.selection.clusters)
+        if recipe.selection.method == "similarity-clustering":
+            choice["embedder"] = embedder_version(recipe.selection.embedder)
+
+        def choose(shown: Progress) -> dict[str, Any]:
+            shown.stage(f"select pairs: {recipe.selection.method}")
+            cache = self.work / "embeddings"
+            kept = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=shown)
+            shown.stage(f"selected {len(kept)} of {len(pairs)} pairs")
+            return {"pairs": [pair.output.name for pair in kept]}
+
+        self.steps.run("select", needs, choose)
+
+    def train(self, everyone: PartialState) -> None:
+        concept, foundation, recipe = self.concept, self.foundation, self.concept.recipe
+        pairs = self._pairs()
+        chosen = set((self.steps.kept("select") or {}).get("pairs", ()))
+        train = [pair for pair in pairs.split("train") if pair.output.name in chosen]
+        val = list(pairs.splits.get("val", ()))
+        prompt, made_from = self.prompt, _made_from(concept, foundation)
+        # Less than all of that decides the weights: the photos' description, for one, does not.
+        run = self.work / "run-{:.8}".format(
+            digest_of(
+                {
+                    "pairs": _digest(train),
+                    "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
+                    "keeps": concept.keeps,
+                    "training": recipe.training.to_dict(),
+                    "base": [foundation.sha256, foundation.discriminator_sha256],
+                }
+            )
         )
+        needs = {**made_from, "run": run.name}
+        same = self.steps.unchanged("train", needs, self._has_adapter)
+        everyone.wait_for_everyone()  # before the first writes what the others look at
+        if same:
+            return
 
-    pairs = distilled_pairs(
-        data, work / "pairs", recipe.teacher, recipe.teacher_options, workers=workers, progress=progress
-    )
-    progress.stage("select pairs")
-    train = select_pairs(pairs.split("train"), recipe.selection, recipe.training.seed)
+        def fine_tune(shown: Progress) -> dict[str, Any]:
+            if everyone.is_main_process:
+                self._begin(run, digest_of(made_from), pairs.split("train"))
+            shown.stage(f"train on {len(train)} pairs")
+            torch.manual_seed(recipe.training.seed)
+            model = attach(foundation.generator().train(), concept.ranks)
+            discriminator: Discriminator = load_discriminator(foundation.discriminator_path)
+            trainer = Trainer(
+                model,
+                discriminator,
+                [ConceptPairs(concept.id, prompt, train, val, concept.keeps)],
+                recipe.training,
+                run,
+                device=self.device,
+                report=shown.advance,
+            )
+            trainer.run()
+            if not everyone.is_main_process:
+                return {}
+            _note_run(run, finished=True)
+            if _made_from(Concept.read(concept.path), foundation) != made_from:
+                raise ConceptError(
+                    f"{concept.path / MANIFEST}: the recipe was changed while it was trained",
+                    hint="run it again; with the recipe as it was, nothing is trained anew",
+                )
+            state = adapter_state(trainer.accelerator.unwrap_model(trainer.generator))
+            self.concept = write_concept(
+                concept.path,
+                manifest=_with_record(concept, foundation, trainer.record()),
+                tensors={name: tensor.numpy() for name, tensor in state.items()},
+                prompt=prompt,
+            )
+            return {"run": run.name, "adapter": sha256_file(concept.path / ADAPTER)}
 
-    val, test = (list(pairs.splits.get(name, ())) for name in ("val", "test"))
-    measured = len(test) > 1
-    if measured:
-        # What the measuring at the end needs is better missed now than after the training.
-        for network in NETWORKS.values():
-            network()([Image.open(test[0].input)])
+        self.steps.do("train", needs, fine_tune)
 
-    progress.stage(f"train on {len(train)} pairs")
-    torch.manual_seed(recipe.training.seed)
-    model = attach(foundation.generator().train(), concept.ranks)
-    discriminator: Discriminator = load_discriminator(foundation.discriminator_path)
-    trainer = Trainer(
-        model,
-        discriminator,
-        [ConceptPairs(concept.id, prompt, train, val, concept.keeps)],
-        recipe.training,
-        work / "run",
-        device=device,
-        report=progress.advance,
-    )
-    trainer.run()
-    manifest = {
-        **concept.manifest,
-        "base": {"id": foundation.id, "sha256": foundation.sha256},
-        "training": trainer.record(),
+    def evaluate(self) -> None:
+        pairs = self._pairs()
+        test = pairs.splits.get("test", ())
+        if len(test) < 2:
+            self.progress.stage("eval: left out, for it takes at least two test photos")
+            return
+        needs = {"adapter": self._adapter(), "test": _digest(test), "version": __version__}
+
+        def measure(shown: Progress) -> dict[str, Any]:
+            shown.stage(f"measure on {len(test)} test photos")
+            started = time.monotonic()
+            measured = examine(Editor(self.foundation, device=self.device), self.concept, test)
+            self.concept = record_quality(self.concept, measured.quality)
+            times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distil", "select")}
+            times |= {"train": self.concept.training["seconds"], "eval": time.monotonic() - started}
+            run = self.work / (self.steps.kept("train") or {})["run"]
+            page = write_report(
+                self.work,
+                self.concept,
+                measured.quality,
+                measured.examples,
+                unmeasured=measured.unmeasured,
+                history=read_metrics(run / "metrics.jsonl"),
+                times=times,
+                pairs={
+                    "to train on": len(pairs.split("train")),
+                    "of which selected": len((self.steps.kept("select") or {})["pairs"]),
+                    "to validate on": len(pairs.splits.get("val", ())),
+                    "to test on": len(test),
+                },
+            )
+            for name, why in measured.unmeasured.items():
+                shown.stage(f"note: not measured: {name}: {why}")
+            shown.stage(f"wrote {page}")
+            return {}
+
+        self.steps.run("eval", needs, measure, lambda _: bool(self.concept.quality) and (self.work / PAGE).is_file())
+
+    def draw(self, photo: str | Path | None) -> None:
+        last = (self.steps.kept("preview") or {}).get("photo")
+        if photo is None:
+            photo = last if isinstance(last, str) and Path(last).is_file() else self._first_photo()
+        shown_photo = Path(photo)
+        needs = {"adapter": self._adapter(), "photo": sha256_file(shown_photo), "side": PREVIEW_SIDE}
+
+        def before_and_after(shown: Progress) -> dict[str, Any]:
+            shown.stage(f"draw the preview of {shown_photo}")
+            picture = draw_preview(Editor(self.foundation, device=self.device), self.concept, shown_photo)
+            atomic_write(self.concept.path / PREVIEW, picture)
+            return {"photo": str(shown_photo.resolve()), "preview": hashlib.sha256(picture).hexdigest()}
+
+        def there(result: dict[str, Any]) -> bool:
+            return self.concept.preview is not None and sha256_file(self.concept.preview) == result["preview"]
+
+        self.steps.run("preview", needs, before_and_after, there)
+
+    def describe(self) -> None:
+        self.concept = Concept.read(self.concept.path)
+        card, file = render_card(self.concept), self.concept.path / CARD
+
+        def write(shown: Progress) -> dict[str, Any]:
+            atomic_write(file, card)
+            return {}
+
+        self.steps.run("card", {"card": card}, write, lambda _: file.is_file() and file.read_text("utf-8") == card)
+
+    # What they work on
+
+    @cached_property
+    def prompt(self) -> np.ndarray:
+        """The prompt's tokens, (T, D) float32; raises ConceptError when the base wants others."""
+        prompt, width = PromptEncoder().encode(self.concept.prompt), self.foundation.config.prompt_dim
+        if prompt.shape[1] != width:
+            raise ConceptError(
+                f"the base '{self.foundation.id}' wants prompt tokens {width} wide, not {prompt.shape[1]}"
+            )
+        return prompt
+
+    def _pairs(self) -> Pairs:
+        return Pairs.open(self.work / "pairs")
+
+    def _first_photo(self) -> Path:
+        splits = self._pairs().splits
+        return next(splits[name][0].input for name in ("test", "val", "train") if splits.get(name))
+
+    def _adapter(self) -> str:
+        return sha256_file(self.concept.path / ADAPTER)
+
+    def _has_adapter(self, result: dict[str, Any]) -> bool:
+        pinned = self.concept.trained and self.concept.base_sha256 == self.foundation.sha256
+        return pinned and self._adapter() == result["adapter"]
+
+    def _begin(self, run: Path, recipe: str, photos: list[Pair]) -> None:
+        """Note what a training is of; raises DataError when it was stopped half-way with other photos."""
+        now = {pair.output.name: pair.source for pair in photos}
+        others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
+        for other in others:
+            note = _read_run(other)
+            if note.get("finished") or note.get("recipe") != recipe or note.get("photos") == now:
+                continue
+            raise DataError(
+                f"the training in {other} was stopped, and the photos are others since: {_difference(note, now)}",
+                hint=f"put them back to go on with it, or delete {other} to train anew",
+            )
+        if others and not run.exists():
+            names = ", ".join(other.name for other in others)
+            self.progress.stage(f"note: a new training, in {run}; the earlier ones are kept: {names}")
+        mend(run)
+        if not (run / RUN).exists():
+            _note_run(run, recipe=recipe, photos=now, finished=False)
+
+
+def _digest(pairs: Sequence[Pair]) -> str:
+    """Of what the pairs show: a picture's name holds the digest of all that decided it."""
+    return digest_of({"pairs": [pair.output.name for pair in pairs]})
+
+
+def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
+    """What the headers of the bundle's weights speak of."""
+    return {
+        "id": concept.id,
+        "prompt": concept.prompt,
+        "keeps": concept.keeps,
+        "recipe": concept.manifest["recipe"],
+        "base": foundation.sha256,
     }
+
+
+def _with_record(concept: Concept, foundation: Base, record: dict[str, Any]) -> Any:
+    """The manifest as its maker wrote it, comments and all, with the base pinned and the training's record."""
+    import tomlkit
+
+    manifest: Any = tomlkit.parse((concept.path / MANIFEST).read_text("utf-8"))
+    manifest["base"]["id"], manifest["base"]["sha256"] = foundation.id, foundation.sha256
+    manifest["training"] = record
     manifest.pop("quality", None)
-    tensors = {k: v.numpy() for k, v in adapter_state(trainer.accelerator.unwrap_model(trainer.generator)).items()}
-    concept = write_concept(concept.path, manifest=manifest, tensors=tensors, prompt=prompt)
-
-    progress.stage("measure and draw the preview")
-    editor = Editor(foundation, device=device)
-    quality = measure(editor, concept, test, sheet=work / "sheet.png") if measured else {}
-    if preview is None and test:
-        preview = test[0].input
-    before_after = draw_preview(editor, concept, preview) if preview is not None else None
-    return write_concept(
-        concept.path,
-        manifest={**manifest, "quality": quality} if quality else manifest,
-        tensors=tensors,
-        prompt=prompt,
-        preview=before_after,
-    )
+    return manifest
 
 
-def select_pairs(pairs: Sequence[Pair], selection: Selection, seed: int) -> list[Pair]:
-    """The pairs a recipe trains on (paper section 4.3): all, or ``clusters`` of them.
-
-    Raises:
-        DataError: there are fewer pairs than ``clusters``.
-    """
-    if selection.method == "all":
-        return list(pairs)
-    if selection.clusters > len(pairs):
-        raise DataError(
-            f"the recipe selects {selection.clusters} pairs, but there are only {len(pairs)}",
-            hint="lower clusters in [recipe.selection], or give more photographs",
-        )
-    if selection.method == "random":
-        kept = first_of_shuffle(len(pairs), selection.clusters, seed)
-    else:
-        embed = registry().embedder(selection.embedder).factory()
-        photos = [Image.open(pair.input).convert("RGB") for pair in pairs]
-        kept = similarity_clustering(embed(photos), selection.clusters, seed)
-    return [pairs[int(i)] for i in kept]
+def _note_run(run: Path, **values: Any) -> None:
+    atomic_write(run / RUN, json.dumps({**_read_run(run), **values}))
 
 
-def measure(editor: Editor, concept: Concept, test: Sequence[Pair], sheet: Path | None = None) -> dict[str, object]:
-    """The concept's ``[quality]`` on test pairs, edited as a user's photos are; ``sheet`` gets a picture of some."""
-    photos = [Image.open(pair.input).convert("RGB") for pair in test]
-    targets = [Image.open(pair.output).convert("RGB") for pair in test]
-    edited = [editor.apply(photo, concept) for photo in photos]
-    groups = [photograph(pair.source) for pair in test]
-    if sheet is not None:
-        shown = np.linspace(0, len(test) - 1, min(8, len(test))).astype(int)
-        draw_sheet([(photos[i], targets[i], edited[i]) for i in shown], sheet)
-    return evaluate(photos, edited, targets, groups=groups).to_dict()
+def _read_run(run: Path) -> dict[str, Any]:
+    """What `_note_run` wrote; nothing where that is damaged."""
+    try:
+        found = json.loads(read_bytes(run / RUN, limit=64 * 1024 * 1024))
+    except (E2GANError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def photograph(source: str) -> str:
-    """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on."""
-    return re.sub(r"_\d+$", "", Path(source).stem)
-
-
-def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:
-    """A WebP of the photo and its edit side by side, each about 512 pixels wide."""
-    before = open_image(photo).convert("RGB")
-    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
-    after = editor.apply(before, concept)
-    both = Image.new("RGB", (2 * before.width, before.height))
-    both.paste(before, (0, 0))
-    both.paste(after.convert("RGB"), (before.width, 0))
-    buffer = io.BytesIO()
-    both.save(buffer, format="WEBP", quality=85)
-    return buffer.getvalue()
+def _difference(note: dict[str, Any], now: dict[str, str]) -> str:
+    """The photos that are new, gone or changed, the first by name."""
+    before = note.get("photos")
+    before = before if isinstance(before, dict) else {}
+    new, gone = ([side[name] for name in side if name not in other] for side, other in ((now, before), (before, now)))
+    changed = [f"'{name}' has changed" if name in gone else f"'{name}' is new" for name in new]
+    changed += [f"'{name}' is gone" for name in gone if name not in new]
+    return changed[0] + (f", and {len(changed) - 1} more" if len(changed) > 1 else "")

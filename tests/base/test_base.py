@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tomli_w
+import tomlkit
 
 from e2gan.base import Base, find_base, write_base
 from e2gan.errors import BaseModelError
@@ -110,7 +110,7 @@ def test_does_not_replace_a_folder_of_something_else(tmp_path: Path) -> None:
 def test_bad_manifest(tmp_path: Path, changes: dict[str, Any], match: str) -> None:
     base = write(tmp_path / "b")
     manifest = read_toml(base.path / "base.toml")
-    (base.path / "base.toml").write_text(tomli_w.dumps({**manifest, **changes}))
+    (base.path / "base.toml").write_text(tomlkit.dumps({**manifest, **changes}))
     with pytest.raises(BaseModelError, match=rf"base\.toml: .*{match}"):
         Base.read(base.path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2gan.errors import E2GANError
-from e2gan.files import atomic_folder, atomic_path, atomic_write, read_bytes, read_toml, sha256_file
+from e2gan.files import atomic_folder, atomic_path, atomic_write, mend, read_bytes, read_toml, sha256_file
 
 
 class Interrupted(Exception):
@@ -137,3 +137,43 @@ def test_reading_is_limited(tmp_path: Path) -> None:
 def test_devices_are_refused() -> None:
     with pytest.raises(E2GANError, match="not a regular file"):
         read_toml("/dev/zero")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moves", range(1, 8))
+def test_a_folder_whose_writer_was_killed_is_mended(tmp_path: Path, moves: int) -> None:
+    """Two files are exchanged for two others in six renames; killed before each of them, or not at all."""
+    folder = tmp_path / "folder"
+    for name in ("a", "b"):
+        atomic_write(folder / name, b"old")
+    child = os.fork()
+    if not child:
+        replace, calls = os.replace, []
+
+        def die(source: Path, target: Path) -> None:
+            calls.append(source)
+            if len(calls) == moves:
+                os._exit(9)
+            replace(source, target)
+
+        with atomic_folder(folder) as new:
+            for name in ("b", "c"):
+                (new / name).write_bytes(b"new")
+            os.replace = die  # type: ignore[assignment]
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (9 if moves < 7 else 0)
+    mend(folder)
+    found = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert found == ({"a": b"old", "b": b"old"} if moves == 1 else {"b": b"new", "c": b"new"})
+    assert os.listdir(tmp_path) == ["folder"]
+    mend(folder)
+    assert len(os.listdir(folder)) == 2
+
+
+def test_mending_removes_what_a_killed_writer_left_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".0123456789ab.tmp.toml", ".0123456789ab.tmp", ".hidden.tmp", "a.tmp"):
+        (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).touch()
+    mend(tmp_path / "folder")
+    assert sorted(os.listdir(tmp_path / "folder")) == [".hidden.tmp", "a.tmp"]
+    mend(tmp_path / "none")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
+import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,7 +124,7 @@ def base_recipe(**changes: Any) -> dict[str, Any]:
 
 class TestBases:
     def write(self, folder: Path, data: dict[str, Any]) -> Path:
-        (folder / "recipe.toml").write_text(tomli_w.dumps(data))
+        (folder / "recipe.toml").write_text(tomlkit.dumps(data))
         return folder / "recipe.toml"
 
     def test_reads(self, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import tomli_w
+import tomlkit
 
 from e2gan import plugins
 from e2gan.hookspecs import hookimpl
@@ -54,7 +54,7 @@ def bundle(tmp_path: Path) -> Callable[..., Path]:
             "recipe": {"teacher": "grade"},
             **changes,
         }
-        (path / "concept.toml").write_text(tomli_w.dumps(manifest))
+        (path / "concept.toml").write_text(tomlkit.dumps(manifest))
         return path
 
     return write

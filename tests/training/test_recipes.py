@@ -1,4 +1,4 @@
-"""From a recipe and photographs to a base, and to a concept on it, with throwaway teachers and tiny networks."""
+"""From a recipe and photographs to a base, with throwaway teachers and tiny networks."""
 
 import textwrap
 import types
@@ -10,13 +10,10 @@ from PIL import Image, ImageOps
 import e2gan
 import e2gan.plugins
 from e2gan.base import find_base
-from e2gan.concept import Concept
-from e2gan.errors import ConceptError, DataError, RecipeError
+from e2gan.errors import RecipeError
 from e2gan.plugins import Registry
-from e2gan.recipe import BaseRecipe, Selection
+from e2gan.recipe import BaseRecipe
 from e2gan.training import base as base_training
-from e2gan.training import concept as concept_training
-from e2gan.training.pairs import Pair
 
 CANDIDATES = ("negative", "posterise", "mirror", "grey", "bright", "dim")
 EDITS = {
@@ -51,7 +48,7 @@ def plugin(monkeypatch):
     )
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     registry = Registry.load(extra=[module])
-    for home in (e2gan.plugins, base_training, concept_training):
+    for home in (e2gan.plugins, base_training):
         monkeypatch.setattr(home, "registry", lambda: registry)
 
 
@@ -142,65 +139,3 @@ def test_only_open_candidates_are_included(recipe, include, fault):
     recipe.write_text(recipe.read_text().replace("concepts = 2", f'concepts = 2, include = ["{include}"]'))
     with pytest.raises(RecipeError, match=fault):
         BaseRecipe.read(recipe)
-
-
-CONCEPT = """
-schema = 1
-id = "negative"
-title = "Negative"
-version = "1.0.0"
-prompt = "a photographic negative"
-license = "apache-2.0"
-authors = ["Someone"]
-[base]
-id = "tiny"
-sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
-[recipe]
-teacher = "edit"
-teacher_options = { name = "negative" }
-selection = { method = "similarity-clustering", clusters = 4, embedder = "tiny" }
-training = { steps = 3, batch_size = 2, crop = 32, ranks = [1, 2, 2, 2] }
-"""
-
-
-def test_a_concept_is_trained_pinned_measured_and_drawn(base, photos, tmp_path, monkeypatch):
-    quality = {"l1": 0.25}
-    monkeypatch.setattr(concept_training, "measure", lambda *args, **options: quality)
-    distribution = tmp_path / "negative"
-    bundle = distribution / "e2gan_concept_negative" / "bundle"
-    bundle.mkdir(parents=True)
-    (bundle / "concept.toml").write_text(CONCEPT)
-    stages = []
-    concept = concept_training.train_concept(
-        distribution,
-        photos,
-        work=tmp_path / "w",
-        base=tmp_path / "base",
-        workers=1,
-        device="cpu",
-        progress=concept_training.Progress(stage=stages.append),
-    )
-    assert concept.base_sha256 == base.sha256
-    assert concept.training["steps"] == 3
-    assert concept.quality == quality
-    assert "train on 4 pairs" in stages
-    assert Image.open(concept.preview).size == (512, 256)
-    assert "Negative" in (bundle / "README.md").read_text()
-    adapter = Concept.read(bundle).load(base)
-    assert adapter.prompt.shape[1] == 384
-    assert any(np.abs(t).sum() > 0 for name, t in adapter.tensors.items() if "lora_B" in name)
-
-
-def test_selection():
-    pairs = [Pair(f"{n}.jpg", f"{n}e.jpg") for n in range(10)]
-    assert concept_training.select_pairs(pairs, Selection("all"), 0) == pairs
-    some = concept_training.select_pairs(pairs, Selection("random", clusters=4), 0)
-    assert len(set(some)) == 4
-    assert set(some) <= set(pairs)
-    with pytest.raises(DataError, match="selects 11 pairs, but there are only 10"):
-        concept_training.select_pairs(pairs, Selection("random", clusters=11), 0)
-
-
-def test_a_folder_without_a_concept_is_named(tmp_path):
-    with pytest.raises(ConceptError, match=r"holds no concept\.toml"):
-        concept_training.bundle_folder(tmp_path)

@@ -1,13 +1,31 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
+import e2gan
 from e2gan.errors import DataError
-from e2gan.training.select import choose_concepts, first_of_shuffle, similarity_clustering
+from e2gan.plugins import Registry
+from e2gan.recipe import Selection
+from e2gan.training import select
+from e2gan.training.pairs import Pair
+from e2gan.training.progress import Progress
+from e2gan.training.select import (
+    choose_concepts,
+    embed_pictures,
+    first_of_shuffle,
+    select_pairs,
+    similarity_clustering,
+)
 
 
 def blobs(centres: int, around: int, seed: int = 0) -> np.ndarray:
@@ -95,3 +113,91 @@ def test_the_first_of_a_shuffle(n: int, data: st.DataObject, seed: int) -> None:
 def test_a_shuffle_cannot_give_more_than_there_are() -> None:
     with pytest.raises(DataError):
         first_of_shuffle(3, 4)
+
+
+# The pictures' embeddings
+
+
+class Means:
+    """An embedder: mean red, green and blue; counts what it is given at once."""
+
+    calls: ClassVar[list[int]] = []
+
+    def __call__(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        self.calls.append(len(pictures))
+        return np.stack([np.asarray(picture, np.float32).mean(axis=(0, 1)) for picture in pictures])
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Seven pictures of one colour each, the last as the first; an embedder; two open at once, three in a file."""
+
+    @e2gan.hookimpl
+    def register_embedders(register: Callable[..., None]) -> None:
+        register("means", Means)
+
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
+    registry = Registry.load([SimpleNamespace(__name__="throwaway", register_embedders=register_embedders)])
+    monkeypatch.setattr(select, "registry", lambda: registry)
+    monkeypatch.setattr(select, "OPEN", 2)
+    monkeypatch.setattr(select, "KEPT", 3)
+    monkeypatch.setattr(Means, "calls", [])
+    files = [tmp_path / f"{n}.png" for n in range(7)]
+    for n, file in enumerate(files):
+        Image.new("RGB", (4, 4), (10 * (n % 6), 0, n % 6)).save(file)
+    return files
+
+
+EXPECTED = [[10 * n, 0, n] for n in (0, 1, 2, 3, 4, 5, 0)]
+
+
+def test_pictures_are_embedded_a_few_at_a_time_and_once(pictures: list[Path], tmp_path: Path) -> None:
+    cache, said = tmp_path / "cache", []
+    shown = Progress(advance=lambda done, total, metrics: said.append((done, total)))
+    assert embed_pictures(pictures, "means", cache=cache, progress=shown).tolist() == EXPECTED
+    assert Means.calls == [2, 1, 2, 1]
+    assert said == [(2, 6), (4, 6), (5, 6), (6, 6)]
+    assert embed_pictures(pictures[::-1], "means", cache=cache).tolist() == EXPECTED[::-1]
+    assert len(Means.calls) == 4
+    Image.new("RGB", (4, 4), (200, 0, 0)).save(pictures[1])
+    assert embed_pictures(pictures, "means", cache=cache)[1].tolist() == [200, 0, 0]
+    assert len(Means.calls) == 5
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[: len(b) // 2], lambda b: b"not an archive"])
+def test_damaged_embeddings_are_made_again(pictures: list[Path], tmp_path: Path, damage: Callable) -> None:
+    cache = tmp_path / "cache"
+    embed_pictures(pictures, "means", cache=cache)
+    first, _ = sorted(cache.rglob("*.npz"))
+    first.write_bytes(damage(first.read_bytes()))
+    assert embed_pictures(pictures, "means", cache=cache).tolist() == EXPECTED
+    assert sum(Means.calls) == 9
+
+
+def test_a_picture_that_cannot_be_read_is_named(pictures: list[Path]) -> None:
+    pictures[2].write_text("no picture")
+    with pytest.raises(DataError, match=r"2\.png: cannot be read"):
+        embed_pictures(pictures, "means")
+    with pytest.raises(DataError, match="no pictures"):
+        embed_pictures([], "means")
+
+
+def test_pairs_are_selected(pictures: list[Path]) -> None:
+    pairs = [Pair(file, file) for file in pictures]
+    assert select_pairs(pairs, Selection("all"), 0) == pairs
+    some = select_pairs(pairs, Selection("random", clusters=4), 0)
+    assert len(some) == len(set(some)) == 4
+    assert some == sorted(some, key=pairs.index)
+    six = select_pairs(pairs, Selection("similarity-clustering", clusters=6, embedder="means"), 0)
+    assert len({embed_pictures([pair.input], "means").tobytes() for pair in six}) == 6
+    for method in ("random", "similarity-clustering"):
+        with pytest.raises(DataError, match="selects 11 pairs, but there are only 7"):
+            select_pairs(pairs, Selection(method, clusters=11, embedder="means"), 0)
+
+
+def test_many_pictures_are_clustered_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "WHOLE", 30)
+    points = blobs(5, 6)
+    chosen = similarity_clustering(points, 5)
+    assert [int(points[i, 0] + 50) // 100 for i in chosen] == [int(points[i, 0]) // 100 for i in (0, 7, 14, 21, 28)]
+    assert np.array_equal(chosen, similarity_clustering(points, 5))

@@ -1,0 +1,253 @@
+"""A concept's distribution, untrained: what ``e2gan new`` writes.
+
+A folder that ``pip install`` takes: the package with the bundle and its hook, a recipe to start from, and
+tests of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from e2gan import __version__
+from e2gan.base import find_base
+from e2gan.concept import Concept
+from e2gan.errors import ConceptError
+from e2gan.files import atomic_folder, atomic_write
+from e2gan.tables import ID_PATTERN, Table, shown
+
+__all__ = ["TEACHER", "new_concept"]
+
+TEACHER: tuple[str, dict[str, Any]] = ("magenta-multistyle", {"style": 4})
+"""The teacher a new concept has where none is named, and its options."""
+
+PYPROJECT = """\
+[build-system]
+requires = ["flit_core>=3.12,<5"]
+build-backend = "flit_core.buildapi"
+
+[project]
+name = "e2gan-concept-$id"
+version = "1.0.0"
+description = $description
+readme = "README.md"
+requires-python = ">=3.10"
+license = $license
+authors = [$names]
+dependencies = ["e2gan$versions"]
+
+[project.entry-points.e2gan]
+$id = "$package"
+"""
+
+PACKAGE = '''\
+"""A concept for E²GAN: ``e2gan apply $id photo.jpg -o edited.jpg``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import e2gan
+
+
+@e2gan.hookimpl
+def register_concepts(register: Callable[[Path], None]) -> None:
+    register(Path(__file__).parent / "bundle")
+'''
+
+CONCEPT = """\
+schema = 1
+id = "$id"
+title = $title
+version = "1.0.0"
+prompt = $prompt   # what the edit looks like, in words: the network reads them
+license = $license
+keeps = "nothing"   # of the photo: "nothing" for paintings and drawings; docs/bundle.md has what suits photographs
+authors = [$authors]
+# description = "One sentence for whoever looks for a concept."
+
+[base]
+id = "$base"
+sha256 = "$sha256"   # training pins the base that is installed then
+
+[recipe]
+teacher = "$teacher"   # who makes the edits to learn from; docs/teachers.md lists them
+source = "photos of mine"   # where the photos come from, for the reader
+
+[recipe.teacher_options]
+$options
+[recipe.selection]
+# K-means over the photos, and from each cluster the one nearest its centre. With fewer than 500 photos lower
+# clusters, or take all of them: method = "all".
+method = "similarity-clustering"
+clusters = 400
+embedder = "efficientnet-lite0"
+
+[recipe.training]
+seed = 0   # two runs with one seed on one machine give the same adapter
+steps = 1000   # a smaller number for a first look; the learning rate falls over the second half
+batch_size = 4
+learning_rate = 1e-3
+discriminator_learning_rate = 1e-4
+l1 = 50.0   # nearness to the teacher's picture: more, where colours wander
+gan = 1.0   # sharpness: less, where there is noise with the right palette
+perceptual = 2.0   # the same things in the same places, as a network sees them
+style = 4.0   # strokes and texture: more, where they are missing; 0 for a colour grade
+ema = 0.99   # the weights kept are an average over about the last 1 / (1 - ema) steps
+# Parameters of the adapter: LoRA ranks from the image side inward, and in the transformer block.
+ranks = [1, 4, 8, 8]
+transformer_rank = 1
+"""
+
+README = """\
+# $plain
+
+A concept for E²GAN.
+
+```sh
+pip install -e .
+e2gan train . --data photos/                    # makes the pairs, trains, measures, draws
+e2gan apply $id photo.jpg -o edited.jpg
+pytest
+```
+
+The recipe is `$package/bundle/concept.toml`. Training writes the adapter, the preview and the model card beside it,
+and what it measured into it.
+"""
+
+TESTS = '''\
+"""The concept is what its distribution says, and once it is trained it edits a picture."""
+
+import e2gan
+import pytest
+from PIL import Image, ImageChops
+
+
+@pytest.fixture
+def concept():
+    """The concept as it is installed."""
+    return e2gan.registry().concept("$id")
+
+
+def test_it_is_listed(concept):
+    assert concept.distribution == "e2gan-concept-$id"
+
+
+def test_it_is_pinned_to_the_installed_base(concept):
+    assert concept.base_sha256 == e2gan.find_base(concept.base_id).sha256
+
+
+def test_it_edits_a_picture(concept):
+    if not concept.trained:
+        pytest.skip("not trained yet: e2gan train . --data photos/")
+    photo = Image.radial_gradient("L").convert("RGB")
+    edited = e2gan.Editor(concept.base_id).apply(photo, concept).convert("RGB")
+    assert edited.size == photo.size
+    assert ImageChops.difference(edited, photo).getbbox()
+'''
+
+GITIGNORE = """\
+__pycache__/
+.pytest_cache/
+build/
+dist/
+*.egg-info/
+runs/
+"""
+
+
+def new_concept(
+    folder: str | os.PathLike[str],
+    id: str,
+    *,
+    title: str | None = None,
+    prompt: str | None = None,
+    author: str | None = None,
+    license: str = "apache-2.0",
+    teacher: str = TEACHER[0],
+    options: Mapping[str, Any] | None = None,
+    base: str = "scenery",
+) -> Concept:
+    """Write the distribution ``e2gan-concept-ID`` into ``folder``, whole or not at all; the concept in it is untrained.
+
+    Args:
+        folder: must not be there yet, or be empty.
+        id: the concept's; lower-case letters, digits and hyphens, a hyphen neither first nor last.
+        title: for people; the id with spaces if None.
+        prompt: what the edit looks like, in words; the title if None.
+        author: who makes the concept.
+        license: an SPDX expression.
+        teacher: id of the teacher; whether it is installed is not looked at.
+        options: its options, plain values; `TEACHER`'s if that is the teacher and this is None.
+        base: id or folder of the base that is pinned.
+
+    Raises:
+        ConceptError: a value cannot be what it shall be, or the folder holds something.
+        BaseModelError: there is no such base.
+        E2GANError: the folder cannot be written.
+    """
+    if not ID_PATTERN.fullmatch(id) or id.endswith("-"):  # which no distribution's name does
+        better = re.sub(r"[^a-z0-9]+", "-", id.lower()).strip("-")[:64].rstrip("-")
+        hint = f"for example: {better}" if better else None
+        raise ConceptError(f"a concept's name is of lower-case letters, digits and hyphens, not {shown(id)}", hint=hint)
+    if options is None:
+        options = TEACHER[1] if teacher == TEACHER[0] else {}
+    title = id.replace("-", " ").capitalize() if title is None else title
+    given = {"title": title, "prompt": title if prompt is None else prompt, "license": license, "author": author or ""}
+    table = Table({**given, "teacher": teacher, "options": options}, "the new concept", ConceptError)
+    table.text("title", limit=100)
+    table.text("prompt", limit=300)
+    table.license("license")
+    table.id("teacher")
+    for name, value in table.plain("options").items():
+        if isinstance(value, str) and not value.isprintable():
+            raise table.fault(f"the option {shown(name)} holds characters that cannot be printed: {shown(value)}")
+    if author is not None:
+        table.text("author")
+
+    target = Path(folder)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ConceptError(f"{target}: there is something already", hint="choose another folder with -o")
+    foundation = find_base(base)
+    package = f"e2gan_concept_{id.replace('-', '_')}"
+    major, minor, _ = __version__.split(".", 2)
+    values = {
+        **{name: _toml(value) for name, value in given.items()},
+        "id": id,
+        "package": package,
+        "plain": title,
+        "description": _toml(f"{title}, a concept for E²GAN"),
+        "authors": _toml(author) if author else "",
+        "names": f"{{ name = {_toml(author)} }}" if author else "",
+        "versions": f">={major}.{minor},<{major}.{int(minor) + 1}",
+        "teacher": teacher,
+        "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
+        "base": foundation.id,
+        "sha256": foundation.sha256,
+    }
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "README.md": README,
+        ".gitignore": GITIGNORE,
+        f"{package}/__init__.py": PACKAGE,
+        f"{package}/bundle/concept.toml": CONCEPT,
+        "tests/test_concept.py": TESTS,
+    }
+    with atomic_folder(target) as new:
+        for name, text in files.items():
+            atomic_write(new / name, Template(text).substitute(values))
+        Concept.read(new / package / "bundle")
+    return Concept.read(target / package / "bundle")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+
+
+def _toml(value: Any) -> str:
+    """Text, a number or a flag as TOML: JSON writes them alike."""
+    return json.dumps(value, ensure_ascii=False)
