@@ -36,7 +36,7 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	@touch $@
 
 $(DEV): $(CORE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev]' -e 'plugins/teachers[diffusion]'
+	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]'
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 

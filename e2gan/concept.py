@@ -487,6 +487,7 @@ def render_card(concept: Concept) -> str:
         f"| id, version | `{concept.id}` {concept.version} |",
         f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
         *(f"| teacher | `{teacher.id}` {_escape(_inline(teacher.options))} |" for teacher in recipe.teachers),
+        f"| of the photo it keeps | {concept.keeps} |",
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
         f"| pairs kept | {recipe.selection.method}"
         + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")

@@ -296,6 +296,7 @@ class _Job:
                     "of which selected": len((self.steps.kept("select") or {})["pairs"]),
                     "to validate on": len(pairs.splits.get("val", ())),
                     "to test on": len(test),
+                    **{f"rejected: {reason}": count for reason, count in pairs.rejected.items()},
                 },
             )
             for name, why in measured.unmeasured.items():
