@@ -22,7 +22,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,7 +30,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from e2gan.base import Base
 from e2gan.errors import ConceptError
 from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, read_bytes, read_toml
-from e2gan.models.layout import ADAPTER_PREFIX, KEEPS, GeneratorConfig, Ranks, adapter_shapes, crucial_layers
+from e2gan.models.layout import (
+    ADAPTER_PREFIX,
+    KEEPS,
+    NEUTRAL,
+    GeneratorConfig,
+    Ranks,
+    Tone,
+    adapter_shapes,
+    crucial_layers,
+)
 from e2gan.recipe import Recipe
 from e2gan.tables import Table, canonical_json, shown
 
@@ -61,6 +70,12 @@ HEADER_LIMIT = 256 * 1024
 
 MAX_TOKENS = 512
 """Most prompt tokens."""
+
+CHANNELS = ("red", "green", "blue")
+"""The rows of ``[tone]``, each over the photo's red, green, blue, and 1."""
+
+MAX_TONE = 16.0
+"""Largest magnitude of a tone's numbers; a grade's are below 2."""
 
 _WIDTHS = {"F32": 4, "F16": 2}
 
@@ -93,6 +108,8 @@ class Concept:
     """Of the base's ``generator.safetensors``; no other base will do."""
     keeps: str
     """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    tone: Tone
+    """In which colours they keep it: the teacher's as far as one affine map goes; training fits it."""
     recipe: Recipe
     quality: dict[str, Any]
     """What the evaluation measured; empty before."""
@@ -103,11 +120,15 @@ class Concept:
     """The folder."""
     distribution: str | None
     """The installed distribution it came with, or None."""
+    source: str | None
+    """Where it was got if not with that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
     manifest: dict[str, Any] = field(repr=False)
     """The whole of ``concept.toml``."""
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], *, distribution: str | None = None) -> Concept:
+    def read(
+        cls, path: str | os.PathLike[str], *, distribution: str | None = None, source: str | None = None
+    ) -> Concept:
         """Read the bundle in the folder ``path``: manifest, file set and sizes.
 
         Raises:
@@ -131,12 +152,14 @@ class Concept:
             base_id=base.id("id"),
             base_sha256=base.digest("sha256"),
             keeps=table.choice("keeps", KEEPS, KEEPS[0]),
+            tone=_tone(table.sub("tone", {})),
             recipe=Recipe.from_dict(table.sub("recipe").data, table.where),
             quality=table.plain("quality"),
             training=table.plain("training"),
             trained=trained,
             path=folder,
             distribution=distribution,
+            source=source,
             manifest=manifest,
         )
         base.done()
@@ -167,10 +190,7 @@ class Concept:
         Raises:
             ConceptError: it is untrained, made for another base, or a file is damaged, unsafe or inconsistent.
         """
-        if not self.trained:
-            raise ConceptError(
-                f"{self.path}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {self.path}"
-            )
+        self._check_trained()
         if self.base_sha256 != base.sha256:
             raise ConceptError(
                 f"{self.path / MANIFEST}: made for the base '{self.base_id}' ({self.base_sha256[:12]}…), "
@@ -181,21 +201,40 @@ class Concept:
         _check_adapter_config(self.path / CONFIG, adapter_config(base.config, self.ranks))
         _check_preview(self.path / PREVIEW)
         _check_card(self.path / CARD)
-
-        shapes = adapter_shapes(base.config, self.ranks)
-        tensors = self._read_tensors(ADAPTER, lambda name: shapes.get(name), set(shapes))
-        width = base.config.prompt_dim
-        prompt = self._read_tensors(PROMPT, lambda name: (None, width) if name == "prompt" else None, {"prompt"})
+        tensors = self._read_tensors(ADAPTER, adapter_shapes(base.config, self.ranks))
+        prompt = self._read_tensors(PROMPT, {"prompt": (None, base.config.prompt_dim)})
         return Adapter(tensors, prompt["prompt"])
+
+    def check(self) -> None:
+        """Check every file of the bundle as far as that goes without its base, for who has not got that.
+
+        Names and shapes of the tensors, and PEFT's configuration, follow from the base: :meth:`load` checks them.
+
+        Raises:
+            ConceptError: it is untrained, or a file is damaged, unsafe or inconsistent.
+        """
+        self._check_trained()
+        _check_files(self.path)
+        _parse_json(self.path / CONFIG, read_bytes(self.path / CONFIG, limit=FILES[CONFIG], error=ConceptError))
+        _check_preview(self.path / PREVIEW)
+        _check_card(self.path / CARD)
+        self._read_tensors(ADAPTER)
+        self._read_tensors(PROMPT)
 
     def header(self) -> dict[str, str]:
         """What the headers of both safetensors files repeat of the manifest."""
         return {"id": self.id, "base_sha256": self.base_sha256, "recipe_sha256": self.recipe_digest}
 
+    def _check_trained(self) -> None:
+        if not self.trained:
+            raise ConceptError(
+                f"{self.path}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {self.path}"
+            )
+
     def _read_tensors(
-        self, name: str, shape_of: Callable[[str], tuple[int | None, ...] | None], names: set[str]
+        self, name: str, shapes: Mapping[str, tuple[int | None, ...]] | None = None
     ) -> dict[str, np.ndarray]:
-        """The tensors of a safetensors file, which must be exactly ``names``, as float32.
+        """The tensors of a safetensors file, which must be exactly those of ``shapes`` where it is given, as float32.
 
         The header is checked before the safetensors library sees the file.
         """
@@ -208,12 +247,12 @@ class Concept:
         for key, promised in self.header().items():
             if metadata.get(key) != promised:
                 _refuse(file, f"its header says {key} {shown(metadata.get(key))}, but {MANIFEST} gives '{promised}'")
-        for tensor in sorted(header.keys() - names):
+        for tensor in sorted(header.keys() - shapes.keys() if shapes is not None else ()):
             _refuse(file, f"unexpected tensor {shown(tensor)}")
-        for tensor in sorted(names):
+        for tensor in sorted(header if shapes is None else shapes):
             if tensor not in header:
                 _refuse(file, f"the tensor '{tensor}' is missing")
-            _check_tensor(file, tensor, header[tensor], shape_of(tensor) or ())
+            _check_tensor(file, tensor, header[tensor], None if shapes is None else shapes[tensor])
 
         import numpy as np
         from safetensors import SafetensorError
@@ -231,6 +270,13 @@ class Concept:
 
 def _refuse(file: Path, fault: str, hint: str = _DAMAGED) -> NoReturn:
     raise ConceptError(f"{file}: {fault}", hint=hint)
+
+
+def _tone(table: Table) -> Tone:
+    rows = dict(zip(CHANNELS, NEUTRAL))
+    tone = tuple(table.numbers(channel, row, low=-MAX_TONE, high=MAX_TONE) for channel, row in rows.items())
+    table.done()
+    return tone  # type: ignore[return-value]
 
 
 def _check_files(folder: Path) -> bool:
@@ -271,6 +317,15 @@ def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:
     It follows wholly from the base and the ranks, so that a bundle has no say in what PEFT does with it.
     """
     return _adapter_config({layer.name: layer.rank(ranks) for layer in crucial_layers(config)}, ranks.transformer)
+
+
+def render_adapter_config(config: GeneratorConfig, ranks: Ranks) -> str:
+    """The ``adapter_config.json`` that :func:`write_concept` writes for an adapter of this base and these ranks."""
+    return _pretty(adapter_config(config, ranks))
+
+
+def _pretty(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2) + "\n"
 
 
 def _adapter_config(ranks: Mapping[str, int], default: int) -> dict[str, Any]:
@@ -339,8 +394,8 @@ def _safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
     return _parse_json(file, data[8 : 8 + length])
 
 
-def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...]) -> None:
-    """Check one tensor's header entry; None in ``shape`` stands for 1 to MAX_TOKENS."""
+def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...] | None) -> None:
+    """Check one tensor's header entry; None in ``shape`` stands for 1 to MAX_TOKENS, None for any shape."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         _refuse(file, f"the header's entry for '{name}' is malformed")
     if entry["dtype"] not in ("F32", "F16"):
@@ -349,6 +404,8 @@ def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ..
     whole = isinstance(found, list) and isinstance(offsets, list) and len(offsets) == 2
     if not whole or any(type(n) is not int for n in (*found, *offsets)):
         _refuse(file, f"the header's entry for '{name}' is malformed")
+    if shape is None:
+        shape = tuple(found)
     fits = len(found) == len(shape) and all(
         1 <= n <= MAX_TOKENS if wanted is None else n == wanted for n, wanted in zip(found, shape)
     )
@@ -416,7 +473,7 @@ def write_concept(
                 if name.endswith(".lora_B.weight")
             }
             config = _adapter_config(ranks, concept.ranks.transformer)
-            atomic_write(new / CONFIG, json.dumps(config, indent=2) + "\n")
+            atomic_write(new / CONFIG, _pretty(config))
             if preview is not None:
                 atomic_write(new / PREVIEW, preview)
                 _check_preview(new / PREVIEW)
@@ -452,25 +509,27 @@ def record_quality(concept: Concept, quality: Mapping[str, Any]) -> Concept:
     manifest = tomlkit.parse(file.read_text("utf-8"))  # with its maker's comments
     manifest["quality"] = dict(quality)
     atomic_write(file, tomlkit.dumps(manifest))
-    measured = Concept.read(concept.path, distribution=concept.distribution)
+    measured = Concept.read(concept.path, distribution=concept.distribution, source=concept.source)
     atomic_write(concept.path / CARD, render_card(measured))
     return measured
 
 
-def render_card(concept: Concept) -> str:
-    """The ``README.md`` of a concept: a Hugging Face model card."""
+def render_card(concept: Concept, metadata: str | None = None, name: str | None = None) -> str:
+    """The ``README.md`` of a concept: a Hugging Face model card.
+
+    Args:
+        metadata: the card's YAML; by default what follows from the bundle alone.
+        name: how the concept is named on the command line; by default its id.
+    """
     recipe = concept.recipe
-    lines = [
-        "---",
+    own = [
         f"license: {json.dumps(concept.license)}",
         "library_name: e2gan",
         "pipeline_tag: image-to-image",
         "tags: [e2gan, e2gan-concept, lora, image-to-image]",
-        "---",
-        "",
-        f"# {_escape(concept.title)}",
-        "",
     ]
+    lines = ["---", *(own if metadata is None else metadata.splitlines()), "---", ""]
+    lines += [f"# {_escape(concept.title)}", ""]
     if concept.description:
         lines += [_escape(concept.description), ""]
     if concept.preview:
@@ -479,7 +538,7 @@ def render_card(concept: Concept) -> str:
         f"A concept for the E²GAN base `{concept.base_id}`: it edits a photo to *{_escape(concept.prompt)}*.",
         "",
         "```sh",
-        f"e2gan apply {concept.id} photo.jpg -o edited.jpg",
+        f"e2gan apply {name or concept.id} photo.jpg -o edited.jpg",
         "```",
         "",
         "| | |",

@@ -26,7 +26,8 @@ from e2gan.blend import Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError
 from e2gan.images import Source, open_image
-from e2gan.models.light import keep, keep_shares
+from e2gan.models.layout import KEEPS
+from e2gan.models.light import keep, keep_shares, mix_tones, toned
 from e2gan.models.lora import Folder, delta_weights
 from e2gan.upsample import guided_upsample, mix
 
@@ -192,8 +193,10 @@ class Editor:
                 x = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).contiguous()
                 x = x / 127.5 - 1
                 y = self._generator(x.to(self.dtype), prompt, bias).float()
-                shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
-                y = keep(y, x, shares.expand(len(batch), -1))
+                if kept := [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]:
+                    shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
+                    tones = mix_tones(*kept).to(self.device).expand(len(batch), -1, -1)
+                    y = keep(y, toned(x, tones), shares.expand(len(batch), -1))
                 y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
             names = ", ".join(part.concept.id for part in blend)

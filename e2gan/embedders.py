@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from e2gan.errors import E2GANError, MissingExtraError
 from e2gan.hookspecs import Register, hookimpl
+from e2gan.quiet import quiet_transformers
+from e2gan.recipe import BestOf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,16 +211,13 @@ def _field(number: int, data: bytes) -> bytes:
     return bytes([number << 3 | 2, len(data)]) + data
 
 
-_CLIP, _CLIP_REVISION = "openai/clip-vit-base-patch32", "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
-
-
 class ClipImage:
     """CLIP's embedding of a picture (Radford et al., 2021), of length 1: the space the paper clusters scenery in."""
 
     size = 224
     """Side of the square the network looks at, cut from the picture's middle."""
 
-    def __init__(self, model: str = _CLIP, revision: str = _CLIP_REVISION) -> None:
+    def __init__(self, model: str = BestOf.clip, revision: str = BestOf.revision) -> None:
         """``model`` is a CLIP by its id on the Hugging Face Hub, at the commit ``revision``, or its folder, in
         transformers' layout."""
         self._name, self._revision = model, revision
@@ -235,33 +234,49 @@ class ClipImage:
         import torch
         from PIL import Image, ImageOps
 
-        if self._model is None:
-            self._model = _load_clip(self._name, self._revision)
+        model = self._load()
         mean, deviation = (  # OpenAI's own
             torch.tensor(values).view(3, 1, 1) * 255
             for values in ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
         )
 
         def features(batch: torch.Tensor) -> torch.Tensor:
-            pooled = self._model.vision_model((batch - mean) / deviation).pooler_output
-            found: torch.Tensor = self._model.visual_projection(pooled)
+            pooled = model.vision_model((batch - mean) / deviation).pooler_output
+            found: torch.Tensor = model.visual_projection(pooled)
             return torch.nn.functional.normalize(found, dim=-1)
 
         def middle(image: Image.Image, size: int) -> np.ndarray:
             cut = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
             return np.asarray(cut, np.float32)
 
-        dimensions: int = self._model.config.projection_dim
+        dimensions: int = model.config.projection_dim
         return embed_with(features, batches(images, self.size, middle), dimensions)
 
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts to (N, D) float32 in the pictures' space, each of length 1; raises as pictures do."""
+        import torch
 
-def _load_clip(name: str, revision: str) -> Any:
+        model, tokenizer = self._load(), _read_clip("CLIPTokenizer", self._name, self._revision)
+        with torch.inference_mode():
+            tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+            found = model.text_projection(model.text_model(**tokens).pooler_output)
+            return torch.nn.functional.normalize(found, dim=-1).numpy()
+
+    def _load(self) -> Any:
+        if self._model is None:
+            self._model = _read_clip("CLIPModel", self._name, self._revision).eval()
+        return self._model
+
+
+def _read_clip(part: str, name: str, revision: str) -> Any:
+    """What transformers' class ``part`` reads of a CLIP."""
     try:
-        from transformers import CLIPModel
+        import transformers
     except ImportError as error:
         raise MissingExtraError("transformers", "train") from error
     try:
-        return CLIPModel.from_pretrained(name, revision=revision).eval()
+        with quiet_transformers():
+            return getattr(transformers, part).from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
         raise E2GANError(
             f"the CLIP model '{name}' is not on this machine, and could not be had from the Hugging Face Hub",

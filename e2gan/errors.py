@@ -12,6 +12,7 @@ __all__ = [
     "ConceptError",
     "DataError",
     "E2GANError",
+    "E2GANWarning",
     "ImageError",
     "MissingExtraError",
     "PluginError",
@@ -28,6 +29,10 @@ class E2GANError(Exception):
         super().__init__(message)
         self.hint = hint
         """What to do about it, one line, or None."""
+
+
+class E2GANWarning(UserWarning):
+    """Something the user should know, and that stops nothing; the command line prints it as a note."""
 
 
 class ConceptError(E2GANError):

@@ -20,14 +20,14 @@ from pluggy import HookimplMarker, HookspecMarker
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Register", "hookimpl"]
+__all__ = ["Register", "RegisterConcept", "hookimpl"]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """What the hooks for teachers, exporters, models and embedders are given."""
+    """What the hooks are given, but for those of concepts and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
@@ -36,9 +36,21 @@ class Register(Protocol):
         """
 
 
+class RegisterConcept(Protocol):
+    """What the hook for concepts is given."""
+
+    def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
+        """Offer the bundle in ``folder``; ``source`` says where it was got, if not with the plugin's distribution."""
+
+
 @hookspec
-def register_concepts(register: Callable[[str | os.PathLike[str]], None]) -> None:
+def register_concepts(register: RegisterConcept) -> None:
     """Offer concepts: ``register(folder)`` for each bundle's folder."""
+
+
+@hookspec
+def register_sources(register: Register) -> None:
+    """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``."""
 
 
 @hookspec

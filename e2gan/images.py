@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
-from e2gan.errors import ImageError
+from e2gan.errors import E2GANWarning, ImageError
 from e2gan.files import atomic_write
 
 __all__ = [
@@ -94,7 +94,7 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-class ImageWarning(UserWarning):
+class ImageWarning(E2GANWarning):
     """A picture is read or written, but something of it is left out."""
 
 

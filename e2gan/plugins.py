@@ -48,13 +48,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """Something a plugin registered by id: a teacher, an exporter, a model or an embedder."""
+    """Something a plugin registered by id: a source of concepts, a teacher, an exporter, a model or an embedder."""
 
     id: str
     factory: Callable[..., Any]
     summary: str
     """One line, or empty."""
     distribution: str
+
+    @property
+    def version(self) -> str:
+        """The distribution and its version: what another one makes may be otherwise."""
+        try:
+            return f"{self.distribution} {importlib.metadata.version(self.distribution)}"
+        except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
+            return self.distribution
 
 
 @dataclass(eq=False)
@@ -121,23 +129,31 @@ class Registry:
     @functools.cached_property
     def concepts(self) -> dict[str, Concept]:
         """Readable installed concepts by id, without the ids that several plugins claim."""
-        folders: list[tuple[PluginInfo, object]] = []
+        folders: list[tuple[PluginInfo, object, object]] = []
         for info, call in self._implementations("register_concepts"):
-            offered: list[object] = []
+            offered: list[tuple[object, object]] = []
+
+            def register(folder: object, source: object = None, *, offered: list[Any] = offered) -> None:
+                offered.append((folder, source))
+
             with self._quarantine(info):
-                call(offered.append)
-                folders += [(info, folder) for folder in offered]
+                call(register)
+                folders += [(info, folder, source) for folder, source in offered]
         found: list[tuple[str, PluginInfo, Concept]] = []
-        for info, folder in folders:
+        for info, folder, source in folders:
             # Each bundle stands alone: a damaged one does not take its neighbours down.
             with self._quarantine(info):
-                concept = _read_concept(folder, info.distribution)
+                concept = _read_concept(folder, info.distribution, source)
                 found.append((concept.id, info, concept))
         return self._unclaimed("concept", found)
 
     @functools.cached_property
+    def sources(self) -> dict[str, Entry]:
+        """Sources of concepts by id, without the ids that several plugins claim; the following likewise."""
+        return self._entries("source")
+
+    @functools.cached_property
     def teachers(self) -> dict[str, Entry]:
-        """Teachers by id, without the ids that several plugins claim; the following likewise."""
         return self._entries("teacher")
 
     @functools.cached_property
@@ -174,6 +190,10 @@ class Registry:
             PluginError: several distributions claim the id.
         """
         return self._one("concept", id, self.concepts, ConceptError)
+
+    def source(self, id: str) -> Entry:
+        """The source ``id``; raises ConceptError if there is none, PluginError if several claim the id."""
+        return self._one("source", id, self.sources, ConceptError)
 
     def teacher(self, id: str) -> Entry:
         """The teacher ``id``; raises TeacherError if there is none, PluginError if several claim the id."""
@@ -264,7 +284,7 @@ class Registry:
         return self._unclaimed(kind, found)
 
     def _gather(self) -> None:
-        for kind in ("concepts", "teachers", "exporters", "models", "embedders"):
+        for kind in ("concepts", "sources", "teachers", "exporters", "models", "embedders"):
             getattr(self, kind)
 
     # When something is wrong
@@ -331,10 +351,12 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
     return register
 
 
-def _read_concept(folder: object, distribution: str) -> Concept:
+def _read_concept(folder: object, distribution: str, source: object) -> Concept:
     if not isinstance(folder, (str, os.PathLike)):
         raise PluginError(f"a concept is registered by its folder, not by {shown(folder)}")
-    return Concept.read(folder, distribution=distribution)
+    if source is not None and not isinstance(source, str):
+        raise PluginError(f"where a concept was got is told as text, not as {shown(source)}")
+    return Concept.read(folder, distribution=distribution, source=source)
 
 
 def _origin(entry_point: importlib.metadata.EntryPoint) -> tuple[str, str]:

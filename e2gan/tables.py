@@ -10,12 +10,12 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from e2gan.errors import E2GANError
 
-__all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "shown"]
+__all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "flat_rows", "shown"]
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """What the id of a concept, base, teacher, … looks like; match it whole (``fullmatch``)."""
@@ -144,6 +144,14 @@ class Table:
             raise self.fault(f"{key} must be a number from {low:g} to {high:g}, not {shown(value)}")
         return float(value)
 
+    def numbers(self, key: str, default: tuple[float, ...], *, low: float, high: float) -> tuple[float, ...]:
+        """As many finite numbers as the default has."""
+        value = self._get(key, default)
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise self.fault(f"{key} must be a list of {len(default)} numbers, not {shown(value)}")
+        items = Table({f"{key}[{i}]": item for i, item in enumerate(value)}, self.where, self.error)
+        return tuple(items.number(name, low=low, high=high) for name in items.data)
+
     def flag(self, key: str, default: bool = _REQUIRED) -> bool:
         value = self._get(key, default)
         if not isinstance(value, bool):
@@ -191,6 +199,21 @@ class Table:
 def canonical_json(data: Mapping[str, Any]) -> bytes:
     """The one JSON text for plain data: sorted keys, no spaces, ASCII."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def flat_rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested tables as rows to print: ``{"training": {"l1_weight": 50}}`` gives ``("training l1 weight", 50)``.
+
+    The tables of an array are numbered from 1; the values of other arrays stay together.
+    """
+    for key, value in table.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, (list, tuple)) and value and all(isinstance(each, Mapping) for each in value):
+            value = {str(number): each for number, each in enumerate(value, start=1)}
+        if isinstance(value, Mapping):
+            yield from flat_rows(value, f"{name} ")
+        else:
+            yield name, value
 
 
 def _misspelt(key: str, data: Mapping[str, Any]) -> str | None:

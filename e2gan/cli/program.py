@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from e2gan import __version__
-from e2gan.errors import E2GANError, MissingExtraError
+from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
 
 if TYPE_CHECKING:
     from e2gan.training.progress import Progress
@@ -79,7 +79,8 @@ class Program(click.Group):
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
         try:
-            code = run(*args, standalone_mode=False, **extra)
+            with notes(quiet=False):
+                code = run(*args, standalone_mode=False, **extra)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -146,14 +147,17 @@ def _one_line(text: object) -> str:
 
 @contextmanager
 def notes(quiet: bool) -> Iterator[None]:
-    """Print what pictures lose on their way (:class:`e2gan.images.ImageWarning`) as lines; with ``quiet``, not."""
-    from e2gan.images import ImageWarning
-
-    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
-        say(f"note: {_one_line(message)}")
-
+    """Print our own warnings, such as what a picture loses on its way, as lines; with ``quiet``, not."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if quiet else "always", ImageWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, E2GANWarning):
+                say(f"note: {_one_line(message)}")
+            else:
+                usual(message, category, *rest, **more)
+
+        warnings.simplefilter("ignore" if quiet else "always", E2GANWarning)
         warnings.showwarning = show
         yield
 
@@ -183,22 +187,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_flat(data: Mapping[str, Any]) -> None:
     """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
-    rows = list(_flat(data))
+    from e2gan.tables import flat_rows
+
+    rows = list(flat_rows(data))
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{name.ljust(width)}  {value}")
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in data.items():
-        name = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name} ")
-        else:
-            yield name, ", ".join(map(_figure, value)) if isinstance(value, (list, tuple)) else _figure(value)
+        click.echo(f"{name.ljust(width)}  {_figure(value)}")
 
 
 def _figure(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_figure, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -1,6 +1,6 @@
 """Distances between two sets of features: FID and KID.
 
-The features come from an embedder (`e2gan.evaluation.networks`).  With the same features these
+The features come from an embedder (`e2gan.embedders`).  With the same features these
 functions give what clean-FID gives; a test compares the two.
 """
 

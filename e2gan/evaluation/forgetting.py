@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, E2GANError
 from e2gan.models.generator import Generator
-from e2gan.models.light import keep, keep_shares
+from e2gan.models.layout import KEEPS, NEUTRAL, Tone
+from e2gan.models.light import keep, keep_shares, mix_tones, toned
 from e2gan.models.lora import Folder, delta_weights
 
 __all__ = ["Drift", "Forgetting", "measure_forgetting"]
@@ -93,21 +94,29 @@ def measure_forgetting(
     prompts, unmeasured = _base_prompts(base, encode)
 
     weights = _digest(generator)
-    own = _edit(generator, x, adapter.prompt, concept.keeps)
-    before = {id: _edit(generator, x, prompt, keeps) for id, prompt, keeps in prompts}
+    own = _edit(generator, x, adapter.prompt, concept.keeps, concept.tone)
+    before = {known.id: _edit(generator, x, *known[1:]) for known in prompts}
     folder.fold([(1.0, deltas)])
-    folded = {id: _edit(generator, x, prompt, keeps) for id, prompt, keeps in prompts}
+    folded = {known.id: _edit(generator, x, *known[1:]) for known in prompts}
     folder.unfold()
-    bit_exact = _digest(generator) == weights and torch.equal(_edit(generator, x, adapter.prompt, concept.keeps), own)
+    again = _edit(generator, x, adapter.prompt, concept.keeps, concept.tone)
+    bit_exact = _digest(generator) == weights and torch.equal(again, own)
     # Pictures are in [-1, 1], figures on values from 0 to 1.
     drifts = {id: Drift(_l1(folded[id], before[id]) / 2, _l1(before[id], x) / 2) for id in before}
     return Forgetting(bit_exact, len(x), drifts, unmeasured)
 
 
-def _base_prompts(
-    base: Base, encode: Callable[[str], np.ndarray] | None
-) -> tuple[list[tuple[str, np.ndarray, str]], str]:
-    """(id, prompt embedding, what is kept of the photo) of the concepts the base was trained on, or why not."""
+class _Known(NamedTuple):
+    """A concept the base was trained on."""
+
+    id: str
+    prompt: np.ndarray
+    keeps: str
+    tone: Tone
+
+
+def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tuple[list[_Known], str]:
+    """The concepts the base was trained on, or why not."""
     concepts = base.manifest.get("recipe", {}).get("concepts", [])
     if not concepts:
         return [], f"the base '{base.id}' does not say which concepts it was trained on"
@@ -116,20 +125,23 @@ def _base_prompts(
             from e2gan.models.prompt import PromptEncoder
 
             encode = PromptEncoder().encode
-        prompts = [(c["id"], encode(c["prompt"]), c.get("keeps", "nothing")) for c in concepts]
+        prompts = [
+            _Known(c["id"], encode(c["prompt"]), c.get("keeps", KEEPS[0]), c.get("tone", NEUTRAL)) for c in concepts
+        ]
     except E2GANError as error:
         return [], str(error)
-    if prompts[0][1].shape[1] != base.config.prompt_dim:
+    if prompts[0].prompt.shape[1] != base.config.prompt_dim:
         return [], f"the prompt encoder is not the one the base '{base.id}' was trained with"
     return prompts, ""
 
 
 @torch.inference_mode()
-def _edit(generator: Generator, x: Tensor, prompt: np.ndarray, keeps: str) -> Tensor:
+def _edit(generator: Generator, x: Tensor, prompt: np.ndarray, keeps: str, tone: Tone) -> Tensor:
     """The generator's pictures as a user sees them, (N, 3, H, W) in [-1, 1]."""
     tokens = torch.from_numpy(prompt).to(x).expand(len(x), -1, -1)
     shares = keep_shares((keeps, 1)).to(x).expand(len(x), -1)
-    return keep(generator(x, tokens), x, shares).clamp(-1, 1)
+    photo = toned(x, mix_tones((tone, 1)).to(x).expand(len(x), -1, -1))
+    return keep(generator(x, tokens), photo, shares).clamp(-1, 1)
 
 
 def _squares(photos: Sequence[Image.Image]) -> Tensor:

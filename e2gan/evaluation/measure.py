@@ -107,7 +107,7 @@ def examine(
     except E2GANError as error:
         unmeasured["LPIPS"] = str(error)
 
-    photos, targets = ([_open(file) for file in files] for files in zip(*((p.input, p.output) for p in test)))
+    photos, targets = [_open(pair.input) for pair in test], [_open(pair.output) for pair in test]
     edited = editor.apply_batch(photos, concept)
     groups = [photograph(pair.source) for pair in test]
     quality = evaluate(photos, edited, targets, groups, networks=networks, lpips=lpips).to_dict()

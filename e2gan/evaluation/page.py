@@ -18,6 +18,7 @@ from e2gan.concept import Concept
 from e2gan.errors import MissingExtraError
 from e2gan.evaluation.measure import Example, draw_examples
 from e2gan.files import atomic_write
+from e2gan.tables import flat_rows
 
 __all__ = ["PAGE", "SHEET", "write_report"]
 
@@ -121,8 +122,8 @@ def write_report(
         figures=list(_figures(quality)),
         examples=examples,
         shown=next((each for each in examples if each.place == "median"), None),
-        recipe=list(_flat(concept.manifest["recipe"])),
-        training=list(_flat(concept.training)),
+        recipe=list(flat_rows(concept.manifest["recipe"])),
+        training=list(flat_rows(concept.training)),
         unmeasured=unmeasured or {},
         curves=list(_curves(list(history))),
         times=times or {},
@@ -211,34 +212,21 @@ def _curves(history: Sequence[Mapping[str, float]]) -> Iterator[Curve]:
         yield Curve(title, "M" + " L".join(places), low, high, values[-1], int(max(steps)))
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested tables as rows: {"training": {"crop": 128}} gives ("training crop", "128")."""
-    for name, value in table.items():
-        label = f"{prefix}{str(name).replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{label} ")
-        elif isinstance(value, (list, tuple)) and any(isinstance(each, Mapping) for each in value):
-            for number, each in enumerate(value, start=1):
-                yield from _flat(each, f"{label} {number} ")
-        elif isinstance(value, (list, tuple)):
-            yield label, ", ".join(_number(each) for each in value)
-        else:
-            yield label, _number(value)
-
-
 def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _number(value: Any, digits: int = 3) -> str:
+def _number(value: Any) -> str:
     """Three significant digits; whole numbers with their thousands apart; anything else as text."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_number, value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    text = f"{value:#.{digits}g}" if 1e-3 <= abs(value) < 1000 else f"{value:.{digits}g}"
+    text = f"{value:#.3g}" if 1e-3 <= abs(value) < 1000 else f"{value:.3g}"
     return text.removesuffix(".")
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from e2gan.errors import DataError
 from e2gan.files import atomic_path
 
-__all__ = ["draw_sheet", "picture_grid"]
+__all__ = ["cut", "draw_sheet", "picture_grid"]
 
 PAPER, INK = "white", "#222222"
 
@@ -43,8 +43,9 @@ def picture_grid(
     """
     if not pictures:
         raise DataError("a sheet needs pictures")
-    width, height = cell or pictures[0].size
-    scaled = [ImageOps.contain(picture.convert("RGB"), (width, height), _FILTER) for picture in pictures]
+    cell = cell or pictures[0].size
+    width, _ = cell
+    scaled = [ImageOps.contain(picture.convert("RGB"), cell, Image.Resampling.LANCZOS) for picture in pictures]
     titles = [*titles, *[""] * (len(scaled) - len(titles))]
     small, large = min(max(width / 20, 11), 40), min(max(width / 12, 14), 56)
     font, heading_font = ImageFont.load_default(small), ImageFont.load_default(large)
@@ -58,11 +59,11 @@ def picture_grid(
     page = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(page)
     if heading:
-        draw.text((gap, top / 2), _cut(heading, heading_font, size[0] - 2 * gap), INK, heading_font, "lm")
+        draw.text((gap, top / 2), cut(heading, heading_font, size[0] - 2 * gap), INK, heading_font, "lm")
     for row, bar, tallest in zip(rows, bars, heights):
         for column, picture in enumerate(scaled[row : row + columns]):
             left = gap + column * (width + gap)
-            draw.text((left, top + bar / 2), _cut(titles[row + column], font, width), INK, font, "lm")
+            draw.text((left, top + bar / 2), cut(titles[row + column], font, width), INK, font, "lm")
             page.paste(picture, (left + (width - picture.width) // 2, top + bar))
         top += bar + tallest + gap
     return page
@@ -101,10 +102,7 @@ def draw_sheet(
         page.save(temporary, format="PNG")
 
 
-_FILTER = Image.Resampling.LANCZOS
-
-
-def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+def cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """``text`` on one line, cut with an ellipsis where it is wider than ``width`` pixels."""
     text = " ".join(text.split())
     if font.getlength(text) <= width:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from e2gan.errors import BaseModelError
 
 __all__ = [
     "KEEPS",
+    "NEUTRAL",
     "CrucialLayer",
     "GeneratorConfig",
     "Ranks",
+    "Tone",
     "adapter_parameters",
     "adapter_shapes",
     "crucial_layers",
@@ -29,6 +31,12 @@ MAX_RANK = 256
 
 KEEPS = ("nothing", "light", "colour", "detail")
 """What an edit may keep of its photo (:mod:`e2gan.models.light`)."""
+
+Tone: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
+"""An affine map of colours in [-1, 1]: for each of red, green and blue its weights of the photo's three and of 1."""
+
+NEUTRAL: Tone = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
+"""The tone that leaves every colour as it is."""
 
 
 @dataclass(frozen=True)

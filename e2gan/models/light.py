@@ -4,7 +4,8 @@ The generator's instance norms take each channel's mean and contrast away, exact
 photo darker, and the same photo tinted come out alike.  And all that it knows passes its transformer
 block, one token for 8×8 pixels, where fine detail is the first to go.  That suits a painting, whose
 palette and strokes are its own.  It is wrong for what remains a photograph, so a concept says what of
-the photo's it ``keeps``.
+the photo's it ``keeps``: of the photo in the concept's ``tone``, the one affine map of colours that comes
+nearest to its teacher's.  What green turns into cannot be told from a photo that has lost its colours.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from e2gan.models.layout import KEEPS
+from e2gan.models.layout import KEEPS, Tone
 
-__all__ = ["keep", "keep_shares"]
+__all__ = ["keep", "keep_shares", "mix_tones", "toned"]
 
 SPAN = 3.0
 """Standard deviations from the photo's mean that the generator's -1 and 1 stand for."""
@@ -38,6 +39,18 @@ def keep_shares(*keeps: tuple[str, float]) -> Tensor:
     return shares / shares.sum()
 
 
+def mix_tones(*tones: tuple[Tone, float]) -> Tensor:
+    """(3, 4): the mean of (tone, weight)."""
+    total = sum(weight for _, weight in tones)
+    return torch.stack([torch.tensor(tone) * (weight / total) for tone, weight in tones]).sum(0)
+
+
+def toned(photo: Tensor, tones: Tensor) -> Tensor:
+    """Photos (N, 3, H, W) in [-1, 1] under their tones (N, 3, 4), in [-1, 1] again."""
+    matrix, offset = tones[:, :, :3], tones[:, :, 3:, None]
+    return (torch.einsum("noc,nchw->nohw", matrix, photo) + offset).clamp(-1, 1)
+
+
 def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
     """The generator's picture with what is kept of the photo.
 
@@ -47,7 +60,7 @@ def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
 
     Args:
         made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
-        photo: (N, 3, H, W) in [-1, 1]; for ``detail`` H and W are multiples of 8 from 16 up.
+        photo: (N, 3, H, W) in [-1, 1], ``toned``; for ``detail`` H and W are multiples of 8 from 16 up.
         shares: (N, K): how much each picture keeps of what; each row adds up to 1.
 
     Returns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2gan.errors import MissingExtraError, RecipeError
+from e2gan.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +33,9 @@ class PromptEncoder:
         except ImportError as error:
             raise MissingExtraError("transformers", "train") from error
         path = str(get_model_path())
-        self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()
+        with quiet_transformers():
+            self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+            self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()
 
     def encode(self, text: str) -> np.ndarray:
         """One prompt -> (T, 384) float32, T at most 64, each token scaled to unit variance.

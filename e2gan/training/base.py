@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,15 +15,16 @@ from e2gan.errors import DataError
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
+from e2gan.models.layout import KEEPS, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.recipe import BaseRecipe, Candidate, Recipe, TeacherChoice
-from e2gan.tables import canonical_json
 from e2gan.training.distill import make_teacher, square_photo
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import choose_concepts
+from e2gan.training.steps import digest_of
 
 __all__ = ["choose", "train_base"]
 
@@ -106,8 +106,8 @@ def train_base(
             generator=trainer.generator_state(),
             discriminator=trainer.discriminator_state(),
             recipe={
-                "sha256": _digest(asdict(recipe)),
-                "concepts": [{"id": c.id, "prompt": c.prompt, "keeps": c.keeps} for c in chosen],
+                "sha256": digest_of(asdict(recipe)),
+                "concepts": [_known(c, pairs.tone) for c, pairs in zip(chosen, concepts, strict=True)],
                 "held_out": [c.id for c in recipe.candidates if c.held_out],
                 "photos": sum(len(c.train) for c in concepts) // len(concepts),
             },
@@ -125,7 +125,7 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
     kept = work / "choice.json"
-    digest = _digest({"choice": asdict(recipe.choice), "candidates": [_edits(c) for c in open_to_choice]})
+    digest = digest_of({"choice": asdict(recipe.choice), "candidates": [_edits(c) for c in open_to_choice]})
     if kept.exists():
         state = json.loads(kept.read_text(encoding="utf-8"))
         if state.get("recipe") == digest:
@@ -150,10 +150,12 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
     return [c for c in open_to_choice if c.id in ids]
 
 
+def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
+    """What the base's manifest says of a concept it was trained on."""
+    kept = {} if candidate.keeps == KEEPS[0] else {"keeps": candidate.keeps, "tone": [list(row) for row in tone]}
+    return {"id": candidate.id, "prompt": candidate.prompt, **kept}
+
+
 def _edits(candidate: Candidate) -> dict[str, Any]:
     """What the candidate's edited pictures, and so the choice, depend on."""
     return {"id": candidate.id, "teacher": candidate.teacher, "teacher_options": candidate.teacher_options}
-
-
-def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(values)).hexdigest()

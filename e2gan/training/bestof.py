@@ -34,7 +34,6 @@ from typing import Protocol
 import numpy as np
 
 from e2gan.embedders import ClipImage, Embedder
-from e2gan.errors import E2GANError
 from e2gan.plugins import registry
 from e2gan.recipe import BestOf
 from e2gan.training.reject import open_made
@@ -120,11 +119,11 @@ class _Clip:
 
     def __init__(self, model: str, revision: str, prompt: str) -> None:
         self.name = f"CLIP {model}"
-        self.embed: Embedder = ClipImage(model, revision)
-        self._model, self._revision, self._prompt = model, revision, prompt
+        self._clip, self._prompt = ClipImage(model, revision), prompt
+        self.embed: Embedder = self._clip
 
     def direction(self, steps: np.ndarray) -> np.ndarray:
-        before, after = _embed_texts(self._model, self._revision, ["a photo", self._prompt])
+        before, after = self._clip.texts(["a photo", self._prompt])
         step: np.ndarray = after - before
         return step
 
@@ -142,22 +141,3 @@ def _is_here(model: str, revision: str) -> bool:
         return isinstance(try_to_load_from_cache(model, "config.json", revision=revision), str)
     except HFValidationError:  # the path of a folder that is not there
         return False
-
-
-def _embed_texts(model: str, revision: str, texts: Sequence[str]) -> np.ndarray:
-    """CLIP's embeddings of texts, each of length 1: (N, D) float64."""
-    import torch
-    from transformers import CLIPTextModelWithProjection, CLIPTokenizer
-
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(model, revision=revision, local_files_only=True)
-        network = CLIPTextModelWithProjection.from_pretrained(model, revision=revision, local_files_only=True).eval()
-    except (OSError, ValueError) as error:
-        raise E2GANError(
-            f"the CLIP model '{model}' cannot be loaded ({' '.join(str(error).split())[:200]})",
-            hint="download it again, or name another in [recipe.best_of]",
-        ) from error
-    with torch.inference_mode():
-        tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        embedded = network(**tokens).text_embeds
-    return _unit(embedded.double().numpy())

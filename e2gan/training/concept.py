@@ -30,24 +30,35 @@ from PIL import Image
 
 from e2gan import __version__
 from e2gan.base import Base, find_base
-from e2gan.concept import ADAPTER, CARD, MANIFEST, PREVIEW, Concept, record_quality, render_card, write_concept
+from e2gan.concept import (
+    ADAPTER,
+    CARD,
+    CHANNELS,
+    MANIFEST,
+    PREVIEW,
+    Concept,
+    record_quality,
+    render_card,
+    write_concept,
+)
 from e2gan.editor import Editor
-from e2gan.errors import ConceptError, DataError, E2GANError
+from e2gan.errors import ConceptError, DataError
 from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
 from e2gan.evaluation.page import PAGE, write_report
 from e2gan.evaluation.report import NETWORKS
-from e2gan.files import atomic_write, mend, read_bytes, sha256_file
+from e2gan.files import atomic_write, mend, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
+from e2gan.models.layout import KEEPS, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes, read_metrics
 from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
-from e2gan.training.steps import Steps, digest_of
+from e2gan.training.steps import Steps, digest_of, read_state
 
-__all__ = ["STEPS", "bundle_folder", "train_concept"]
+__all__ = ["STEPS", "bundle_folder", "encode_prompt", "train_concept"]
 
 STEPS = ("distil", "select", "train", "eval", "preview", "card")
 
@@ -72,6 +83,14 @@ def bundle_folder(folder: str | Path) -> Path:
         fault = f"holds no {MANIFEST}" if not found else "holds several bundles"
         raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
     return found[0]
+
+
+def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
+    """The concept's prompt as (T, D) float32 tokens; raises ConceptError when the base wants others."""
+    prompt, width = PromptEncoder().encode(concept.prompt), base.config.prompt_dim
+    if prompt.shape[1] != width:
+        raise ConceptError(f"the base '{base.id}' wants prompt tokens {width} wide, not {prompt.shape[1]}")
+    return prompt
 
 
 def train_concept(
@@ -213,13 +232,14 @@ class _Job:
         train = [pair for pair in pairs.split("train") if pair.output.name in chosen]
         val = list(pairs.splits.get("val", ()))
         prompt, made_from = self.prompt, _made_from(concept, foundation)
+        learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps)
         # Less than all of that decides the weights: the photos' description, for one, does not.
         run = self.work / "run-{:.8}".format(
             digest_of(
                 {
                     "pairs": _digest(train),
                     "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
-                    "keeps": concept.keeps,
+                    "keeps": [concept.keeps, learnt.tone],
                     "training": recipe.training.to_dict(),
                     "base": [foundation.sha256, foundation.discriminator_sha256],
                 }
@@ -241,7 +261,7 @@ class _Job:
             trainer = Trainer(
                 model,
                 discriminator,
-                [ConceptPairs(concept.id, prompt, train, val, concept.keeps)],
+                [learnt],
                 recipe.training,
                 run,
                 device=self.device,
@@ -259,7 +279,7 @@ class _Job:
             state = adapter_state(trainer.accelerator.unwrap_model(trainer.generator))
             self.concept = write_concept(
                 concept.path,
-                manifest=_with_record(concept, foundation, trainer.record()),
+                manifest=_with_record(concept, foundation, learnt.tone, trainer.record()),
                 tensors={name: tensor.numpy() for name, tensor in state.items()},
                 prompt=prompt,
             )
@@ -338,13 +358,7 @@ class _Job:
 
     @cached_property
     def prompt(self) -> np.ndarray:
-        """The prompt's tokens, (T, D) float32; raises ConceptError when the base wants others."""
-        prompt, width = PromptEncoder().encode(self.concept.prompt), self.foundation.config.prompt_dim
-        if prompt.shape[1] != width:
-            raise ConceptError(
-                f"the base '{self.foundation.id}' wants prompt tokens {width} wide, not {prompt.shape[1]}"
-            )
-        return prompt
+        return encode_prompt(self.concept, self.foundation)
 
     def _pairs(self) -> Pairs:
         return Pairs.open(self.work / "pairs")
@@ -365,7 +379,7 @@ class _Job:
         now = {pair.output.name: pair.source for pair in photos}
         others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
         for other in others:
-            note = _read_run(other)
+            note = read_state(other / RUN)
             if note.get("finished") or note.get("recipe") != recipe or note.get("photos") == now:
                 continue
             raise DataError(
@@ -396,28 +410,23 @@ def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
     }
 
 
-def _with_record(concept: Concept, foundation: Base, record: dict[str, Any]) -> Any:
-    """The manifest as its maker wrote it, comments and all, with the base pinned and the training's record."""
+def _with_record(concept: Concept, foundation: Base, tone: Tone, record: dict[str, Any]) -> Any:
+    """The manifest as its maker wrote it, comments and all, with the base pinned, the tone and the run's record."""
     import tomlkit
 
     manifest: Any = tomlkit.parse((concept.path / MANIFEST).read_text("utf-8"))
     manifest["base"]["id"], manifest["base"]["sha256"] = foundation.id, foundation.sha256
+    if concept.keeps == KEEPS[0]:
+        manifest.pop("tone", None)
+    else:
+        manifest["tone"] = dict(zip(CHANNELS, (list(row) for row in tone), strict=True))
     manifest["training"] = record
     manifest.pop("quality", None)
     return manifest
 
 
 def _note_run(run: Path, **values: Any) -> None:
-    atomic_write(run / RUN, json.dumps({**_read_run(run), **values}))
-
-
-def _read_run(run: Path) -> dict[str, Any]:
-    """What `_note_run` wrote; nothing where that is damaged."""
-    try:
-        found = json.loads(read_bytes(run / RUN, limit=64 * 1024 * 1024))
-    except (E2GANError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    atomic_write(run / RUN, json.dumps({**read_state(run / RUN), **values}))
 
 
 def _difference(note: dict[str, Any], now: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from e2gan.evaluation.sheet import cut
 from e2gan.files import atomic_path
 from e2gan.training.reject import open_made
 
@@ -67,18 +68,9 @@ def draw_contact_sheet(path: str | os.PathLike[str], sections: Sequence[Section]
                 sheet.paste(picture, (x + place * SIDE, y))
             if section.left_out:
                 draw.rectangle((x - 3, y - 3, x + 2 * SIDE + 2, y + SIDE + 2), outline=RED, width=3)
-            draw.text((x, y + SIDE + 12), _short(draw, cell.title, small), INK, small, "lm")
-            note = _short(draw, cell.note, small)
-            draw.text((x, y + SIDE + 27), note, RED if section.left_out else GREY, small, "lm")
+            draw.text((x, y + SIDE + 12), cut(cell.title, small, 2 * SIDE), INK, small, "lm")
+            colour = RED if section.left_out else GREY
+            draw.text((x, y + SIDE + 27), cut(cell.note, small, 2 * SIDE), colour, small, "lm")
         top += height
     with atomic_path(path) as temporary:
         sheet.save(temporary, format="JPEG", quality=88)
-
-
-def _short(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """As much of the text as fits under a cell."""
-    if draw.textlength(text, font) <= 2 * SIDE:
-        return text
-    while text and draw.textlength(text + "…", font) > 2 * SIDE:
-        text = text[:-1]
-    return text + "…"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.metadata
 import inspect
 import io
 import multiprocessing
@@ -99,12 +98,8 @@ def find_teacher(id: str) -> Entry:
 
 
 def teacher_version(id: str) -> str:
-    """The distribution an installed teacher comes from and its version: another one may edit differently."""
-    distribution = find_teacher(id).distribution
-    try:
-        return f"{distribution} {importlib.metadata.version(distribution)}"
-    except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
-        return distribution
+    """The distribution an installed teacher comes from and its version; raises as `find_teacher`."""
+    return find_teacher(id).version
 
 
 def make_teacher(id: str, options: Mapping[str, Any]) -> Teacher:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ from torch import Tensor, nn
 from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_path, atomic_write
-from e2gan.models.light import keep, keep_shares
+from e2gan.models.layout import KEEPS, NEUTRAL, Tone
+from e2gan.models.light import keep, keep_shares, toned
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
 from e2gan.training.pairs import Pair
+from e2gan.training.tone import fit_tone
 
 __all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]
 
@@ -53,6 +56,11 @@ class ConceptPairs:
     keeps: str = "nothing"
     """What of the photo the edits keep (`e2gan.models.light`)."""
 
+    @cached_property
+    def tone(self) -> Tone:
+        """The affine map of colours that comes nearest to the teacher's; neutral where nothing is kept."""
+        return NEUTRAL if self.keeps == KEEPS[0] else fit_tone(load_pair(pair) for pair in self.train)
+
 
 @dataclass
 class Batch:
@@ -66,6 +74,8 @@ class Batch:
     """(N, T): 0 for a token, -inf for padding."""
     keeps: Tensor
     """(N, K): what of the photo is kept (`e2gan.models.light.keep_shares`)."""
+    tones: Tensor
+    """(N, 3, 4): in which colours it is kept (`e2gan.models.light.toned`)."""
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
@@ -144,7 +154,8 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Bat
         prompt[row, : len(p)] = torch.from_numpy(p)
         bias[row, : len(p)] = 0
     keeps = torch.stack([keep_shares((concept.keeps, 1)) for concept in concepts])
-    return Batch(_pictures(photos), _pictures(edits), prompt, bias, keeps)
+    tones = torch.tensor([concept.tone for concept in concepts])
+    return Batch(_pictures(photos), _pictures(edits), prompt, bias, keeps, tones)
 
 
 def _pictures(arrays: Sequence[np.ndarray]) -> Tensor:
@@ -303,7 +314,7 @@ class Trainer:
 
         with accelerator.autocast():
             fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-        fake = keep(fake, batch.photo, batch.keeps)
+        fake = keep(fake, toned(batch.photo, batch.tones), batch.keeps)
         metrics = {"rate": rates[0] * self._rate(self.step)}
         losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
         warm = self.step >= recipe.warmup * self.steps
@@ -481,7 +492,7 @@ class Trainer:
         batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
         with self.accelerator.autocast():
             made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-        return batch, keep(made, batch.photo, batch.keeps).clamp(-1, 1)
+        return batch, keep(made, toned(batch.photo, batch.tones), batch.keeps).clamp(-1, 1)
 
     @torch.no_grad()
     def validate(self, limit: int = 32) -> tuple[dict[str, float], list[list[Image.Image]]]:

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from e2gan.errors import DataError
-from e2gan.files import atomic_write, mend, sha256_file
+from e2gan.files import atomic_write, mend, read_bytes, sha256_file
 from e2gan.recipe import Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import Job, distill, make_teacher, teacher_version
@@ -148,13 +148,9 @@ def read_metadata(path: Path) -> tuple[Pair, ...]:
 def _read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """The objects in a file, each with the number of its line; raises DataError as `read_metadata` does."""
     try:
-        if path.stat().st_size > METADATA_LIMIT:
-            raise DataError(f"{path}: larger than {METADATA_LIMIT} bytes")
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = read_bytes(path, limit=METADATA_LIMIT, error=DataError).decode("utf-8").split("\n")
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     return [(number, _read_line(path, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
 
 

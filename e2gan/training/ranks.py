@@ -35,14 +35,14 @@ from e2gan.concept import Concept
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, TrainingError
 from e2gan.evaluation.fid import fid
+from e2gan.evaluation.report import l1_distance
 from e2gan.files import atomic_path, atomic_write, read_bytes, sha256_file
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
-from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.concept import bundle_folder
+from e2gan.training.concept import bundle_folder, encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import distilled_pairs
 from e2gan.training.progress import Progress
@@ -235,11 +235,7 @@ def _pairs(
     concept: Concept, data: str | Path, work: Path, base: Base, workers: int | None, progress: Progress
 ) -> ConceptPairs:
     """What the concept would be trained on and is scored on."""
-    prompt = PromptEncoder().encode(concept.prompt)
-    if prompt.shape[1] != base.config.prompt_dim:
-        raise ConceptError(
-            f"the base '{base.id}' wants prompt tokens {base.config.prompt_dim} wide, not {prompt.shape[1]}"
-        )
+    prompt = encode_prompt(concept, base)
     made = distilled_pairs(
         data, work / "pairs", concept.recipe, prompt=concept.prompt, workers=workers, progress=progress
     )
@@ -357,8 +353,7 @@ class _Trials:
             self.progress.advance(done, len(self.concept.val), {})
         if self.targets is None:
             self.targets = self.embed(targets)
-        differences = [np.asarray(a, np.float64) - np.asarray(b, np.float64) for a, b in zip(edits, targets)]
-        l1 = float(np.mean([np.abs(difference).mean() for difference in differences]) / 255)
+        l1 = float(np.mean([l1_distance(edit, target) for edit, target in zip(edits, targets)]))
         return fid(self.embed(edits), self.targets), l1
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from e2gan.errors import DataError, MissingExtraError
 from e2gan.files import atomic_path, sha256_file
@@ -18,6 +16,7 @@ from e2gan.plugins import registry
 from e2gan.recipe import Selection
 from e2gan.training.pairs import Pair
 from e2gan.training.progress import Progress
+from e2gan.training.reject import open_made
 
 __all__ = [
     "check_selection",
@@ -100,7 +99,7 @@ def embed_pictures(
         part = todo[start : start + KEPT]
         blocks = []
         for first in range(0, len(part), OPEN):
-            blocks.append(embed([_open(file) for _, file in part[first : first + OPEN]]))
+            blocks.append(embed([open_made(file) for _, file in part[first : first + OPEN]]))
             if progress is not None:
                 progress.advance(min(start + first + OPEN, len(todo)), len(todo), {})
         embeddings = np.concatenate(blocks).astype(np.float32, copy=False)
@@ -114,12 +113,7 @@ def embed_pictures(
 
 def embedder_version(embedder: str) -> str:
     """The embedder's id, the distribution it comes with, and its version: what its embeddings depend on."""
-    distribution = registry().embedder(embedder).distribution
-    try:
-        version = importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        version = "unknown"
-    return f"{embedder} of {distribution} {version}"
+    return f"{embedder} of {registry().embedder(embedder).version}"
 
 
 def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
@@ -132,14 +126,6 @@ def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
             continue  # damaged: as good as not there
     return known
-
-
-def _open(file: Path) -> Image.Image:
-    try:
-        with Image.open(file) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error})", hint="run the distillation again") from error
 
 
 def similarity_clustering(embeddings: np.ndarray, k: int, seed: int = 0) -> np.ndarray:

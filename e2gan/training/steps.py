@@ -24,10 +24,10 @@ from e2gan.files import FULL, atomic_write, read_bytes
 from e2gan.tables import canonical_json
 from e2gan.training.progress import Progress
 
-__all__ = ["Steps", "digest_of"]
+__all__ = ["Steps", "digest_of", "read_state"]
 
 LIMIT = 64 * 1024 * 1024
-"""Most bytes of the file: it names the pairs that were selected."""
+"""Most bytes of a file of state: it may name every pair."""
 
 EVERY = 10.0
 """Seconds between notes of the time a running step has taken: what a killed one loses at most."""
@@ -36,6 +36,15 @@ EVERY = 10.0
 def digest_of(values: Mapping[str, Any]) -> str:
     """The SHA-256 of plain data."""
     return hashlib.sha256(canonical_json(values)).hexdigest()
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where that is not there or damaged."""
+    try:
+        found = json.loads(read_bytes(file, limit=LIMIT))
+    except (E2GANError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class Steps:
@@ -112,27 +121,20 @@ class Steps:
     @property
     def times(self) -> dict[str, float]:
         """Seconds of each step that was done."""
-        return {name: self._record(name, "done")["seconds"] for name in self._read() if self._record(name, "done")}
+        return {name: done["seconds"] for name in read_state(self.file) if (done := self._record(name, "done"))}
 
     def _record(self, name: str, which: str) -> dict[str, Any]:
         """``done`` or ``begun`` of a step with all its keys, or an empty table."""
-        step = self._read().get(name)
+        step = read_state(self.file).get(name)
         record = step.get(which) if isinstance(step, dict) else None
         kinds: dict[str, Any] = {"digest": str, "seconds": (int, float)} | ({"result": dict} if which == "done" else {})
         sound = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in kinds.items())
         return record if sound and record is not None else {}
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(read_bytes(self.file, limit=LIMIT))
-        except (E2GANError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
     def _write(self, name: str, **records: dict[str, Any] | None) -> None:
         if not self.writes:
             return
-        state = self._read()
+        state = read_state(self.file)
         step = state.get(name)
         step = {**(step if isinstance(step, dict) else {}), **records}
         state[name] = {which: record for which, record in step.items() if record is not None}

@@ -105,6 +105,7 @@ def test_list_as_json(run: Run, base: Base, site: Path) -> None:
         "base": {"id": "tiny", "sha256": base.sha256},
         "trained": True,
         "distribution": "e2gan-dusk",
+        "source": None,
         "path": str(site / "bundles" / "dusk"),
     }
 

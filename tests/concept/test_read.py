@@ -193,6 +193,11 @@ class TestManifest:
             ("recipe", 1, "recipe must be a table"),
             ("quality", [], "quality must be a table"),
             ("quality", {"fid": float("nan")}, "must be finite"),
+            ("tone", [1, 0, 0, 0], "tone must be a table"),
+            ("tone", {"red": [1, 0, 0]}, "red must be a list of 4 numbers"),
+            ("tone", {"red": [1, 0, 0, "0"]}, r"red\[3\] must be a number from -16 to 16"),
+            ("tone", {"green": [0, float("inf"), 0, 0]}, r"green\[1\] must be a number"),
+            ("tone", {"grey": [1, 0, 0, 0]}, "unknown key 'grey'"),
             ("versoin", "1", "unknown key 'versoin'"),
         ],
     )

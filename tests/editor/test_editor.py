@@ -94,6 +94,22 @@ def test_a_concept_that_keeps_the_light_follows_the_photo(editor: Editor, base: 
         assert brightness[keeps][0] - brightness[keeps][1] > 30
 
 
+def test_what_is_kept_is_kept_in_the_concepts_tone(editor: Editor, base: Base, tmp_path: Path) -> None:
+    picture = Image.fromarray(photo())
+    tone = {"red": [0.2, 0.0, 0.0, 0.8], "blue": [0.0, 0.0, 0.2, -0.8]}
+    plain = write_tiny_concept(tmp_path / "plain", base, keeps="colour")
+    warm = write_tiny_concept(tmp_path / "warm", base, keeps="colour", tone=tone)
+    own = write_tiny_concept(tmp_path / "own", base, tone=tone)
+    means = {
+        name: np.asarray(editor.apply(picture, blend)).mean((0, 1))
+        for name, blend in {"plain": plain, "warm": warm, "both": {plain: 1, warm: 1}}.items()
+    }
+    assert means["warm"][0] > means["plain"][0] + 30 and means["warm"][2] < means["plain"][2] - 30
+    assert means["plain"][0] < means["both"][0] < means["warm"][0]
+    untoned = write_tiny_concept(tmp_path / "untoned", base)
+    assert nearly(editor.apply(picture, own), editor.apply(picture, untoned)), "nothing is kept, so nothing is toned"
+
+
 def test_strength_mixes_the_edit_with_the_photo(editor: Editor, dusk: Concept) -> None:
     picture = photo()
     none, half, whole = (

@@ -30,7 +30,14 @@ def write_tiny_base(folder: Path) -> Base:
 
 
 def write_tiny_concept(
-    folder: Path, base: Base, *, seed: int = 1, tokens: int = 3, trained: bool = True, keeps: str = "nothing"
+    folder: Path,
+    base: Base,
+    *,
+    seed: int = 1,
+    tokens: int = 3,
+    trained: bool = True,
+    keeps: str = "nothing",
+    tone: dict[str, list[float]] | None = None,
 ) -> Concept:
     """A concept named as its folder; its adapter is random, and large enough to be seen."""
     random = np.random.default_rng(seed)
@@ -46,6 +53,7 @@ def write_tiny_concept(
             "license": "apache-2.0",
             "keeps": keeps,
             "base": {"id": base.id, "sha256": base.sha256},
+            "tone": tone or {},
             "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}},
         },
         tensors={k: random.normal(0, 0.3, s).astype("f4") for k, s in shapes.items()} if trained else None,

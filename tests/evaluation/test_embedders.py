@@ -141,6 +141,16 @@ def test_clip_looks_at_the_middle_of_a_picture(tiny_clip: Path) -> None:
     assert embed([]).shape == (0, 24)
 
 
+def test_clip_is_read_without_a_word(tiny_clip: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    capfd.readouterr()
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    ClipImage(str(tiny_clip))(pictures()[:1])
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
 def test_clip_gives_what_transformers_gives(tiny_clip: Path) -> None:
     import torch
     from transformers import CLIPModel

@@ -146,6 +146,12 @@ def test_it_says_what_was_measured(tmp_path: Path, dusk: Concept) -> None:
     assert "Not measured" not in text and "LPIPS" not in text
 
 
+def test_options_of_any_shape_are_shown(tmp_path: Path, dusk: Concept) -> None:
+    recipe = {"teachers": [{"id": "a"}, {"id": "b", "options": {"mixed": [1, {"c": 2}], "none": []}}]}
+    text = report(tmp_path, replace(dusk, manifest={**dusk.manifest, "recipe": recipe})).text
+    assert "teachers 1 id a teachers 2 id b teachers 2 options mixed 1, {'c': 2} teachers 2 options none" in text
+
+
 def test_photos_stand_from_the_best_to_the_worst(tmp_path: Path, dusk: Concept) -> None:
     page = report(tmp_path, dusk)
     assert "best · L1 0.0500 · test/p5.jpg" in page.text

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from e2gan.models.generator import Generator
-from e2gan.models.layout import GeneratorConfig
-from e2gan.models.light import SPAN, keep, keep_shares
+from e2gan.models.layout import NEUTRAL, GeneratorConfig
+from e2gan.models.light import SPAN, keep, keep_shares, mix_tones, toned
 
 
 @pytest.fixture
@@ -93,3 +93,16 @@ def test_detail_follows_changes_from_place_to_place():
     graded[..., 64:] = -0.5 + 0.2 * photo[..., 64:]
     kept = keep(anchored(blurred(graded), photo), photo, shares("detail", 1))
     assert kept[..., 100:].mean() < -0.4 and kept[..., :32].mean().abs() < 0.1
+
+
+def test_a_tone_is_an_affine_map_of_each_pixel(photo):
+    swap = ((0.0, 1.0, 0.0, 0.0), (0.5, 0.0, 0.0, 0.25), (0.0, 0.0, 0.0, -3.0))
+    changed, same = toned(photo, torch.tensor([swap, NEUTRAL]))
+    assert torch.allclose(changed[0], photo[0, 1].clamp(-1, 1)) and torch.allclose(changed[1], photo[0, 0] / 2 + 0.25)
+    assert (changed[2] == -1).all(), "no colour leaves the range"
+    assert torch.allclose(same, photo[1].clamp(-1, 1))
+
+
+def test_tones_are_mixed_by_their_weights():
+    dark = ((0.5, 0.0, 0.0, -0.5), (0.0, 0.5, 0.0, -0.5), (0.0, 0.0, 0.5, -0.5))
+    assert torch.allclose(mix_tones((dark, 3), (NEUTRAL, 1))[0], torch.tensor([0.625, 0, 0, -0.375]))

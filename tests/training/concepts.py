@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ crop = 32
 ranks = [1, 2, 2, 2]
 """
 
-EDITS = {"negative": ImageOps.invert, "mirror": ImageOps.mirror}
+Edit = Callable[[Image.Image], Image.Image]
+
+EDITS: dict[str, Edit] = {"negative": ImageOps.invert, "mirror": ImageOps.mirror}
 
 
 class Tiny:
@@ -78,22 +80,26 @@ def page(folder: Path, *words: Any, **more: Any) -> Path:
     return folder / "report.html"
 
 
-@hookimpl
-def register_teachers(register: Callable[..., None]) -> None:
-    register("edit", lambda name: EDITS[name])
+def throwaway(edits: Mapping[str, Edit]) -> Registry:
+    """What the plugins offer and one more: the teacher "edit", which does the edit it is told, and "tiny"."""
 
+    @hookimpl
+    def register_teachers(register: Callable[..., None]) -> None:
+        register("edit", lambda name: edits[name])
 
-@hookimpl
-def register_embedders(register: Callable[..., None]) -> None:
-    register("tiny", Tiny)
+    @hookimpl
+    def register_embedders(register: Callable[..., None]) -> None:
+        register("tiny", Tiny)
+
+    plugin = types.SimpleNamespace(
+        __name__="throwaway", register_teachers=register_teachers, register_embedders=register_embedders
+    )
+    return Registry.load(extra=[plugin])
 
 
 def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
     """Put the stand-ins in place with ``patch(module, name, value)``."""
-    plugin = types.SimpleNamespace(
-        __name__="throwaway", register_teachers=register_teachers, register_embedders=register_embedders
-    )
-    registry = Registry.load(extra=[plugin])
+    registry = throwaway(EDITS)
     for home in (e2gan.plugins, select):
         patch(home, "registry", lambda: registry)
     patch(training, "PromptEncoder", Encoder)
@@ -102,9 +108,10 @@ def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
     patch(training, "write_report", page)
 
 
-def tiny_base(folder: Path) -> Base:
+def tiny_base(folder: Path, width: int = 64) -> Base:
+    """A base, ready to train on, with a discriminator of some width."""
     torch.manual_seed(0)
-    generator, discriminator = Generator(CONFIG), Discriminator()
+    generator, discriminator = Generator(CONFIG), Discriminator(width)
     generator.initialize()
     discriminator.initialize()
     return write_base(
@@ -119,14 +126,14 @@ def tiny_base(folder: Path) -> Base:
     )
 
 
-def photos(folder: Path) -> Path:
-    """Six to train on, one to validate and two to test on."""
+def photos(folder: Path, side: int = 256, *, train: int = 6, val: int = 1, test: int = 2) -> Path:
+    """So many squares in folders ``train``, ``val`` and ``test``."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 6), ("val", 1), ("test", 2)):
+    for split, count in (("train", train), ("val", val), ("test", test)):
         (folder / split).mkdir(parents=True)
         for n in range(count):
             small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
-            small.resize((256, 256), Image.Resampling.BICUBIC).save(folder / split / f"{split}{n}.jpg")
+            small.resize((side, side), Image.Resampling.BICUBIC).save(folder / split / f"{split}{n}.jpg")
     return folder
 
 

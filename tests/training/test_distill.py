@@ -397,10 +397,10 @@ def test_a_teacher_without_its_weights_is_one_error_at_once(photos, tmp_path):
 
 
 def test_another_version_of_the_teacher_makes_its_pairs_again(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(distill.importlib.metadata, "version", lambda name: "1.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
     make(photos, tmp_path / "pairs")
     assert make(photos, tmp_path / "pairs").made == 0
-    monkeypatch.setattr(distill.importlib.metadata, "version", lambda name: "1.1")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.1")
     assert make(photos, tmp_path / "pairs").made == 8
     assert len(list((tmp_path / "pairs").rglob("output/*.jpg"))) == 8
 

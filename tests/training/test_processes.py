@@ -22,13 +22,12 @@ import torch
 from accelerate.state import AcceleratorState
 from PIL import Image, ImageOps
 
-from e2gan.base import write_base
 from e2gan.concept import Concept
 from e2gan.errors import TrainingError
 from e2gan.hookspecs import hookimpl
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.models.layout import Ranks
 from e2gan.models.lora import attach
 from e2gan.plugins import Registry
 from e2gan.recipe import TrainingRecipe
@@ -36,8 +35,8 @@ from e2gan.training.concept import train_concept
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pair
 from e2gan.training.progress import Progress
+from tests.training.concepts import CONFIG, photos, tiny_base
 
-CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
 RECIPE = TrainingRecipe(steps=6, batch_size=4, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5, warmup=0.2)
 LAUNCH = ["--multi_gpu", "--num_machines=1", "--main_process_port=0", "--mixed_precision=no", "--dynamo_backend=no"]
 """Without --multi_gpu accelerate starts one process, whatever --num_processes says."""
@@ -106,29 +105,8 @@ training = { steps = 8, batch_size = 4, crop = 32, learning_rate = 5e-3, ema = 0
 
 def make_concept(folder: Path) -> None:
     """What a concept is made from: photos, a base, and the concept's description."""
-    rng = np.random.default_rng(2)
-    for split, number in (("train", 6), ("val", 3)):
-        (folder / "photos" / split).mkdir(parents=True)
-        for n in range(number):
-            small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
-            small.resize((64, 64), Image.Resampling.BICUBIC).save(folder / "photos" / split / f"{n}.png")
-    torch.manual_seed(0)
-    networks = Generator(CONFIG), Discriminator()
-    for network in networks:
-        network.initialize()
-    generator, discriminator = (
-        {name: value.numpy() for name, value in network.state_dict().items()} for network in networks
-    )
-    write_base(
-        folder / "base",
-        id="tiny",
-        title="Tiny",
-        version="1.0.0",
-        license="apache-2.0",
-        config=CONFIG,
-        generator=generator,
-        discriminator=discriminator,
-    )
+    photos(folder / "photos", 64, val=3)
+    tiny_base(folder / "base")
     (folder / "negative").mkdir()
     (folder / "negative" / "concept.toml").write_text(CONCEPT)
 

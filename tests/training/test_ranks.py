@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -18,37 +17,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-import e2gan
 import e2gan.plugins
-from e2gan.base import write_base
 from e2gan.cli import cli
 from e2gan.errors import DataError, E2GANError, TrainingError
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import GeneratorConfig, Ranks, adapter_parameters, crucial_layers
+from e2gan.models.layout import Ranks, adapter_parameters, crucial_layers
 from e2gan.models.lora import adapter_state, attach, delta_weights
 from e2gan.models.weights import load_weights
-from e2gan.plugins import Registry
 from e2gan.training import loop, select
 from e2gan.training import ranks as rank_search
 from e2gan.training.loop import Trainer
 from e2gan.training.progress import Progress
 from e2gan.training.ranks import RankSearch, Trial, draw_search, grow, search, search_ranks
-
-CONFIG = GeneratorConfig(prompt_dim=384, width=8, heads=2)
+from tests.training import concepts
+from tests.training.concepts import CONFIG
 
 # Growing
 
 
-def a_trained_adapter(config: GeneratorConfig, ranks: Ranks) -> dict[str, torch.Tensor]:
+def a_trained_adapter(ranks: Ranks) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
-    state = adapter_state(attach(Generator(config), ranks))
+    state = adapter_state(attach(Generator(CONFIG), ranks))
     return {name: torch.randn_like(factor) for name, factor in state.items()}
 
 
 def test_growing_adds_ranks_and_leaves_what_was_learned() -> None:
     before, after = Ranks((1, 2, 2, 3), 1), Ranks((1, 4, 4, 5), 2)
-    small = a_trained_adapter(CONFIG, before)
+    small = a_trained_adapter(before)
     torch.manual_seed(2)
     model = attach(Generator(CONFIG), after)
     grow(model, small)
@@ -69,7 +65,7 @@ def test_growing_adds_ranks_and_leaves_what_was_learned() -> None:
 
 def test_a_grown_adapter_edits_as_before_and_learns_with_its_new_ranks() -> None:
     before, after = Ranks((1, 2, 2, 2), 1), Ranks((1, 4, 4, 4), 1)
-    photo, prompt = torch.rand(2, 3, 32, 32) * 2 - 1, torch.randn(2, 3, 384)
+    photo, prompt = torch.rand(2, 3, 32, 32) * 2 - 1, torch.randn(2, 3, CONFIG.prompt_dim)
     torch.manual_seed(0)
     generator = Generator(CONFIG).state_dict()
 
@@ -80,7 +76,7 @@ def test_a_grown_adapter_edits_as_before_and_learns_with_its_new_ranks() -> None
         return attach(base, ranks)
 
     small, large = model(before, 1), model(after, 2)
-    grow(small, a_trained_adapter(CONFIG, before))
+    grow(small, a_trained_adapter(before))
     grow(large, adapter_state(small))
     bias = torch.zeros(2, 3)
     made = large(photo, prompt, bias)
@@ -194,20 +190,6 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 # Searching
 
 
-class Tiny:
-    """An embedder: the picture, 4×4."""
-
-    def __call__(self, pictures: list[Image.Image]) -> np.ndarray:
-        return np.stack([np.asarray(p.resize((4, 4)), np.float32).ravel() for p in pictures])
-
-
-class Encoder:
-    """In the prompt encoder's place, whose weights take a while to read."""
-
-    def encode(self, prompt: str) -> np.ndarray:
-        return np.random.default_rng(len(prompt)).standard_normal((3, 384)).astype(np.float32)
-
-
 def load_small_discriminator(path: Path) -> Discriminator:
     discriminator = Discriminator(width=8)
     load_weights(discriminator, path)
@@ -235,59 +217,28 @@ training = {{ epochs = 50, batch_size = 4, crop = 32, learning_rate = 1e-3, warm
 
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    @e2gan.hookimpl
-    def register_teachers(register: Any) -> None:
-        register("edit", lambda name: EDITS[name])
-
-    @e2gan.hookimpl
-    def register_embedders(register: Any) -> None:
-        register("tiny", Tiny)
-
-    module = types.SimpleNamespace(
-        __name__="throwaway", register_teachers=register_teachers, register_embedders=register_embedders
-    )
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = Registry.load(extra=[module])
+    registry = concepts.throwaway(EDITS)
     for home in (e2gan.plugins, rank_search, select):
         monkeypatch.setattr(home, "registry", lambda: registry)
-    monkeypatch.setattr(rank_search, "PromptEncoder", Encoder)
+    monkeypatch.setattr("e2gan.training.concept.PromptEncoder", concepts.Encoder)
     monkeypatch.setattr(rank_search, "load_discriminator", load_small_discriminator)
 
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases")
-    torch.manual_seed(0)
-    generator, discriminator = Generator(CONFIG), Discriminator(width=8)
-    generator.initialize()
-    discriminator.initialize()
-    write_base(
-        folder / "tiny",
-        id="tiny",
-        title="Tiny",
-        version="1.0.0",
-        license="apache-2.0",
-        config=CONFIG,
-        generator={name: value.numpy() for name, value in generator.state_dict().items()},
-        discriminator={name: value.numpy() for name, value in discriminator.state_dict().items()},
-    )
+    concepts.tiny_base(folder / "tiny", width=8)
     return folder
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for split, number in (("train", 8), ("val", 3), ("test", 2)):
-        (folder / split).mkdir()
-        for n in range(number):
-            small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
-            small.resize((64, 64), Image.Resampling.BICUBIC).save(folder / split / f"p{n:03d}.png")
-    return folder
+    return concepts.photos(tmp_path_factory.mktemp("photos"), 64, train=8, val=3)
 
 
 @pytest.fixture
-def concepts(bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def folders(bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr("e2gan.base.BUNDLED", bases)
     return [describe(tmp_path, name) for name in EDITS]
 
@@ -303,12 +254,12 @@ Look = Callable[..., RankSearch]
 
 
 @pytest.fixture
-def look(concepts: list[Path], photos: Path) -> Look:
+def look(folders: list[Path], photos: Path) -> Look:
     """Search for one concept, two steps a round, three rounds at most."""
 
     def look(work: Path, **options: Any) -> RankSearch:
         options = {"steps": 2, "thresholds": Ranks((1, 2, 4, 4), 1), "progress": Progress(), **options}
-        return search_ranks(concepts[:1], photos, work=work, embedder="tiny", workers=1, device="cpu", **options)
+        return search_ranks(folders[:1], photos, work=work, embedder="tiny", workers=1, device="cpu", **options)
 
     return look
 
@@ -431,7 +382,7 @@ def test_a_checkpoint_that_is_gone_is_named(look: Look, tmp_path: Path) -> None:
 
 @pytest.fixture
 def command(
-    concepts: list[Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: list[Path], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
     monkeypatch.chdir(tmp_path)
 
@@ -473,15 +424,9 @@ def test_the_command(command: Callable[..., Result]) -> None:
         (["negative", "--data", "few"], "error: few: a search of ranks needs two photographs to validate on"),
     ],
 )
-def test_a_search_that_cannot_be(
-    command: Callable[..., Result], photos: Path, tmp_path: Path, words: list[str], error: str
-) -> None:
+def test_a_search_that_cannot_be(command: Callable[..., Result], tmp_path: Path, words: list[str], error: str) -> None:
     describe(tmp_path, "other", base="elsewhere")
-    for split, number in (("train", 2), ("val", 1)):
-        folder = tmp_path / "few" / split
-        folder.mkdir(parents=True)
-        for n in range(number):
-            (folder / f"{n}.png").write_bytes((photos / split / f"p{n:03d}.png").read_bytes())
+    concepts.photos(tmp_path / "few", 64, train=2)
     result = command(*words)
     assert (result.exit_code, result.stdout) == (1, "")
     assert error in result.stderr and "Traceback" not in result.stderr

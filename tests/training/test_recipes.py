@@ -1,19 +1,16 @@
 """From a recipe and photographs to a base, with throwaway teachers and tiny networks."""
 
 import textwrap
-import types
 
-import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
-import e2gan
 import e2gan.plugins
 from e2gan.base import find_base
 from e2gan.errors import RecipeError
-from e2gan.plugins import Registry
 from e2gan.recipe import BaseRecipe
 from e2gan.training import base as base_training
+from tests.training import concepts
 
 CANDIDATES = ("negative", "posterise", "mirror", "grey", "bright", "dim")
 EDITS = {
@@ -26,42 +23,17 @@ EDITS = {
 }
 
 
-class Tiny:
-    """An embedder: the picture, 4×4."""
-
-    def __call__(self, pictures):
-        return np.stack([np.asarray(p.resize((4, 4)), np.float32).ravel() for p in pictures])
-
-
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch):
-    @e2gan.hookimpl
-    def register_teachers(register):
-        register("edit", lambda name: EDITS[name])
-
-    @e2gan.hookimpl
-    def register_embedders(register):
-        register("tiny", Tiny)
-
-    module = types.SimpleNamespace(
-        __name__="throwaway", register_teachers=register_teachers, register_embedders=register_embedders
-    )
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = Registry.load(extra=[module])
+    registry = concepts.throwaway(EDITS)
     for home in (e2gan.plugins, base_training):
         monkeypatch.setattr(home, "registry", lambda: registry)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 2), ("test", 4)):
-        (folder / split).mkdir()
-        for n in range(count):
-            small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
-            small.resize((256, 256), Image.Resampling.BICUBIC).save(folder / split / f"p{n:03d}_00.jpg")
-    return folder
+    return concepts.photos(tmp_path_factory.mktemp("photos"), train=8, val=2, test=4)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_damaged_embeddings_are_made_again(pictures: list[Path], tmp_path: Path,
 
 def test_a_picture_that_cannot_be_read_is_named(pictures: list[Path]) -> None:
     pictures[2].write_text("no picture")
-    with pytest.raises(DataError, match=r"2\.png: cannot be read"):
+    with pytest.raises(DataError, match=r"2\.png: not a picture"):
         embed_pictures(pictures, "means")
     with pytest.raises(DataError, match="no pictures"):
         embed_pictures([], "means")

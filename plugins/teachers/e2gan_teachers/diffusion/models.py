@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from e2gan.errors import TeacherError
+from e2gan.quiet import quiet_transformers
 from e2gan_teachers import TEACHERS as BUNDLED
 
 __all__ = ["REVISIONS", "check_model", "quiet", "reading", "revision_of"]
@@ -102,19 +103,11 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings(), ExitStack() as after:
         warnings.simplefilter("ignore")
         # transformers before diffusers, which remarks on what is missing while it is imported.
-        from huggingface_hub.utils import enable_progress_bars
-        from transformers.utils import logging
+        after.enter_context(quiet_transformers())
+        from diffusers.utils import logging
 
         after.callback(logging.set_verbosity, logging.get_verbosity())
         after.callback(logging.enable_progress_bar)
         logging.set_verbosity_error()
-        logging.disable_progress_bar()  # the bars of downloads as well
-        enable_progress_bars()
-
-        from diffusers.utils import logging as diffusers_logging
-
-        after.callback(diffusers_logging.set_verbosity, diffusers_logging.get_verbosity())
-        after.callback(diffusers_logging.enable_progress_bar)
-        diffusers_logging.set_verbosity_error()
-        diffusers_logging.disable_progress_bar()
+        logging.disable_progress_bar()
         yield
