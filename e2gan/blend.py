@@ -16,7 +16,7 @@ from e2gan.tables import shown
 __all__ = ["Concepts", "Part", "find_concept", "resolve"]
 
 Name: TypeAlias = "str | os.PathLike[str] | Concept"
-"""A concept: itself, the id of an installed one, or the path of its folder."""
+"""A concept: itself, the id of an installed one, the path of its folder, or a source and a name there."""
 
 Concepts: TypeAlias = "Name | Mapping[Any, float]"
 """One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``."""
@@ -54,9 +54,10 @@ def resolve(concepts: Concepts) -> tuple[Part, ...]:
 
 
 def find_concept(name: Name) -> Concept:
-    """The concept itself, the installed one of that id, or the one in that folder.
+    """The concept itself, the installed one of that id, the one in that folder, or the one a plugin's source has.
 
-    Text with a slash in it, or that begins with a dot or ``~``, is a path.
+    Text that begins with a source's id and a colon is for that source.  Other text with a slash in it, or that
+    begins with a dot or ``~``, is a path.
 
     Raises:
         ConceptError: there is none, or it is malformed.
@@ -66,7 +67,10 @@ def find_concept(name: Name) -> Concept:
         return name
     if not isinstance(name, str):
         return Concept.read(name)
-    if name.startswith("hub:"):
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme in registry().sources:
+        return registry().source(scheme).factory(rest)
+    if colon and scheme == "hub":
         raise ConceptError(
             f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"
         )

@@ -86,7 +86,7 @@ def apply(
     """Edit photos with a concept.
 
     CONCEPT is the id of an installed concept (see e2gan list), a folder such as ./my-concept,
-    or a blend such as vangogh=0.6,ukiyoe=0.4.
+    hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4.
 
     A PHOTO is a file, a folder (every photo directly in it), or - for standard input. OUT is a
     file for one photo, a folder for several, or - for standard output. A photo that cannot be

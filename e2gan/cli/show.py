@@ -43,7 +43,7 @@ def list_(as_json: bool, quiet: bool) -> None:
 @click.argument("concept")
 @json_option
 def show(concept: str, as_json: bool) -> None:
-    """Show a concept: an installed id, or a folder such as ./my-concept."""
+    """Show a concept: an installed id, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION."""
     from e2gan.blend import find_concept
 
     found = find_concept(concept)
@@ -114,12 +114,13 @@ def _summary(concept: Concept) -> dict[str, Any]:
         "base": {"id": concept.base_id, "sha256": concept.base_sha256},
         "trained": concept.trained,
         "distribution": concept.distribution,
+        "source": concept.source,
         "path": str(concept.path),
     }
 
 
 def _origin(concept: Concept) -> str:
-    origin = concept.distribution or "a folder"
+    origin = concept.source or concept.distribution or "a folder"
     return origin if concept.trained else f"{origin} (not trained)"
 
 
