@@ -38,9 +38,10 @@ class TrainingRecipe:
     """Passes over the training pairs (paper section 4.1)."""
     steps: int | None = None
     """Optimiser steps; given, it decides the length instead of ``epochs``."""
-    batch_size: int = 8
-    crop: int = 128
-    """Side of the random square crops, in pixels, a multiple of 8."""
+    batch_size: int = 1
+    crop: int = 256
+    """Side of the random square crops, in pixels, a multiple of 8.  The pairs' whole side is best: instance norms, and
+    many a teacher, go by all of a picture, so that a part of one teaches another edit."""
     learning_rate: float = 2e-4
     """Adam's, before it decays."""
     discriminator_learning_rate: float | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
 from e2gan.errors import MissingExtraError
-from e2gan.models.layout import adapter_parameters
+from e2gan.models.layout import NEUTRAL, adapter_parameters
 from e2gan.recipe import TrainingRecipe
 
 __all__ = ["cost", "step_flops", "training_flops"]
@@ -71,6 +71,7 @@ def step_flops(recipe: TrainingRecipe, base: Base, *, warm: bool, tokens: int = 
 
     from e2gan.models.discriminator import Discriminator
     from e2gan.models.generator import Generator
+    from e2gan.models.light import toned
     from e2gan.models.lora import attach
     from e2gan.training.losses import VGG16Trunk, content_and_style
 
@@ -82,6 +83,8 @@ def step_flops(recipe: TrainingRecipe, base: Base, *, warm: bool, tokens: int = 
     # The fused attention of CPUs is not known to the counter; its parts are.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         fake = generator(photo, prompt)
+        # What an edit keeps is elementwise, but for the photo's tone.
+        toned(photo, torch.tensor([NEUTRAL]))
         losses = [(fake - edit).abs().mean()]
         if warm:
             discriminator.requires_grad_(False)

@@ -19,7 +19,10 @@ from e2gan.models.layout import KEEPS, Tone
 __all__ = ["keep", "keep_shares", "mix_tones", "toned"]
 
 SPAN = 3.0
-"""Standard deviations from the photo's mean that the generator's -1 and 1 stand for."""
+"""Standard deviations from the photo's mean that the generator's -1 and 1 stand for, where it paints anew."""
+
+SHIFT = 0.5
+"""Standard deviations from the photo's own colour that they stand for, where the photo stays."""
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Rec. 709 weights of the channels."""
@@ -55,8 +58,8 @@ def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
     """The generator's picture with what is kept of the photo.
 
     ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
-    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` takes from
-    that picture no more than how colours change from place to place, and does the same to the photo.
+    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` reads it as
+    shifts of the photo's own colours, and takes of them no more than changes from place to place.
 
     Args:
         made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
@@ -70,11 +73,11 @@ def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
     grey = (photo * luma).sum(1, keepdim=True)
     nothing, light, colour, detail = (share.view(-1, 1, 1, 1) for share in shares.unbind(1))
     result = nothing * made + light * _anchored(made, grey)
-    if (colour + detail).any():
-        coloured = _anchored(made, photo)
-        result = result + colour * coloured
-        if detail.any():
-            result = result + detail * _detailed(coloured, photo)
+    if colour.any():
+        result = result + colour * _anchored(made, photo)
+    if detail.any():
+        shift = SHIFT * photo.std(dim=(2, 3), keepdim=True) * made
+        result = result + detail * (photo + _guided(shift, photo))
     return result
 
 
@@ -83,14 +86,14 @@ def _anchored(made: Tensor, kept: Tensor) -> Tensor:
     return mean + SPAN * deviation * made
 
 
-def _detailed(made: Tensor, photo: Tensor) -> Tensor:
-    """The photo under the local affine map, channel by channel, that takes its colours to ``made``'s.
+def _guided(shift: Tensor, photo: Tensor) -> Tensor:
+    """The shift as a local affine map, channel by channel, of the photo's colours.
 
     A guided filter (He et al., 2013) fitted to means of 8×8 pixels, as in its fast form (He and Sun, 2015),
-    so that what ``made`` lacks of detail does not weaken the map.  Where a neighbourhood is flat, its
-    slope tends to the whole picture's, not to none: grass is flat at this scale, and must stay grass.
+    so that strokes of the generator's stay out.  Where a neighbourhood is flat, its slope tends to the
+    whole picture's, not to none: grass is flat at this scale, and must stay grass.
     """
-    x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(made, CELL)
+    x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(shift, CELL)
     dx, dy = x - x.mean((2, 3), keepdim=True), y - y.mean((2, 3), keepdim=True)
     overall = (dx * dy).mean((2, 3), keepdim=True) / ((dx * dx).mean((2, 3), keepdim=True) + STEADINESS)
     mean_x, mean_y = _around(x), _around(y)

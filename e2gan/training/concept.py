@@ -49,7 +49,7 @@ from e2gan.evaluation.report import NETWORKS
 from e2gan.files import atomic_write, mend, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
-from e2gan.models.layout import KEEPS, Tone
+from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes, read_metrics
@@ -239,7 +239,8 @@ class _Job:
                 {
                     "pairs": _digest(train),
                     "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
-                    "keeps": [concept.keeps, learnt.tone],
+                    "keeps": concept.keeps,
+                    **({} if learnt.tone == NEUTRAL else {"tone": learnt.tone}),
                     "training": recipe.training.to_dict(),
                     "base": [foundation.sha256, foundation.discriminator_sha256],
                 }

@@ -5,7 +5,7 @@ import torch
 
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NEUTRAL, GeneratorConfig
-from e2gan.models.light import SPAN, keep, keep_shares, mix_tones, toned
+from e2gan.models.light import SHIFT, SPAN, keep, keep_shares, mix_tones, toned
 
 
 @pytest.fixture
@@ -65,34 +65,28 @@ def test_a_flat_photo_stays_finite():
         assert torch.allclose(keep(torch.rand(1, 3, 16, 16), flat, shares(kept, 1)), flat, atol=1e-6)
 
 
-def anchored(edit: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """What the generator must give for ``edit`` to come out where the colour is kept."""
-    deviation, mean = torch.std_mean(photo, dim=(2, 3), keepdim=True)
-    return (edit - mean) / (SPAN * deviation)
-
-
-def blurred(x: torch.Tensor) -> torch.Tensor:
-    padded = torch.nn.functional.pad(x, (5, 5, 5, 5), mode="reflect")
-    return torch.nn.functional.avg_pool2d(padded, 11, 1)
-
-
-def test_detail_is_the_photos_where_the_generator_gives_only_colours():
+def test_detail_is_the_photos_and_no_stroke_of_the_generators_comes_through():
     torch.manual_seed(0)
-    soft = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 10) * 1.2 - 0.6, scale_factor=8, mode="bilinear")
-    photo = soft + 0.1 * torch.randn(1, 1, 64, 80)
-    graded = 0.6 * photo + torch.tensor([0.2, 0.0, -0.2]).view(1, 3, 1, 1)
-    made = anchored(blurred(graded), photo)
-    errors = {kept: (keep(made, photo, shares(kept, 1)) - graded).abs().mean() for kept in ("colour", "detail")}
-    assert errors["detail"] < 0.7 * errors["colour"]
+    photo = 0.3 * torch.randn(1, 3, 64, 80).clamp(-2, 2)
+    warmer = torch.tensor([0.5, 0.0, -0.5]).view(1, 3, 1, 1).expand_as(photo)
+    strokes = torch.randn(1, 3, 64, 80)
+    wanted, kept = (keep(made, photo, shares("detail", 1)) for made in (warmer, warmer + strokes))
+    assert torch.allclose(wanted - photo, SHIFT * photo.std((2, 3), keepdim=True) * warmer, atol=2e-2)
+    through = kept - wanted
+    assert through.std() < 0.2 * (SHIFT * photo.std() * strokes).std()
+
+
+def test_nothing_made_gives_the_photo_back_where_detail_is_kept(photo):
+    assert torch.allclose(keep(torch.zeros_like(photo), photo, shares("detail")), photo, atol=1e-5)
 
 
 def test_detail_follows_changes_from_place_to_place():
     torch.manual_seed(0)
     photo = 0.3 * torch.randn(1, 3, 64, 128).clamp(-2, 2)
-    graded = photo.clone()
-    graded[..., 64:] = -0.5 + 0.2 * photo[..., 64:]
-    kept = keep(anchored(blurred(graded), photo), photo, shares("detail", 1))
-    assert kept[..., 100:].mean() < -0.4 and kept[..., :32].mean().abs() < 0.1
+    made = torch.zeros_like(photo)
+    made[..., 64:] = -0.9
+    moved = keep(made, photo, shares("detail", 1)) - photo
+    assert moved[..., 90:].mean() < -0.1 and moved[..., :32].abs().mean() < 0.02
 
 
 def test_a_tone_is_an_affine_map_of_each_pixel(photo):
