@@ -17,6 +17,7 @@ GOOD = [
     ("magenta-multistyle", {"style": 19}),
     ("opencv-stylization", {}),
     ("opencv-pencil-sketch", {}),
+    ("opencv-dodge-sketch", {}),
     ("opencv-oil-painting", {}),
     ("grade", {"name": "autumn"}),
 ]
@@ -35,6 +36,9 @@ BAD = [
     ("opencv-stylization", {"sigma_r": float("nan")}, "sigma_r"),
     ("opencv-pencil-sketch", {"shade_factor": 0.2}, "shade_factor"),
     ("opencv-pencil-sketch", {"wash": -0.1}, "wash"),
+    ("opencv-dodge-sketch", {"reach": 0}, "reach"),
+    ("opencv-dodge-sketch", {"pressure": "hard"}, "pressure"),
+    ("opencv-dodge-sketch", {"wash": 2}, "wash"),
     ("opencv-oil-painting", {"radius": 0}, "radius"),
     ("opencv-oil-painting", {"levels": 2.5}, "levels"),
     ("grade", {"name": "summer"}, "no grade 'summer'"),
@@ -112,10 +116,20 @@ def test_a_photo_too_small_to_paint_is_one_error():
         make("magenta-multistyle", {"style": 0})(Image.new("RGB", (16, 16)))
 
 
-def test_the_pencil_is_grey(photo):
-    sketch = np.asarray(make("opencv-pencil-sketch", {})(photo))
+@pytest.mark.parametrize("id", ["opencv-pencil-sketch", "opencv-dodge-sketch"])
+def test_the_pencil_is_grey(id, photo):
+    sketch = np.asarray(make(id, {})(photo))
     assert np.ptp(sketch, axis=2).max() == 0
     assert sketch[:20].mean() > sketch[40:].mean()
+
+
+def test_dodging_leaves_paper_and_shades_the_dark_side_of_an_edge():
+    step = np.full((64, 96, 3), 200, np.uint8)
+    step[:, 48:] = 100
+    sketch = np.asarray(make("opencv-dodge-sketch", {"reach": 4, "wash": 0})(Image.fromarray(step)))[32, :, 0]
+    paper = round(0.97 * 255)
+    assert set(sketch[:48]) == {paper} and sketch[-1] == paper
+    assert sketch[48] < 0.8 * paper and (np.diff(sketch[48:].astype(int)) >= 0).all()
 
 
 def test_oil_is_the_mean_colour_of_the_commonest_level():

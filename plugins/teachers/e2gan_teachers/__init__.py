@@ -30,6 +30,10 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
         lazy("e2gan_teachers.filters:PencilSketch"),
         "graphite on paper",
     ),
+    "opencv-dodge-sketch": (
+        lazy("e2gan_teachers.filters:DodgeSketch"),
+        "soft pencil: the photo over its own blur (reach=1…64, pressure=0.5…4, wash=0…1)",
+    ),
     "opencv-oil-painting": (
         lazy("e2gan_teachers.filters:OilPainting"),
         "dabs of one colour, as of a palette knife",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from e2gan_teachers.options import number_in
 
-__all__ = ["OilPainting", "PencilSketch", "Stylization"]
+__all__ = ["DodgeSketch", "OilPainting", "PencilSketch", "Stylization"]
 
 Pixels = NDArray[Any]
 """Of 8 bits; OpenCV's types say no more than that it is an array."""
@@ -77,10 +77,41 @@ class PencilSketch:
         strokes, _ = cv2.pencilSketch(
             _twice(bgr), sigma_s=self.sigma_s, sigma_r=self.sigma_r, shade_factor=self.shade_factor
         )
-        tone = cv2.cvtColor(cv2.edgePreservingFilter(bgr, sigma_s=15, sigma_r=0.3), cv2.COLOR_BGR2GRAY) / 255
-        # Graphite never gets as black as ink, and the paper is not quite white.
-        grey = 0.97 * _half(strokes) * (1 - self.wash * (1 - tone) ** 1.3)
-        return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
+        return _on_paper(_half(strokes), bgr, self.wash)
+
+
+@dataclass
+class DodgeSketch:
+    """The darkroom's pencil drawing: the photo divided ("dodged") by its own blur, over a light wash.
+
+    Whatever is as bright as its surroundings becomes paper, and the darker side of every edge a soft stroke.
+    """
+
+    reach: float = 8.0
+    """Standard deviation of the blur, pixels, 1 to 64: how far shading runs from an edge."""
+    pressure: float = 1.5
+    """Exponent of the strokes, 0.5 (faint) to 4 (black)."""
+    wash: float = 0.3
+    """How dark the wash is where the photo is black, 0 (bare paper) to 1."""
+
+    def __post_init__(self) -> None:
+        number_in("reach", self.reach, 1, 64)
+        number_in("pressure", self.pressure, 0.5, 4)
+        number_in("wash", self.wash, 0, 1)
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        bgr = _bgr(photo)
+        # Away from black, where the quotient would magnify the camera's noise.
+        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) + 4
+        strokes = np.minimum(grey / cv2.GaussianBlur(grey, (0, 0), self.reach), 1) ** self.pressure
+        return _on_paper(255 * strokes, bgr, self.wash)
+
+
+def _on_paper(strokes: Pixels, bgr: Pixels, wash: float) -> Image.Image:
+    """Grey strokes over smudged graphite that keeps the photo's tones apart, on paper that is not quite white."""
+    tone = cv2.cvtColor(cv2.edgePreservingFilter(bgr, sigma_s=15, sigma_r=0.3), cv2.COLOR_BGR2GRAY) / 255
+    grey = 0.97 * strokes * (1 - wash * (1 - tone) ** 1.3)
+    return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
 
 
 @dataclass
