@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from benchmarks import __main__ as everything
-from benchmarks import clustering, distill, measuring, quality, speed, startup, switching
+from benchmarks import clustering, distill, hub, measuring, quality, speed, startup, switching
 from benchmarks.measuring import Figure, interleaved, macs, report
 from benchmarks.pix2pix import Pix2Pix
 from e2gan.base import Base
@@ -221,12 +221,12 @@ def test_quality_needs_test_photos(tmp_path: Path, base: Base, concepts: list[Co
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in (speed, switching, startup, distill, clustering, quality):
+    for module in (speed, switching, startup, distill, clustering, hub, quality):
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    assert list(written["figures"]) == ["speed", "switching", "startup", "distill", "clustering", "quality"]
+    assert list(written["figures"]) == ["speed", "switching", "startup", "distill", "clustering", "hub", "quality"]
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
 

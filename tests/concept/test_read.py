@@ -304,6 +304,37 @@ class TestAdapterConfig:
         assert Concept.read(bundle).load(base)
 
 
+class TestWithoutItsBase:
+    """What :meth:`Concept.check` finds."""
+
+    def test_sound(self, bundle: Path) -> None:
+        Concept.read(bundle).check()
+
+    @pytest.mark.parametrize("name", [ADAPTER, PROMPT, CONFIG, "preview.webp", "README.md"])
+    def test_damaged(self, bundle: Path, name: str) -> None:
+        (bundle / name).write_bytes(b"\xff" + (bundle / name).read_bytes()[:-1])
+        with pytest.raises(ConceptError, match=re.escape(name)):
+            Concept.read(bundle).check()
+
+    @pytest.mark.parametrize("name", [ADAPTER, PROMPT])
+    def test_not_finite(self, bundle: Path, name: str) -> None:
+        concept = Concept.read(bundle)
+        replace_tensors(concept, lambda t: {key: value * np.nan for key, value in t.items()}, name)
+        with pytest.raises(ConceptError, match="not finite"):
+            concept.check()
+
+    def test_of_another_concept(self, bundle: Path) -> None:
+        text = (bundle / "concept.toml").read_text()
+        (bundle / "concept.toml").write_text(text.replace('id = "vangogh"', 'id = "other"'))
+        with pytest.raises(ConceptError, match="its header says id 'vangogh'"):
+            Concept.read(bundle).check()
+
+    def test_untrained(self, tmp_path: Path, manifest: dict[str, Any]) -> None:
+        (tmp_path / "concept.toml").write_text(tomlkit.dumps(manifest))
+        with pytest.raises(ConceptError, match="not trained yet"):
+            Concept.read(tmp_path).check()
+
+
 class Bomb:
     """A pickle of this would write a file when it is loaded."""
 

@@ -11,6 +11,8 @@ from typing import Any
 import click
 import pytest
 
+from e2gan.blend import find_concept, resolve
+from e2gan.concept import Concept
 from e2gan.errors import ConceptError, PluginError, TeacherError
 from e2gan.hookspecs import hookimpl
 from e2gan.plugins import Registry
@@ -45,12 +47,30 @@ class TestOffers:
         assert (concept.path, concept.distribution, concept.trained) == (folder, "p", False)
         assert registry.problems == []
 
-    @pytest.mark.parametrize("kind", ["teacher", "exporter", "model", "embedder"])
+    @pytest.mark.parametrize("kind", ["source", "teacher", "exporter", "model", "embedder"])
     def test_factories(self, plugin: Plugin, kind: str) -> None:
         registry = Registry.load([plugin("p", **{f"register_{kind}s": teacher("b", "a")})])
         assert list(getattr(registry, f"{kind}s")) == ["a", "b"]
         entry = getattr(registry, kind)("a")
         assert (entry.id, entry.factory, entry.summary, entry.distribution) == ("a", dict, "the a", "p")
+
+    def test_a_concept_may_say_where_it_was_got(self, plugin: Plugin, bundle: Bundle) -> None:
+        folder = bundle("dusk")
+        for source, problems in (("hub:alice/dusk", 0), (7, 1)):
+            offers = plugin("p", register_concepts=lambda register, source=source: register(folder, source=source))
+            registry = Registry.load([offers])
+            assert [concept.source for concept in registry.concepts.values()] == ["hub:alice/dusk"][problems:]
+            assert len(registry.problems) == problems
+
+    def test_a_concept_by_its_source(self, plugin: Plugin, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+        concept = Concept.read(bundle("dusk"))
+        offers = plugin("p", register_sources=lambda register: register("shelf", {"top/dusk@2": concept}.__getitem__))
+        registry = Registry.load([offers])
+        monkeypatch.setattr("e2gan.blend.registry", lambda: registry)
+        assert find_concept("shelf:top/dusk@2") is concept
+        assert [part.weight for part in resolve("shelf:top/dusk@2=0.5")] == [0.5]
+        with pytest.raises(ConceptError, match="no concept in cellar:top/dusk"):
+            find_concept("cellar:top/dusk")
 
     def test_a_plugin_may_be_an_object(self) -> None:
         class Mine:

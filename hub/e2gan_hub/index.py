@@ -1,0 +1,201 @@
+"""The list of all concepts on the Hub, kept in the user's cache so that a search takes no network.
+
+It is fetched anew when it is a day old, or on demand, and lies in one SQLite file that is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from e2gan.errors import E2GANError
+from e2gan.files import atomic_path
+from e2gan_hub import client
+from e2gan_hub.card import CONCEPT_TAG
+from e2gan_hub.ref import Ref
+
+__all__ = ["Entry", "entry_of", "index_path", "is_stale", "refresh", "search", "write_index"]
+
+DAY = 24 * 3600
+SCHEMA = 1
+
+SORTS = {"downloads": "downloads DESC", "fid": "fid IS NULL, fid"}
+"""What a search may be sorted by, as SQL; ties by name."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One concept as the index knows it; what a card does not say is empty, or None."""
+
+    repo: str
+    title: str
+    prompt: str
+    license: str
+    base: str
+    """The base's repository."""
+    tags: str
+    """With a space before and after each."""
+    downloads: int
+    """Of the last month."""
+    fid: float | None
+    """The first one of the card: what its maker measured, on photographs of the maker's choice."""
+
+    @property
+    def author(self) -> str:
+        return self.repo.partition("/")[0]
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+
+
+def index_path() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("e2gan", appauthor=False) / "hub-index.sqlite"
+
+
+def is_stale() -> bool:
+    """Whether there is no index, or it is older than a day."""
+    try:
+        return not 0 <= time.time() - index_path().stat().st_mtime < DAY
+    except OSError:
+        return True
+
+
+def refresh() -> int:
+    """Fetch the list from the Hub and write the index; gives the number of concepts.
+
+    Raises:
+        Unreachable: the Hub cannot be asked; the index is what it was.
+        E2GANError: the Hub refuses.
+    """
+    from huggingface_hub.utils import get_session
+
+    api = client.client()
+    with client.failures("the list of concepts"):
+        # Whether anybody answers: for the list itself the library would try for half a minute.
+        get_session().head(api.endpoint, timeout=client.TIMEOUT)
+        models = client.patiently(lambda: list(api.list_models(filter=CONCEPT_TAG, full=True, cardData=True)))
+    entries = [entry for model in models if (entry := entry_of(vars(model)))]
+    write_index(entries)
+    return len(entries)
+
+
+def entry_of(model: dict[str, Any]) -> Entry | None:
+    """What the Hub says of a model as an entry; None if its name cannot be a concept's.
+
+    A card is written by whoever publishes: of what is not as it should be, nothing is taken.
+    """
+    try:
+        repo = Ref.parse(str(model.get("id"))).repo
+    except E2GANError:
+        return None
+    card = model.get("card_data")
+    told: dict[str, Any] = card.to_dict() if card is not None and hasattr(card, "to_dict") else {}
+    index = told.get("model-index") or model.get("model_index")
+    downloads = model.get("downloads")
+    return Entry(
+        repo=repo,
+        title=_text(_first(index, "name")) or repo.partition("/")[2],
+        prompt=_text(told.get("instance_prompt")),
+        license=_text(told.get("license")),
+        base=_text(_one(told.get("base_model"))),
+        tags=f" {' '.join(filter(None, map(_text, _list(model.get('tags')))))} ",
+        downloads=downloads if type(downloads) is int and 0 <= downloads < 2**63 else 0,
+        fid=_fid(index),
+    )
+
+
+def _fid(index: Any) -> float | None:
+    for result in _list(_first(index, "results")):
+        for metric in _list(result.get("metrics") if isinstance(result, dict) else None):
+            if isinstance(metric, dict) and metric.get("type") == "fid":
+                value: Any = metric.get("value")
+                good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+                return float(value) if good else None
+    return None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _one(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _first(index: Any, key: str) -> Any:
+    first = _one(index)
+    return first.get(key) if isinstance(first, dict) else None
+
+
+def _text(value: Any) -> str:
+    """Text on one line that cannot rewrite a terminal; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    text = " ".join(value.split())[:300]
+    return text if text.isprintable() else ""
+
+
+def write_index(entries: Iterable[Entry]) -> None:
+    """Write the index whole, or not at all."""
+    with atomic_path(index_path()) as temporary, closing(sqlite3.connect(temporary)) as database, database:
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+        database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")
+        marks = ", ".join("?" * len(COLUMNS))
+        database.executemany(f"INSERT INTO concepts VALUES ({marks})", map(astuple, entries))
+
+
+def search(
+    query: str = "",
+    *,
+    tags: Iterable[str] = (),
+    base: str | None = None,
+    license: str | None = None,
+    author: str | None = None,
+    sort: str = "downloads",
+    limit: int = 20,
+) -> list[Entry]:
+    """The concepts with each word of ``query`` in their name, title, prompt or tags, and what else is asked.
+
+    Raises:
+        E2GANError: there is no index, or it cannot be read.
+    """
+    where, values = ["1"], []
+    for word in query.split():
+        where.append("(repo || ' ' || title || ' ' || prompt || tags) LIKE ? ESCAPE '\\'")
+        values.append(f"%{_literal(word)}%")
+    for tag in tags:
+        where.append("tags LIKE ? ESCAPE '\\'")
+        values.append(f"% {_literal(tag)} %")
+    for column, value in (("base", base), ("license", license)):
+        if value is not None:
+            where.append(f"{column} = ? COLLATE NOCASE")
+            values.append(value)
+    if author is not None:
+        where.append("repo LIKE ? ESCAPE '\\'")
+        values.append(f"{_literal(author)}/%")
+    asked = f"SELECT * FROM concepts WHERE {' AND '.join(where)} ORDER BY {SORTS[sort]}, repo LIMIT ?"
+    path = index_path()
+    if not path.exists():
+        raise E2GANError("there is no list of concepts yet", hint="e2gan search gets it when it is online")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            if database.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
+                raise sqlite3.DatabaseError("it is of another version")
+            return [Entry(*row) for row in database.execute(asked, (*values, limit))]
+    except (sqlite3.Error, TypeError) as fault:
+        raise E2GANError(
+            f"{path}: the list of concepts cannot be read: {fault}", hint="e2gan search --refresh"
+        ) from fault
+
+
+def _literal(text: str) -> str:
+    """Text for SQL's LIKE in which nothing stands for anything else."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,162 @@
+"""What is installed, from wherever it came: the folders, what their files should be, and what they are."""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2gan import base as bases
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.errors import E2GANError
+from e2gan.files import sha256_file
+from e2gan.plugins import Registry
+from e2gan_hub import store
+from e2gan_hub.pull import check_files
+from e2gan_hub.ref import Ref
+
+__all__ = ["Checked", "Outdated", "outdated", "source_of", "verify"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was checked again."""
+
+    kind: str
+    """``concept`` or ``base``."""
+    id: str
+    source: str
+    """``hub:OWNER/NAME@COMMIT``, or the distribution."""
+    problem: str | None
+    """None if all is well."""
+
+
+def source_of(concept: Concept) -> Ref | None:
+    """The repository and commit that an installed concept was pulled from, if it was."""
+    return Ref.parse(concept.source) if concept.source and concept.source.startswith("hub:") else None
+
+
+def verify() -> Iterator[Checked]:
+    """Check again everything installed: that files are what they were when they came, and sound.
+
+    What was pulled is held against the record of the pull, what pip installed against pip's own, each base against
+    its manifest.
+    """
+    registry = Registry.load()
+    for record in store.records():
+        if isinstance(record, E2GANError):
+            yield Checked("concept", "?", "hub", str(record))
+            continue
+        for commit, expected in record.commits.items():
+            source = f"hub:{record.repo}@{commit}"
+            folder = store.bundle_folder(record.repo, commit)
+            try:
+                found = store.digests(folder)
+                concept = record.concept(commit)
+                changed = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+                if changed:
+                    raise E2GANError(f"{', '.join(changed)}: not what was pulled")
+                check_files(concept)
+            except (E2GANError, OSError) as error:
+                yield Checked("concept", record.repo, source, str(error))
+            else:
+                yield Checked("concept", concept.id, source, None)
+    for concept in registry.concepts.values():
+        if source_of(concept) is None:
+            yield Checked("concept", concept.id, concept.distribution or "", _problem(concept))
+    for problem in registry.problems:
+        if problem.distribution != "e2gan-hub":
+            yield Checked("concept", "?", problem.distribution, problem.message)
+    for manifest in sorted(bases.BUNDLED.glob("*/base.toml")):
+        yield _checked_base(manifest.parent)
+
+
+def _problem(concept: Concept) -> str | None:
+    """What is wrong with a concept that a distribution brought."""
+    try:
+        if concept.trained:
+            check_files(concept)
+        recorded = _recorded(concept.distribution or "")
+        for file in concept.path.iterdir():
+            if recorded.get(file.resolve(), sha256_file(file)) != sha256_file(file):
+                return f"{file.name}: not what pip installed"
+    except (E2GANError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _recorded(distribution: str) -> dict[Path, str]:
+    """The SHA-256 of each file as pip's RECORD has it; empty for a distribution in development."""
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return {}
+    return {
+        Path(str(file.locate())).resolve(): base64.urlsafe_b64decode(f"{file.hash.value}==").hex()
+        for file in files
+        if file.hash and file.hash.mode == "sha256"
+    }
+
+
+def _checked_base(folder: Path) -> Checked:
+    try:
+        base = Base.read(folder)
+    except E2GANError as error:
+        return Checked("base", folder.name, "e2gan", str(error))
+    wanted = [(base.generator_path, base.sha256)]
+    if base.discriminator_sha256:
+        wanted.append((folder / "discriminator.safetensors", base.discriminator_sha256))
+    for path, sha256 in wanted:
+        if not path.is_file() or sha256_file(path) != sha256:
+            return Checked("base", base.id, "e2gan", f"{path.name}: missing, or not what the manifest promises")
+    return Checked("base", base.id, "e2gan", None)
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A pulled concept of which there is a newer version."""
+
+    repo: str
+    id: str
+    version: str
+    newest: str
+    """The newest version on the Hub."""
+
+
+def outdated() -> Iterator[Outdated]:
+    """The pulled concepts with a newer version's tag on the Hub: one request for each.
+
+    Raises:
+        Unreachable: the Hub cannot be asked.
+        E2GANError: it refuses; or a record here is damaged.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    from e2gan_hub import client
+
+    api = client.client()
+    for record in store.records():
+        if isinstance(record, E2GANError):
+            raise record
+        if record.listed is None:
+            continue
+        concept = record.concept(record.listed)
+        with client.failures(record.repo):
+            tags = [tag.name for tag in client.patiently(api.list_repo_refs, record.repo).tags]
+        versions = []
+        for tag in tags:
+            if tag.startswith("v"):
+                try:
+                    versions.append(Version(tag[1:]))
+                except InvalidVersion:
+                    continue
+        try:
+            own = Version(concept.version)
+        except InvalidVersion:
+            continue  # then no version is newer or older than it
+        newest = max((version for version in versions if not version.is_prerelease), default=own)
+        if newest > own:
+            yield Outdated(record.repo, concept.id, concept.version, str(newest))

@@ -1,0 +1,44 @@
+"""The entry point: pulled concepts, the source ``hub:``, and the commands."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import e2gan
+from e2gan.errors import E2GANError, E2GANWarning
+from e2gan_hub import store
+
+if TYPE_CHECKING:
+    import click
+
+    from e2gan.concept import Concept
+    from e2gan.hookspecs import Register, RegisterConcept
+
+
+@e2gan.hookimpl
+def register_concepts(register: RegisterConcept) -> None:
+    for record in store.records():
+        if isinstance(record, E2GANError):
+            warnings.warn(E2GANWarning(f"{record}; what was pulled from there is not in use"), stacklevel=2)
+        elif record.listed:
+            register(store.bundle_folder(record.repo, record.listed), source=f"hub:{record.repo}@{record.listed}")
+
+
+@e2gan.hookimpl
+def register_sources(register: Register) -> None:
+    register("hub", _concept, summary="the Hugging Face Hub: hub:OWNER/NAME@REVISION")
+
+
+def _concept(name: str) -> Concept:
+    from e2gan_hub.pull import concept_from
+
+    return concept_from(name)
+
+
+@e2gan.hookimpl
+def register_commands(cli: click.Group) -> None:
+    from e2gan_hub.commands import COMMANDS
+
+    for command in COMMANDS:
+        cli.add_command(command)

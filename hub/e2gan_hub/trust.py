@@ -1,0 +1,73 @@
+"""Whose concepts are used: the allow-list of publishers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from e2gan.errors import E2GANError, E2GANWarning
+from e2gan.tables import shown
+from e2gan_hub import config, store
+from e2gan_hub.ref import Ref
+
+if TYPE_CHECKING:
+    import tomlkit
+
+__all__ = ["TrustWarning", "check", "distrust", "trust"]
+
+
+class TrustWarning(E2GANWarning):
+    """Something comes from a publisher for the first time, who is not on the allow-list."""
+
+
+def check(ref: Ref, settings: config.Config, *, required: bool = False) -> TrustWarning | None:
+    """Whether something of this publisher may be used; gives what the user is to be told of it, if anything.
+
+    Raises:
+        E2GANError: the publisher is not on the allow-list, and ``required`` or the settings demand it.
+    """
+    if ref.owner.lower() in (owner.lower() for owner in settings.trusted):
+        return None
+    if required or settings.require_trusted:
+        raise E2GANError(f"{ref}: '{ref.owner}' is not among the publishers you trust", hint=f"e2gan trust {ref.owner}")
+    if any(store.home().glob(f"{ref.owner}--*/{store.RECORD}")):
+        return None
+    return TrustWarning(
+        f"{ref} is the first of '{ref.owner}' here, who is not among the publishers you trust "
+        f"(e2gan trust {ref.owner} ends this note)"
+    )
+
+
+def trust(owners: tuple[str, ...]) -> None:
+    """Put publishers on the allow-list.
+
+    Raises:
+        E2GANError: one cannot be a publisher's name.
+    """
+    for owner in owners:
+        _check_owner(owner)
+
+    def edit(document: tomlkit.TOMLDocument) -> None:
+        known = document.setdefault("trusted", [])
+        known.extend(owner for owner in dict.fromkeys(owners) if owner not in known)
+
+    config.change(edit)
+
+
+def distrust(owners: tuple[str, ...]) -> None:
+    """Take publishers off the allow-list; raises E2GANError for one that is not on it."""
+    for owner in owners:
+        if owner not in config.read_config().trusted:
+            raise E2GANError(f"{shown(owner)} is not among the publishers you trust", hint="e2gan trust lists them")
+
+    def edit(document: tomlkit.TOMLDocument) -> None:
+        for owner in set(owners):
+            document["trusted"].remove(owner)  # type: ignore[union-attr]
+
+    config.change(edit)
+
+
+def _check_owner(owner: str) -> None:
+    try:
+        Ref.parse(f"{owner}/any")
+    except E2GANError:
+        raise E2GANError(f"{shown(owner)} cannot be a publisher's name on the Hub") from None

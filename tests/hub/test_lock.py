@@ -1,0 +1,314 @@
+"""Lock and sync, verify and outdated: the same concepts on another machine, and next year."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import tomlkit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e2gan.base import Base
+from e2gan.errors import E2GANError
+from e2gan_hub import store
+from e2gan_hub.lock import Lock, LockedBase, LockedConcept, read_lock, write_lock
+from tests.editor.tiny import write_tiny_concept
+from tests.hub.bundles import Run, listed
+from tests.hub_server import HubServer
+
+PLUGIN = """
+from pathlib import Path
+
+from e2gan import hookimpl
+
+
+@hookimpl
+def register_concepts(register):
+    register(Path(__file__).parent / "bundle")
+"""
+
+
+def write_wheel(folder: Path, bundle: Path, id: str, version: str = "1.2.0") -> Path:
+    """The distribution ``e2gan-concept-ID`` with this bundle, as a wheel."""
+    package, info = f"e2gan_concept_{id}", f"e2gan_concept_{id}-{version}.dist-info"
+    files = {f"{package}/bundle/{file.name}": file.read_bytes() for file in bundle.iterdir()}
+    files[f"{package}/__init__.py"] = PLUGIN.encode()
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: e2gan-concept-{id}\nVersion: {version}\n".encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/entry_points.txt"] = f"[e2gan]\n{id} = {package}\n".encode()
+    lines = [
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
+        for name, data in files.items()
+    ]
+    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,"]).encode()
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{package}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, data in files.items():
+            wheel.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site-packages of this test's own, which pip installs into, from the wheels in ``wheels`` alone."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "e2gan_concept_dawn", raising=False)  # that of the test before
+    options = {"TARGET": site, "NO_INDEX": 1, "FIND_LINKS": tmp_path / "wheels", "UPGRADE": 1}
+    for name, value in options.items():
+        monkeypatch.setenv(f"PIP_{name}", str(value))
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-hub,e2gan-concept-dawn")
+    return site
+
+
+@pytest.fixture
+def dawn(tmp_path: Path, base: Base, site: Path) -> Path:
+    """The concept ``dawn``, installed as from a wheel; its wheel is among those that pip finds."""
+    bundle = write_tiny_concept(tmp_path / "made" / "dawn", base, seed=5).path
+    wheel = write_wheel(tmp_path / "wheels", bundle, "dawn")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    importlib.invalidate_caches()
+    return site / "e2gan_concept_dawn" / "bundle"
+
+
+def test_written_and_restored(hub: HubServer, run: Run, published: str, dawn: Path, site: Path, base: Base) -> None:
+    run("pull", "alice/dusk")
+    assert run("lock").stderr.endswith("wrote e2gan.lock: 2 concepts, 1 bases\n")
+    lock = read_lock(Path("e2gan.lock"))
+    from_pip, from_hub = lock.concepts
+    assert (from_pip.id, from_pip.distribution, from_pip.version) == ("dawn", "e2gan-concept-dawn", "1.2.0")
+    assert from_pip.files == store.digests(dawn)
+    assert (from_hub.id, from_hub.repo, from_hub.commit) == ("dusk", "alice/dusk", published)
+    assert lock.bases == (LockedBase("tiny", base.sha256),)
+    before = listed(run)
+
+    assert run("sync").stderr.count("is here: ") == 3
+    # Another machine.
+    shutil.rmtree(store.home())
+    for entry in site.iterdir():
+        shutil.rmtree(entry)
+    assert listed(run) == {}
+    result = run("sync", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert {each["id"]: each["done"] for each in json.loads(result.stdout)} == {
+        "tiny": "is here",
+        "dawn": "installed",
+        "dusk": "pulled",
+    }
+    assert listed(run) == before
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
+class TestSync:
+    """What does not match is refused and named, and the rest is done."""
+
+    @pytest.fixture
+    def locked(self, hub: HubServer, run: Run, published: str, dawn: Path) -> Lock:
+        run("pull", "alice/dusk")
+        run("lock")
+        return read_lock(Path("e2gan.lock"))
+
+    def changed(self, lock: Lock, which: str, **changes: object) -> None:
+        concepts = tuple(
+            LockedConcept(**{**vars(each), **changes}) if each.id == which else each for each in lock.concepts
+        )
+        write_lock(Lock(concepts, lock.bases), Path("e2gan.lock"))
+
+    def test_goes_back_to_the_commit(self, hub: HubServer, run: Run, locked: Lock, published: str, dusk: Path) -> None:
+        text = (dusk / "concept.toml").read_text().replace("1.2.0", "1.3.0")
+        new = hub.put("alice/dusk", {"concept.toml": text.encode()})
+        run("pull", "alice/dusk")
+        assert listed(run)["dusk"] == f"hub:alice/dusk@{new}"
+        assert run("sync").exit_code == 0
+        assert listed(run)["dusk"] == f"hub:alice/dusk@{published}"
+
+    @pytest.mark.parametrize("id", ["dusk", "dawn"])
+    def test_other_files(self, run: Run, locked: Lock, id: str) -> None:
+        self.changed(locked, id, files={**locked.concepts[0].files, "prompt.safetensors": "0" * 64})
+        result = run("sync")
+        assert result.exit_code == 1
+        assert f"error: {id} (" in result.stderr
+        assert "not what is locked: " in result.stderr and "prompt.safetensors" in result.stderr
+        assert result.stderr.count("is here: ") == 2
+
+    def test_another_base(self, run: Run, locked: Lock) -> None:
+        write_lock(Lock(locked.concepts, (LockedBase("tiny", "0" * 64), LockedBase("none", "0" * 64))), Path("x.lock"))
+        result = run("sync", "x.lock")
+        assert result.exit_code == 1
+        assert "error: tiny (base): the base is another one" in result.stderr
+        assert "error: none (base): no base 'none'" in result.stderr
+
+    def test_a_commit_that_is_gone(self, run: Run, locked: Lock) -> None:
+        self.changed(locked, "dusk", commit="0" * 40)
+        result = run("sync")
+        assert result.exit_code == 1
+        assert f"error: dusk (hub:alice/dusk@{'0' * 40})" in result.stderr
+
+    def test_what_pip_does_not_find(self, run: Run, locked: Lock) -> None:
+        self.changed(locked, "dawn", version="9.9.9")
+        result = run("sync")
+        assert result.exit_code == 1
+        assert (
+            "error: dawn (e2gan-concept-dawn==9.9.9): pip could not install e2gan-concept-dawn==9.9.9" in result.stderr
+        )
+        assert "dawn" in listed(run)
+
+    def test_a_distribution_without_it(self, run: Run, locked: Lock) -> None:
+        self.changed(locked, "dawn", id="noon")
+        result = run("sync")
+        assert result.exit_code == 1
+        assert "e2gan-concept-dawn does not bring the concept 'noon'" in result.stderr
+
+    def test_whom_one_does_not_trust(self, run: Run, locked: Lock) -> None:
+        result = run("sync", "--require-trusted")
+        assert result.exit_code == 1
+        assert "'alice' is not among the publishers you trust" in result.stderr
+
+    def test_no_lockfile(self, run: Run) -> None:
+        result = run("sync", "none.lock")
+        assert result.exit_code == 1
+        assert "none.lock" in result.stderr
+
+
+class TestVerify:
+    @pytest.fixture
+    def filled(self, hub: HubServer, run: Run, published: str, dawn: Path) -> str:
+        run("pull", "alice/dusk")
+        return published
+
+    def test_sound(self, run: Run, filled: str) -> None:
+        result = run("verify")
+        assert (result.exit_code, result.stderr) == (0, "sound: 2 concepts, 1 bases\n")
+
+    def test_what_was_pulled(self, run: Run, filled: str) -> None:
+        file = store.bundle_folder("alice/dusk", filled) / "concept.toml"
+        file.write_text(file.read_text() + "\n")
+        result = run("verify")
+        assert result.exit_code == 1
+        assert "concept.toml: not what was pulled" in result.stderr
+        assert "sound: 1 concepts, 1 bases" in result.stderr
+
+    def test_what_pip_installed(self, run: Run, filled: str, dawn: Path) -> None:
+        (dawn / "README.md").write_text("other")
+        result = run("verify", "--json")
+        assert result.exit_code == 1
+        assert {each["id"]: each["problem"] for each in json.loads(result.stdout)} == {
+            "dusk": None,
+            "dawn": "README.md: not what pip installed",
+            "tiny": None,
+        }
+
+    def test_a_damaged_bundle(self, run: Run, filled: str, dawn: Path) -> None:
+        (dawn / "concept.toml").write_text("schema = 9")
+        result = run("verify")
+        assert result.exit_code == 1
+        assert "concept.toml" in result.stderr
+
+    def test_a_missing_file(self, run: Run, filled: str) -> None:
+        (store.bundle_folder("alice/dusk", filled) / "prompt.safetensors").unlink()
+        assert run("verify", "-q").exit_code == 1
+
+    def test_a_base(self, run: Run, filled: str, bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        copy = shutil.copytree(bases, tmp_path / "bases")
+        (copy / "tiny" / "generator.safetensors").write_bytes(b"other")
+        monkeypatch.setattr("e2gan.base.BUNDLED", copy)
+        result = run("verify")
+        assert result.exit_code == 1
+        assert "tiny (e2gan): generator.safetensors: missing, or not what the manifest promises" in result.stderr
+
+
+class TestOutdated:
+    def test_a_newer_version(self, hub: HubServer, run: Run, published: str) -> None:
+        run("pull", "alice/dusk")
+        assert "newest version" in run("outdated").stderr
+        for tag in ("v1.10.0", "v1.9.0", "v2.0.0rc1", "vX", "latest"):
+            hub.repository("alice/dusk").set_ref(f"refs/tags/{tag}", published)
+        (found,) = json.loads(run("outdated", "--json").stdout)
+        assert found == {"repo": "alice/dusk", "id": "dusk", "version": "1.2.0", "newest": "1.10.0"}
+        assert "e2gan pull alice/dusk@v1.10.0" in run("outdated").stdout
+
+    def test_no_network(self, hub: HubServer, run: Run, published: str) -> None:
+        run("pull", "alice/dusk")
+        hub.stop()
+        result = run("outdated")
+        assert result.exit_code == 1
+        assert "cannot be reached" in result.stderr
+
+
+IDS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
+DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+FILE_DIGESTS = st.dictionaries(st.sampled_from(["concept.toml", "prompt.safetensors", "README.md"]), DIGESTS)
+FROM_HUB = st.builds(
+    LockedConcept,
+    id=IDS,
+    version=st.just("1.0.0"),
+    files=FILE_DIGESTS,
+    repo=st.just("alice/dusk"),
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+)
+FROM_PIP = st.builds(
+    LockedConcept, id=IDS, version=st.just("2.0"), files=FILE_DIGESTS, distribution=st.just("e2gan-concept-x")
+)
+LOCKS = st.builds(
+    Lock,
+    concepts=st.lists(FROM_HUB | FROM_PIP, max_size=3).map(tuple),
+    bases=st.lists(st.builds(LockedBase, IDS, DIGESTS), max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=50)
+@given(LOCKS)
+def test_a_lockfile_is_read_as_it_was_written(lock: Lock) -> None:
+    write_lock(lock, Path("e2gan.lock"))
+    assert read_lock(Path("e2gan.lock")) == lock
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_file_is_a_lockfile_or_one_error(content: bytes) -> None:
+    Path("any.lock").write_bytes(content)
+    with pytest.raises(E2GANError, match=r"any\.lock"):
+        read_lock(Path("any.lock"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": 2},
+        {"concepts": []},
+        {"concept": {"distribution": "--index-url=http://evil"}},
+        {"concept": {"distribution": "a b"}},
+        {"concept": {"distribution": "https://evil/x.whl"}},
+        {"concept": {"version": "1.0 --pre"}},
+        {"concept": {"files": {"setup.py": "0" * 64}}},
+        {"concept": {"files": {"concept.toml": "1"}}},
+        {"concept": {"repo": "alice/dusk", "commit": "main"}},
+        {"concept": {"repo": "../../x", "commit": "0" * 40}},
+    ],
+    ids=str,
+)
+def test_what_is_no_lockfile(changes: dict[str, object]) -> None:
+    concept = {"id": "x", "version": "1.0", "files": {}, "distribution": "e2gan-concept-x"}
+    if "concept" in changes:
+        concept |= changes["concept"]  # type: ignore[operator]
+        if "repo" in concept:
+            del concept["distribution"]
+    data = {"schema": 1, **changes, "concept": [concept]}
+    Path("bad.lock").write_text(tomlkit.dumps(data))
+    with pytest.raises(E2GANError):
+        read_lock(Path("bad.lock"))

@@ -1,0 +1,9 @@
+"""A small Hub of models for tests, which huggingface_hub's own client uses unmodified through ``HF_ENDPOINT``.
+
+``HubServer`` runs it in a thread; ``python -m tests.hub_server`` runs it by hand.
+"""
+
+from .faults import Break, Drop, Forge, Slow, Status
+from .server import HubServer
+
+__all__ = ["Break", "Drop", "Forge", "HubServer", "Slow", "Status"]

@@ -1,0 +1,50 @@
+"""Who asks, and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from .errors import Refusal
+
+
+@dataclass(frozen=True)
+class Account:
+    """The owner of a token. Each account owns the namespace of its name, and nothing else."""
+
+    name: str
+    read_only: bool = False
+    """Whether the token may only read."""
+
+    def describe(self) -> dict[str, object]:
+        """What ``/api/whoami-v2`` says."""
+        return {
+            "type": "user",
+            "id": self.name,
+            "name": self.name,
+            "fullname": self.name,
+            "email": f"{self.name}@example.org",
+            "emailVerified": True,
+            "isPro": False,
+            "orgs": [],
+            "auth": {
+                "type": "access_token",
+                "accessToken": {"displayName": "test", "role": "read" if self.read_only else "write"},
+            },
+        }
+
+
+def account_of(request: Request, tokens: dict[str, Account]) -> Account | None:
+    """The account whose token the request carries; none for who is not signed in.
+
+    Raises:
+        Refusal: the token is nobody's.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    account = tokens.get(header.removeprefix("Bearer "))
+    if account is None:
+        raise Refusal(401, "Invalid credentials in Authorization header")
+    return account
