@@ -1,5 +1,6 @@
 # make demo     edit a sample photo with the shipped concepts and show the sheet
 # make test     lint, format, types, tests
+# make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
 # make concepts train the shipped concepts again, on that base   DATA=folder of photos
@@ -14,15 +15,16 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 PHOTO ?= samples/aitzgorri.jpg
 JOBS ?= 2
+HUB_PORT ?= 8000
 
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
-CONCEPTS := vangogh ukiyoe autumn
+CONCEPTS := vangogh ukiyoe autumn winter dusk
 
-.PHONY: demo test bench base concepts clean
+.PHONY: demo test hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -35,8 +37,8 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
 	@touch $@
 
-$(DEV): $(CORE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]'
+$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]'
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
@@ -46,11 +48,10 @@ DEMO := build/demo/$(basename $(notdir $(PHOTO)))
 MODELS := $(wildcard e2gan/*.py e2gan/models/*.py e2gan/bases/scenery/* concepts/*/*/bundle/*)
 
 demo: $(DEMO)/sheet.jpg
-	@echo "The photo and its three edits are side by side in $(abspath $<)"
+	@echo "The photo and its edits are side by side in $(abspath $<)"
 
 $(DEMO)/sheet.jpg: samples/sheet.py $(CONCEPTS:%=$(DEMO)/%.jpg)
-	@$(BIN)/python samples/sheet.py "$(PHOTO)" -o $@ \
-	    "Van Gogh=$(DEMO)/vangogh.jpg" "Ukiyo-e=$(DEMO)/ukiyoe.jpg" "Autumn=$(DEMO)/autumn.jpg"
+	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS:%=$(DEMO)/%.jpg) -o $@
 
 $(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
 	@mkdir -p $(@D)
@@ -64,6 +65,12 @@ test: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS)
 
+# --- a Hub to try things out on ----------------------------------------------------------------------------------
+
+hub: $(DEV)
+	@mkdir -p build/hub
+	@$(BIN)/python -m tests.hub_server --port $(HUB_PORT) --folder build/hub
+
 # --- figures and models ------------------------------------------------------------------------------------------
 
 bench: $(DEV) data
@@ -74,7 +81,7 @@ base: $(DEV) data
 
 concepts: $(DEV) data
 	for name in $(CONCEPTS); do \
-	    $(BIN)/e2gan train concepts/$$name/e2gan_concept_$$name/bundle --data "$(DATA)" \
+	    $(BIN)/e2gan train concepts/$$name --data "$(DATA)" \
 	        --preview samples/aitzgorri.jpg || exit 1; \
 	done
 

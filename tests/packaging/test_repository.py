@@ -18,6 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+CONCEPTS = sorted(file.parent.name for file in Path(__file__).parents[2].glob("concepts/*/pyproject.toml"))
+
 
 def project(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -37,11 +39,11 @@ def test_the_version_is_the_distributions(repository: Path) -> None:
     assert project(repository)["version"] == e2gan.__version__
 
 
-@pytest.mark.parametrize("name", ["autumn", "ukiyoe", "vangogh"])
+@pytest.mark.parametrize("name", CONCEPTS)
 def test_a_concepts_distribution_fits_its_bundle(name: str, repository: Path) -> None:
     folder = repository / "concepts" / name
-    concept = Concept.read(folder / f"e2gan_concept_{name}" / "bundle")
-    assert concept.id == name
+    concept = Concept.read(folder / f"e2gan_concept_{name.replace('-', '_')}" / "bundle")
+    assert concept.id == name and concept.trained
     assert project(folder)["name"] == f"e2gan-concept-{name}"
     assert project(folder)["version"] == concept.version
     assert project(folder)["license"].lower() == concept.license.lower()
@@ -49,7 +51,8 @@ def test_a_concepts_distribution_fits_its_bundle(name: str, repository: Path) ->
 
 def test_every_requirement_has_a_tested_version(repository: Path) -> None:
     required = set()
-    for folder in (repository, *(file.parent for file in (repository / "plugins").glob("*/pyproject.toml"))):
+    plugins = (file.parent for file in (repository / "plugins").glob("*/pyproject.toml"))
+    for folder in (repository, repository / "hub", *plugins):
         table = project(folder)
         required |= names(table["dependencies"])
         required |= names([line for extra in table.get("optional-dependencies", {}).values() for line in extra])

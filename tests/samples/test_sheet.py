@@ -12,7 +12,7 @@ from PIL import Image
 def test_photo_and_edits_stand_side_by_side(repository: Path, tmp_path: Path) -> None:
     for name, size, colour in (("photo", (1200, 800), "red"), ("edit", (800, 1200), "blue")):
         Image.new("RGB", size, colour).save(tmp_path / f"{name}.png")
-    command = [sys.executable, repository / "samples/sheet.py", "photo.png", "Edit=edit.png", "-o", "out/sheet.png"]
+    command = [sys.executable, repository / "samples/sheet.py", "photo.png", "edit.png", "-o", "out/sheet.png"]
     subprocess.run(command, cwd=tmp_path, check=True)
     page = Image.open(tmp_path / "out/sheet.png")
     assert page.width > 1600
