@@ -19,6 +19,7 @@ GOOD = [
     ("opencv-pencil-sketch", {}),
     ("opencv-dodge-sketch", {}),
     ("opencv-oil-painting", {}),
+    ("opencv-watercolour", {}),
     ("grade", {"name": "autumn"}),
 ]
 
@@ -41,6 +42,10 @@ BAD = [
     ("opencv-dodge-sketch", {"wash": 2}, "wash"),
     ("opencv-oil-painting", {"radius": 0}, "radius"),
     ("opencv-oil-painting", {"levels": 2.5}, "levels"),
+    ("opencv-watercolour", {"reach": 2.5}, "reach"),
+    ("opencv-watercolour", {"likeness": 0}, "likeness"),
+    ("opencv-watercolour", {"density": 0}, "density"),
+    ("opencv-watercolour", {"pooling": -1}, "pooling"),
     ("grade", {"name": "summer"}, "no grade 'summer'"),
     ("grade", {"name": ["autumn"]}, "no grade"),
 ]
@@ -144,3 +149,14 @@ def test_oil_is_the_mean_colour_of_the_commonest_level():
             commonest = np.bincount(level.ravel()).argmax()
             wanted = photo[y - 2 : y + 3, x - 2 : x + 3][level == commonest].mean(0)
             assert np.abs(painted[y, x] - wanted).max() <= 0.51
+
+
+def test_watercolour_leaves_bare_paper_and_dries_darker_at_the_edges():
+    photo = np.full((64, 96, 3), 255, np.uint8)
+    photo[:, 48:] = (60, 90, 150)
+    washes = np.asarray(make("opencv-watercolour", {})(Image.fromarray(photo)), int)[32]
+    assert np.array_equal(washes[8], [250, 246, 238])
+    assert (washes[88] > photo[32, 88]).all(), "a wash is transparent"
+    assert washes[50].sum() < washes[88].sum() - 30
+    flat = np.asarray(make("opencv-watercolour", {"pooling": 0})(Image.fromarray(photo)), int)[32]
+    assert np.abs(flat[50] - flat[88]).max() < 12

@@ -38,6 +38,10 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
         lazy("e2gan_teachers.filters:OilPainting"),
         "dabs of one colour, as of a palette knife",
     ),
+    "opencv-watercolour": (
+        lazy("e2gan_teachers.filters:Watercolour"),
+        "washes on paper, darker at their edges (reach=1…50, likeness=1…100, density=0.1…1, pooling=0…4)",
+    ),
     "grade": (
         lazy("e2gan_teachers.grading:ColourGrade"),
         "a colour grade (name=autumn, black-and-white, dark, dusk, old-photo, spring or winter)",

@@ -12,10 +12,13 @@ from PIL import Image
 
 from e2gan_teachers.options import number_in
 
-__all__ = ["DodgeSketch", "OilPainting", "PencilSketch", "Stylization"]
+__all__ = ["DodgeSketch", "OilPainting", "PencilSketch", "Stylization", "Watercolour"]
 
 Pixels = NDArray[Any]
 """Of 8 bits; OpenCV's types say no more than that it is an array."""
+
+PAPER = np.array([238, 246, 250], np.float32)
+"""Blue, green and red of watercolour paper."""
 
 
 def _bgr(photo: Image.Image) -> Pixels:
@@ -146,3 +149,37 @@ class OilPainting:
             painted = np.where(wins[..., None], total / np.maximum(count, 1)[..., None], painted)
             commonest = np.maximum(commonest, count)
         return _picture(np.clip(np.round(painted), 0, 255).astype(np.uint8))
+
+
+@dataclass
+class Watercolour:
+    """Transparent pigment on paper: flat washes by mean shift, darker where a wash dries at its edge.
+
+    A wash takes light away by Beer and Lambert's law, so that white is bare paper and black a thin grey.
+    """
+
+    reach: int = 10
+    """Radius in which mean shift looks for like colours, pixels, 1 to 50."""
+    likeness: int = 30
+    """How different colours may be and still be one wash, 1 to 100."""
+    density: float = 0.5
+    """How much of the photo's darkness the pigment has, 0.1 to 1."""
+    pooling: float = 1.5
+    """How much darker washes dry at their edges, 0 (not) to 4."""
+
+    def __post_init__(self) -> None:
+        number_in("reach", self.reach, 1, 50, kind=int)
+        number_in("likeness", self.likeness, 1, 100, kind=int)
+        number_in("density", self.density, 0.1, 1)
+        number_in("pooling", self.pooling, 0, 4)
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        washes = cv2.pyrMeanShiftFiltering(_bgr(photo), self.reach, self.likeness, maxLevel=1)
+        colour = cv2.medianBlur(washes, 5).astype(np.float32) / 255
+        grey = colour.mean(2, keepdims=True)
+        # Pigments are purer than what a camera sees of them, and mid-tones are laid on lightly.
+        colour = np.clip(grey + 1.4 * (colour - grey), 0.02, 1) ** 0.8
+        step = np.abs(grey[..., 0] - cv2.GaussianBlur(grey, (0, 0), 3))
+        edge = cv2.GaussianBlur(step, (0, 0), 0.8)[..., None]
+        pigment = -self.density * np.log(colour) * (1 + 6 * self.pooling * edge)
+        return _picture(np.round(PAPER * np.exp(-pigment)).astype(np.uint8))
