@@ -37,6 +37,7 @@ BAD = [
     ("opencv-stylization", {"sigma_r": float("nan")}, "sigma_r"),
     ("opencv-pencil-sketch", {"shade_factor": 0.2}, "shade_factor"),
     ("opencv-pencil-sketch", {"wash": -0.1}, "wash"),
+    ("opencv-dodge-sketch", {"likeness": 101}, "likeness"),
     ("opencv-dodge-sketch", {"reach": 0}, "reach"),
     ("opencv-dodge-sketch", {"pressure": "hard"}, "pressure"),
     ("opencv-dodge-sketch", {"wash": 2}, "wash"),
@@ -131,10 +132,17 @@ def test_the_pencil_is_grey(id, photo):
 def test_dodging_leaves_paper_and_shades_the_dark_side_of_an_edge():
     step = np.full((64, 96, 3), 200, np.uint8)
     step[:, 48:] = 100
-    sketch = np.asarray(make("opencv-dodge-sketch", {"reach": 4, "wash": 0})(Image.fromarray(step)))[32, :, 0]
     paper = round(0.97 * 255)
+    sketch = np.asarray(make("opencv-dodge-sketch", {"wash": 0})(Image.fromarray(step)))[32, :, 0]
     assert set(sketch[:48]) == {paper} and sketch[-1] == paper
     assert sketch[48] < 0.8 * paper and (np.diff(sketch[48:].astype(int)) >= 0).all()
+
+
+def test_dodging_draws_every_grain_where_no_colours_are_alike():
+    rng = np.random.default_rng(3)
+    grain = Image.fromarray(rng.integers(120, 136, (64, 64, 1), np.uint8).repeat(3, 2))
+    smooth, grainy = (np.asarray(make("opencv-dodge-sketch", {"likeness": like})(grain)).std() for like in (20, 0))
+    assert grainy > 3 * smooth
 
 
 def test_oil_is_the_mean_colour_of_the_commonest_level():

@@ -32,7 +32,7 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "opencv-dodge-sketch": (
         lazy("e2gan_teachers.filters:DodgeSketch"),
-        "soft pencil: the photo over its own blur (reach=1…64, pressure=0.5…4, wash=0…1)",
+        "soft pencil: the photo over its own blur (likeness=0…100, reach=1…64, pressure=0.5…8, wash=0…1)",
     ),
     "opencv-oil-painting": (
         lazy("e2gan_teachers.filters:OilPainting"),

@@ -90,24 +90,34 @@ class DodgeSketch:
     Whatever is as bright as its surroundings becomes paper, and the darker side of every edge a soft stroke.
     """
 
-    reach: float = 8.0
+    likeness: int = 20
+    """How different colours may be and still be drawn as one, 0 (every grain is drawn) to 100."""
+    reach: float = 4.0
     """Standard deviation of the blur, pixels, 1 to 64: how far shading runs from an edge."""
-    pressure: float = 1.5
-    """Exponent of the strokes, 0.5 (faint) to 4 (black)."""
-    wash: float = 0.3
+    pressure: float = 3.0
+    """Exponent of the strokes, 0.5 (faint) to 8 (black)."""
+    wash: float = 0.35
     """How dark the wash is where the photo is black, 0 (bare paper) to 1."""
 
     def __post_init__(self) -> None:
+        number_in("likeness", self.likeness, 0, 100, kind=int)
         number_in("reach", self.reach, 1, 64)
-        number_in("pressure", self.pressure, 0.5, 4)
+        number_in("pressure", self.pressure, 0.5, 8)
         number_in("wash", self.wash, 0, 1)
 
     def __call__(self, photo: Image.Image) -> Image.Image:
         bgr = _bgr(photo)
+        if self.likeness:
+            bgr = _washes(bgr, 8, self.likeness)
         # Away from black, where the quotient would magnify the camera's noise.
-        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) + 4
+        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) + 8
         strokes = np.minimum(grey / cv2.GaussianBlur(grey, (0, 0), self.reach), 1) ** self.pressure
         return _on_paper(255 * strokes, bgr, self.wash)
+
+
+def _washes(bgr: Pixels, reach: int, likeness: int) -> Pixels:
+    """The picture in patches of one colour: mean shift, and a median against its specks."""
+    return cv2.medianBlur(cv2.pyrMeanShiftFiltering(bgr, reach, likeness, maxLevel=1), 5)
 
 
 def _on_paper(strokes: Pixels, bgr: Pixels, wash: float) -> Image.Image:
@@ -174,8 +184,7 @@ class Watercolour:
         number_in("pooling", self.pooling, 0, 4)
 
     def __call__(self, photo: Image.Image) -> Image.Image:
-        washes = cv2.pyrMeanShiftFiltering(_bgr(photo), self.reach, self.likeness, maxLevel=1)
-        colour = cv2.medianBlur(washes, 5).astype(np.float32) / 255
+        colour = _washes(_bgr(photo), self.reach, self.likeness).astype(np.float32) / 255
         grey = colour.mean(2, keepdims=True)
         # Pigments are purer than what a camera sees of them, and mid-tones are laid on lightly.
         colour = np.clip(grey + 1.4 * (colour - grey), 0.02, 1) ** 0.8
