@@ -284,7 +284,7 @@ def lock(output: Path, quiet: bool) -> None:
     found = installed()
     write_lock(found, output)
     if not quiet:
-        say(f"wrote {output}: concepts: {len(found.concepts)}, bases: {len(found.bases)}")
+        say(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
 
 
 @click.command(short_help="Install exactly what a lockfile says.")
@@ -331,7 +331,7 @@ def verify(as_json: bool, quiet: bool) -> None:
         sound = [each for each in results if not each.problem]
         if not quiet:
             concepts = sum(each.kind == "concept" for each in sound)
-            say(f"sound concepts: {concepts}, bases: {len(sound) - concepts}")
+            say(f"sound (concepts: {concepts}, bases: {len(sound) - concepts})")
     if any(each.problem for each in results):
         sys.exit(EXIT_ERROR)
 

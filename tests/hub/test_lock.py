@@ -84,7 +84,7 @@ def dawn(tmp_path: Path, base: Base, site: Path) -> Path:
 
 def test_written_and_restored(hub: HubServer, run: Run, published: str, dawn: Path, site: Path, base: Base) -> None:
     run("pull", "alice/dusk")
-    assert run("lock").stderr.endswith("wrote e2gan.lock: 2 concepts, 1 bases\n")
+    assert run("lock").stderr.endswith("wrote e2gan.lock (concepts: 2, bases: 1)\n")
     lock = read_lock(Path("e2gan.lock"))
     from_pip, from_hub = lock.concepts
     assert (from_pip.id, from_pip.distribution, from_pip.version) == ("dawn", "e2gan-concept-dawn", "1.2.0")
@@ -194,7 +194,7 @@ class TestVerify:
 
     def test_sound(self, run: Run, filled: str) -> None:
         result = run("verify")
-        assert (result.exit_code, result.stderr) == (0, "sound: 2 concepts, 1 bases\n")
+        assert (result.exit_code, result.stderr) == (0, "sound (concepts: 2, bases: 1)\n")
 
     def test_what_was_pulled(self, run: Run, filled: str) -> None:
         file = store.bundle_folder("alice/dusk", filled) / "concept.toml"
@@ -202,7 +202,7 @@ class TestVerify:
         result = run("verify")
         assert result.exit_code == 1
         assert "concept.toml: not what was pulled" in result.stderr
-        assert "sound: 1 concepts, 1 bases" in result.stderr
+        assert "sound (concepts: 1, bases: 1)" in result.stderr
 
     def test_what_pip_installed(self, run: Run, filled: str, dawn: Path) -> None:
         (dawn / "README.md").write_text("other")
