@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ SHEET_ROWS = 6
 """Most rows of the sheet that are not thinned to every other one."""
 
 WEBP_QUALITY = 82
+LARGEST = 1e100
 POINTS = 240
 """Most points of a plotted curve."""
 
@@ -201,7 +201,8 @@ class Curve:
 def _curves(history: Sequence[Mapping[str, float]]) -> Iterator[Curve]:
     for key, title in CURVES.items():
         rows = [(row["step"], row[key]) for row in history if key in row and "step" in row]
-        points = [(step, value) for step, value in rows if math.isfinite(step) and math.isfinite(value)]
+        # No curve goes through what is not finite, nor through what would not stay so when it is scaled.
+        points = [(step, value) for step, value in rows if abs(step) < LARGEST and abs(value) < LARGEST]
         if len(points) < 2:
             continue
         thinned = [*points[:: max(1, len(points) // POINTS)], points[-1]]

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,6 +236,8 @@ def test_nothing_from_outside_becomes_markup(
 
 @settings(max_examples=20)
 @given(st.lists(st.dictionaries(st.sampled_from(["step", "l1", "gan", "x"]), st.floats()), max_size=6))
+@hypothesis.example([{"step": 0.0, "l1": 0.0}, {"step": 1.0, "l1": 1e307}])
+@hypothesis.example([{"step": 0.0, "l1": -1e308}, {"step": 1.0, "l1": 1e308}])
 def test_any_history_is_drawn(
     tmp_path_factory: pytest.TempPathFactory, dusk: Concept, history: list[dict[str, float]]
 ) -> None:
