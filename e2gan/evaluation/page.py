@@ -28,7 +28,10 @@ SHEET_ROWS = 6
 """Most rows of the sheet that are not thinned to every other one."""
 
 WEBP_QUALITY = 82
+
 LARGEST = 1e100
+"""What is at least as large is not plotted."""
+
 POINTS = 240
 """Most points of a plotted curve."""
 
