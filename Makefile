@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
-CONCEPTS := vangogh ukiyoe impressionism pencil-sketch watercolour autumn winter dusk old-photo
+CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
 .PHONY: demo test hub bench base concepts clean
 .DELETE_ON_ERROR:
