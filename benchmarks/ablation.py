@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
@@ -34,9 +35,9 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import crucial_layers
 from e2gan.models.lora import attach
 from e2gan.plugins import registry
-from e2gan.recipe import TrainingRecipe
+from e2gan.recipe import Selection, TrainingRecipe
 from e2gan.training.concept import encode_prompt
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.loop import ConceptPairs, Trainer, to_image
 from e2gan.training.pairs import Pair, distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
@@ -111,13 +112,16 @@ def _outcomes(
     if len(test) < 2:
         raise DataError(f"{data}: {len(test)} test photos, which is too few to measure on")
     prompt = encode_prompt(concept, base)
+
+    @cache
+    def learnt_by(selection: Selection) -> ConceptPairs:
+        chosen = select_pairs(train, selection, recipe.seed, cache=work / "embeddings")
+        return ConceptPairs(concept.id, prompt, chosen, [], concept.keeps)
+
     outcomes = {}
     for way in ways:
         selection = concept.recipe.selection
-        if way == "random":
-            selection = replace(selection, method="random")
-        chosen = select_pairs(train, selection, recipe.seed, cache=work / "embeddings")
-        learnt = ConceptPairs(concept.id, prompt, chosen, [], concept.keeps)
+        learnt = learnt_by(replace(selection, method="random") if way == "random" else selection)
         settings = replace(recipe, learning_rate=FULL_RATE) if way == "full" else recipe
         key = digest_of(
             {
@@ -125,7 +129,7 @@ def _outcomes(
                 "prompt": concept.prompt,
                 "keeps": concept.keeps,
                 "training": settings.to_dict(),
-                "pairs": [pair.output.name for pair in chosen],
+                "pairs": [pair.output.name for pair in learnt.train],
                 "test": [pair.output.name for pair in test],
             }
         )
@@ -159,8 +163,7 @@ def _outcome(
     for pair in test:
         batch, made = trainer.edit(pair, learnt)
         for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
-            pixels = ((x[0].clamp(-1, 1) + 1) * 127.5).round().byte()
-            pictures.append(Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy()))
+            pictures.append(to_image(x))
     wanted = embed(targets)
 
     def distance(pictures: Sequence[Image.Image]) -> float:

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before torch is imported: tests run side by side, each on one core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +18,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from e2gan.plugins import registry
+
+if TYPE_CHECKING:
+    from e2gan.base import Base
 
 # Slow machines and cold imports are no failures, and a run that passed passes again.
 settings.register_profile(
@@ -56,3 +59,20 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def repository() -> Path:
     """The root of the working tree."""
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of bases with a tiny one in it."""
+    from tests.editor.tiny import write_tiny_base
+
+    folder = tmp_path_factory.mktemp("bases")
+    write_tiny_base(folder / "tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base(bases: Path) -> Base:
+    from e2gan.base import Base
+
+    return Base.read(bases / "tiny")

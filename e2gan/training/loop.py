@@ -38,7 +38,7 @@ from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
 from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
 
-__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]
+__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair", "to_image"]
 
 LONGEST = timedelta(days=7)
 """How long processes wait for the one that makes the pairs."""
@@ -512,7 +512,7 @@ class Trainer:
                     errors.append(F.l1_loss(made, batch.edit).item())
                     idle.append(F.l1_loss(batch.photo, batch.edit).item())
                     if number < max(1, 6 // len(self.concepts)):
-                        rows.append([_to_image(t) for t in (batch.photo, batch.edit, made)])
+                        rows.append([to_image(t) for t in (batch.photo, batch.edit, made)])
                 metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
                 metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
         finally:
@@ -544,7 +544,7 @@ def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, limit)]
 
 
-def _to_image(x: Tensor) -> Image.Image:
+def to_image(x: Tensor) -> Image.Image:
     """A picture of (1, 3, H, W) in [-1, 1]."""
     return Image.fromarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
 

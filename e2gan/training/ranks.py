@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from e2gan.base import Base, find_base
@@ -43,7 +42,7 @@ from e2gan.models.lora import adapter_state, attach
 from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import bundle_folder, encode_prompt
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes
+from e2gan.training.loop import ConceptPairs, Trainer, all_processes, to_image
 from e2gan.training.pairs import distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
@@ -348,8 +347,8 @@ class _Trials:
         trainer.generator.eval()
         for done, pair in enumerate(self.concept.val, start=1):
             batch, made = trainer.edit(pair, self.concept)
-            edits.append(_picture(made))
-            targets.append(_picture(batch.edit))
+            edits.append(to_image(made))
+            targets.append(to_image(batch.edit))
             self.progress.advance(done, len(self.concept.val), {})
         if self.targets is None:
             self.targets = self.embed(targets)
@@ -372,11 +371,6 @@ def grow(model: nn.Module, smaller: Mapping[str, Tensor]) -> None:
     for name, factor in smaller.items():
         factors[name][tuple(slice(size) for size in factor.shape)] = factor
     set_peft_model_state_dict(model, factors)
-
-
-def _picture(x: Tensor) -> Image.Image:
-    pixels = ((x[0].clamp(-1, 1) + 1) * 127.5).round().byte()
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
 
 
 def _text(ranks: Ranks) -> str:

@@ -56,7 +56,7 @@ def verify() -> Iterator[Checked]:
             try:
                 found = store.digests(folder)
                 concept = record.concept(commit)
-                changed = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+                changed = store.differing(found, expected)
                 if changed:
                     raise E2GANError(f"{', '.join(changed)}: not what was pulled")
                 check_files(concept)

@@ -210,8 +210,7 @@ def _sync_pip(concept: LockedConcept) -> str:
 
 
 def _compare(found: Concept, locked: LockedConcept) -> None:
-    present = store.digests(found.path)
-    differing = sorted(name for name in {*present, *locked.files} if present.get(name) != locked.files.get(name))
+    differing = store.differing(store.digests(found.path), locked.files)
     if differing:
         raise E2GANError(f"not what is locked: {', '.join(differing)}")
 

@@ -135,9 +135,7 @@ def pull(
 
     done = _is_here(record, commit, signer)
     if not done and offline:
-        raise client.Unreachable(
-            f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online"
-        )
+        raise _not_here(ref)
     known = ref.commit or record.revisions.get(ref.branch) == commit
     if done and known and record.listed == (commit if list_it else record.listed):
         return Pulled(ref, commit, record.concept(commit), False, record.listed == commit)
@@ -177,11 +175,13 @@ def _resolve(ref: Ref, record: store.Record, offline: bool) -> tuple[str, Mappin
     if offline:
         commit = record.revisions.get(ref.branch)
         if commit is None:
-            raise client.Unreachable(
-                f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online"
-            )
+            raise _not_here(ref)
         return commit, None
     return listing(ref)
+
+
+def _not_here(ref: Ref) -> client.Unreachable:
+    return client.Unreachable(f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online")
 
 
 def _check_tag(ref: Ref, record: store.Record, commit: str) -> None:

@@ -24,7 +24,18 @@ from e2gan.files import atomic_write, read_toml, sha256_file
 from e2gan.tables import Table, shown
 from e2gan_hub.ref import COMMIT, Ref
 
-__all__ = ["Record", "bundle_folder", "digests", "home", "is_intact", "locked", "read_record", "records", "repo_folder"]
+__all__ = [
+    "Record",
+    "bundle_folder",
+    "differing",
+    "digests",
+    "home",
+    "is_intact",
+    "locked",
+    "read_record",
+    "records",
+    "repo_folder",
+]
 
 RECORD = "record.toml"
 SCHEMA = 1
@@ -127,6 +138,11 @@ def records() -> Iterator[Record | E2GANError]:
 def digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a bundle."""
     return {file.name: sha256_file(file) for file in sorted(folder.iterdir())}
+
+
+def differing(found: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
+    """The files, by name, that are missing, too many, or of another digest than expected."""
+    return sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
 
 
 def is_intact(folder: Path, expected: Mapping[str, str]) -> bool:

@@ -14,21 +14,9 @@ import e2gan
 from e2gan import plugins
 from e2gan.base import Base
 from e2gan.cli import cli
-from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
+from tests.editor.tiny import photo, write_tiny_concept
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases")
-    write_tiny_base(folder / "tiny")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def base(bases: Path) -> Base:
-    return Base.read(bases / "tiny")
 
 
 def install(site: Path, name: str, plugin: str) -> None:

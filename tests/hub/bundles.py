@@ -23,7 +23,7 @@ from e2gan.cli import cli
 from e2gan.concept import CONFIG, Concept, record_quality, render_adapter_config
 from e2gan_hub import pull, store
 from e2gan_hub.store import Record
-from tests.editor.tiny import write_tiny_base, write_tiny_concept
+from tests.editor.tiny import write_tiny_concept
 from tests.hub_server import HubServer
 
 QUALITY = {
@@ -37,18 +37,6 @@ BASE_REPO = "alice/tiny"
 
 Run = Callable[..., Result]
 Push = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bases")
-    write_tiny_base(folder / "tiny")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def base(bases: Path) -> Base:
-    return Base.read(bases / "tiny")
 
 
 @pytest.fixture(scope="session")

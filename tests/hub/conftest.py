@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.bundles import base, bases, dusk, machine, measured, published, push, run
+from tests.hub.bundles import dusk, machine, measured, published, push, run
 from tests.hub_server import HubServer
 
-__all__ = ["base", "bases", "dusk", "hub", "machine", "measured", "published", "push", "run"]
+__all__ = ["dusk", "hub", "machine", "measured", "published", "push", "run"]
 
 TOKENS = {"alice": "hf_alice", "bob": "hf_bob"}
 
