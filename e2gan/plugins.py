@@ -334,7 +334,7 @@ class Registry:
         elif hint is None:
             few = [*known][:10]
             more = ", …" if len(known) > len(few) else ""
-            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers a {kind}"
+            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers any {kind}"
         raise error(f"no {kind} {shown(id)}", hint=hint)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from e2gan.cli.apply import apply
 from e2gan.cli.distill import distill
 from e2gan.cli.evaluate import evaluate
+from e2gan.cli.export import export
 from e2gan.cli.make import new, select, train, train_base
 from e2gan.cli.program import cli, main
 from e2gan.cli.search_ranks import search_ranks
@@ -16,5 +17,5 @@ from e2gan.cli.show import list_, plugins, show
 
 __all__ = ["cli", "main"]
 
-for command in (list_, show, apply, new, distill, select, train, train_base, search_ranks, evaluate, plugins):
+for command in (list_, show, apply, new, distill, select, train, train_base, search_ranks, evaluate, export, plugins):
     cli.add_command(command)
