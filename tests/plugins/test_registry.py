@@ -102,7 +102,7 @@ class TestUnknown:
     def test_nothing_installed(self) -> None:
         with pytest.raises(PluginError, match="no model 'x'") as caught:
             Registry.load().model("x")
-        assert caught.value.hint == "no installed plugin offers a model"
+        assert caught.value.hint == "no installed plugin offers any model"
 
     def test_hint_at_broken_plugins(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_exporters=failing)])
