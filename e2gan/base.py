@@ -102,6 +102,16 @@ class Base:
 
         return load_generator(self.generator_path, self.config)
 
+    def verify(self) -> None:
+        """Compare its files with the manifest.
+
+        Raises:
+            BaseModelError: one is missing, or is not the one the manifest promises.
+        """
+        self._verify(GENERATOR, self.sha256)
+        if self.discriminator_sha256:
+            self._verify(DISCRIMINATOR, self.discriminator_sha256)
+
     def _verify(self, name: str, sha256: str) -> None:
         file = self.path / name
         if not file.is_file():

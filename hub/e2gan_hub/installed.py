@@ -104,14 +104,9 @@ def _recorded(distribution: str) -> dict[Path, str]:
 def _checked_base(folder: Path) -> Checked:
     try:
         base = Base.read(folder)
+        base.verify()
     except E2GANError as error:
         return Checked("base", folder.name, "e2gan", str(error))
-    wanted = [(base.generator_path, base.sha256)]
-    if base.discriminator_sha256:
-        wanted.append((folder / "discriminator.safetensors", base.discriminator_sha256))
-    for path, sha256 in wanted:
-        if not path.is_file() or sha256_file(path) != sha256:
-            return Checked("base", base.id, "e2gan", f"{path.name}: missing, or not what the manifest promises")
     return Checked("base", base.id, "e2gan", None)
 
 

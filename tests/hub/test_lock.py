@@ -230,7 +230,8 @@ class TestVerify:
         monkeypatch.setattr("e2gan.base.BUNDLED", copy)
         result = run("verify")
         assert result.exit_code == 1
-        assert "tiny (e2gan): generator.safetensors: missing, or not what the manifest promises" in result.stderr
+        assert "error: tiny (e2gan): " in result.stderr
+        assert "generator.safetensors: SHA-256 is " in result.stderr
 
 
 class TestOutdated:
