@@ -52,7 +52,8 @@ from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes, read_metrics
+from e2gan.training.loop import ConceptPairs, Trainer, all_processes
+from e2gan.training.metrics import read_metrics
 from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs

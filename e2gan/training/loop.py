@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -29,16 +29,20 @@ from torch import Tensor, nn
 
 from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.sheet import draw_sheet
-from e2gan.files import atomic_path, atomic_write
+from e2gan.files import atomic_write
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.light import keep, keep_shares, toned
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
+from e2gan.training.metrics import cut_metrics, draw_metrics, log_metrics
 from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
 
 __all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair", "to_image"]
+
+LOSSES = ("l1", "val_l1", "perceptual", "style", "gan", "discriminator")
+"""What is plotted of the metrics."""
 
 LONGEST = timedelta(days=7)
 """How long processes wait for the one that makes the pairs."""
@@ -460,7 +464,8 @@ class Trainer:
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self._cut_log()
+        if self.accelerator.is_main_process:
+            cut_metrics(self.folder / "metrics.jsonl", self.step)
 
     def _same_run(self, recipe: dict[str, Any], steps: int, step: int) -> bool:
         def without_length(values: dict[str, Any]) -> str:
@@ -473,16 +478,7 @@ class Trainer:
 
     def _log(self, row: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
-            with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-
-    def _cut_log(self) -> None:
-        # A killed run may have logged steps past its last checkpoint; they are about to run again.
-        path = self.folder / "metrics.jsonl"
-        if self.accelerator.is_main_process and path.exists():
-            rows = [row for row in read_metrics(path) if row["step"] <= self.step]
-            with atomic_path(path) as temporary:
-                temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            log_metrics(self.folder / "metrics.jsonl", row)
 
     # What is looked at
 
@@ -529,7 +525,7 @@ class Trainer:
         self._log({"step": self.step, "seconds": round(self.seconds, 1), **metrics})
         if rows:
             draw_sheet(rows, self.folder / "grid.png")
-        draw_losses(self.folder / "metrics.jsonl", self.folder / "losses.png")
+        draw_metrics(self.folder / "metrics.jsonl", self.folder / "losses.png", LOSSES)
         return metrics
 
 
@@ -547,37 +543,3 @@ def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:
 def to_image(x: Tensor) -> Image.Image:
     """A picture of (1, 3, H, W) in [-1, 1]."""
     return Image.fromarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
-
-
-def read_metrics(path: Path) -> Iterator[dict[str, float]]:
-    """The rows of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            yield row
-
-
-def draw_losses(metrics: Path, out: Path) -> None:
-    """Plot every logged loss against the step."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = list(read_metrics(metrics))
-    names = [n for n in ("l1", "val_l1", "perceptual", "style", "gan", "discriminator") if any(n in r for r in rows)]
-    if not names:
-        return
-    figure = Figure(figsize=(4 * min(3, len(names)), 2.6 * math.ceil(len(names) / 3)), layout="constrained")
-    FigureCanvasAgg(figure)
-    for place, name in enumerate(names, start=1):
-        axes = figure.add_subplot(math.ceil(len(names) / 3), min(3, len(names)), place)
-        points = [(r["step"], r[name]) for r in rows if name in r]
-        axes.plot(*zip(*points, strict=True), linewidth=1)
-        axes.set_title(name, fontsize=9)
-        axes.set_xlabel("step", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.3)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")

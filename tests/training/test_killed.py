@@ -79,7 +79,7 @@ def live(folder: Path, name: str, dies_at: int) -> NoReturn:
         replace(source, target)
 
     os.replace = die  # type: ignore[assignment]
-    loop.draw_losses = lambda *files: None
+    loop.draw_metrics = lambda *files: None
     training.Trainer = partial(training.Trainer, checkpoint_every=0.0)  # type: ignore[assignment,misc]
     try:
         training.train_concept(

@@ -305,7 +305,7 @@ def test_a_stopped_search_goes_on_as_if_it_never_stopped(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rank_search, "Trainer", functools.partial(Trainer, checkpoint_every=0.0))
-    monkeypatch.setattr(loop, "draw_losses", lambda *files: None)  # after every step, it takes longer than the step
+    monkeypatch.setattr(loop, "draw_metrics", lambda *files: None)  # after every step, it takes longer than the step
     whole = look(tmp_path / "whole")
     assert len(trace(tmp_path / "whole")) == 3
     parts = tmp_path / "parts"

@@ -1,0 +1,59 @@
+"""The figures of a training run: a row of JSON a line, and a plot of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from e2gan.files import atomic_path, atomic_write
+
+__all__ = ["cut_metrics", "draw_metrics", "log_metrics", "read_metrics"]
+
+
+def log_metrics(path: Path, row: Mapping[str, float]) -> None:
+    """Add a row; it has a ``step``."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_metrics(path: Path) -> Iterator[dict[str, float]]:
+    """The rows; a last line cut short by a kill is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and "step" in row:
+            yield row
+
+
+def cut_metrics(path: Path, step: int) -> None:
+    """Leave out what lies past ``step``: a killed run logged it after its last checkpoint, and it runs again."""
+    if path.exists():
+        rows = [row for row in read_metrics(path) if row["step"] <= step]
+        atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def draw_metrics(metrics: Path, out: Path, names: Sequence[str]) -> None:
+    """Plot those of ``names`` that were logged against the step; no file where none was."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = list(read_metrics(metrics))
+    names = [name for name in names if any(name in row for row in rows)]
+    if not names:
+        return
+    figure = Figure(figsize=(4 * min(3, len(names)), 2.6 * math.ceil(len(names) / 3)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, name in enumerate(names, start=1):
+        axes = figure.add_subplot(math.ceil(len(names) / 3), min(3, len(names)), place)
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        axes.plot(*zip(*points, strict=True), linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel("step", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
