@@ -36,10 +36,14 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_shown_command_is_understood(line: str) -> None:
     words = shlex.split(line.split("|")[0].split(">")[0])[1:]
-    command = cli.get_command(click.Context(cli), words[0])
-    assert command, f"there is no command {words[0]}"
+    command, context = cli, click.Context(cli, **cli.context_settings)
+    while isinstance(command, click.Group):
+        word = words.pop(0)
+        found = command.get_command(context, word)
+        assert found, f"there is no command {word}"
+        command, context = found, click.Context(found, context, word)
     # Reads the arguments and checks them, but runs nothing.
-    command.make_context(words[0], words[1:], parent=click.Context(cli, **cli.context_settings))
+    command.make_context(command.name, words, parent=context.parent)
 
 
 @pytest.mark.parametrize("page", ["make-a-concept.md", "bundle.md"])

@@ -1,0 +1,164 @@
+"""``e2gan ssd``: train, sample, interpolate, eval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+
+__all__ = ["ssd"]
+
+folder = click.Path(file_okay=False, path_type=Path)
+anything = click.Path(path_type=Path)
+
+VARIANTS = ("ssd", "no-spectral-norm", "no-adain", "dcgan")
+"""`e2gan_ssd.models.VARIANTS` without importing torch for the help; a test compares them."""
+
+model_argument = click.argument("model", type=anything)
+device_option = click.option("--device", metavar="DEVICE", help="cpu or cuda; by default the best there is.")
+
+
+@click.group(short_help="Make photographs of 64 × 64 pixels out of nothing.")
+def ssd() -> None:
+    """Spectral Style-DCGAN: learns from a folder of photos to make such photos, of 64 × 64 pixels.
+
+    \b
+    e2gan ssd train photos/ -o dogs/
+    e2gan ssd sample dogs/ -o samples.png
+    """
+
+
+@ssd.command()
+@click.argument("photos", type=folder)
+@click.option("-o", "--output", type=folder, required=True, metavar="DIR", help="The model, and what its run leaves.")
+@click.option("--model", type=click.Choice(VARIANTS), default="ssd", show_default=True, help="Or an ablation.")
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--batch-size", type=click.IntRange(2), default=32, show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=5e-4, show_default=True)
+@click.option(
+    "--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of the photos."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@device_option
+@quiet_option
+def train(
+    photos: Path,
+    output: Path,
+    model: str,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    share: float,
+    seed: int,
+    device: str | None,
+    quiet: bool,
+) -> None:
+    """Train on the folder PHOTOS; stopped and run again, it goes on.
+
+    The generator that fooled the discriminator best is kept, in DIR/model.safetensors. DIR/samples.png shows
+    what it makes, DIR/losses.png how it went.
+    """
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan_ssd.training import Settings, read_photos
+        from e2gan_ssd.training import train as run
+
+        settings = Settings(
+            model=model, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, share=share, seed=seed
+        )
+        shown.stage(f"read the photos in {photos}")
+        path = run(read_photos(photos, shown), settings, output, device=device, progress=shown)
+    if not quiet:
+        say(f"wrote {path}")
+
+
+@ssd.command()
+@model_argument
+@click.option("-o", "--output", type=anything, required=True, metavar="OUT", help="A folder, or a sheet: OUT.png.")
+@click.option("-n", "--count", type=click.IntRange(1, 100_000), default=64, show_default=True, metavar="N")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
+@quiet_option
+def sample(model: Path, output: Path, count: int, seed: int, quiet: bool) -> None:
+    """Make pictures with MODEL: a sheet that names their seeds, or a folder of PNGs.
+
+    A folder of them can be what a concept is distilled from: e2gan distill TEACHER --data OUT.
+    """
+    from e2gan.files import atomic_path
+    from e2gan_ssd.sampling import draw_grid, pictures, read_model
+
+    trained = read_model(model)
+    seeds = range(seed, seed + count)
+    if output.suffix.lower() == ".png":
+        draw_grid(pictures(trained, seeds), output, titles=[str(number) for number in seeds])
+    else:
+        for number, picture in zip(seeds, pictures(trained, seeds), strict=True):
+            with atomic_path(output / f"{number:06}.png") as temporary:
+                picture.save(temporary)
+    if not quiet:
+        say(f"wrote {output}")
+
+
+@ssd.command()
+@model_argument
+@click.option(
+    "-o", "--output", type=anything, required=True, metavar="OUT", help="A sheet or an animation: .png or .gif."
+)
+@click.option("--seed", "seeds", type=click.IntRange(0), multiple=True, metavar="SEED", help="Where to begin.")
+@click.option("--minus", type=click.IntRange(0), multiple=True, metavar="SEED", help="A picture to lead away from.")
+@click.option("--plus", type=click.IntRange(0), multiple=True, metavar="SEED", help="A picture to lead to.")
+@click.option("--steps", type=click.IntRange(2, 200), default=9, show_default=True)
+@quiet_option
+def interpolate(
+    model: Path,
+    output: Path,
+    seeds: tuple[int, ...],
+    minus: tuple[int, ...],
+    plus: tuple[int, ...],
+    steps: int,
+    quiet: bool,
+) -> None:
+    """Go from picture to picture with MODEL: from each --seed to the next.
+
+    With --minus and --plus, pick seeds from a sheet of samples that differ in one thing: each --seed then begins a
+    row that goes the way from the first to the second.
+    """
+    from e2gan_ssd.sampling import direction, draw_gif, draw_grid, latents, path_between, read_model, render
+
+    if output.suffix.lower() not in (".png", ".gif"):
+        raise click.UsageError("OUT ends in .png, a sheet, or in .gif, an animation.")
+    trained = read_model(model)
+    if minus or plus:
+        starts = latents(seeds or (0,))
+        ends = starts + direction(plus, minus)
+    else:
+        if len(seeds) == 1:
+            raise click.UsageError("one --seed alone leads nowhere: give another, or --minus and --plus.")
+        stops = latents(seeds or (0, 1, 2, 3))
+        starts, ends = stops[:-1], stops[1:]
+    rows = [render(trained, path_between(a, b, steps)) for a, b in zip(starts, ends)]
+    if output.suffix.lower() == ".gif":
+        draw_gif(rows, output)
+    else:
+        draw_grid([picture for row in rows for picture in row], output, columns=steps)
+    if not quiet:
+        say(f"wrote {output}")
+
+
+@ssd.command("eval")
+@model_argument
+@click.option("--data", type=folder, required=True, metavar="DIR", help="The photos to compare with.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
+@click.option("--inception", type=anything, metavar="FILE", help="clean-FID's Inception network.")
+@json_option
+@quiet_option
+def evaluate(model: Path, data: Path, seed: int, inception: Path | None, as_json: bool, quiet: bool) -> None:
+    """Measure MODEL against a folder of photos: FID, clean-FID and clean-KID, on as many pictures as photos."""
+    with needs_extra("eval"), progress(quiet) as shown:
+        from e2gan_ssd.measuring import measure
+        from e2gan_ssd.sampling import read_model
+        from e2gan_ssd.training import read_photos
+
+        trained = read_model(model)
+        figures = measure(trained, read_photos(data, shown), seed=seed, inception=inception).to_dict()
+    (print_json if as_json else print_flat)(figures)

@@ -1,0 +1,285 @@
+"""Training: discriminator and generator in turn, and the generator kept that fooled best (paper, section 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import platform
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError, TrainingError
+from e2gan.files import atomic_write
+from e2gan.images import open_image
+from e2gan.training.metrics import cut_metrics, draw_metrics, log_metrics
+from e2gan.training.pairs import find_photos
+from e2gan.training.progress import Progress
+from e2gan.training.steps import digest_of
+from e2gan_ssd.models import LATENT, SIDE, Discriminator, Generator, variant
+from e2gan_ssd.sampling import MODEL, draw_grid, pictures, read_model, write_model
+
+__all__ = ["Settings", "read_photos", "train"]
+
+CHECKPOINT, METRICS, LOSSES, SAMPLES = "checkpoint.pt", "metrics.jsonl", "losses.png", "samples.png"
+
+PLOTTED = ("generator", "discriminator", "val_generator")
+
+VALIDATION = 256
+"""Latents that no step trains on, for the validation loss."""
+
+CHECKPOINT_EVERY = 60.0
+"""Seconds."""
+
+SHOWN = 36
+"""Pictures on the sheet of samples."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every number of a run; the defaults are the paper's."""
+
+    model: str = "ssd"
+    """One of `e2gan_ssd.models.VARIANTS`."""
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    share: float = 1.0
+    """Of the photos that are trained on: 0 to 1."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        variant(self.model)
+        if self.epochs < 1 or self.batch_size < 2:
+            raise E2GANError("training takes at least one epoch, and two pictures a step")
+        if not 0 < self.share <= 1:
+            raise E2GANError(f"the share of the photos is more than 0 and at most 1, not {self.share}")
+
+
+def read_photos(folder: Path, progress: Progress) -> np.ndarray:
+    """The photos in a folder as (N, 64, 64, 3) uint8: the middle square of each, made smaller bilinearly.
+
+    Where there are folders train, val and test, those in train.  A photo that cannot be read is left
+    out, with a warning.
+
+    Raises:
+        DataError: fewer than two can be read.
+    """
+    found = find_photos(folder)
+    if (folder / "train").is_dir():
+        found = [(split, photo) for split, photo in found if split == "train"]
+    arrays = []
+    for number, (_, photo) in enumerate(found, start=1):
+        try:
+            square = ImageOps.fit(open_image(photo).convert("RGB"), (SIDE, SIDE), Image.Resampling.BILINEAR)
+        except ImageError as error:
+            warnings.warn(E2GANWarning(f"{error}: left out"), stacklevel=2)
+        else:
+            arrays.append(np.asarray(square))
+        progress.advance(number, len(found), {})
+    if len(arrays) < 2:
+        raise DataError(f"{folder}: training takes at least two photos, and {len(arrays)} can be read")
+    return np.stack(arrays)
+
+
+def train(
+    photos: np.ndarray,
+    settings: Settings,
+    folder: Path,
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+) -> Path:
+    """Train on (N, 64, 64, 3) uint8; a run that was stopped goes on, and one that is done is not done again.
+
+    Returns:
+        The file of the model, in ``folder``; with it the metrics, their plot and a sheet of samples.
+
+    Raises:
+        TrainingError: a loss is not finite, or the checkpoint in ``folder`` is of another run.
+    """
+    progress = progress or Progress()
+    kept = np.random.default_rng((settings.seed, 2)).permutation(len(photos))
+    photos = photos[np.sort(kept[: max(2, math.ceil(settings.share * len(photos)))])]
+    run = _Run(photos, settings, folder, device)
+    if run.finished():
+        progress.stage("train: unchanged")
+        return folder / MODEL
+    folder.mkdir(parents=True, exist_ok=True)
+    run.resume()
+    progress.stage(f"train on {len(photos)} photos")
+    started, before = time.monotonic(), run.seconds
+    saved = started
+    while run.step < run.steps:
+        metrics = run.train_step()
+        run.step += 1
+        run.seconds = before + time.monotonic() - started
+        log_metrics(folder / METRICS, {"step": run.step, **metrics})
+        progress.advance(run.step, run.steps, metrics)
+        if run.step % run.steps_per_epoch == 0:
+            run.end_epoch()
+        if time.monotonic() - saved > checkpoint_every:
+            run.save()
+            saved = time.monotonic()
+    return run.finish()
+
+
+class _Run:
+    """Everything of a training that a checkpoint holds."""
+
+    def __init__(self, photos: np.ndarray, settings: Settings, folder: Path, device: str | None) -> None:
+        self.photos, self.settings, self.folder = photos, settings, folder
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.batch_size = min(settings.batch_size, len(photos))
+        self.steps_per_epoch = len(photos) // self.batch_size
+        self.steps = settings.epochs * self.steps_per_epoch
+        # Training the same model on the same photos is the same run.
+        self.identity = digest_of(
+            {"settings": asdict(settings), "photos": hashlib.sha256(photos.tobytes()).hexdigest()}
+        )
+        torch.manual_seed(settings.seed)
+        parts = variant(settings.model)
+        self.generator = Generator(parts).to(self.device)
+        self.discriminator = Discriminator(parts).to(self.device)
+        self.optimizer_g, self.optimizer_d = (
+            torch.optim.Adam(model.parameters(), settings.learning_rate, settings.betas)
+            for model in (self.generator, self.discriminator)
+        )
+        self.step, self.seconds = 0, 0.0
+        self.best, self.best_loss, self.best_epoch = self._generator_state(), math.inf, 0
+
+    def train_step(self) -> dict[str, float]:
+        """One batch of photos: the discriminator's update, then the generator's."""
+        epoch, place = divmod(self.step, self.steps_per_epoch)
+        order = np.random.default_rng((self.settings.seed, 0, epoch)).permutation(len(self.photos))
+        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
+        real = _tensor(self.photos[chosen]).to(self.device)
+        z = self._latents((self.settings.seed, 1, self.step), len(real))
+        fake = self.generator(z)
+
+        self.optimizer_d.zero_grad()
+        loss_d = _loss(self.discriminator(real), True) + _loss(self.discriminator(fake.detach()), False)
+        loss_d.backward()
+        self.optimizer_d.step()
+
+        self.optimizer_g.zero_grad()
+        loss_g = _loss(self.discriminator(fake), True)
+        loss_g.backward()
+        self.optimizer_g.step()
+        metrics = {"generator": loss_g.item(), "discriminator": loss_d.item()}
+        if not all(map(math.isfinite, metrics.values())):
+            raise TrainingError(f"the loss is not finite at step {self.step + 1}", hint="lower the learning rate")
+        return metrics
+
+    @torch.no_grad()
+    def end_epoch(self) -> None:
+        """Measure on latents of its own, keep the generator if none was better, and draw."""
+        epoch = self.step // self.steps_per_epoch
+        z = self._latents((self.settings.seed, 3), VALIDATION)
+        self.generator.eval()
+        self.discriminator.eval()
+        loss = np.mean([_loss(self.discriminator(self.generator(part)), True).item() for part in z.split(64)])
+        self.generator.train()
+        self.discriminator.train()
+        if loss < self.best_loss:
+            self.best, self.best_loss, self.best_epoch = self._generator_state(), float(loss), epoch
+        row = {"step": self.step, "epoch": epoch, "seconds": round(self.seconds, 1), "val_generator": float(loss)}
+        log_metrics(self.folder / METRICS, row)
+        self.save()
+        draw_metrics(self.folder / METRICS, self.folder / LOSSES, PLOTTED)
+
+    def finish(self) -> Path:
+        """Write the best generator, draw what it makes, and drop the checkpoint."""
+        record = {
+            "run": self.identity,
+            "settings": asdict(self.settings),
+            "photos": len(self.photos),
+            "best_epoch": self.best_epoch,
+            "val_generator": self.best_loss,
+            "steps": self.steps,
+            "seconds": round(self.seconds),
+            "device": _device_name(self.device),
+            "torch": torch.__version__,
+        }
+        path = self.folder / MODEL
+        write_model(path, self.settings.model, self.best, record)
+        model = read_model(path)
+        draw_grid(pictures(model, range(SHOWN)), self.folder / SAMPLES)
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        return path
+
+    def finished(self) -> bool:
+        path = self.folder / MODEL
+        return path.is_file() and read_model(path).record.get("run") == self.identity
+
+    def save(self) -> None:
+        state = {
+            "run": self.identity,
+            "step": self.step,
+            "seconds": self.seconds,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "optimizer_g": self.optimizer_g.state_dict(),
+            "optimizer_d": self.optimizer_d.state_dict(),
+            "best": self.best,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        atomic_write(self.folder / CHECKPOINT, buffer.getvalue())
+
+    def resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            cut_metrics(self.folder / METRICS, -1)
+            return
+        hint = f"delete {path} to start over, or choose another folder"
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            same = state["run"] == self.identity
+        except Exception as error:  # torch.load has no exception of its own
+            raise TrainingError(f"{path}: cannot be read ({error})", hint=hint) from error
+        if not same:
+            raise TrainingError(f"{path}: was made with other settings or other photos", hint=hint)
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer_g.load_state_dict(state["optimizer_g"])
+        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.best_loss, self.best_epoch = state["best"], state["best_loss"], state["best_epoch"]
+        cut_metrics(self.folder / METRICS, self.step)
+
+    def _latents(self, seed: Sequence[int], count: int) -> Tensor:
+        drawn = np.random.default_rng(seed).standard_normal((count, LATENT), np.float32)
+        return torch.from_numpy(drawn).to(self.device)
+
+    def _generator_state(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.generator.state_dict().items()}
+
+
+def _loss(logits: Tensor, real: bool) -> Tensor:
+    """Binary cross-entropy: how far the discriminator is from taking all of them for real, or for made."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def _tensor(photos: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(photos).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+
+
+def _device_name(device: torch.device) -> str:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+    return f"{name} ({platform.machine()})"
