@@ -41,6 +41,9 @@ from e2gan.training.tone import fit_tone
 
 __all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair", "to_image"]
 
+PATH_EVERY, R1_EVERY = 8, 16
+"""How often these penalties are counted, each then so many times as heavy (Karras et al., 2020)."""
+
 LOSSES = ("l1", "val_l1", "perceptual", "style", "gan", "discriminator")
 """What is plotted of the metrics."""
 
@@ -252,8 +255,8 @@ class Trainer:
         self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
             generator,
             discriminator,
-            torch.optim.Adam(trained, betas=recipe.betas),
-            torch.optim.Adam(discriminator.parameters(), betas=recipe.betas),
+            self._optimizer(trained),
+            self._optimizer(list(discriminator.parameters())),
         )
         # Not before: preparing moves the weights to their device, and gives every process the main one's.
         self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
@@ -311,15 +314,19 @@ class Trainer:
         accelerator = self.accelerator
         batch = self.sampler.batch(self.step, accelerator.process_index, accelerator.num_processes)
         batch = batch.to(accelerator.device)
+        # What is drawn at random, such as dropout, is the same in a run that was stopped.
+        torch.manual_seed(
+            int(np.random.SeedSequence((recipe.seed, 2, self.step, accelerator.process_index)).generate_state(1)[0])
+        )
         rates = recipe.learning_rate, recipe.discriminator_learning_rate or recipe.learning_rate
         for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = rate * self._rate(self.step)
+                group["lr"] = self._rate(rate, self.step)
 
         with accelerator.autocast():
             fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
         fake = keep(fake, toned(batch.photo, batch.tones), batch.keeps)
-        metrics = {"rate": rates[0] * self._rate(self.step)}
+        metrics = {"rate": self._rate(rates[0], self.step)}
         losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
         warm = self.step >= recipe.warmup * self.steps
         # The generator's update: match the teacher, and once warm fool the discriminator.
@@ -331,6 +338,9 @@ class Trainer:
                     with torch.no_grad():
                         wanted = self.trunk(batch.edit)
                     losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
+        if recipe.path_length and self.step % PATH_EVERY == 0:
+            penalty = self.accelerator.unwrap_model(self.generator).path_penalty
+            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.prompt, batch.prompt_bias)
         total = torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
         self.optimizer_g.zero_grad()
         accelerator.backward(total)
@@ -345,11 +355,21 @@ class Trainer:
             loss_real = gan_loss(self._judge(batch.photo, batch.edit), True, recipe.gan_loss)
             loss_fake = gan_loss(self._judge(batch.photo, fake.detach()), False, recipe.gan_loss)
         loss_d = (loss_real + loss_fake) / 2
+        metrics["discriminator"] = loss_d.item()
+        if recipe.r1 and self.step % R1_EVERY == 0:
+            slope = self._slope(batch)
+            loss_d = loss_d + R1_EVERY * recipe.r1 / 2 * slope
+            metrics["r1"] = slope.item()
         self.optimizer_d.zero_grad()
         accelerator.backward(loss_d)
         self.optimizer_d.step()
-        metrics["discriminator"] = loss_d.item()
         return metrics
+
+    def _slope(self, batch: Batch) -> Tensor:
+        """The discriminator's squared gradient by the teacher's picture, mean over the batch, in full precision."""
+        edit = batch.edit.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self._judge(batch.photo, edit).float().sum(), edit, create_graph=True)
+        return gradient.square().sum(dim=(1, 2, 3)).mean()
 
     def _judge(self, photo: Tensor, edit: Tensor) -> Tensor:
         if self.recipe.diffaugment:
@@ -377,10 +397,19 @@ class Trainer:
                 hint="give --work a folder that all machines share",
             )
 
-    def _rate(self, step: int) -> float:
-        """Share of the full learning rate: 1, then falling linearly to 0."""
+    def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        betas, decay = self.recipe.betas, self.recipe.weight_decay
+        if decay is None:
+            return torch.optim.Adam(parameters, betas=betas)
+        return torch.optim.AdamW(parameters, betas=betas, weight_decay=decay)
+
+    def _rate(self, full: float, step: int) -> float:
+        """The learning rate: ``full``, then falling linearly to 0; or along a cosine from the first step on."""
+        if self.recipe.cosine_to is not None:
+            lowest = min(full, self.recipe.cosine_to)
+            return lowest + (full - lowest) * (1 + math.cos(math.pi * step / self.steps)) / 2
         start = self.recipe.lr_decay_from * self.steps
-        return 1.0 if step < start else (self.steps - step) / (self.steps - start)
+        return full * (1.0 if step < start else (self.steps - step) / (self.steps - start))
 
     # What is kept
 
@@ -421,6 +450,7 @@ class Trainer:
             "trained": [p.detach().cpu() for p in self.ema.parameters],
             "ema": [s.cpu() for s in self.ema.shadow],
             "ema_updates": self.ema.updates,
+            "buffers": dict(self.accelerator.unwrap_model(self.generator).named_buffers()),
             "discriminator": self.accelerator.unwrap_model(self.discriminator).state_dict(),
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
@@ -459,6 +489,8 @@ class Trainer:
                 p.copy_(saved)
             for s, saved in zip(self.ema.shadow, state["ema"], strict=True):
                 s.copy_(saved)
+            for name, buffer in self.accelerator.unwrap_model(self.generator).named_buffers():
+                buffer.copy_(state["buffers"][name])
         self.ema.updates = state["ema_updates"]
         self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
         self.optimizer_g.load_state_dict(state["optimizer_g"])
@@ -472,7 +504,7 @@ class Trainer:
             return json.dumps({k: v for k, v in values.items() if k not in ("steps", "epochs")}, sort_keys=True)
 
         # Up to there a step is the same in a run of any length.
-        fixed = min(self.recipe.lr_decay_from, self.recipe.warmup or 1.0)
+        fixed = min(self.recipe.lr_decay_from, self.recipe.warmup or 1.0) if self.recipe.cosine_to is None else 0
         past = step > fixed * min(steps, self.steps)
         return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not past)
 
