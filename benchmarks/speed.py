@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measuring import Figure, interleaved, macs, matmul_rate, parser, ratio, report, script
-from benchmarks.pix2pix import Pix2Pix
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
+from e2gan_baselines.pix2pix import Pix2Pix
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TOKENS = 16

@@ -14,13 +14,13 @@ from PIL import Image, ImageOps
 from benchmarks import __main__ as everything
 from benchmarks import clustering, distill, hub, measuring, quality, speed, startup, switching
 from benchmarks.measuring import Figure, interleaved, macs, report
-from benchmarks.pix2pix import Pix2Pix
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, E2GANError
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Entry
+from e2gan_baselines.pix2pix import Pix2Pix
 from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
 from tests.evaluation.test_report import colours
 

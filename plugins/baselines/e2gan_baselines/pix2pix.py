@@ -1,4 +1,4 @@
-"""What the generator is measured against: pix2pix's ResNet generator with nine blocks (Isola et al., 2017)."""
+"""pix2pix's ResNet generator with nine blocks (Isola et al., 2017)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ class Pix2Pix(nn.Module):
         self.up1 = nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1)
         self.conv_out = nn.Conv2d(w, 3, 7)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to the same; H and W multiples of 4."""
-        x = norm_relu(self.conv_in(self.pad(x)))
+    def forward(self, photo: Tensor, prompt: Tensor | None = None, prompt_bias: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to the same; H and W multiples of 4.  The prompt has no part in it."""
+        x = norm_relu(self.conv_in(self.pad(photo)))
         x = norm_relu(self.down1(x))
         x = norm_relu(self.down2(x))
         x = self.res(x)
         x = norm_relu(self.up2(x))
         x = norm_relu(self.up1(x))
-        return torch.tanh(self.conv_out(self.pad(x).to(self.conv_out.weight.dtype)))
+        x = self.pad(x)
+        # In half precision the last convolution may be kept in float32, as E²GAN's is.
+        if not torch.is_autocast_enabled(x.device.type):
+            x = x.to(self.conv_out.weight.dtype)
+        return torch.tanh(self.conv_out(x))

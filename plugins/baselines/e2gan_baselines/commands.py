@@ -1,0 +1,68 @@
+"""``e2gan train-baseline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from e2gan.cli.make import data_option, device_option, folder, options_option, read_option
+from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+
+__all__ = ["train_baseline"]
+
+
+@click.command("train-baseline", short_help="Train another model on a concept's pairs, to compare with.")
+@click.argument("model")
+@click.argument("concept")
+@data_option
+@click.option("-o", "--output", type=folder, metavar="DIR", help="Where it goes; by default runs/MODEL-CONCEPT.")
+@click.option("--pairs", type=folder, metavar="DIR", help="The concept's pairs, if they were made: runs/ID/pairs.")
+@click.option("--epochs", type=click.IntRange(1), help="In place of the paper's.")
+@click.option("--steps", type=click.IntRange(1), help="In place of epochs.")
+@options_option
+@device_option
+@json_option
+@quiet_option
+def train_baseline(
+    model: str,
+    concept: str,
+    data: Path,
+    output: Path | None,
+    pairs: Path | None,
+    epochs: int | None,
+    steps: int | None,
+    options: tuple[str, ...],
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train MODEL from scratch on all pairs that the recipe of CONCEPT makes, and measure it as a concept is measured.
+
+    MODEL is pix2pix, comodgan, resnet-transformer, or what a plugin registers. CONCEPT is an id or a folder. Stopped
+    and run again, it goes on.
+    """
+    from e2gan.blend import find_concept
+
+    found = find_concept(concept)
+    output = output or Path("runs", f"{model}-{found.id}")
+    with needs_extra("train"), progress(quiet or as_json) as shown:
+        from e2gan_baselines.baseline import train_baseline as run
+
+        quality = run(
+            model,
+            found,
+            data,
+            output,
+            pairs=pairs,
+            epochs=epochs,
+            steps=steps,
+            options=dict(read_option(text) for text in options),
+            device=device,
+            progress=shown,
+        ).to_dict()
+    if as_json:
+        print_json(quality)
+    elif not quiet:
+        print_flat(quality)
+        say(f"wrote {output}")

@@ -1,0 +1,66 @@
+"""The baselines: networks, and the training of their papers; what a paper leaves open is `TrainingRecipe`'s default."""
+
+from __future__ import annotations
+
+import os
+
+from torch import nn
+
+from e2gan.models.discriminator import Discriminator
+from e2gan.recipe import TrainingRecipe
+from e2gan_baselines.baseline import Baseline
+from e2gan_baselines.comodgan import CoModGAN, StyleDiscriminator, Widths
+from e2gan_baselines.pix2pix import Pix2Pix
+from e2gan_baselines.reproduction import PatchDiscriminator, Reproduction, load_stem
+
+__all__ = ["comodgan", "pix2pix", "reproduction"]
+
+
+def pix2pix(prompt_dim: int, width: int = 64, blocks: int = 9) -> Baseline:
+    """pix2pix with nine residual blocks: 200 epochs, Adam at 2e-4, λ = 100."""
+    generator, discriminator = Pix2Pix(width, blocks), Discriminator(width)
+    for module in generator.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    discriminator.initialize()
+    return Baseline(generator, discriminator, TrainingRecipe(epochs=200, ema=0.0), {"width": width, "blocks": blocks})
+
+
+def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16_384) -> Baseline:
+    """Co-Mod-GAN: StyleGAN2's losses and penalties, and the L1 distance to the pair's edit as for all others."""
+    widths = Widths(side=side, widest=widest, base=base, latent=widest)
+    recipe = TrainingRecipe(
+        epochs=200,
+        batch_size=4,
+        crop=side,
+        learning_rate=2e-3,
+        betas=(0.0, 0.99),
+        lr_decay_from=1.0,
+        gan_loss="vanilla",
+        r1=10.0,
+        path_length=2.0,
+        ema=0.999,
+    )
+    shape = {"side": side, "widest": widest, "base": base}
+    return Baseline(CoModGAN(widths), StyleDiscriminator(widths), recipe, shape)
+
+
+def reproduction(
+    prompt_dim: int, stem: str | os.PathLike[str] | None = None, depth: int = 3, feed_forward: int = 1024
+) -> Baseline:
+    """The published reproduction's generator; ``stem`` is torchvision's file of ResNet50, else it is random."""
+    generator = Reproduction(prompt_dim, depth=depth, feed_forward=feed_forward)
+    if stem is not None:
+        load_stem(generator, stem)
+    recipe = TrainingRecipe(
+        batch_size=32,
+        learning_rate=3e-4,
+        discriminator_learning_rate=1e-4,
+        weight_decay=0.1,
+        cosine_to=1e-6,
+        l1=20.0,
+        ema=0.0,
+    )
+    return Baseline(generator, PatchDiscriminator(), recipe, {"depth": depth, "feed_forward": feed_forward})

@@ -1,0 +1,42 @@
+"""The entry point: the models, and the command that trains one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import e2gan
+
+if TYPE_CHECKING:
+    import click
+
+    from e2gan.hookspecs import Register
+    from e2gan_baselines.baseline import Baseline
+
+MODELS = {
+    "pix2pix": ("pix2pix", "pix2pix with nine residual blocks, 11.4 million parameters"),
+    "comodgan": ("comodgan", "Co-Mod-GAN, 79.2 million parameters"),
+    "resnet-transformer": ("reproduction", "the published reproduction: a transformer on a frozen ResNet50 stem"),
+}
+"""Function in `e2gan_baselines.models` and summary, by id."""
+
+
+@e2gan.hookimpl
+def register_models(register: Register) -> None:
+    for id, (name, summary) in MODELS.items():
+        register(id, _factory(name), summary=summary)
+
+
+def _factory(name: str) -> Any:
+    def make(prompt_dim: int, **options: Any) -> Baseline:
+        made: Baseline = getattr(import_module("e2gan_baselines.models"), name)(prompt_dim, **options)
+        return made
+
+    return make
+
+
+@e2gan.hookimpl
+def register_commands(cli: click.Group) -> None:
+    from e2gan_baselines.commands import train_baseline
+
+    cli.add_command(train_baseline)
