@@ -38,7 +38,7 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	@touch $@
 
 $(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]' -e plugins/baselines -e plugins/ssd
+	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]' -e plugins/baselines -e plugins/ssd -e plugins/coreml
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 

@@ -1,0 +1,94 @@
+"""Whether a package is the model: its edits of real photos against those of E²GAN's editor."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.errors import E2GANError
+from e2gan.images import open_image
+from e2gan_coreml.convert import INPUT, OUTPUT, Compression, Size, function_names
+from e2gan_coreml.program import Program
+from e2gan_coreml.tools import quiet_coremltools
+
+__all__ = ["LEAST", "Likeness", "check", "photos_for"]
+
+LEAST: dict[Compression | None, float] = {None: 45.0, "int8": 35.0, "palette8": 35.0, "palette6": 30.0}
+"""Least peak signal-to-noise ratio to the editor's picture, in decibels, by how the weights are compressed."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near the edits of one concept come to the editor's, over all photos and sizes."""
+
+    concept: str
+    runtime: str
+    """What executed the package: the check's own ``interpreter``, or ``Core ML``."""
+    psnr: float
+    """Of the photo that comes out worst, in decibels; infinite where all are equal."""
+    worst: int
+    """Largest difference of any channel of any pixel, in steps of 1/255."""
+
+
+def photos_for(concepts: Sequence[Concept], files: Sequence[Path]) -> list[Image.Image]:
+    """The photos to check with: those of the files, or else the one that each concept's preview shows unedited.
+
+    Raises:
+        ImageError: a file cannot be read.
+        E2GANError: there is no photo.
+    """
+    if files:
+        return [open_image(file).convert("RGB") for file in files]
+    previews = [open_image(concept.preview).convert("RGB") for concept in concepts if concept.preview]
+    if not previews:
+        raise E2GANError("nothing to check with: the concept has no preview", hint="name a photo with --photo")
+    photos = {half.tobytes(): half for half in (each.crop((0, 0, each.width // 2, each.height)) for each in previews)}
+    return list(photos.values())
+
+
+def check(
+    program: Program,
+    base: Base,
+    concepts: Sequence[Concept],
+    photos: Sequence[Image.Image],
+    sizes: Sequence[Size],
+) -> list[Likeness]:
+    """Run every function of a package on every photo in every size, and compare with the editor in float32."""
+    editor = Editor(base, device="cpu", dtype=torch.float32)
+    inputs = [ImageOps.fit(photo, size, Image.Resampling.LANCZOS) for size in sizes for photo in photos]
+    found = []
+    for concept, function in zip(concepts, function_names(concepts)):
+        expected = [np.asarray(editor.apply(photo, concept)) for photo in inputs]
+        edits = {"interpreter": [program.run(function, np.asarray(photo)) for photo in inputs]}
+        if sys.platform == "darwin":
+            edits["Core ML"] = _predictions(program.path, function, inputs)
+        for runtime, results in edits.items():
+            differences = [abs(a.astype(int) - b) for a, b in zip(results, expected)]
+            found.append(
+                Likeness(concept.id, runtime, min(map(_psnr, differences)), max(int(d.max()) for d in differences))
+            )
+    return found
+
+
+def _psnr(difference: np.ndarray) -> float:
+    error = float(np.mean(difference**2))
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:
+    """What Core ML makes of the photos, on a Mac."""
+    with quiet_coremltools() as ct:
+        several: dict[str, Any] = {} if function == "main" else {"function_name": function}
+        model = ct.models.MLModel(str(package), **several)
+        return [np.asarray(model.predict({INPUT: photo})[OUTPUT].convert("RGB")) for photo in photos]

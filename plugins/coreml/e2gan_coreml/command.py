@@ -1,0 +1,180 @@
+"""``e2gan export coreml``: concepts as a Core ML package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from e2gan.cli.program import print_json, print_table, quiet_option, say
+from e2gan.errors import E2GANError
+
+if TYPE_CHECKING:
+    from e2gan.concept import Concept
+    from e2gan_coreml.check import Likeness
+    from e2gan_coreml.convert import Compression, Size, Target
+
+__all__ = ["coreml"]
+
+SUFFIX = ".mlpackage"
+
+
+class SizeType(click.ParamType):
+    """``256x256``: width and height in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        from e2gan.editor import MAX_PIXELS, MIN_SIDE
+
+        if isinstance(value, tuple):
+            return cast("Size", value)
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
+        if not match:
+            self.fail(f"{value!r} is no size such as 256x256.", param, ctx)
+        width, height = int(match[1]), int(match[2])
+        if min(width, height) < MIN_SIDE or width % 8 or height % 8 or width * height > MAX_PIXELS:
+            self.fail(
+                f"{value}: width and height must be multiples of 8 from {MIN_SIDE} up, of a megapixel at most.",
+                param,
+                ctx,
+            )
+        return width, height
+
+
+@click.command()
+@click.argument("concepts", nargs=-1, required=True, metavar="CONCEPT...")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar=f"OUT{SUFFIX}", help="The package."
+)
+@click.option(
+    "--target",
+    type=click.Choice(["iOS17", "iOS18"]),
+    help="Oldest system: by default iOS17 for one concept; several need iOS18.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    type=SizeType(),
+    multiple=True,
+    default=["256x256"],
+    show_default=True,
+    help="Pixels of a photo; repeat it for a choice, the usual one first.",
+)
+@click.option(
+    "--compress",
+    type=click.Choice(["int8", "palette8", "palette6"]),
+    help="Large weights in 8 bits, or as one of 256 or 64 values; by default float16.",
+)
+@click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the first concept names.")
+@click.option("--no-check", is_flag=True, help="Do not compare the package with the editor.")
+@click.option(
+    "--photo",
+    "photos",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Photos to compare with, by default those of the concepts' previews.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print sizes and likeness as JSON.")
+@quiet_option
+def coreml(
+    concepts: tuple[str, ...],
+    output: Path,
+    target: Target | None,
+    sizes: tuple[Size, ...],
+    compress: Compression | None,
+    base: str | None,
+    no_check: bool,
+    photos: tuple[Path, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Export concepts to a Core ML package, for iPhone, iPad and Mac.
+
+    A photo goes in and its edit comes out, as large. One concept becomes a model of its own. Several become
+    functions of one package, named by their ids, that share the base's weights.
+
+    The package is read back and run on photos, and written only if its edits are the editor's.
+    """
+    target = _target(target, len(concepts))
+    _check_output(output)
+
+    from e2gan.base import find_base
+    from e2gan.blend import find_concept
+
+    found = [find_concept(name) for name in concepts]
+    for concept in found:
+        if sum(other.id == concept.id for other in found) > 1:
+            raise click.UsageError(f"the concept '{concept.id}' stands twice.")
+    foundation = find_base(base or found[0].base_id)
+    for concept in found:
+        concept.load(foundation)  # what is wrong with one is said before the work on the others
+
+    from e2gan.files import atomic_folder
+    from e2gan_coreml.check import check, photos_for
+    from e2gan_coreml.convert import write_package
+    from e2gan_coreml.program import Program
+    from e2gan_coreml.sizes import package_sizes
+
+    shown = [] if no_check else photos_for(found, photos)
+    sizes = tuple(dict.fromkeys(sizes))
+    likeness: list[Likeness] = []
+    with atomic_folder(output) as new:
+        write_package(new, foundation, found, sizes, target, compress)
+        program = Program(new)
+        parts = package_sizes(program)
+        if not no_check:
+            if not quiet:
+                say(f"checking {len(found)} × {len(shown) * len(sizes)} edits")
+            likeness = check(program, foundation, found, shown, sizes)
+            _judge(likeness, compress)
+    if as_json:
+        print_json({"bytes": parts, "likeness": [vars(each) for each in likeness]})
+    elif not quiet:
+        _report(parts, found, likeness)
+    if not quiet:
+        say(f"wrote {output}")
+
+
+def _target(target: Target | None, count: int) -> Target:
+    if count > 1 and target == "iOS17":
+        raise click.UsageError("a package of several concepts needs --target iOS18.")
+    return target or ("iOS17" if count == 1 else "iOS18")
+
+
+def _check_output(output: Path) -> None:
+    """Refuse what is not to be written over, before the work."""
+    from e2gan_coreml.program import MODEL
+
+    if output.suffix != SUFFIX:
+        raise click.UsageError(f"{output}: a Core ML package's name ends in {SUFFIX}.")
+    if output.exists() and not (output / MODEL).is_file():
+        raise E2GANError(f"{output} is there already, and is no Core ML package", hint="choose another OUT")
+
+
+def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> None:
+    """Refuse a package whose edits are not the editor's."""
+    from e2gan_coreml.check import LEAST
+
+    for each in likeness:
+        if not each.psnr >= LEAST[compression]:
+            raise E2GANError(
+                f"{each.concept}: its edits are too far from the editor, {each.psnr:.1f} dB ({each.runtime}; at least "
+                f"{LEAST[compression]:g}, worst pixel off by {each.worst} of 255); nothing was written",
+                hint="compress less; --no-check writes it all the same" if compression else "please report it",
+            )
+
+
+def _report(parts: dict[str, int], concepts: Sequence[Concept], likeness: Sequence[Likeness]) -> None:
+    rows = [("shared weights", parts["shared"])] if len(concepts) > 1 else []
+    rows += [(concept.id, size) for concept, size in zip(concepts, list(parts.values())[1:-1])]
+    rows += [("description", parts["rest"]), ("total", sum(parts.values()))]
+    print_table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
+    if likeness:
+        click.echo()
+        cells = [(each.concept, each.runtime, f"{each.psnr:.1f}", f"{each.worst}/255") for each in likeness]
+        print_table(("concept", "run by", "PSNR dB", "worst pixel"), cells)

@@ -1,0 +1,203 @@
+"""Concepts to a Core ML package."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+
+from e2gan import __version__
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.errors import E2GANError
+from e2gan.models.generator import MAX_KEYS
+from e2gan_coreml.network import Edit, build
+from e2gan_coreml.program import MODEL
+from e2gan_coreml.tools import quiet_coremltools
+
+__all__ = ["COMPRESSIONS", "TARGETS", "Compression", "Size", "Target", "function_names", "write_package"]
+
+Target: TypeAlias = Literal["iOS17", "iOS18"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+"""The oldest system that a package runs on: iOS 17 and macOS 14, or iOS 18 and macOS 15."""
+
+Compression: TypeAlias = Literal["int8", "palette8", "palette6"]
+COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
+
+Size: TypeAlias = "tuple[int, int]"
+"""Width and height in pixels, multiples of 8."""
+
+INPUT, OUTPUT = "photo", "edit"
+
+LARGE = 1 << 15
+"""Smallest tensor that is compressed: larger than a concept's factors, and than the convolutions at either end."""
+
+
+def function_names(concepts: Sequence[Concept]) -> list[str]:
+    """The package's function for each concept: ``main`` for one alone, or else its id, which may hold no hyphens."""
+    return ["main"] if len(concepts) == 1 else [concept.id.replace("-", "_") for concept in concepts]
+
+
+def write_package(
+    folder: Path,
+    base: Base,
+    concepts: Sequence[Concept],
+    sizes: Sequence[Size] = ((256, 256),),
+    target: Target = "iOS17",
+    compression: Compression | None = None,
+) -> None:
+    """Fill an empty folder with the package of some concepts.
+
+    One concept is folded into the base's weights.  Several become functions of one package, each with its change in
+    branches beside the base's weights, which are then stored once; that takes ``target="iOS18"``.
+
+    Raises:
+        ConceptError: a concept is untrained, malformed or made for another base.
+        E2GANError: the base, or the choice of sizes, is none that Core ML can do.
+    """
+    _check_sizes(base, sizes)
+    networks = [build(base, concept, folded=len(concepts) == 1) for concept in concepts]
+    with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as work:
+        made = folder / "made.mlpackage"  # where coremltools writes the name must end so
+        parts = []
+        for name, network in zip(function_names(concepts), networks):
+            model = _compressed(ct, _converted(ct, network, sizes, target), compression)
+            parts.append(made if len(concepts) == 1 else Path(work, f"{name}.mlpackage"))
+            model.save(str(parts[-1]))
+        if len(concepts) > 1:
+            whole = ct.utils.MultiFunctionDescriptor()
+            for name, part in zip(function_names(concepts), parts):
+                whole.add_function(str(part), "main", name)
+            whole.default_function_name = function_names(concepts)[0]
+            ct.utils.save_multifunction(whole, str(made))
+        _describe(ct, made / MODEL, base, concepts, sizes, compression)
+    for entry in made.iterdir():
+        os.replace(entry, folder / entry.name)
+    made.rmdir()
+
+
+def _check_sizes(base: Base, sizes: Sequence[Size]) -> None:
+    """Refuse sizes that the generator treats differently: the program is traced with one of them."""
+    # In a large photo every so many tokens are attended to; how many is part of the program.
+    steps = [max(1, width * height // base.config.stride**2 // MAX_KEYS) for width, height in sizes]
+    for size, step in zip(sizes, steps):
+        if step != steps[0]:
+            (width, height), (other_width, other_height) = sizes[0], size
+            raise E2GANError(
+                f"{width}×{height} and {other_width}×{other_height} cannot be sizes of one package",
+                hint="export the larger one to a package of its own",
+            )
+
+
+def _converted(ct: ModuleType, network: Edit, sizes: Sequence[Size], target: Target) -> Any:
+    _support_flexible_sizes()
+    shapes = [(1, 3, height, width) for width, height in sizes]
+    with warnings.catch_warnings(), torch.enable_grad():  # without gradients the last layer takes a CPU's own form
+        # Of the step between attended tokens, which is the same for all sizes.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced = torch.jit.trace(network, torch.zeros(shapes[0]), check_trace=False)
+    try:
+        return ct.convert(
+            traced,
+            inputs=[
+                ct.ImageType(
+                    name=INPUT,
+                    shape=ct.EnumeratedShapes(shapes, default=shapes[0]) if len(shapes) > 1 else shapes[0],
+                    scale=1 / 127.5,
+                    bias=[-1.0, -1.0, -1.0],
+                )
+            ],
+            outputs=[ct.ImageType(name=OUTPUT)],
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=ct.precision.FLOAT16,
+            skip_model_load=True,
+        )
+    except NotImplementedError as fault:
+        raise E2GANError(f"Core ML cannot do what this base does: {fault}") from fault
+
+
+def _support_flexible_sizes() -> None:
+    """Teach coremltools to unflatten to sizes that are computed: it knows constant ones only."""
+    from coremltools.converters.mil import Builder, register_torch_op
+    from coremltools.converters.mil.frontend.torch.ops import _get_inputs
+
+    def unflatten(context: Any, node: Any) -> None:
+        x, axis, sizes = _get_inputs(context, node, expected=3)
+        if isinstance(sizes, (list, tuple)):
+            sizes = Builder.concat(values=[Builder.expand_dims(x=size, axes=[0]) for size in sizes], axis=0)
+        before = axis.val % x.rank
+        shape = Builder.shape(x=x)
+        pieces = [Builder.slice_by_size(x=shape, begin=[0], size=[before])] if before else []
+        pieces.append(sizes)
+        if before + 1 < x.rank:
+            pieces.append(Builder.slice_by_size(x=shape, begin=[before + 1], size=[-1]))
+        context.add(Builder.reshape(x=x, shape=Builder.concat(values=pieces, axis=0), name=node.name))
+
+    register_torch_op(unflatten, override=True)
+
+
+def _compressed(ct: ModuleType, model: Any, compression: Compression | None) -> Any:
+    """The model with its large weights compressed; equal weights of several models come out equal again."""
+    optimize = ct.optimize.coreml
+    if compression == "int8":
+        quantize = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=LARGE)
+        return optimize.linear_quantize_weights(model, optimize.OptimizationConfig(quantize))
+    if compression is not None:
+        bits = int(compression.removeprefix("palette"))
+        palettize = optimize.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=LARGE)
+        return optimize.palettize_weights(model, optimize.OptimizationConfig(palettize))
+    return model
+
+
+def _describe(
+    ct: ModuleType,
+    model: Path,
+    base: Base,
+    concepts: Sequence[Concept],
+    sizes: Sequence[Size],
+    compression: Compression | None,
+) -> None:
+    """Write into a package's model file what it is."""
+    spec = ct.utils.load_spec(str(model))
+    about = spec.description.metadata
+    about.author = ", ".join(dict.fromkeys(author for concept in concepts for author in concept.authors))
+    about.license = ", ".join(dict.fromkeys([*(concept.license for concept in concepts), base.license]))
+    if len(concepts) == 1:
+        about.versionString = concepts[0].version
+        about.shortDescription = concepts[0].description or concepts[0].title
+    else:
+        about.versionString = ", ".join(f"{concept.id} {concept.version}" for concept in concepts)
+        about.shortDescription = "Photo edits: " + ", ".join(concept.title for concept in concepts)
+    listed = [
+        {
+            "function": name,
+            "id": concept.id,
+            "title": concept.title,
+            "version": concept.version,
+            "prompt": concept.prompt,
+            "license": concept.license,
+            "authors": concept.authors,
+            "description": concept.description,
+        }
+        for name, concept in zip(function_names(concepts), concepts)
+    ]
+    details = {
+        "concepts": listed,
+        "base": {"id": base.id, "version": base.version, "license": base.license, "sha256": base.sha256},
+        "sizes": sizes,
+        "compression": compression,
+        "program": f"e2gan {__version__}",
+    }
+    for key, value in details.items():
+        about.userDefined[f"e2gan.{key}"] = json.dumps(value, ensure_ascii=False)
+    for function in spec.description.functions or [spec.description]:
+        function.input[0].shortDescription = "The photo, of one of the sizes"
+        function.output[0].shortDescription = "Its edit, as large"
+    model.write_bytes(spec.SerializeToString())
