@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import clustering, distill, hub, quality, speed, startup, switching
+from benchmarks import clustering, coreml, distill, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "distill": distill.measure(options.data),
         "clustering": clustering.measure(),
         "hub": hub.measure(),
+        "coreml": coreml.measure(),
         "quality": quality.measure(options.data),
     }
     report(figures, options.output)

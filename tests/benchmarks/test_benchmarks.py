@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from benchmarks import __main__ as everything
-from benchmarks import clustering, distill, hub, measuring, quality, speed, startup, switching
+from benchmarks import clustering, coreml, distill, hub, measuring, quality, speed, startup, switching
 from benchmarks.measuring import Figure, interleaved, macs, report
 from e2gan.base import Base
 from e2gan.concept import Concept
@@ -185,6 +185,15 @@ def test_an_edit_is_timed_from_the_command_line() -> None:
     assert [figure.at_most for figure in figures.values()] == [8, 2]
 
 
+def test_core_ml_packages_are_sized_and_compared(base: Base, concepts: list[Concept], tmp_path: Path) -> None:
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    figures = by_name(coreml.measure_package(None, base, concepts, [tmp_path / "photo.png"], (32, 32)))
+    assert [figure.at_least for figure in figures.values()] == [None, None, 45, None]
+    assert all(figure.met in (True, None) for figure in figures.values())
+    shared, package = (figures[f"2 concepts, float16: {part}"].value for part in ("shared weights", "package"))
+    assert 0 < shared < package < 2 * shared
+
+
 def test_quality_measures_each_concept_against_its_teacher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base: Base, concepts: list[Concept]
 ) -> None:
@@ -221,12 +230,21 @@ def test_quality_needs_test_photos(tmp_path: Path, base: Base, concepts: list[Co
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in (speed, switching, startup, distill, clustering, hub, quality):
+    for module in (speed, switching, startup, distill, clustering, hub, coreml, quality):
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    assert list(written["figures"]) == ["speed", "switching", "startup", "distill", "clustering", "hub", "quality"]
+    assert list(written["figures"]) == [
+        "speed",
+        "switching",
+        "startup",
+        "distill",
+        "clustering",
+        "hub",
+        "coreml",
+        "quality",
+    ]
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +90,8 @@ def _psnr(difference: np.ndarray) -> float:
 
 def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:
     """What Core ML makes of the photos, on a Mac."""
-    with quiet_coremltools() as ct:
+    with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(package, Path(folder, "package.mlpackage"))  # Core ML knows packages by their names
         several: dict[str, Any] = {} if function == "main" else {"function_name": function}
-        model = ct.models.MLModel(str(package), **several)
+        model = ct.models.MLModel(str(copy), **several)
         return [np.asarray(model.predict({INPUT: photo})[OUTPUT].convert("RGB")) for photo in photos]

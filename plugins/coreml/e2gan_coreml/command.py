@@ -125,11 +125,14 @@ def coreml(
     likeness: list[Likeness] = []
     with atomic_folder(output) as new:
         write_package(new, foundation, found, sizes, target, compress)
-        program = Program(new)
+        program = Program(new, name=output)
         parts = package_sizes(program)
         if not no_check:
             if not quiet:
-                say(f"checking {len(found)} × {len(shown) * len(sizes)} edits")
+                count = len(found) * len(shown) * len(sizes)
+                say(
+                    f"comparing {count} edits with the editor's" if count > 1 else "comparing an edit with the editor's"
+                )
             likeness = check(program, foundation, found, shown, sizes)
             _judge(likeness, compress)
     if as_json:
@@ -170,8 +173,10 @@ def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> Non
 
 
 def _report(parts: dict[str, int], concepts: Sequence[Concept], likeness: Sequence[Likeness]) -> None:
+    from e2gan_coreml.convert import function_names
+
     rows = [("shared weights", parts["shared"])] if len(concepts) > 1 else []
-    rows += [(concept.id, size) for concept, size in zip(concepts, list(parts.values())[1:-1])]
+    rows += [(concept.id, parts[name]) for concept, name in zip(concepts, function_names(concepts))]
     rows += [("description", parts["rest"]), ("total", sum(parts.values()))]
     print_table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
     if likeness:

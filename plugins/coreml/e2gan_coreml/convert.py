@@ -63,11 +63,11 @@ def write_package(
         E2GANError: the base, or the choice of sizes, is none that Core ML can do.
     """
     _check_sizes(base, sizes)
-    networks = [build(base, concept, folded=len(concepts) == 1) for concept in concepts]
     with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as work:
         made = folder / "made.mlpackage"  # where coremltools writes the name must end so
         parts = []
-        for name, network in zip(function_names(concepts), networks):
+        for name, concept in zip(function_names(concepts), concepts):
+            network = build(base, concept, folded=len(concepts) == 1)
             model = _compressed(ct, _converted(ct, network, sizes, target), compression)
             parts.append(made if len(concepts) == 1 else Path(work, f"{name}.mlpackage"))
             model.save(str(parts[-1]))
@@ -134,10 +134,10 @@ def _support_flexible_sizes() -> None:
             sizes = Builder.concat(values=[Builder.expand_dims(x=size, axes=[0]) for size in sizes], axis=0)
         before = axis.val % x.rank
         shape = Builder.shape(x=x)
-        pieces = [Builder.slice_by_size(x=shape, begin=[0], size=[before])] if before else []
+        pieces = [Builder.slice_by_index(x=shape, begin=[0], end=[before])] if before else []
         pieces.append(sizes)
         if before + 1 < x.rank:
-            pieces.append(Builder.slice_by_size(x=shape, begin=[before + 1], size=[-1]))
+            pieces.append(Builder.slice_by_index(x=shape, begin=[before + 1], end=[x.rank]))
         context.add(Builder.reshape(x=x, shape=Builder.concat(values=pieces, axis=0), name=node.name))
 
     register_torch_op(unflatten, override=True)

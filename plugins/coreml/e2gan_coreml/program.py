@@ -28,14 +28,15 @@ class Program:
     nearly all: as hardware does that multiplies in half precision and adds up in single.
     """
 
-    def __init__(self, package: str | os.PathLike[str]) -> None:
-        """Read a package.
+    def __init__(self, package: str | os.PathLike[str], *, name: object = None) -> None:
+        """Read a package; errors call it by ``name``, or by its path.
 
         Raises:
             E2GANError: it is no package, or it is damaged.
             UnsupportedError: it asks for an operation that is not known here.
         """
         self.path = Path(package)
+        self._name = name or self.path
         with quiet_coremltools() as ct:
             from coremltools.converters.mil.frontend.milproto import load
 
@@ -45,8 +46,10 @@ class Program:
             # What a damaged file raises is up to the parsers.
             except Exception as fault:
                 reason = " ".join(str(fault).split())[:200] or type(fault).__name__
-                raise E2GANError(f"{self.path}: not a sound Core ML package: {reason}") from fault
+                raise E2GANError(f"{self._name}: not a sound Core ML package: {reason}") from fault
         self._functions = program.functions
+        if set(self.functions) != set(self._functions):
+            raise E2GANError(f"{self._name}: not a sound Core ML package: it describes other functions than it has")
         for name, function in self._functions.items():
             for operation in function.operations:
                 kind = operation.op_type
@@ -55,7 +58,8 @@ class Program:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        return tuple(self._functions)
+        """Their names, in the order of the concepts."""
+        return tuple(function.name for function in self.spec.description.functions) or tuple(self._functions)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -104,7 +108,7 @@ class Program:
 
     def _unsupported(self, function: str, what: str) -> UnsupportedError:
         return UnsupportedError(
-            f"{self.path}: the check cannot do {what}, which the function '{function}' asks for",
+            f"{self._name}: the check cannot do {what}, which the function '{function}' asks for",
             hint="--no-check exports without it",
         )
 
