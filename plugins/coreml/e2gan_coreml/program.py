@@ -50,11 +50,11 @@ class Program:
         self._functions = program.functions
         if set(self.functions) != set(self._functions):
             raise E2GANError(f"{self._name}: not a sound Core ML package: it describes other functions than it has")
-        for name, function in self._functions.items():
-            for operation in function.operations:
+        for function, block in self._functions.items():
+            for operation in block.operations:
                 kind = operation.op_type
                 if kind not in OPERATIONS and kind != "const" and not kind.startswith("constexpr_"):
-                    raise self._unsupported(name, f"the operation '{kind}'")
+                    raise self._unsupported(function, f"the operation '{kind}'")
 
     @property
     def functions(self) -> tuple[str, ...]:
