@@ -186,6 +186,7 @@ def test_an_edit_is_timed_from_the_command_line() -> None:
 
 
 def test_core_ml_packages_are_sized_and_compared(base: Base, concepts: list[Concept], tmp_path: Path) -> None:
+    pytest.importorskip("coremltools", reason="there is no coremltools for this Python")
     Image.fromarray(photo()).save(tmp_path / "photo.png")
     figures = by_name(coreml.measure_package(None, base, concepts, [tmp_path / "photo.png"], (32, 32)))
     assert [figure.at_least for figure in figures.values()] == [None, None, 45, None]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("coremltools", reason="the export needs coremltools: e2gan-coreml")
-
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan_coreml.convert import write_package

@@ -17,6 +17,8 @@ from e2gan_coreml.program import MODEL, Program
 from tests.cli.conftest import Run
 from tests.editor.tiny import photo, write_tiny_concept
 
+pytest.importorskip("coremltools", reason="there is no coremltools for this Python")
+
 
 @pytest.fixture(autouse=True)
 def exporter(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +26,10 @@ from e2gan_coreml.operations import UnsupportedError
 from e2gan_coreml.program import MODEL, WEIGHTS, Program
 from e2gan_coreml.sizes import package_sizes
 from tests.coreml.conftest import LARGER, SIZE, export
+from tests.editor import tiny
 from tests.editor.tiny import photo
+
+pytest.importorskip("coremltools", reason="there is no coremltools for this Python")
 
 PHOTO = Image.fromarray(photo(96, 96))
 
@@ -131,13 +138,28 @@ def test_an_unknown_form_of_an_operation_is_named(tmp_path: Path) -> None:
         program.run("main", photo(8, 8))
 
 
-def package_of(folder: Path, operation) -> Path:  # type: ignore[no-untyped-def]
+def test_a_base_that_core_ml_cannot_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny, "CONFIG", replace(tiny.CONFIG, tb_sampling="pool"))
+    base = tiny.write_tiny_base(tmp_path / "base")
+    concept = tiny.write_tiny_concept(tmp_path / "dusk", base)
+    (tmp_path / "package").mkdir()
+    with pytest.raises(E2GANError, match="Core ML cannot do what this base does"):
+        convert.write_package(tmp_path / "package", base, [concept])
+
+
+def test_without_coremltools_the_error_says_where_it_comes_from(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    with pytest.raises(E2GANError, match="the package 'coremltools', which is not installed"):
+        Program(single)
+
+
+def package_of(folder: Path, operation: Callable[[Any, Any], Any]) -> Path:
     """A package of one operation."""
     import coremltools as ct
     from coremltools.converters.mil import Builder
 
     @Builder.program(input_specs=[Builder.TensorSpec((1, 3, 8, 8))], opset_version=ct.target.iOS17)
-    def program(x):  # type: ignore[no-untyped-def]
+    def program(x: Any) -> Any:
         return operation(Builder, x)
 
     model = ct.convert(program, minimum_deployment_target=ct.target.iOS17, skip_model_load=True)
