@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,7 +27,6 @@ from e2gan_coreml.operations import UnsupportedError
 from e2gan_coreml.program import MODEL, WEIGHTS, Program
 from e2gan_coreml.sizes import package_sizes
 from tests.coreml.conftest import LARGER, SIZE, export
-from tests.editor import tiny
 from tests.editor.tiny import photo
 
 pytest.importorskip("coremltools", reason="there is no coremltools for this Python")
@@ -138,13 +138,22 @@ def test_an_unknown_form_of_an_operation_is_named(tmp_path: Path) -> None:
         program.run("main", photo(8, 8))
 
 
-def test_a_base_that_core_ml_cannot_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiny, "CONFIG", replace(tiny.CONFIG, tb_sampling="pool"))
-    base = tiny.write_tiny_base(tmp_path / "base")
-    concept = tiny.write_tiny_concept(tmp_path / "dusk", base)
-    (tmp_path / "package").mkdir()
-    with pytest.raises(E2GANError, match="Core ML cannot do what this base does"):
-        convert.write_package(tmp_path / "package", base, [concept])
+def test_a_base_that_core_ml_cannot_run_is_an_error(base: Base, tmp_path: Path) -> None:
+    pooled = replace(base, config=replace(base.config, tb_sampling="pool"))
+    with pytest.raises(E2GANError, match="the base 'tiny' cannot be exported: Core ML has no operation"):
+        convert.write_package(tmp_path, pooled, [])
+
+
+def test_an_operation_that_cannot_be_converted_is_named(
+    base: Base, concepts: dict[str, Concept], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Strange(torch.nn.Module):
+        def forward(self, photo: torch.Tensor) -> torch.Tensor:
+            return torch.lgamma(photo)
+
+    monkeypatch.setattr(convert, "build", lambda *_, **__: Strange())
+    with pytest.raises(E2GANError, match=r"coremltools cannot convert the generator: .*lgamma"):
+        convert.write_package(tmp_path, base, [concepts["nothing"]], [SIZE])
 
 
 def test_without_coremltools_the_error_says_where_it_comes_from(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:

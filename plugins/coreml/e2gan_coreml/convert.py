@@ -62,7 +62,7 @@ def write_package(
         ConceptError: a concept is untrained, malformed or made for another base.
         E2GANError: the base, or the choice of sizes, is none that Core ML can do.
     """
-    _check_sizes(base, sizes)
+    _check_feasible(base, sizes)
     with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as work:
         made = folder / "made.mlpackage"  # where coremltools writes the name must end so
         parts = []
@@ -83,8 +83,13 @@ def write_package(
     made.rmdir()
 
 
-def _check_sizes(base: Base, sizes: Sequence[Size]) -> None:
-    """Refuse sizes that the generator treats differently: the program is traced with one of them."""
+def _check_feasible(base: Base, sizes: Sequence[Size]) -> None:
+    """Refuse a base that Core ML cannot run, and sizes that it treats differently: it is traced with one of them."""
+    if base.config.tb_positions and base.config.tb_sampling == "pool":
+        raise E2GANError(
+            f"the base '{base.id}' cannot be exported: Core ML has no operation that undoes its max-pooling",
+            hint='a base with tb_sampling = "conv" or "none" can',
+        )
     # In a large photo every so many tokens are attended to; how many is part of the program.
     steps = [max(1, width * height // base.config.stride**2 // MAX_KEYS) for width, height in sizes]
     for size, step in zip(sizes, steps):
@@ -120,7 +125,7 @@ def _converted(ct: ModuleType, network: Edit, sizes: Sequence[Size], target: Tar
             skip_model_load=True,
         )
     except NotImplementedError as fault:
-        raise E2GANError(f"Core ML cannot do what this base does: {fault}") from fault
+        raise E2GANError(f"coremltools cannot convert the generator: {fault}") from fault
 
 
 def _support_flexible_sizes() -> None:
