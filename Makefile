@@ -1,4 +1,5 @@
 # make demo     edit a sample photo with the shipped concepts and show the sheet
+# make space    edit photos on a web page: the demo on this machine
 # make test     lint, format, types, tests
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
@@ -10,21 +11,24 @@
 # PIP_FLAGS="…"            more options for pip. On Linux, plain pip may fetch PyTorch with CUDA, some gigabytes;
 #                          --index-url or --extra-index-url with PyTorch's CPU wheels avoids that.
 # PHOTO=my.jpg             the photo that make demo edits
+# SPACE_FLAGS="--port …"   options of e2gan demo, for make space
 
 PYTHON ?= python3
 PIP_FLAGS ?=
 PHOTO ?= samples/aitzgorri.jpg
 JOBS ?= 2
 HUB_PORT ?= 8000
+SPACE_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
+SPACE := $(VENV)/.space
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
-.PHONY: demo test hub bench base concepts clean
+.PHONY: demo space test hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -39,6 +43,12 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 
 $(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]' -e plugins/baselines -e plugins/ssd -e plugins/coreml
+$(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
+	$(PIP) -e hub -e spaces/demo
+	@touch $@
+
+$(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]'
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
@@ -56,6 +66,9 @@ $(DEMO)/sheet.jpg: samples/sheet.py $(CONCEPTS:%=$(DEMO)/%.jpg)
 $(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
 	@mkdir -p $(@D)
 	$(BIN)/e2gan apply $* "$(PHOTO)" -o $@
+
+space: $(SPACE)
+	$(BIN)/e2gan demo $(SPACE_FLAGS)
 
 # --- checks ------------------------------------------------------------------------------------------------------
 

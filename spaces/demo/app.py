@@ -1,0 +1,5 @@
+"""The Space: the page that ``e2gan demo`` serves on one's own machine, for everybody."""
+
+from e2gan_demo.page import launch
+
+launch(public=True)

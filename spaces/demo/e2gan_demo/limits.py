@@ -1,0 +1,75 @@
+"""How much one visitor may ask for: so many requests a second, with some in reserve."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Buckets", "RateLimit"]
+
+RATE, RESERVE = 25.0, 100.0
+"""Requests a second, and how many may come at once.  Live mode sends as many as the machine can edit."""
+
+COSTS = {"/upload": 5.0}
+"""What a request counts for, by the end of its path; others count for one."""
+
+MOST = 10_000
+"""Most visitors remembered."""
+
+
+class Buckets:
+    """For each visitor a bucket that fills at a steady rate, and that requests take from."""
+
+    def __init__(
+        self, rate: float = RATE, reserve: float = RESERVE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate = rate
+        self._reserve = reserve
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, who: str, cost: float = 1.0) -> bool:
+        """Take from someone's bucket; False, and nothing taken, if there is not enough in it."""
+        now = self._clock()
+        left, then = self._left.pop(who, (self._reserve, now))
+        left = min(self._reserve, left + (now - then) * self._rate)
+        enough = left >= cost
+        self._left[who] = (left - cost if enough else left, now)
+        if len(self._left) > MOST:
+            self._left.popitem(last=False)
+        return enough
+
+
+class RateLimit:
+    """ASGI middleware that answers 429 to who sends too much; asking for files is free."""
+
+    def __init__(self, app: ASGIApp, buckets: Buckets | None = None) -> None:
+        self._app = app
+        self._buckets = buckets or Buckets()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            cost = next((cost for end, cost in COSTS.items() if scope["path"].endswith(end)), 1.0)
+            if not self._buckets.take(_visitor(scope), cost):
+                body = json.dumps({"detail": "too many requests: wait a moment"}).encode()
+                headers = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
+                await send({"type": "http.response.start", "status": 429, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+
+def _visitor(scope: Scope) -> str:
+    """Where a request comes from.  In a Space all come through its proxy, which says for whom."""
+    if os.environ.get("SPACE_ID"):
+        forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
+        if forwarded:
+            return forwarded.split(",")[0].strip()
+    return scope["client"][0] if scope.get("client") else ""

@@ -1,0 +1,325 @@
+"""The page: Gradio's queue, uploads and API around a studio; how it looks and acts stands in ``web/``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+from PIL import Image
+from starlette.middleware import Middleware
+
+from e2gan.editor import Editor
+from e2gan.errors import E2GANError, ImageError
+from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.limits import RateLimit
+from e2gan_demo.photos import KEPT, Photo, Photos
+from e2gan_demo.studio import FORMATS, Studio, answering
+
+__all__ = ["build", "launch", "launching", "make_studio"]
+
+HERE = Path(__file__).parent
+SAMPLES = HERE / "samples"
+
+MAX_UPLOAD = 25_000_000
+"""Largest upload, in bytes."""
+
+WAITING = 64
+"""Most requests in the queue; more are turned away."""
+
+BATCH = 8
+"""Most edits done together."""
+
+SWEEP = 60
+"""Seconds between two looks for what is to be deleted."""
+
+TITLES = {
+    "aitzgorri": ("Aitzgorri", "a mountain ridge above autumn woods and a green meadow"),
+    "picosdeeuropa": ("Picos de Europa", "a path up to grey peaks with snow under a blue sky"),
+    "friends": ("Friends", "two spaniels looking out of the door of a wooden house"),
+}
+"""The samples: title, and what there is to see.  All are by one photographer."""
+
+CREDIT = "Photo: Aitzol Berasategi, CC BY 4.0"
+
+
+# Gradio would make statistics of all requests, with pandas, after each of them.
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+
+
+def build(studio: Studio, served: Path) -> gr.Blocks:
+    """The page and its API.
+
+    Args:
+        studio: what does the work.
+        served: the folder whose files the server gives to everybody: fonts, samples, previews.
+    """
+    names = ("photo", "edit", "save", "add")
+    with gr.Blocks(
+        title="E²GAN: one photo, many moods", analytics_enabled=False, delete_cache=(SWEEP, KEPT)
+    ) as page:
+        desk = gr.HTML(
+            html_template=_web("page.html"),
+            js_on_load=_web("page.js"),
+            apply_default_css=False,
+            elem_id="e2gan",
+            served=f"gradio_api/file={served}",
+            cards=studio.catalogue.cards(),
+            samples=[_sample(studio, name) for name in studio.samples],
+            limits={"upload": MAX_UPLOAD, "formats": list(FORMATS)},
+            can_add=studio.catalogue.can_add,
+            public=studio.catalogue.public,
+        )
+        # What the page's script asks, and what it is answered: it hands the one out and takes the other.
+        asked = {name: gr.JSON(visible=False) for name in names}
+        answered = {name: gr.JSON(visible=False) for name in names}
+
+        def photo(request: dict[str, Any], http: gr.Request) -> dict[str, Any]:
+            """Take in an uploaded file, or a sample."""
+            name = request.get("sample")
+            if name is not None:
+                return answering(lambda: {"photo": name, **studio.shown(studio.photos.get(name))})
+            return answering(lambda: studio.open(_uploaded(request.get("path")), str(http.session_hash)))
+
+        def edit(requests: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+            return [studio.edit(requests)]
+
+        def save(request: dict[str, Any]) -> dict[str, Any]:
+            def file() -> dict[str, Any]:
+                if request.get("sheet"):
+                    path = studio.sheet(studio.photos.get(request.get("photo")), request.get("format"))
+                else:
+                    path = studio.save(request)
+                return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name}
+
+            return answering(file)
+
+        def add(request: dict[str, Any]) -> dict[str, Any]:
+            return answering(lambda: {"card": studio.catalogue.add(request.get("repo"))})
+
+        works: dict[str, tuple[Any, dict[str, Any]]] = {
+            "photo": (photo, {}),
+            "edit": (edit, {"batch": True, "max_batch_size": BATCH}),
+            "save": (save, {}),
+            "add": (add, {}),
+        }
+        for name, (work, options) in works.items():
+            done = getattr(desk, f"ask_{name}")(
+                work,
+                asked[name],
+                answered[name],
+                js=f"() => [window.e2gan.take('{name}')]",
+                trigger_mode="multiple",
+                show_progress="hidden",
+                api_visibility="private",
+                **options,
+            )
+            hand_over = f"(answer) => window.e2gan.receive('{name}', answer)"
+            done.success(None, answered[name], None, js=hand_over, show_progress="hidden")
+            done.failure(None, None, None, js=f"() => window.e2gan.fail('{name}')", show_progress="hidden")
+
+        page.load(
+            lambda: gr.HTML(cards=studio.catalogue.cards()),
+            None,
+            desk,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+        def leave(http: gr.Request) -> None:
+            studio.photos.leave(str(http.session_hash))
+
+        page.unload(leave)
+        _offer(studio, page)
+    page.queue(max_size=WAITING, default_concurrency_limit=1)
+    return page
+
+
+def _offer(studio: Studio, page: gr.Blocks) -> None:
+    """The API for programs; its names, parameters and texts are what docs/demo.md and the page's API view show."""
+
+    def concepts() -> list[dict[str, Any]]:
+        """The concepts that can be used: name, title, prompt, facts and measured quality of each."""
+        return studio.catalogue.cards()
+
+    def edit(
+        photo: FileData, concepts: dict[str, float], strength: float = 1.0, format: str = "png"
+    ) -> dict[str, Any]:
+        """Edit a photo at full size, as e2gan apply does.
+
+        Args:
+            photo: the picture's file.
+            concepts: weight by name: {"vangogh": 1}, or a blend such as {"vangogh": 0.6, "ukiyoe": 0.4}.
+            strength: 0 gives the photo, 1 the edit.
+            format: png, jpeg or webp.
+
+        Returns:
+            The edited picture's file.
+        """
+        with _told():
+            read = Photo.read(_uploaded(photo))
+            return _file(page, studio.write(read.path, studio.catalogue.blend(concepts), strength, format))
+
+    def sheet(photo: FileData, format: str = "jpeg") -> dict[str, Any]:
+        """A photo and its edits by every installed concept, on one sheet.
+
+        Args:
+            photo: the picture's file.
+            format: png, jpeg or webp.
+
+        Returns:
+            The sheet's file.
+        """
+        with _told():
+            return _file(page, studio.sheet(Photo.read(_uploaded(photo)), format))
+
+    gr.api(concepts, api_name="concepts")
+    gr.api(edit, api_name="edit")
+    gr.api(sheet, api_name="sheet")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong is told to the program that asks."""
+    try:
+        yield
+    except E2GANError as error:
+        raise gr.Error(f"{error}{f' ({error.hint})' if error.hint else ''}", print_exception=False) from None
+
+
+def _uploads() -> Path:
+    """Where Gradio puts uploads, and finds what is downloaded."""
+    return Path(get_upload_folder()).resolve()
+
+
+def _uploaded(path: object) -> Path:
+    """The file that an upload left, and no other; raises ImageError."""
+    if isinstance(path, Mapping):
+        path = path.get("path")
+    folder = _uploads()
+    try:
+        file = Path(path).resolve(strict=True) if isinstance(path, str) else folder
+    except (OSError, ValueError):
+        file = folder
+    if not (file.is_file() and file.is_relative_to(folder)):
+        raise ImageError("that photo is not here, or no longer", hint="choose it again")
+    return file
+
+
+def _given(page: gr.Blocks, path: Path) -> Path:
+    """A file that a visitor may fetch now, and that Gradio deletes with the uploads."""
+    page.upload_file_set.add(str(path))
+    return path
+
+
+def _file(page: gr.Blocks, path: Path) -> dict[str, Any]:
+    """The same, as programs are answered."""
+    return FileData(path=str(_given(page, path)), orig_name=path.name).model_dump()
+
+
+def _web(name: str) -> str:
+    return (HERE / "web" / name).read_text(encoding="utf-8")
+
+
+def _sample(studio: Studio, name: str) -> dict[str, Any]:
+    title, alt = TITLES[name]
+    width, height = studio.samples[name].size
+    return {"name": name, "title": title, "alt": alt, "credit": CREDIT, "width": width, "height": height}
+
+
+def _lay_out(folder: Path) -> None:
+    """Lay out what everybody may fetch."""
+    shutil.copytree(HERE / "web" / "fonts", folder / "fonts")
+    (folder / "samples").mkdir()
+    for file in SAMPLES.glob("*.jpg"):
+        with Image.open(file) as picture:
+            picture.thumbnail((240, 240))
+            picture.save(folder / "samples" / file.name, quality=82)
+
+
+def make_studio(editor: Editor, served: Path, *, public: bool = False) -> Studio:
+    """What does the work for a page, and deletes what is no longer used.
+
+    Args:
+        served: an empty folder, for what the server gives to everybody.
+        public: keep what a visitor adds from the others.
+    """
+    _lay_out(served)
+    studio = Studio(editor, Catalogue(editor.base, served / "previews", public=public), SAMPLES, _uploads())
+    threading.Thread(target=_sweep, args=(studio.photos,), daemon=True).start()
+    return studio
+
+
+def launching(served: Path) -> dict[str, Any]:
+    """What Gradio's ``launch`` is to be called with."""
+    look = _web("page.css").replace("SERVED", f"gradio_api/file={served}")
+    return {
+        "theme": _theme(),
+        # Not as "css", whose selectors Gradio rewrites.
+        "head": f"{_web('head.html')}<style>{look}</style>",
+        "favicon_path": HERE / "web" / "favicon.png",
+        "allowed_paths": [str(served)],
+        "max_file_size": MAX_UPLOAD,
+        "app_kwargs": {"middleware": [Middleware(RateLimit)]},
+        "footer_links": ["api", "gradio"],
+        # Gradio would keep every visitor's runs, and the last answer to each of 10,000 pages.
+        "run_history": False,
+        "state_session_capacity": 200,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+    }
+
+
+def _sweep(photos: Photos) -> None:
+    while True:
+        time.sleep(SWEEP)
+        photos.sweep()
+
+
+def _theme() -> gr.themes.Base:
+    """What Gradio draws itself, in the page's colours and fonts; none is fetched from elsewhere."""
+    return gr.themes.Base(
+        font=["Inter", "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], radius_size="md"
+    ).set(
+        body_background_fill="#f6f3ee",
+        body_background_fill_dark="#151413",
+        body_text_color="#1f1c18",
+        body_text_color_dark="#f1ede6",
+    )
+
+
+def launch(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    public: bool = False,
+    browser: bool = False,
+    base: str = "scenery",
+    device: str | None = None,
+    threads: int | None = None,
+) -> None:
+    """Start the page, and serve until interrupted; ``host`` and ``port`` are Gradio's choice if None.
+
+    Raises:
+        E2GANError: there is no such base or device, or the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="e2gan-demo-") as folder:
+        editor = Editor(base, device=device, threads=threads)
+        page = build(make_studio(editor, Path(folder), public=public), Path(folder))
+        try:
+            page.launch(
+                server_name=host, server_port=port or None, share=share, inbrowser=browser, **launching(Path(folder))
+            )
+        except OSError as fault:
+            raise E2GANError(f"the page cannot be served: {fault}", hint="name another --port") from fault

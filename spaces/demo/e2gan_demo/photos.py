@@ -1,0 +1,128 @@
+"""The photos that are being worked on: each known by a secret name, kept for a while, then deleted."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from e2gan.errors import ImageError
+from e2gan.images import READABLE, open_image
+
+__all__ = ["KEPT", "MAX_PIXELS", "SMALL", "Photo", "Photos"]
+
+KEPT = 30 * 60
+"""Seconds for which a photo is kept after it was last used."""
+
+MOST = 256
+"""Most photos kept; the one used longest ago makes room."""
+
+SMALL = 512
+"""Longer side of the copy that is edited while one tries things out, in pixels."""
+
+MAX_PIXELS = 40_000_000
+"""Largest photo: 40 megapixels, what a good camera makes.  Each takes about 20 bytes a pixel while it is saved."""
+
+
+@dataclass
+class Photo:
+    """A photo on disk, checked, and its small copy in memory."""
+
+    path: Path
+    small: Image.Image
+    """RGB or RGBA, its longer side at most :data:`SMALL` pixels."""
+    size: tuple[int, int]
+    """Width and height as it is displayed."""
+    session: str = ""
+    """The page that it was dropped on."""
+    kept: bool = False
+    """Whether it stays: the samples do."""
+    used: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def read(cls, path: Path, session: str = "", *, kept: bool = False) -> Photo:
+        """Read and check a picture file; raises ImageError."""
+        _check_pixels(path)
+        image = open_image(path, name="this file")
+        size = image.size
+        image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        image.info = {}
+        return cls(path, image, size, session, kept)
+
+
+def _check_pixels(path: Path) -> None:
+    """Refuse by its header what would take too much memory; what is damaged is left to be found on reading."""
+    try:
+        with Image.open(path, formats=READABLE) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        width = height = MAX_PIXELS
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"this photo is larger than the {MAX_PIXELS // 1_000_000} megapixels allowed here",
+            hint="make it smaller first, or edit it with e2gan apply",
+        )
+
+
+class Photos:
+    """Photos by their secret names.  May be used from several threads."""
+
+    def __init__(self, kept: float = KEPT, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+        self._photos: OrderedDict[str, Photo] = OrderedDict()
+        self._kept = kept
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def add(self, photo: Photo, name: str | None = None) -> str:
+        """Take a photo in; gives the name under which it is found, which nobody can guess."""
+        name = name or secrets.token_urlsafe(18)
+        with self._lock:
+            photo.used = self._clock()
+            self._photos[name] = photo
+        self.sweep()
+        return name
+
+    def get(self, name: object) -> Photo:
+        """The photo of that name; raises ImageError if there is none, or no longer."""
+        with self._lock:
+            photo = self._photos.get(name) if isinstance(name, str) else None
+            if photo is not None and (photo.kept or photo.path.exists()):
+                photo.used = self._clock()
+                self._photos.move_to_end(str(name))
+                return photo
+        raise ImageError("that photo has been deleted here", hint="choose it again")
+
+    def leave(self, session: str) -> None:
+        """A page has been closed: delete its photos."""
+        self._delete(lambda photo: photo.session == session)
+
+    def sweep(self) -> None:
+        """Delete what has not been used for long, and what is too much."""
+        oldest = self._clock() - self._kept
+        self._delete(lambda photo: photo.used < oldest)
+        with self._lock:
+            own = [name for name, photo in self._photos.items() if not photo.kept]
+            extra = {id(self._photos[name]) for name in own[: max(0, len(own) - self._most)]}
+        self._delete(lambda photo: id(photo) in extra)
+
+    def _delete(self, which: Callable[[Photo], bool]) -> None:
+        with self._lock:
+            names = [name for name, photo in self._photos.items() if not photo.kept and which(photo)]
+            gone = {self._photos.pop(name).path for name in names}
+            # The same file dropped on two pages has one place.
+            for path in gone - {photo.path for photo in self._photos.values()}:
+                path.unlink(missing_ok=True)
+
+    def all(self) -> list[Photo]:
+        """The visitors' photos, without the samples."""
+        with self._lock:
+            return [photo for photo in self._photos.values() if not photo.kept]

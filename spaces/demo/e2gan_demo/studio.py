@@ -1,0 +1,236 @@
+"""What the page asks for, without the page: photos taken in, edited, and written whole.
+
+Everything that comes in is JSON from strangers; everything that goes out is JSON, too.  What they can cause is answered
+with ``{"error": …, "hint": …}``; nothing of theirs is logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import secrets
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.errors import E2GANError, E2GANWarning, ImageError
+from e2gan.evaluation.sheet import picture_grid
+from e2gan.images import open_image, save_image
+from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.photos import SMALL, Photo, Photos
+
+__all__ = ["FORMATS", "Studio", "answering", "data_url"]
+
+FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
+"""What an edit can be downloaded as, by the names in requests; the suffix is the name."""
+
+SIZES = (192, SMALL)
+"""Longer sides that are edited at while one tries things out: of a sheet's pictures, and of the picture shown."""
+
+SHOWN = 1280
+"""Longer side of a full-size edit as it is shown; the download has all of its pixels."""
+
+FRAME = 384
+"""Longest side of a webcam's frame, in pixels."""
+
+MAX_FRAME = 300_000
+"""Most characters of one, as a data URL."""
+
+SHEET_CELL = 480
+"""Width of a picture on the downloaded sheet."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One edit that is asked for."""
+
+    photo: Image.Image | Path
+    blend: dict[Concept, float]
+    shown: int | None
+    """Longer side of the answer, if less than the photo's."""
+
+
+class Studio:
+    """The editor and all that stands around it, shared by all visitors."""
+
+    def __init__(self, editor: Editor, catalogue: Catalogue, samples: Path, folder: Path) -> None:
+        """Take in the samples (JPEGs in ``samples``); what is made for download goes into ``folder``."""
+        self.catalogue = catalogue
+        self.photos = Photos()
+        self._folder = folder
+        self._edit = _on_zero_gpu(editor.apply_batch)
+        self.samples = {path.stem: Photo.read(path, kept=True) for path in sorted(samples.glob("*.jpg"))}
+        for name, photo in self.samples.items():
+            self.photos.add(photo, name)
+
+    # Photos
+
+    def open(self, path: Path, session: str) -> dict[str, Any]:
+        """Take a photo in: its secret name, its size and its small copy.  A file that is no photo is deleted.
+
+        Raises:
+            ImageError: it cannot be used.
+        """
+        try:
+            photo = Photo.read(path, session)
+        except ImageError:
+            path.unlink(missing_ok=True)
+            raise
+        return {"photo": self.photos.add(photo), **self.shown(photo)}
+
+    def shown(self, photo: Photo) -> dict[str, Any]:
+        """A photo as the page shows it before any edit."""
+        return {"picture": data_url(photo.small), "width": photo.size[0], "height": photo.size[1]}
+
+    # Edits
+
+    def edit(self, requests: Sequence[object]) -> list[dict[str, Any]]:
+        """Edit as each request asks; each has its own answer, whatever the others ask.
+
+        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``; null
+        is the photo's own size, as it is downloaded.  An answer is ``{"picture": DATA_URL}``.
+        """
+        jobs = [answering(self._job, request) for request in requests]
+        wanted = [job for job in jobs if isinstance(job, Job)]
+        edits = iter(self._edit_all(wanted))
+        return [_answer(job, next(edits)) if isinstance(job, Job) else job for job in jobs]
+
+    def _job(self, request: object) -> Job:
+        if not isinstance(request, Mapping):
+            raise E2GANError("a request is an object")
+        blend = self.catalogue.blend(request.get("concepts"))
+        if (frame := request.get("frame")) is not None:
+            return Job(_frame(frame), blend, None)
+        photo, size = self.photos.get(request.get("photo")), request.get("size")
+        if size is None:
+            return Job(photo.path, blend, SHOWN)
+        if size not in SIZES:
+            raise E2GANError(f"the size must be one of {', '.join(map(str, SIZES))}, or null")
+        return Job(_scaled(photo.small, size), blend, None)
+
+    def _edit_all(self, jobs: Sequence[Job]) -> list[Image.Image | E2GANError]:
+        """All at once; one by one if that fails, so that the fault is its own job's alone."""
+        try:
+            return list(self._edit([job.photo for job in jobs], [job.blend for job in jobs])) if jobs else []
+        except E2GANError as error:
+            if len(jobs) == 1:
+                return [error]
+        return [edit for job in jobs for edit in self._edit_all([job])]
+
+    # Downloads
+
+    def save(self, request: object) -> Path:
+        """Write an edit at full size, with its provenance: just what ``e2gan apply`` writes.
+
+        A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of FORMATS}``.
+
+        Raises:
+            E2GANError: it asks for what there is not, or the picture cannot be written.
+        """
+        if not isinstance(request, Mapping):
+            raise E2GANError("a request is an object")
+        photo = self.photos.get(request.get("photo"))
+        blend = self.catalogue.blend(request.get("concepts"))
+        return self.write(photo.path, blend, request.get("strength", 1), request.get("format", "png"))
+
+    def write(self, path: Path, blend: Mapping[Concept, float], strength: object, format: object) -> Path:
+        """The same for a photo by its path, which must be one of this program's own finding."""
+        if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+            raise E2GANError("the strength must be a number from 0 to 1")
+        suffix = self._suffix(format)
+        edit = self._edit([path], [blend], strength)[0]
+        return self._written(edit, f"{path.stem}-{'-'.join(concept.id for concept in blend)}{suffix}")
+
+    def sheet(self, photo: Photo, format: object) -> Path:
+        """Write one picture with the photo and its edits by all installed concepts, side by side."""
+        suffix = self._suffix(format)
+        concepts = self.catalogue.concepts().values()
+        edits = [self._edit([photo.small], [concept])[0] for concept in concepts]
+        titles = ["Photo", *(concept.title for concept in concepts)]
+        columns = 4 if len(edits) > 5 else 3
+        cell = (SHEET_CELL, SHEET_CELL)
+        page = picture_grid([photo.small, *edits], columns, titles=titles, cell=cell, gap=24)
+        return self._written(page, f"{photo.path.stem}-sheet{suffix}")
+
+    def _suffix(self, format: object) -> str:
+        if not isinstance(format, str) or format not in FORMATS:
+            raise E2GANError(f"the format must be one of {', '.join(FORMATS)}")
+        return f".{format}"
+
+    def _written(self, picture: Image.Image, name: str) -> Path:
+        target = self._folder / secrets.token_hex(16) / name
+        target.parent.mkdir(parents=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", E2GANWarning)  # that JPEG holds no transparency, which who chose it sees
+            save_image(picture, target)
+        return target
+
+
+def answering(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``ask`` gives, or what went wrong as an answer."""
+    try:
+        return ask(*arguments)
+    except E2GANError as error:
+        return _problem(error)
+
+
+def _problem(error: E2GANError) -> dict[str, Any]:
+    return {"error": str(error), "hint": error.hint}
+
+
+def _answer(job: Job, edit: Image.Image | E2GANError) -> dict[str, Any]:
+    if isinstance(edit, E2GANError):
+        return _problem(edit)
+    return {"picture": data_url(edit if job.shown is None else _scaled(edit, job.shown))}
+
+
+def _scaled(image: Image.Image, longest: int) -> Image.Image:
+    """The picture, or a smaller copy whose longer side is ``longest`` pixels."""
+    if max(image.size) <= longest:
+        return image
+    smaller = image.copy()
+    smaller.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return smaller
+
+
+def data_url(image: Image.Image) -> str:
+    """The picture for showing: nothing is left on disk, and encoding it takes milliseconds."""
+    buffer = io.BytesIO()
+    if image.mode == "RGBA":
+        image.save(buffer, "PNG", compress_level=1)
+        kind = "png"
+    else:
+        image.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # strokes have sharp edges in colour
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _frame(url: object) -> Image.Image:
+    """A webcam's frame from its data URL; raises ImageError."""
+    head, _, data = url.partition(",") if isinstance(url, str) and len(url) <= MAX_FRAME else ("", "", "")
+    if head not in ("data:image/jpeg;base64", "data:image/webp;base64", "data:image/png;base64"):
+        raise ImageError("the camera's picture is none, or too large")
+    try:
+        frame = open_image(base64.b64decode(data, validate=True), name="the camera's picture")
+    except binascii.Error as fault:
+        raise ImageError("the camera's picture is damaged") from fault
+    if max(frame.size) > FRAME:
+        raise ImageError(f"the camera's picture is larger than {FRAME} pixels")
+    frame.info = {}
+    return frame
+
+
+def _on_zero_gpu(edit: Callable[..., Any]) -> Callable[..., Any]:
+    """``edit`` as ZeroGPU Spaces want it, which lend a GPU for a call; as it is where there is no ZeroGPU."""
+    try:
+        from spaces import GPU  # type: ignore[import-not-found]
+    except ImportError:
+        return edit
+    return GPU(duration=30)(edit)  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""The page on a tiny base, served in this process, and a browser to use it with."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import e2gan
+from e2gan.base import Base
+from e2gan.concept import PREVIEW, Concept
+from e2gan.editor import Editor
+from e2gan.plugins import Registry
+from e2gan_demo import page
+from e2gan_demo.studio import Studio
+from tests.editor.tiny import photo, write_tiny_concept
+
+PATIENCE = 60_000
+"""Milliseconds to wait for what should be there at once; a busy machine may need them."""
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@dataclass
+class Served:
+    """A running page."""
+
+    url: str
+    studio: Studio
+    editor: Editor
+
+
+def tiny_concepts(folder: Path, base: Base) -> list[Concept]:
+    """Dusk, which has a preview, and dawn, which has none."""
+    made = [write_tiny_concept(folder / name, base, seed=seed) for seed, name in enumerate(("dusk", "dawn"), start=1)]
+    picture = Image.fromarray(photo(96, 32))
+    picture.save(made[0].path / PREVIEW)
+    return [Concept.read(concept.path) for concept in made]
+
+
+class Shelf:
+    """A registry of given concepts, in place of the installed ones."""
+
+    def __init__(self, concepts: list[Concept]) -> None:
+        class Plugin:
+            @staticmethod
+            @e2gan.hookimpl
+            def register_concepts(register: Any) -> None:
+                for concept in concepts:
+                    register(concept.path)
+
+        def load() -> Registry:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("E2GAN_LOAD_PLUGINS", "")
+                return Registry.load([Plugin])
+
+        self._load = functools.cache(load)
+        self.cache_clear = self._load.cache_clear
+
+    def __call__(self) -> Registry:
+        return self._load()
+
+
+@contextmanager
+def serving(base: Base, folder: Path, *, public: bool = True) -> Iterator[Served]:
+    """The page at a free port, with the samples made small."""
+    editor = Editor(base, device="cpu", dtype=torch.float32)
+    folder.mkdir()
+    studio = page.make_studio(editor, folder, public=public)
+    blocks = page.build(studio, folder)
+    options = page.launching(folder)
+    _, url, _ = blocks.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options)
+    try:
+        yield Served(url, studio, editor)
+    finally:
+        blocks.close(verbose=False)
+
+
+def chromium() -> str | None:
+    """Where a Chromium is: the system's, or Playwright's own; None if there is neither."""
+    for name in CHROMIUMS:
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if os.path.exists(own) else None
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser whose webcam shows Chromium's test picture."""
+    from playwright.sync_api import sync_playwright
+
+    program = chromium()
+    if program is None:
+        pytest.skip("there is no Chromium on this machine, neither the system's nor Playwright's")
+    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
+
+
+def png(width: int = 256, height: int = 192, seed: int = 0) -> bytes:
+    """A photo's file."""
+    buffer = io.BytesIO()
+    Image.fromarray(photo(width, height, seed)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)

@@ -1,0 +1,260 @@
+"""The page in a real browser, as a person uses it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from e2gan.images import read_provenance, save_image
+from e2gan_demo.studio import data_url
+from tests.demo.conftest import ready
+from tests.demo.serving import PATIENCE, Served, pixels, png
+
+
+def upload(page: Any, data: bytes, name: str = "mine.png") -> None:
+    page.set_input_files('input[type="file"]', {"name": name, "mimeType": "image/png", "buffer": data})
+
+
+def opened(page: Any, size: str = "256 × 192") -> None:
+    """Wait until the photo of that size is there, edited."""
+    page.wait_for_function("(text) => document.querySelector('[data-at=status]').textContent.includes(text)", arg=size)
+    ready(page)
+
+
+def choose(page: Any, title: str) -> None:
+    page.get_by_role("radio", name=title).check(force=True)
+    status(page, rf"^{title} ·")
+
+
+def status(page: Any, pattern: str) -> str:
+    script = "(pattern) => new RegExp(pattern).test(document.querySelector('[data-at=status]').textContent)"
+    page.wait_for_function(script, arg=pattern)
+    return str(page.locator("[data-at=status]").text_content())
+
+
+def shown(page: Any, which: str = "after") -> np.ndarray:
+    """The pixels of a picture of the stage."""
+    return pixels(base64.b64decode(page.locator(f"[data-at={which}]").get_attribute("src").split(",")[1]))
+
+
+def download(page: Any, format: str) -> tuple[str, bytes]:
+    page.get_by_label("Format of the download").select_option(format)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download", exact=True).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+class TestEditing:
+    def test_an_uploaded_photo_is_edited_with_the_chosen_concept(self, page: Any, served: Served) -> None:
+        upload(page, png())
+        opened(page)
+        for name in ("Dusk", "Dawn"):
+            choose(page, name)
+            expected = served.editor.apply(png(), served.studio.catalogue.find(name.lower()))
+            assert page.locator("[data-at=after]").get_attribute("src") == data_url(expected)
+        assert "Dawn" in page.locator("[data-at=after]").get_attribute("alt")
+
+    def test_a_blend_is_between_its_concepts(self, page: Any, served: Served) -> None:
+        upload(page, png())
+        opened(page)
+        choose(page, "Dusk")
+        page.get_by_label("Blend with").select_option("dawn")
+        page.locator("[data-at=mix]").fill("25")
+        find = served.studio.catalogue.find
+        expected = data_url(served.editor.apply(png(), {find("dusk"): 0.75, find("dawn"): 0.25}))
+        page.wait_for_function("(url) => document.querySelector('[data-at=after]').src === url", arg=expected)
+        assert "Dusk + Dawn" in status(page, "·")
+
+    def test_strength_is_mixed_in_the_browser(self, page: Any) -> None:
+        page.locator("[data-at=strength]").fill("40")
+        assert page.locator("[data-at=after]").evaluate("node => node.style.opacity") == "0.4"
+
+    def test_the_seam_moves_by_keyboard(self, page: Any) -> None:
+        seam = page.get_by_label("Compare: how much of the photo before the edit is shown")
+        seam.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        assert page.locator("[data-at=pictures]").evaluate("node => node.style.getPropertyValue('--split')") == "53%"
+        assert "53 % before" in seam.get_attribute("aria-valuetext")
+
+    def test_concepts_are_chosen_by_keyboard(self, page: Any) -> None:
+        choose(page, "Dawn")
+        page.get_by_role("radio", name="Dawn").focus()
+        page.keyboard.press("ArrowRight")
+        status(page, "^Dusk ·")
+
+    def test_every_concept_on_ones_own_photo(self, page: Any) -> None:
+        upload(page, png())
+        opened(page)
+        page.get_by_role("button", name="Try all on my photo").click()
+        page.wait_for_function("document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length === 2")
+        page.get_by_role("button", name="Show the examples").click()
+        assert page.locator('.card img[src^="data:image/jpeg"]').count() == 0
+
+    def test_full_size_is_what_is_downloaded(self, page: Any, served: Served) -> None:
+        upload(page, png(700, 500))
+        opened(page, "512 × 366")
+        page.get_by_label("Shown at").select_option("")
+        status(page, "700 × 500, full size")
+        assert shown(page).shape == (500, 700, 3)
+
+
+class TestDownloads:
+    @pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+    def test_are_what_apply_writes(self, page: Any, served: Served, tmp_path: Path, format: str) -> None:
+        upload(page, png(600, 400))
+        opened(page, "512 × 341")
+        choose(page, "Dawn")
+        page.locator("[data-at=strength]").fill("70")
+        name, data = download(page, format)
+        assert name == f"mine-dawn.{format}"
+        expected = served.editor.apply(png(600, 400), served.studio.catalogue.find("dawn"), 0.7)
+        save_image(expected, tmp_path / f"expected.{format}")
+        assert data == (tmp_path / f"expected.{format}").read_bytes()
+        provenance = read_provenance(data)
+        assert provenance and provenance["concepts"] == [{"id": "dawn", "version": "1.2.0", "weight": 1.0}]
+
+    def test_a_sheet_of_all(self, page: Any) -> None:
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Download sheet").click()
+        assert waiting.value.suggested_filename.endswith("-sheet.png")
+        assert Image.open(waiting.value.path()).width > 1000
+
+
+class TestLive:
+    def test_frames_are_edited_and_one_becomes_the_photo(self, page: Any) -> None:
+        page.get_by_role("button", name="Live camera").click()
+        text = status(page, r"[1-9]\d*\.\d frames per second|0\.[1-9] frames per second")
+        assert text.startswith("Live · D")
+        width = shown(page).shape[1]
+        assert width == 256
+        page.get_by_role("button", name="Take this photo").click()
+        ready(page)
+        assert page.locator("[data-at=video]").is_hidden()
+        assert max(shown(page, "before").shape) == 512
+
+    def test_stopping_gives_the_photo_back(self, page: Any) -> None:
+        page.get_by_role("button", name="Live camera").click()
+        status(page, "frames per second")
+        page.get_by_role("button", name="Stop camera").click()
+        ready(page)
+        assert page.locator("[data-at=before]").is_visible()
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "data, message",
+        [
+            (b"", "empty"),
+            (b"no picture at all", "not a picture"),
+            (png()[:3000], "damaged or cut off"),
+        ],
+        ids=["empty", "no picture", "cut off"],
+    )
+    def test_a_bad_file_is_explained(self, page: Any, data: bytes, message: str) -> None:
+        upload(page, data)
+        alert = page.get_by_role("alert").filter(has_text=message)
+        alert.wait_for()
+        upload(page, png())
+        opened(page)
+        assert alert.is_hidden()
+
+    def test_a_picture_that_swells_is_refused(self, page: Any) -> None:
+        buffer = io.BytesIO()
+        Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
+        upload(page, buffer.getvalue())
+        page.get_by_role("alert").filter(has_text="larger than the 40 megapixels").wait_for()
+
+    def test_a_large_file_is_not_even_sent(self, page: Any) -> None:
+        upload(page, b"\0" * 26_000_000)
+        page.get_by_role("alert").filter(has_text="larger than the 25 MB").wait_for()
+
+    def test_a_camera_that_is_refused(self, page: Any) -> None:
+        page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no'))")
+        page.get_by_role("button", name="Live camera").click()
+        page.get_by_role("alert").filter(has_text="camera cannot be used").wait_for()
+
+    def test_a_photo_that_has_been_deleted(self, page: Any, served: Served) -> None:
+        upload(page, png(seed=5))
+        opened(page)
+        for photo in served.studio.photos.all():
+            photo.path.unlink()
+        page.get_by_role("radio", name="Dawn").check(force=True)
+        page.get_by_role("radio", name="Dusk").check(force=True)
+        page.get_by_role("alert").filter(has_text="deleted").wait_for()
+
+
+class TestFinding:
+    def test_search(self, page: Any) -> None:
+        page.get_by_label("Search concepts").fill("STYLE dawn")
+        assert [text for text in page.locator(".card:visible").all_text_contents()] == ["Dawn"]
+        page.get_by_label("Search concepts").fill("nothing like it")
+        assert page.get_by_text("No concept matches").is_visible()
+
+    def test_the_card(self, page: Any) -> None:
+        choose(page, "Dawn")
+        about = page.locator("[data-at=about]")
+        about.get_by_text("Licence, recipe and size").click()
+        text = about.inner_text()
+        for part in ("in the style of dawn", "1.2.0", "apache-2.0", "grade", "1, 4, 8, 8", "kB"):
+            assert part in text
+
+    def test_a_link_brings_it_all_back(self, page: Any, served: Served) -> None:
+        page.goto(f"{served.url}?concept=dawn&with=dusk&blend=0.3&strength=0.5")
+        status(page, r"^Dawn \+ Dusk ·")
+        assert page.get_by_role("radio", name="Dawn").is_checked()
+        assert page.locator("[data-at=mix]").input_value() == "30"
+        assert page.locator("[data-at=strength]").input_value() == "50"
+        page.get_by_label("Blend with").select_option("")
+        page.wait_for_url(re.compile(r"\?concept=dawn&strength=0.5$"))
+
+    def test_a_link_with_nonsense_is_the_page_as_it_begins(self, page: Any, served: Served) -> None:
+        page.goto(f"{served.url}?concept=../../etc/passwd&with=<b>&blend=7&strength=x")
+        ready(page)
+        assert page.locator("[data-at=strength]").input_value() == "100"
+
+
+class TestPrivacy:
+    def test_closing_the_page_deletes_its_photo(self, page: Any, browser: Any, served: Served) -> None:
+        other = browser.new_context()
+        theirs = other.new_page()
+        theirs.goto(served.url)
+        ready(theirs)
+        upload(theirs, png(seed=9))
+        opened(theirs)
+        seen = Image.open(io.BytesIO(png(seed=9))).getpixel((9, 9))
+        (photo,) = [photo for photo in served.studio.photos.all() if photo.session and photo.small.getpixel((9, 9)) == seen]
+        assert photo.path.exists()
+        other.close()
+        for _ in range(PATIENCE // 100):
+            if not photo.path.exists():
+                break
+            page.wait_for_timeout(100)
+        assert not photo.path.exists()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+class TestLooks:
+    def test_fits_its_width_and_everybody_can_use_it(
+        self, browser: Any, served: Served, scheme: str, width: int, tmp_path: Path
+    ) -> None:
+        from axe_playwright_python.sync_playwright import Axe
+
+        page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
+        page.goto(served.url)
+        ready(page)
+        page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(page).response["violations"]
+        page.close()
+        serious = [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found if each["impact"] in ("serious", "critical")]
+        assert not serious
