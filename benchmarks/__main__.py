@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import clustering, coreml, distill, hub, quality, speed, startup, switching
+from benchmarks import clustering, demo, distill, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "clustering": clustering.measure(),
         "hub": hub.measure(),
         "coreml": coreml.measure(),
+        "demo": demo.measure(),
         "quality": quality.measure(options.data),
     }
     report(figures, options.output)

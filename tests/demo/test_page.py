@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,28 @@ from tests.demo.serving import PATIENCE, Served, pixels, png
 
 def upload(page: Any, data: bytes, name: str = "mine.png") -> None:
     page.set_input_files('input[type="file"]', {"name": name, "mimeType": "image/png", "buffer": data})
+
+
+def drop(page: Any, content: str) -> None:
+    """Drop a file onto the page; ``content`` is JavaScript."""
+    page.evaluate(
+        f"""async () => {{
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([{content}], "dropped.png", {{ type: "image/png" }}));
+            dispatchEvent(new DragEvent("drop", {{ dataTransfer }}));
+        }}"""
+    )
+
+
+def paste(page: Any, content: str) -> None:
+    """Paste a file; ``content`` is JavaScript."""
+    page.evaluate(
+        f"""async () => {{
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([{content}], "pasted.png", {{ type: "image/png" }}));
+            dispatchEvent(new ClipboardEvent("paste", {{ clipboardData }}));
+        }}"""
+    )
 
 
 def opened(page: Any, size: str = "256 × 192") -> None:
@@ -60,6 +83,11 @@ class TestEditing:
             expected = served.editor.apply(png(), served.studio.catalogue.find(name.lower()))
             assert page.locator("[data-at=after]").get_attribute("src") == data_url(expected)
         assert "Dawn" in page.locator("[data-at=after]").get_attribute("alt")
+
+    @pytest.mark.parametrize("way", [drop, paste])
+    def test_a_dropped_and_a_pasted_photo(self, page: Any, way: Callable[[Any, str], None]) -> None:
+        way(page, f"new Uint8Array({list(png(80, 60))})")
+        opened(page, "80 × 60")
 
     def test_a_blend_is_between_its_concepts(self, page: Any, served: Served) -> None:
         upload(page, png())
@@ -173,11 +201,11 @@ class TestFaults:
         page.get_by_role("alert").filter(has_text="larger than the 40 megapixels").wait_for()
 
     def test_a_large_file_is_not_even_sent(self, page: Any) -> None:
-        upload(page, b"\0" * 26_000_000)
+        drop(page, "new Uint8Array(26e6)")
         page.get_by_role("alert").filter(has_text="larger than the 25 MB").wait_for()
 
     def test_a_camera_that_is_refused(self, page: Any) -> None:
-        page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no'))")
+        page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }")
         page.get_by_role("button", name="Live camera").click()
         page.get_by_role("alert").filter(has_text="camera cannot be used").wait_for()
 
@@ -230,7 +258,9 @@ class TestPrivacy:
         upload(theirs, png(seed=9))
         opened(theirs)
         seen = Image.open(io.BytesIO(png(seed=9))).getpixel((9, 9))
-        (photo,) = [photo for photo in served.studio.photos.all() if photo.session and photo.small.getpixel((9, 9)) == seen]
+        (photo,) = [
+            photo for photo in served.studio.photos.all() if photo.session and photo.small.getpixel((9, 9)) == seen
+        ]
         assert photo.path.exists()
         other.close()
         for _ in range(PATIENCE // 100):
@@ -256,5 +286,9 @@ class TestLooks:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         found = Axe().run(page).response["violations"]
         page.close()
-        serious = [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found if each["impact"] in ("serious", "critical")]
+        serious = [
+            f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
         assert not serious

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -56,7 +54,7 @@ class TestAPI:
         assert Image.open(client.predict(photo, api_name="/sheet")).format == "JPEG"
 
     @pytest.mark.parametrize(
-        "concepts, strength, format, message",
+        "blend, strength, format, message",
         [
             ({"nope": 1}, 1, "png", "no concept 'nope'"),
             ({"/etc/passwd": 1}, 1, "png", "no concept"),
@@ -66,12 +64,12 @@ class TestAPI:
         ],
     )
     def test_what_is_wrong_is_told(
-        self, client: Any, photo: Any, concepts: Any, strength: float, format: str, message: str
+        self, client: Any, photo: Any, blend: Any, strength: float, format: str, message: str
     ) -> None:
         from gradio_client.exceptions import AppError
 
         with pytest.raises(AppError, match=message):
-            client.predict(photo, concepts, strength, format, api_name="/edit")
+            client.predict(photo, blend, strength, format, api_name="/edit")
 
     def test_a_bad_photo_is_told(self, client: Any, tmp_path: Path) -> None:
         from gradio_client import handle_file
@@ -152,13 +150,24 @@ class TestCommand:
 
 def test_the_space_pins_what_the_repository_has(repository: Path) -> None:
     import re
+
     import tomllib
 
     space = repository / "spaces/demo"
-    pins = dict(re.findall(r"^([\w-]+)==(\S+)$", (space / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
-    projects = [tomllib.loads(file.read_text(encoding="utf-8"))["project"] for file in repository.glob("concepts/*/pyproject.toml")]
-    projects += [tomllib.loads((repository / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"] for folder in (".", "hub")]
-    tested = dict(re.findall(r"^([\w-]+)==(\S+)$", (repository / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    pins = dict(
+        re.findall(r"^([\w-]+)==(\S+)$", (space / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    projects = [
+        tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        for file in repository.glob("concepts/*/pyproject.toml")
+    ]
+    projects += [
+        tomllib.loads((repository / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in (".", "hub")
+    ]
+    tested = dict(
+        re.findall(r"^([\w-]+)==(\S+)$", (repository / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     tested |= {project["name"]: project["version"] for project in projects}
     assert {project["name"] for project in projects} <= pins.keys()
     assert pins == {name: tested[name] for name in pins}

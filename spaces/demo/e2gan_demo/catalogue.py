@@ -27,7 +27,10 @@ MOST_BLENDED = 4
 """Most concepts in one blend."""
 
 CLOSENESS = {
-    "l1_ratio": ("Difference to the teacher", "mean difference of pixels, where the unedited photo has 1; 0 is the teacher"),
+    "l1_ratio": (
+        "Difference to the teacher",
+        "mean difference of pixels, where the unedited photo has 1; 0 is the teacher",
+    ),
     "fid_ratio": ("Distance in features", "Fréchet distance, where the unedited photos have 1; 0 is the teacher"),
     "stroke_energy": ("Stroke energy", "fine detail as a share of the teacher's; 1 is as much"),
 }

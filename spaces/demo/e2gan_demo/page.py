@@ -65,9 +65,7 @@ def build(studio: Studio, served: Path) -> gr.Blocks:
         served: the folder whose files the server gives to everybody: fonts, samples, previews.
     """
     names = ("photo", "edit", "save", "add")
-    with gr.Blocks(
-        title="E²GAN: one photo, many moods", analytics_enabled=False, delete_cache=(SWEEP, KEPT)
-    ) as page:
+    with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as page:
         desk = gr.HTML(
             html_template=_web("page.html"),
             js_on_load=_web("page.js"),
@@ -121,6 +119,7 @@ def build(studio: Studio, served: Path) -> gr.Blocks:
                 js=f"() => [window.e2gan.take('{name}')]",
                 trigger_mode="multiple",
                 show_progress="hidden",
+                api_name=f"ask_{name}",
                 api_visibility="private",
                 **options,
             )
@@ -152,9 +151,7 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
         """The concepts that can be used: name, title, prompt, facts and measured quality of each."""
         return studio.catalogue.cards()
 
-    def edit(
-        photo: FileData, concepts: dict[str, float], strength: float = 1.0, format: str = "png"
-    ) -> dict[str, Any]:
+    def edit(photo: FileData, concepts: dict[str, float], strength: float = 1.0, format: str = "png") -> dict[str, Any]:
         """Edit a photo at full size, as e2gan apply does.
 
         Args:

@@ -94,8 +94,8 @@ class Studio:
     def edit(self, requests: Sequence[object]) -> list[dict[str, Any]]:
         """Edit as each request asks; each has its own answer, whatever the others ask.
 
-        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``; null
-        is the photo's own size, as it is downloaded.  An answer is ``{"picture": DATA_URL}``.
+        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``;
+        null is the photo's own size, as it is downloaded.  An answer is ``{"picture": DATA_URL}``.
         """
         jobs = [answering(self._job, request) for request in requests]
         wanted = [job for job in jobs if isinstance(job, Job)]
@@ -230,7 +230,7 @@ def _frame(url: object) -> Image.Image:
 def _on_zero_gpu(edit: Callable[..., Any]) -> Callable[..., Any]:
     """``edit`` as ZeroGPU Spaces want it, which lend a GPU for a call; as it is where there is no ZeroGPU."""
     try:
-        from spaces import GPU  # type: ignore[import-not-found]
+        from spaces import GPU  # type: ignore[import-not-found,attr-defined]
     except ImportError:
         return edit
     return GPU(duration=30)(edit)  # type: ignore[no-any-return]
