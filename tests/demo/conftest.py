@@ -10,7 +10,7 @@ import pytest
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from tests.demo.serving import PATIENCE, Served, Shelf, browsing, serving, tiny_concepts
+from tests.demo.serving import PATIENCE, Served, Shelf, browsing, serve, tiny_concepts
 
 
 @pytest.fixture(scope="session")
@@ -19,20 +19,26 @@ def concepts(tmp_path_factory: pytest.TempPathFactory, base: Base) -> list[Conce
 
 
 @pytest.fixture(scope="session")
-def shelf(concepts: list[Concept]) -> Iterator[None]:
+def shelf(concepts: list[Concept]) -> Shelf:
+    return Shelf(concepts)
+
+
+@pytest.fixture(autouse=True)
+def installed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """These are all that is installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("e2gan_demo.catalogue.registry", Shelf(concepts))
-        yield
+    monkeypatch.setattr("e2gan_demo.catalogue.registry", shelf)
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory, base: Base, shelf: None) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, base: Base, shelf: Shelf) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setenv("GRADIO_HEARTBEAT_INTERVAL", "1")
-        with serving(base, tmp_path_factory.mktemp("demo") / "page", public=True) as served:
-            yield served
+        with pytest.MonkeyPatch.context() as beginning:
+            beginning.setattr("e2gan_demo.catalogue.registry", shelf)
+            serving = serve(base, tmp_path_factory.mktemp("demo"))
+        yield serving
+        serving.blocks.close(verbose=False)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ class Served:
     url: str
     studio: Studio
     editor: Editor
+    blocks: Any
 
 
 def tiny_concepts(folder: Path, base: Base) -> list[Concept]:
@@ -72,19 +73,14 @@ class Shelf:
         return self._load()
 
 
-@contextmanager
-def serving(base: Base, folder: Path, *, public: bool = True) -> Iterator[Served]:
-    """The page at a free port, with the samples made small."""
+def serve(base: Base, folder: Path) -> Served:
+    """Start the page at a free port, as for strangers; ``folder`` is an empty one."""
     editor = Editor(base, device="cpu", dtype=torch.float32)
-    folder.mkdir()
-    studio = page.make_studio(editor, folder, public=public)
+    studio = page.make_studio(editor, folder, public=True)
     blocks = page.build(studio, folder)
     options = page.launching(folder)
     _, url, _ = blocks.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options)
-    try:
-        yield Served(url, studio, editor)
-    finally:
-        blocks.close(verbose=False)
+    return Served(url, studio, editor, blocks)
 
 
 def chromium() -> str | None:

@@ -47,7 +47,7 @@ def paste(page: Any, content: str) -> None:
 
 def opened(page: Any, size: str = "256 × 192") -> None:
     """Wait until the photo of that size is there, edited."""
-    page.wait_for_function("(text) => document.querySelector('[data-at=status]').textContent.includes(text)", arg=size)
+    page.wait_for_function("(text) => document.querySelector('[data-at=status]')?.textContent.includes(text)", arg=size)
     ready(page)
 
 
@@ -57,7 +57,7 @@ def choose(page: Any, title: str) -> None:
 
 
 def status(page: Any, pattern: str) -> str:
-    script = "(pattern) => new RegExp(pattern).test(document.querySelector('[data-at=status]').textContent)"
+    script = "(pattern) => new RegExp(pattern).test(document.querySelector('[data-at=status]')?.textContent)"
     page.wait_for_function(script, arg=pattern)
     return str(page.locator("[data-at=status]").text_content())
 

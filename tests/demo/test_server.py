@@ -146,31 +146,3 @@ class TestCommand:
         result = CliRunner().invoke(cli, ["demo", "--base", "nowhere"])
         assert result.exit_code == 1
         assert result.stderr.startswith("error: ")
-
-
-def test_the_space_pins_what_the_repository_has(repository: Path) -> None:
-    import re
-
-    import tomllib
-
-    space = repository / "spaces/demo"
-    pins = dict(
-        re.findall(r"^([\w-]+)==(\S+)$", (space / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    projects = [
-        tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-        for file in repository.glob("concepts/*/pyproject.toml")
-    ]
-    projects += [
-        tomllib.loads((repository / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        for folder in (".", "hub")
-    ]
-    tested = dict(
-        re.findall(r"^([\w-]+)==(\S+)$", (repository / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    tested |= {project["name"]: project["version"] for project in projects}
-    assert {project["name"] for project in projects} <= pins.keys()
-    assert pins == {name: tested[name] for name in pins}
-    card = (space / "README.md").read_text(encoding="utf-8")
-    assert f"sdk_version: {pins['gradio']}\n" in card and "app_file: app.py\n" in card
-    assert (space / "app.py").is_file()

@@ -52,7 +52,7 @@ def test_a_concepts_distribution_fits_its_bundle(name: str, repository: Path) ->
 def test_every_requirement_has_a_tested_version(repository: Path) -> None:
     required = set()
     plugins = (file.parent for file in (repository / "plugins").glob("*/pyproject.toml"))
-    for folder in (repository, repository / "hub", *plugins):
+    for folder in (repository, repository / "hub", repository / "spaces/demo", *plugins):
         table = project(folder)
         required |= names(table["dependencies"])
         required |= names([line for extra in table.get("optional-dependencies", {}).values() for line in extra])
@@ -86,3 +86,16 @@ def test_the_documents_give_the_measured_figures(repository: Path) -> None:
         cells = next(line for line in page.splitlines() if line.startswith(f"| {concept.id} |")).split("|")
         assert cells[2].split()[0] == f"{concept.quality['l1_ratio']:.2f}"
         assert cells[3].split()[0] == f"{concept.quality['efficientnet-lite0']['fid_ratio']:.2f}"
+
+
+def test_the_space_installs_what_the_repository_has(repository: Path) -> None:
+    space = repository / "spaces/demo"
+    own = [repository, repository / "hub", *(file.parent for file in repository.glob("concepts/*/pyproject.toml"))]
+    versions = {project(folder)["name"]: project(folder)["version"] for folder in own}
+    tested = dict(line.split("==") for line in lines(repository / "constraints.txt") if ";" not in line)
+    pins = dict(line.split("==") for line in lines(space / "requirements.txt"))
+    assert versions.keys() <= pins.keys()
+    assert pins == {name: {**tested, **versions}[name] for name in pins}
+    card = (space / "README.md").read_text(encoding="utf-8")
+    assert f"\nsdk_version: {pins['gradio']}\n" in card
+    assert "\napp_file: app.py\n" in card and (space / "app.py").is_file()
