@@ -9,6 +9,7 @@
 const at = Object.fromEntries([...element.querySelectorAll("[data-at]")].map((node) => [node.dataset.at, node]));
 const LIVE = 256; // longer side of a frame, in pixels
 const TILE = 192; // and of a picture of the contact sheet
+const FIRST = "winter"; // the concept one meets first, where it is installed
 
 const state = {
   photo: null, // {photo, picture, width, height, sample}
@@ -147,6 +148,8 @@ function show(mode) {
   at["try-all"].disabled = !ready;
   at.clear.hidden = !ready;
   at.snap.hidden = !state.live;
+  // Frames a second, read out each time they change, would not stop.
+  at.status.setAttribute("aria-live", state.live ? "off" : "polite");
   at["camera-text"].textContent = state.live ? "Stop camera" : "Live camera";
 }
 
@@ -243,6 +246,7 @@ at.file.addEventListener("change", () => {
 
 at.clear.addEventListener("click", () => {
   state.photo = null;
+  tiles.on = false;
   at.before.removeAttribute("src");
   at.after.removeAttribute("src");
   at.credit.textContent = "";
@@ -419,8 +423,12 @@ function choose(name) {
     state.other = null;
     at.other.value = "";
   }
-  const input = cardOf(name)?.querySelector("input");
-  if (input) input.checked = true;
+  const card = cardOf(name);
+  if (card) {
+    card.querySelector("input").checked = true;
+    // On a phone the cards are a strip.
+    at.cards.scrollTo({ left: card.offsetLeft - (at.cards.clientWidth - card.clientWidth) / 2 });
+  }
   about(cards.get(name));
   refresh();
 }
@@ -600,7 +608,7 @@ async function begin() {
   }
   state.other = cards.has(given.get("with")) ? given.get("with") : null;
   at.other.value = state.other ?? "";
-  choose([given.get("concept"), "vangogh", ...cards.keys()].find((name) => cards.has(name)));
+  choose([given.get("concept"), FIRST, ...cards.keys()].find((name) => cards.has(name)));
   if (props.samples.length) await takeSample(props.samples[0]);
   else show();
 }
