@@ -246,23 +246,21 @@ def measure_load(demo: Running, visitors: int = 20, seconds: float = 120) -> lis
 
     def visit(number: int, until: float) -> None:
         chance = random.Random(number)
-        visitor = Visitor(demo.url)
-        name = visitor.open(photos[number])
-        while time.perf_counter() < until:
-            concept = chance.choice(concepts)
-            start = time.perf_counter()
-            try:
+        try:
+            visitor = Visitor(demo.url)
+            name = visitor.open(photos[number])
+            while time.perf_counter() < until:
+                concept = chance.choice(concepts)
+                start = time.perf_counter()
                 found = sketch(visitor.edit(name, concept))
-            except (E2GANError, requests.RequestException):
+                waited = time.perf_counter() - start
+                distances = {key: float(np.abs(other - found).mean()) for key, other in expected.items()}
                 with lock:
-                    tally.errors += 1
-                continue
-            waited = time.perf_counter() - start
-            distances = {key: float(np.abs(other - found).mean()) for key, other in expected.items()}
-            nearest = min(distances, key=distances.__getitem__)
+                    tally.mixed += min(distances, key=distances.__getitem__) != (number, concept)
+                    tally.waits.append(waited)
+        except (E2GANError, requests.RequestException):
             with lock:
-                tally.mixed += nearest != (number, concept)
-                tally.waits.append(waited)
+                tally.errors += 1
 
     def together(until: float) -> None:
         threads = [threading.Thread(target=visit, args=(number, until)) for number in range(visitors)]

@@ -204,6 +204,21 @@ class TestFaults:
         drop(page, "new Uint8Array(26e6)")
         page.get_by_role("alert").filter(has_text="larger than the 25 MB").wait_for()
 
+    def test_a_full_queue(self, page: Any, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as full:
+            full.setattr(served.blocks._queue, "max_size", 0)
+            page.locator('.card:has-text("Dusk")').click()
+            alert = page.get_by_role("alert").filter(has_text="busy or out of reach")
+            alert.wait_for()
+        choose(page, "Dawn")
+        assert alert.is_hidden()
+
+    def test_too_many_requests(self, page: Any, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as strict:
+            strict.setattr("e2gan_demo.limits.Buckets.take", lambda *_: False)
+            page.locator('.card:has-text("Dusk")').click()
+            page.get_by_role("alert").filter(has_text="busy or out of reach").wait_for()
+
     def test_a_camera_that_is_refused(self, page: Any) -> None:
         page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }")
         page.get_by_role("button", name="Live camera").click()

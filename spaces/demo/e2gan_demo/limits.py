@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Buckets", "RateLimit"]
 
-RATE, RESERVE = 25.0, 100.0
-"""Requests a second, and how many may come at once.  Live mode sends as many as the machine can edit."""
+RATE, RESERVE = 50.0, 300.0
+"""Requests a second, and how many may come at once.  A class or an office is one visitor, to us: it has one address."""
 
 COSTS = {"/upload": 5.0}
 """What a request counts for, by the end of its path; others count for one."""

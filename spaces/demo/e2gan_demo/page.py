@@ -82,28 +82,27 @@ def build(studio: Studio, served: Path) -> gr.Blocks:
         asked = {name: gr.JSON(visible=False) for name in names}
         answered = {name: gr.JSON(visible=False) for name in names}
 
-        def photo(request: dict[str, Any], http: gr.Request) -> dict[str, Any]:
+        def photo(request: Any, http: gr.Request) -> Any:
             """Take in an uploaded file, or a sample."""
-            name = request.get("sample")
-            if name is not None:
+            if (name := _from(request, "sample")) is not None:
                 return answering(lambda: {"photo": name, **studio.shown(studio.photos.get(name))})
-            return answering(lambda: studio.open(_uploaded(request.get("path")), str(http.session_hash)))
+            return answering(lambda: studio.open(_uploaded(_from(request, "path")), str(http.session_hash)))
 
-        def edit(requests: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        def edit(requests: list[Any]) -> Any:
             return [studio.edit(requests)]
 
-        def save(request: dict[str, Any]) -> dict[str, Any]:
+        def save(request: Any) -> Any:
             def file() -> dict[str, Any]:
-                if request.get("sheet"):
-                    path = studio.sheet(studio.photos.get(request.get("photo")), request.get("format"))
+                if _from(request, "sheet"):
+                    path = studio.sheet(studio.photos.get(_from(request, "photo")), _from(request, "format"))
                 else:
                     path = studio.save(request)
                 return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name}
 
             return answering(file)
 
-        def add(request: dict[str, Any]) -> dict[str, Any]:
-            return answering(lambda: {"card": studio.catalogue.add(request.get("repo"))})
+        def add(request: Any) -> Any:
+            return answering(lambda: {"card": studio.catalogue.add(_from(request, "repo"))})
 
         works: dict[str, tuple[Any, dict[str, Any]]] = {
             "photo": (photo, {}),
@@ -192,6 +191,11 @@ def _told() -> Iterator[None]:
         yield
     except E2GANError as error:
         raise gr.Error(f"{error}{f' ({error.hint})' if error.hint else ''}", print_exception=False) from None
+
+
+def _from(request: object, key: str) -> object:
+    """A value of a request, which may be any JSON."""
+    return request.get(key) if isinstance(request, Mapping) else None
 
 
 def _uploads() -> Path:

@@ -97,6 +97,8 @@ class Photos:
             photo = self._photos.get(name) if isinstance(name, str) else None
             if photo is not None and (photo.kept or photo.path.exists()):
                 photo.used = self._clock()
+                if not photo.kept:
+                    photo.path.touch()  # Gradio deletes by the file's age
                 self._photos.move_to_end(str(name))
                 return photo
         raise ImageError("that photo has been deleted here", hint="choose it again")
