@@ -77,7 +77,7 @@ class Visitor:
         event = joined.json()["event_id"]
         data = f"{self._url}gradio_api/queue/data"
         with self._session.get(data, params={"session_hash": self._hash}, stream=True, timeout=120) as lines:
-            for line in lines.iter_lines(chunk_size=None):
+            for line in lines.iter_lines(chunk_size=None):  # type: ignore[call-overload]  # as they come
                 message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
                 if message.get("msg") == "process_completed" and message.get("event_id") == event:
                     if not message["success"]:
