@@ -26,6 +26,7 @@ CORE := $(VENV)/.core
 SPACE := $(VENV)/.space
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+PLUGINS := teachers[diffusion] baselines coreml ssd
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
 .PHONY: demo space test hub bench base concepts clean
@@ -41,14 +42,12 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
 	@touch $@
 
-$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]' -e plugins/baselines -e plugins/ssd -e plugins/coreml
 $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
 	$(PIP) -e hub -e spaces/demo
 	@touch $@
 
 $(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e 'hub[sign]'
+	$(PIP) -e '.[all,dev,ray]' -e 'hub[sign]' $(PLUGINS:%=-e 'plugins/%')
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 

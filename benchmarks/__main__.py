@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import clustering, coreml, distill, hub, quality, speed, startup, switching
-from benchmarks import clustering, demo, distill, hub, quality, speed, startup, switching
+from benchmarks import clustering, coreml, demo, distill, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
