@@ -16,7 +16,7 @@ from torch import Tensor
 
 from e2gan.models.layout import KEEPS, Tone
 
-__all__ = ["keep", "keep_shares", "mix_tones", "toned"]
+__all__ = ["keep", "keep_shares", "kept", "mix_tones", "toned"]
 
 SPAN = 3.0
 """Standard deviations from the photo's mean that the generator's -1 and 1 stand for, where it paints anew."""
@@ -55,11 +55,7 @@ def toned(photo: Tensor, tones: Tensor) -> Tensor:
 
 
 def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
-    """The generator's picture with what is kept of the photo.
-
-    ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
-    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` reads it as
-    shifts of the photo's own colours, and takes of them no more than changes from place to place.
+    """The generator's picture with what is kept of the photo, or a mean of several.
 
     Args:
         made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
@@ -69,20 +65,33 @@ def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
     Returns:
         (N, 3, H, W); where something is kept it may leave [-1, 1].
     """
-    luma = torch.tensor(LUMA, dtype=photo.dtype, device=photo.device).view(1, 3, 1, 1)
-    grey = (photo * luma).sum(1, keepdim=True)
-    nothing, light, colour, detail = (share.view(-1, 1, 1, 1) for share in shares.unbind(1))
-    result = nothing * made + light * _anchored(made, grey)
-    if colour.any():
-        result = result + colour * _anchored(made, photo)
-    if detail.any():
-        shift = SHIFT * photo.std(dim=(2, 3), keepdim=True) * made
-        result = result + detail * (photo + _guided(shift, photo))
+    result = torch.zeros_like(made)
+    for what, share in zip(KEEPS, shares.unbind(1)):
+        if share.any():
+            result = result + share.view(-1, 1, 1, 1) * kept(what, made, photo)
     return result
 
 
-def _anchored(made: Tensor, kept: Tensor) -> Tensor:
-    deviation, mean = torch.std_mean(kept, dim=(2, 3), keepdim=True)
+def kept(what: str, made: Tensor, photo: Tensor) -> Tensor:
+    """The generator's picture where all keep the same: one of :data:`~e2gan.models.layout.KEEPS`.
+
+    ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
+    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` reads it as
+    shifts of the photo's own colours, and takes of them no more than changes from place to place.
+    Shapes and ranges are those of :func:`keep`.
+    """
+    if what == "light":
+        luma = torch.tensor(LUMA, dtype=photo.dtype, device=photo.device).view(1, 3, 1, 1)
+        return _anchored(made, (photo * luma).sum(1, keepdim=True))
+    if what == "colour":
+        return _anchored(made, photo)
+    if what == "detail":
+        return photo + _guided(SHIFT * photo.std(dim=(2, 3), keepdim=True) * made, photo)
+    return made
+
+
+def _anchored(made: Tensor, anchor: Tensor) -> Tensor:
+    deviation, mean = torch.std_mean(anchor, dim=(2, 3), keepdim=True)
     return mean + SPAN * deviation * made
 
 
