@@ -48,6 +48,8 @@ $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
 
 $(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
 	$(PIP) -e '.[all,dev,ray]' -e 'hub[sign]' $(PLUGINS:%=-e 'plugins/%')
+$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e plugins/onnx -e 'hub[sign]'
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 

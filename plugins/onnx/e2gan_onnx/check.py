@@ -1,0 +1,80 @@
+"""Whether an exported model is the model: run by onnxruntime, and compared with the PyTorch editor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.errors import E2GANError
+from e2gan_onnx.graph import IMAGE
+from e2gan_onnx.photos import as_input
+
+__all__ = ["LIMITS", "Likeness", "compare", "run"]
+
+LIMITS = {"fp32": 75.0, "fp16": 45.0, "int8": 35.0}
+"""Least PSNR in dB by precision."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near a model's pictures come to the editor's, both in 8 bits."""
+
+    psnr: float
+    """In dB, over all photos' pixels; infinite where all are equal."""
+    worst: int
+    """Largest difference of one channel of one pixel, in steps of 1/255."""
+
+
+def compare(
+    edit: Callable[[np.ndarray], np.ndarray], concept: Concept, editor: Editor, photos: Sequence[Image.Image]
+) -> Likeness:
+    """Edit photos with a model and with the editor.
+
+    ``edit`` takes and gives (N, 3, H, W) float32 in [0, 1].  Photos of one size go through it together.
+    """
+    groups: dict[tuple[int, int], list[Image.Image]] = {}
+    for photo in photos:
+        groups.setdefault(photo.size, []).append(photo)
+    differences = []
+    for some in groups.values():
+        made = np.rint(edit(as_input(*some)).transpose(0, 2, 3, 1) * 255)
+        wanted = np.stack([np.asarray(picture) for picture in editor.apply_batch(some, concept)])
+        differences.append(np.abs(made - wanted).ravel())
+    all_of_them = np.concatenate(differences)
+    error = float(np.square(all_of_them).mean())
+    psnr = 10 * math.log10(255**2 / error) if error else math.inf
+    return Likeness(psnr, int(np.nan_to_num(all_of_them, nan=255).max()))
+
+
+def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """A model on onnxruntime's CPU, as a function of the picture.
+
+    Raises:
+        E2GANError: onnxruntime cannot load it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    # Its exceptions have no class in common but this.
+    except Exception as fault:
+        reason = " ".join(str(fault).split())[:200]
+        raise E2GANError(f"onnxruntime {onnxruntime.__version__} cannot load the model: {reason}") from fault
+
+    def edit(image: np.ndarray) -> np.ndarray:
+        (made,) = session.run(None, {IMAGE: image})
+        return np.asarray(made)
+
+    return edit

@@ -1,0 +1,140 @@
+"""A concept as an ONNX file: traced, described, checked, and only then put in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from e2gan import __version__
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.editor import MIN_SIDE, Editor
+from e2gan.errors import E2GANError
+from e2gan.files import atomic_path
+from e2gan_onnx.check import LIMITS, Likeness, compare, run
+from e2gan_onnx.edit import folded
+from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
+from e2gan_onnx.photos import check_photos
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = [
+    "OPSETS",
+    "PRECISIONS",
+    "Exported",
+    "describe",
+    "example",
+    "export",
+    "facts_of_base",
+    "facts_of_concept",
+    "require",
+]
+
+PRECISIONS = tuple(LIMITS)
+
+OPSETS = (18, 23)
+"""First and last opset that is tried; the exporter writes none below."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written model."""
+
+    path: Path
+    size: int
+    """In bytes."""
+    likeness: Likeness | None
+    """To the PyTorch editor; None if that was not checked."""
+
+
+def export(
+    concept: Concept,
+    base: Base,
+    path: Path,
+    *,
+    precision: str = "fp32",
+    opset: int = OPSETS[0],
+    editor: Editor | None = None,
+) -> Exported:
+    """Write a concept's whole edit as one model, its LoRA folded in.
+
+    Args:
+        path: the file; replaced in one step, and only by a model that passed its check.
+        precision: of :data:`PRECISIONS`.
+        editor: in float32, of ``base``: what to compare with.  Without one nothing is checked.
+
+    Raises:
+        ConceptError: the concept is untrained, damaged or made for another base.
+        E2GANError: the file cannot be written, the edit cannot be expressed at that opset, or the model's
+            pictures are not near enough to the editor's.
+    """
+    with atomic_path(path) as temporary:
+        temporary.touch()  # so that what cannot be written is known before the work
+        edit = folded(base, concept, torch.float16 if precision == "fp16" else torch.float32)
+        model = to_onnx(
+            edit,
+            {IMAGE: example(base)},
+            {IMAGE: picture_dimensions(base.config.stride)},
+            opset=opset,
+            name=concept.id,
+        )
+        describe(model, facts_of_base(base, precision) | facts_of_concept(concept))
+        data = model.SerializeToString()
+        likeness = None
+        if editor is not None:
+            likeness = compare(run(data), concept, editor, check_photos())
+            require(likeness, precision, concept.id)
+        temporary.write_bytes(data)
+    return Exported(path, len(data), likeness)
+
+
+def require(likeness: Likeness, precision: str, name: str) -> None:
+    """Raise E2GANError for a model that is not near enough to the editor's."""
+    if not likeness.psnr >= LIMITS[precision]:
+        raise E2GANError(
+            f"{name}: the {precision} model comes to {likeness.psnr:.1f} dB of the PyTorch editor's pictures, "
+            f"and must come to {LIMITS[precision]:g}; nothing was written",
+            hint="take a higher precision, or --no-check to have it all the same",
+        )
+
+
+def example(base: Base) -> torch.Tensor:
+    """A picture to trace with: its batch, height and width differ, so that none is taken for another."""
+    stride = base.config.stride
+    return torch.zeros(2, 3, 8 * stride, 9 * stride)
+
+
+def describe(model: onnx.ModelProto, facts: Mapping[str, str]) -> None:
+    """Say in a model what it is and how to use it."""
+    model.producer_name, model.producer_version = "e2gan", __version__
+    del model.metadata_props[:]
+    for key, value in facts.items():
+        model.metadata_props.add(key=f"e2gan.{key}", value=value)
+
+
+def facts_of_base(base: Base, precision: str) -> dict[str, str]:
+    stride = base.config.stride
+    return {
+        "base": base.id,
+        "base_sha256": base.sha256,
+        "precision": precision,
+        "layout": "N, 3 (red, green, blue), height, width; float32, sRGB from 0 to 1; in and out",
+        "stride": str(stride),
+        "sizes": f"height and width are multiples of {stride}, {MIN_SIDE} or more",
+    }
+
+
+def facts_of_concept(concept: Concept) -> dict[str, str]:
+    return {
+        "id": concept.id,
+        "title": concept.title,
+        "version": concept.version,
+        "license": concept.license,
+        "authors": ", ".join(concept.authors),
+        "prompt": concept.prompt,
+    }

@@ -1,0 +1,130 @@
+"""From a PyTorch module to an ONNX model, through torch.onnx."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from e2gan.editor import MIN_SIDE
+from e2gan.errors import E2GANError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["IMAGE", "RESULT", "picture_dimensions", "to_onnx"]
+
+IMAGE, RESULT = "image", "edit"
+"""What goes in and what comes out: (N, 3, H, W) float32 in [0, 1]."""
+
+AXES = ("batch", None, "height", "width")
+
+
+def picture_dimensions(stride: int) -> dict[int, Any]:
+    """For torch.export: a picture's dimensions that may be of any size, as far as the stride allows."""
+    dimension = torch.export.Dim
+    smallest = -(-MIN_SIDE // stride)
+    return {
+        0: dimension("batch", min=1),
+        2: stride * dimension("rows", min=smallest),
+        3: stride * dimension("columns", min=smallest),
+    }
+
+
+def to_onnx(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    dynamic: Mapping[str, Any],
+    *,
+    opset: int,
+    name: str,
+    names: Sequence[str] = (IMAGE,),
+) -> onnx.ModelProto:
+    """Trace a module whose first input is a picture, and whose output is one.
+
+    Args:
+        inputs: examples of its keyword arguments.
+        dynamic: which of their dimensions may vary, as torch.export takes it.
+        name: what errors and the graph call it.
+        names: of the inputs, those in dictionaries one by one.
+
+    Raises:
+        E2GANError: something in it has no counterpart in ONNX, or not at that opset.
+    """
+    try:
+        with _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                kwargs=dict(inputs),
+                dynamic_shapes=dict(dynamic),
+                opset_version=opset,
+                input_names=names,
+                output_names=[RESULT],
+                custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: _attention},
+                dynamo=True,
+                verbose=False,
+            )
+            assert program is not None
+            model: onnx.ModelProto = program.model_proto
+    # What the exporter raises on a module that it cannot express differs from one to the next.
+    except Exception as fault:
+        raise E2GANError(
+            f"{name} cannot be expressed in ONNX at opset {opset}: {_reason(fault)}",
+            hint="the base uses an operation that ONNX has not; export a concept of another base",
+        ) from fault
+    found = next((entry.version for entry in model.opset_import if not entry.domain), None)
+    if found != opset:
+        raise E2GANError(f"{name} cannot be expressed at opset {opset}; {found} can", hint=f"--opset {found}")
+    model.graph.name = name
+    del model.graph.value_info[:]  # shapes of one trace, which every runtime infers anew
+    for value in (model.graph.input[0], model.graph.output[0]):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES):
+            if axis:
+                dimension.dim_param = axis
+    return model
+
+
+def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Any:
+    """Attention (N, heads, L, D) one head after another, in ONNX's terms.
+
+    A runtime then holds the logits of one head at a time: at a megapixel, those of all eight are two gigabytes.
+    """
+    from onnxscript import opset18 as op
+
+    heads, width = query.shape[1], query.shape[3]
+    query = op.Mul(query, op.CastLike(op.Constant(value_float=width**-0.5), query))
+    parts = [op.Split(each, axis=1, num_outputs=heads) for each in (query, op.Transpose(key, perm=[0, 1, 3, 2]), value)]
+    made = []
+    for q, k, v in zip(*parts):
+        logits = op.MatMul(q, k)
+        made.append(op.MatMul(op.Softmax(logits if mask is None else op.Add(logits, mask), axis=-1), v))
+    return op.Concat(*made, axis=1)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without what the exporter says to its developers."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def _reason(fault: BaseException) -> str:
+    """The first line of what was wrong at the bottom of it."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(fault).__name__
