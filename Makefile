@@ -1,6 +1,7 @@
 # make demo     edit a sample photo with the shipped concepts and show the sheet
 # make space    edit photos on a web page: the demo on this machine
 # make test     lint, format, types, tests
+# make web      the page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
@@ -19,6 +20,7 @@ PHOTO ?= samples/aitzgorri.jpg
 JOBS ?= 2
 HUB_PORT ?= 8000
 SPACE_FLAGS ?=
+WEB_PORT ?= 8080
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +32,7 @@ PLUGINS := teachers[diffusion] baselines coreml ssd
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
 .PHONY: demo space test hub bench base concepts clean
+.PHONY: demo test web hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -70,10 +73,36 @@ $(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
 
 space: $(SPACE)
 	$(BIN)/e2gan demo $(SPACE_FLAGS)
+# --- the page in the browser -------------------------------------------------------------------------------------
+
+# Two builds: for WebAssembly alone, and with WebGPU.
+ORT_WEB := build/onnxruntime-web
+ORT_WEB_VERSION := 1.30.0
+ORT_WEB_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
+    ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
+PAGE := $(wildcard spaces/web/*.html spaces/web/*.css spaces/web/*.js)
+
+web: $(DEV) $(ORT_WEB) build/web/models/concepts.json
+	@mkdir -p build/web/ort
+	@cp $(PAGE) build/web/
+	@cp $(ORT_WEB)/* build/web/ort/
+	@cp "$(PHOTO)" build/web/sample.jpg
+	@echo "http://localhost:$(WEB_PORT)/ serves build/web, which any host of static files can"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/web $(WEB_PORT)
+
+$(ORT_WEB): Makefile
+	@command -v npm >/dev/null || { echo "onnxruntime-web comes from npm: install Node.js" >&2; exit 1; }
+	@mkdir -p build && rm -rf $@ $@.new && mkdir $@.new
+	@npm pack --silent --pack-destination $@.new onnxruntime-web@$(ORT_WEB_VERSION) >/dev/null
+	@tar -xzf $@.new/onnxruntime-web-*.tgz -C $@.new --strip-components=2 $(ORT_WEB_FILES:%=package/dist/%)
+	@rm $@.new/onnxruntime-web-*.tgz && mv $@.new $@ && touch $@
+
+build/web/models/concepts.json: $(wildcard plugins/onnx/e2gan_onnx/*.py) $(MODELS) | $(DEV)
+	$(BIN)/e2gan export onnx $(CONCEPTS) --swap -o $(@D)
 
 # --- checks ------------------------------------------------------------------------------------------------------
 
-test: $(DEV)
+test: $(DEV) $(if $(shell command -v npm),$(ORT_WEB))
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import clustering, coreml, demo, distill, hub, quality, speed, startup, switching
+from benchmarks import clustering, distill, export, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "hub": hub.measure(),
         "coreml": coreml.measure(),
         "demo": demo.measure(),
+        "export": export.measure(options.data),
         "quality": quality.measure(options.data),
     }
     report(figures, options.output)

@@ -12,9 +12,9 @@ import math
 import os
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,14 +24,16 @@ from e2gan import __version__
 from e2gan.base import Base, find_base
 from e2gan.blend import Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
-from e2gan.errors import ConceptError, E2GANError
+from e2gan.errors import ConceptError, E2GANError, PluginError
 from e2gan.images import Source, open_image
+from e2gan.models.generator import Generator
 from e2gan.models.layout import KEEPS
 from e2gan.models.light import keep, keep_shares, mix_tones, toned
 from e2gan.models.lora import Folder, delta_weights
+from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
 
-__all__ = ["Editor"]
+__all__ = ["Backend", "Editor"]
 
 MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
@@ -41,6 +43,20 @@ MIN_SIDE = 32
 
 LOADED = 16
 """Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
+
+
+KNOWN_BACKENDS = {"onnxruntime": "e2gan-onnx"}
+"""Backends by the distributions that offer them, for whoever has not installed these."""
+
+
+class Backend(Protocol):
+    """A base's generator on another runtime than PyTorch: on the CPU, in float32."""
+
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, torch.Tensor]]]) -> None:
+        """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever was set before."""
+
+    def __call__(self, x: torch.Tensor, prompt: torch.Tensor, prompt_bias: torch.Tensor | None = None) -> torch.Tensor:
+        """As :meth:`e2gan.models.generator.Generator.forward`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +81,7 @@ class Editor:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         threads: int | None = None,
+        backend: str = "torch",
     ) -> None:
         """Load a base.
 
@@ -74,21 +91,34 @@ class Editor:
             dtype: by default float16 on CUDA and MPS; on a CPU bfloat16 if it computes in it
                 (AVX-512 BF16), else float32.  The last layer is always float32, for smooth gradients.
             threads: CPU threads for this process; PyTorch's choice if None.
+            backend: what the generator runs on: PyTorch, or one that a plugin offers, such as ``onnxruntime``
+                (e2gan-onnx).  These compute on the CPU in float32.
 
         Raises:
             BaseModelError: there is no such base, or its files are damaged.
-            E2GANError: there is no such device.
+            PluginError: there is no such backend.
+            E2GANError: there is no such device, or not for that backend.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         self.base = base if isinstance(base, Base) else find_base(base)
-        self.device = _choose_device(device)
-        self.dtype = dtype or _choose_dtype(self.device)
-        self._generator = self.base.generator().to(self.device)
-        self._folder = Folder(self._generator)  # before the weights lose precision
-        for name, module in self._generator.named_children():
-            if name != "conv_out":
-                module.to(self.dtype)
+        self._generator: Generator | Backend
+        self._folder: Folder | Backend
+        if backend == "torch":
+            self.device = _choose_device(device)
+            self.dtype = dtype or _choose_dtype(self.device)
+            self._generator = self.base.generator().to(self.device)
+            self._folder = Folder(self._generator)  # before the weights lose precision
+            for name, module in self._generator.named_children():
+                if name != "conv_out":
+                    module.to(self.dtype)
+        else:
+            self.device, self.dtype = torch.device("cpu"), torch.float32
+            if torch.device(device or "cpu") != self.device or dtype not in (None, self.dtype):
+                raise E2GANError(
+                    f"the backend '{backend}' computes on the CPU, in float32", hint="ask for nothing else"
+                )
+            self._generator = self._folder = _find_backend(backend)(self.base, threads)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
         self._lock = threading.RLock()
@@ -236,6 +266,12 @@ class Editor:
         if len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[key]
+
+
+def _find_backend(name: str) -> Callable[..., Backend]:
+    if name in KNOWN_BACKENDS and name not in registry().backends:
+        raise PluginError(f"nothing installed runs on {name}", hint=f"pip install {KNOWN_BACKENDS[name]}")
+    return registry().backend(name).factory
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:

@@ -74,5 +74,10 @@ def register_embedders(register: Register) -> None:
 
 
 @hookspec
+def register_backends(register: Register) -> None:
+    """Offer what the editor may compute with: ``factory(base, threads)`` gives an :class:`e2gan.editor.Backend`."""
+
+
+@hookspec
 def register_commands(cli: click.Group) -> None:
     """Add commands to the ``e2gan`` program with ``@cli.command()``."""

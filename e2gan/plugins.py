@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """Something a plugin registered by id: a source of concepts, a teacher, an exporter, a model or an embedder."""
+    """Something a plugin registered by id: a source of concepts, a teacher, an exporter, a model and the like."""
 
     id: str
     factory: Callable[..., Any]
@@ -168,6 +168,10 @@ class Registry:
     def embedders(self) -> dict[str, Entry]:
         return self._entries("embedder")
 
+    @functools.cached_property
+    def backends(self) -> dict[str, Entry]:
+        return self._entries("backend")
+
     @property
     def plugins(self) -> list[PluginInfo]:
         """Every plugin, each of its hooks tried but ``register_commands``, which the program calls."""
@@ -208,6 +212,9 @@ class Registry:
 
     def embedder(self, id: str) -> Entry:
         return self._one("embedder", id, self.embedders, PluginError)
+
+    def backend(self, id: str) -> Entry:
+        return self._one("backend", id, self.backends, PluginError)
 
     # Commands
 
@@ -284,7 +291,7 @@ class Registry:
         return self._unclaimed(kind, found)
 
     def _gather(self) -> None:
-        for kind in ("concepts", "sources", "teachers", "exporters", "models", "embedders"):
+        for kind in ("concepts", "sources", "teachers", "exporters", "models", "embedders", "backends"):
             getattr(self, kind)
 
     # When something is wrong

@@ -7,20 +7,24 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from PIL import Image, ImageOps
 
 from benchmarks import __main__ as everything
 from benchmarks import clustering, coreml, distill, hub, measuring, quality, speed, startup, switching
+from benchmarks import clustering, distill, export, hub, measuring, quality, speed, startup, switching
 from benchmarks.measuring import Figure, interleaved, macs, report
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.editor import Editor
 from e2gan.errors import DataError, E2GANError
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Entry
 from e2gan_baselines.pix2pix import Pix2Pix
+from e2gan_onnx.export import Exported
 from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
 from tests.evaluation.test_report import colours
 
@@ -228,10 +232,45 @@ def test_quality_needs_test_photos(tmp_path: Path, base: Base, concepts: list[Co
         quality.measure(tmp_path, base, concepts)
 
 
+def test_an_export_is_timed_weighed_and_held_against_its_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base: Base, concepts: list[Concept]
+) -> None:
+    """With models that give the photo back, which take no tracing."""
+    picture = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
+    edit = onnx.helper.make_tensor_value_info("edit", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
+    identity = onnx.helper.make_node("Identity", ["image"], ["edit"])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    graph = onnx.helper.make_graph([identity], "same", [picture], [edit])
+    data = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+
+    def write(concept: Concept, base: Base, path: Path, precision: str) -> Exported:
+        path.write_bytes(data)
+        return Exported(concept.id, path, len(data), None)
+
+    monkeypatch.setattr(export, "export", write)
+    monkeypatch.setattr(export, "base_part", lambda *_, **__: data)
+    monkeypatch.setattr(export, "concept_part", lambda *_: b"")
+    monkeypatch.setattr(export, "Editor", lambda base, backend, threads: Editor(base, device="cpu"))
+    monkeypatch.setattr(export, "make_teacher", lambda *_: ImageOps.invert)
+    monkeypatch.setattr(export, "EfficientNetLite0", lambda: colours)
+    for number in range(3):
+        file = tmp_path / "test" / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(photo(seed=number)).save(file)
+    figures = by_name(export.measure(tmp_path, base, concepts, size=32, rounds=1))
+    assert figures["int8 against PyTorch"].at_least == 1.8
+    assert figures["int8 export"].at_most == 60
+    assert figures["test pictures"].value == 3
+    for concept in concepts:
+        assert figures[f"{concept.id}: fp32 EfficientNet-FID"].value > 0
+        assert figures[f"{concept.id}: int8 over fp32"].value == 1
+
+
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for module in (speed, switching, startup, distill, clustering, hub, coreml, quality):
+    for module in (speed, switching, startup, distill, clustering, hub, export, quality):
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
@@ -246,6 +285,8 @@ def test_all_of_them_in_one_run(
         "coreml",
         "quality",
     ]
+    names = ["speed", "switching", "startup", "distill", "clustering", "hub", "export", "quality"]
+    assert list(written["figures"]) == names
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
 

@@ -38,10 +38,15 @@ def write_tiny_concept(
     trained: bool = True,
     keeps: str = "nothing",
     tone: dict[str, list[float]] | None = None,
+    config: GeneratorConfig = CONFIG,
+    ranks: Ranks | None = None,
 ) -> Concept:
     """A concept named as its folder; its adapter is random, and large enough to be seen."""
     random = np.random.default_rng(seed)
-    shapes = adapter_shapes(CONFIG, Ranks())
+    training = {}
+    if ranks is not None:
+        training["training"] = {"ranks": list(ranks.sampling), "transformer_rank": ranks.transformer}
+    shapes = adapter_shapes(config, ranks or Ranks())
     return write_concept(
         folder,
         manifest={
@@ -54,10 +59,10 @@ def write_tiny_concept(
             "keeps": keeps,
             "base": {"id": base.id, "sha256": base.sha256},
             "tone": tone or {},
-            "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}},
+            "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}, **training},
         },
         tensors={k: random.normal(0, 0.3, s).astype("f4") for k, s in shapes.items()} if trained else None,
-        prompt=random.normal(size=(tokens, CONFIG.prompt_dim)).astype("f4") if trained else None,
+        prompt=random.normal(size=(tokens, config.prompt_dim)).astype("f4") if trained else None,
     )
 
 

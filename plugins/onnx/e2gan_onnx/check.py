@@ -16,10 +16,7 @@ from e2gan.errors import E2GANError
 from e2gan_onnx.graph import IMAGE
 from e2gan_onnx.photos import as_input
 
-__all__ = ["LIMITS", "Likeness", "compare", "run"]
-
-LIMITS = {"fp32": 75.0, "fp16": 45.0, "int8": 35.0}
-"""Least PSNR in dB by precision."""
+__all__ = ["Likeness", "compare", "run"]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2gan.cli.program import json_option, print_json, print_table, quiet_option, say
+from e2gan_onnx.options import LEAST_PSNR, OPSETS
 
 if TYPE_CHECKING:
-    from e2gan.concept import Concept
     from e2gan_onnx.export import Exported
 
 __all__ = ["onnx"]
@@ -28,9 +28,18 @@ __all__ = ["onnx"]
     help="A file that ends in .onnx for one concept, a folder for several.",
 )
 @click.option(
-    "--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="Of weights and sums."
+    "--precision", type=click.Choice(list(LEAST_PSNR)), default="fp32", show_default=True, help="Of the sums."
 )
-@click.option("--opset", type=click.IntRange(18, 23), default=18, show_default=True, help="Of ONNX's operators.")
+@click.option("--swap", is_flag=True, help="Write the base once, and each concept as a small part to put behind it.")
+@click.option(
+    "--calibrate",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Photos to take int8's ranges from, instead of those that come along.",
+)
+@click.option(
+    "--opset", type=click.IntRange(*OPSETS), default=OPSETS[0], show_default=True, help="Of ONNX's operators."
+)
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concepts name.")
 @click.option("--no-check", is_flag=True, help="Do not compare the models with PyTorch's pictures.")
 @json_option
@@ -39,6 +48,8 @@ def onnx(
     concepts: tuple[str, ...],
     output: Path,
     precision: str,
+    swap: bool,
+    calibrate: Path | None,
     opset: int,
     base: str | None,
     no_check: bool,
@@ -49,45 +60,66 @@ def onnx(
 
     A model takes and gives pictures (N, 3, height, width), float32 from 0 to 1, of any size that is a multiple
     of 8. Each is compared with the PyTorch editor on real photos before it is written.
+
+    With --swap, OUT is a folder: base.part, a part for each concept, and concepts.json, which lists them. The
+    bytes of base.part and of a concept's part, one after the other, are a model.
     """
     from e2gan.blend import find_concept
 
+    if swap and precision != "fp32":
+        raise click.UsageError("--swap is for fp32: the concept's LoRA is added to the weights when a model is loaded.")
+    if calibrate and precision != "int8":
+        raise click.UsageError("--calibrate is for --precision int8.")
     found = [find_concept(name) for name in concepts]
-    files = targets([concept.id for concept in found], output)
+    _check_ids([concept.id for concept in found])
+    files = [] if swap else targets([concept.id for concept in found], output)
 
     import torch
 
     from e2gan.base import find_base
     from e2gan.editor import Editor
     from e2gan_onnx.export import export
+    from e2gan_onnx.photos import CALIBRATE
+    from e2gan_onnx.swap import export_swappable
 
     of = find_base(base or found[0].base_id)
     editor = None if no_check else Editor(of, device="cpu", dtype=torch.float32)
-    made = []
-    for concept, file in zip(found, files):
-        if not quiet:
-            say(f"{concept.id}: tracing" + (" and checking" if editor else ""))
-        made.append(export(concept, of, file, precision=precision, opset=opset, editor=editor))
+    tell = (lambda text: None) if quiet else say
+    if swap:
+        made = export_swappable(found, of, output, opset=opset, editor=editor, tell=tell)
+    else:
+        made = [
+            export(
+                concept,
+                of,
+                file,
+                precision=precision,
+                opset=opset,
+                calibrate=calibrate or CALIBRATE,
+                editor=editor,
+                tell=tell,
+            )
+            for concept, file in zip(found, files)
+        ]
     if as_json:
-        print_json([_row(concept, each) for concept, each in zip(found, made)])
+        print_json([_row(each) for each in made])
     elif not quiet:
-        header = ("concept", "size", "PSNR", "worst pixel", "file")
-        print_table(header, [_cells(concept, each) for concept, each in zip(found, made)])
+        print_table(("model", "size", "PSNR", "worst pixel", "file"), [_cells(each) for each in made])
 
 
-def _row(concept: Concept, made: Exported) -> dict[str, Any]:
-    row: dict[str, Any] = {"concept": concept.id, "file": str(made.path), "bytes": made.size}
+def _row(made: Exported) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": made.id, "file": str(made.path), "bytes": made.size}
     if made.likeness is not None:
         psnr = made.likeness.psnr
         row |= {"psnr_db": round(psnr, 2) if math.isfinite(psnr) else None, "worst_of_255": made.likeness.worst}
     return row
 
 
-def _cells(concept: Concept, made: Exported) -> list[str]:
+def _cells(made: Exported) -> list[str]:
     likeness = ["–", "–"]
     if made.likeness is not None:
         likeness = [f"{made.likeness.psnr:.1f} dB", f"{made.likeness.worst} of 255"]
-    return [concept.id, f"{made.size / 1e6:.1f} MB", *likeness, str(made.path)]
+    return [made.id, f"{made.size / 1e6:.2f} MB", *likeness, str(made.path)]
 
 
 def targets(ids: list[str], output: Path) -> list[Path]:
@@ -100,6 +132,9 @@ def targets(ids: list[str], output: Path) -> list[Path]:
         return [output]
     if output.suffix == ".onnx" or output.is_file():
         raise click.UsageError(f"OUT must be a folder for several concepts, and {output} is a file.")
-    if twice := {id for id in ids if ids.count(id) > 1}:
-        raise click.UsageError(f"two concepts would be written to {min(twice)}.onnx.")
     return [output / f"{id}.onnx" for id in ids]
+
+
+def _check_ids(ids: list[str]) -> None:
+    if twice := {id for id in ids if ids.count(id) > 1}:
+        raise click.UsageError(f"two concepts would be written as '{min(twice)}'.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +15,17 @@ from e2gan.concept import Concept
 from e2gan.editor import MIN_SIDE, Editor
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_path
-from e2gan_onnx.check import LIMITS, Likeness, compare, run
+from e2gan_onnx.check import Likeness, compare, run
 from e2gan_onnx.edit import folded
 from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
-from e2gan_onnx.photos import check_photos
+from e2gan_onnx.options import LEAST_PSNR, OPSETS
+from e2gan_onnx.photos import CALIBRATE, calibration_photos, check_photos
+from e2gan_onnx.quantize import quantized
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = [
-    "OPSETS",
-    "PRECISIONS",
     "Exported",
     "describe",
     "example",
@@ -35,16 +35,13 @@ __all__ = [
     "require",
 ]
 
-PRECISIONS = tuple(LIMITS)
-
-OPSETS = (18, 23)
-"""First and last opset that is tried; the exporter writes none below."""
-
 
 @dataclass(frozen=True)
 class Exported:
     """A written model."""
 
+    id: str
+    """Of its concept, or of its base."""
     path: Path
     size: int
     """In bytes."""
@@ -59,22 +56,28 @@ def export(
     *,
     precision: str = "fp32",
     opset: int = OPSETS[0],
+    calibrate: Path = CALIBRATE,
     editor: Editor | None = None,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> Exported:
     """Write a concept's whole edit as one model, its LoRA folded in.
 
     Args:
         path: the file; replaced in one step, and only by a model that passed its check.
-        precision: of :data:`PRECISIONS`.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        calibrate: for ``int8``, the folder of photos that ranges are taken from.
         editor: in float32, of ``base``: what to compare with.  Without one nothing is checked.
+        tell: is told what is being done, a line at a time.
 
     Raises:
         ConceptError: the concept is untrained, damaged or made for another base.
+        DataError: there are no photos to calibrate with.
         E2GANError: the file cannot be written, the edit cannot be expressed at that opset, or the model's
             pictures are not near enough to the editor's.
     """
     with atomic_path(path) as temporary:
         temporary.touch()  # so that what cannot be written is known before the work
+        tell(f"{concept.id}: tracing")
         edit = folded(base, concept, torch.float16 if precision == "fp16" else torch.float32)
         model = to_onnx(
             edit,
@@ -83,22 +86,26 @@ def export(
             opset=opset,
             name=concept.id,
         )
+        if precision == "int8":
+            tell(f"{concept.id}: calibrating")
+            model = quantized(model, calibration_photos(calibrate))
         describe(model, facts_of_base(base, precision) | facts_of_concept(concept))
         data = model.SerializeToString()
         likeness = None
         if editor is not None:
+            tell(f"{concept.id}: checking")
             likeness = compare(run(data), concept, editor, check_photos())
             require(likeness, precision, concept.id)
         temporary.write_bytes(data)
-    return Exported(path, len(data), likeness)
+    return Exported(concept.id, path, len(data), likeness)
 
 
 def require(likeness: Likeness, precision: str, name: str) -> None:
     """Raise E2GANError for a model that is not near enough to the editor's."""
-    if not likeness.psnr >= LIMITS[precision]:
+    if not likeness.psnr >= LEAST_PSNR[precision]:
         raise E2GANError(
             f"{name}: the {precision} model comes to {likeness.psnr:.1f} dB of the PyTorch editor's pictures, "
-            f"and must come to {LIMITS[precision]:g}; nothing was written",
+            f"and must come to {LEAST_PSNR[precision]:g}; nothing was written",
             hint="take a higher precision, or --no-check to have it all the same",
         )
 

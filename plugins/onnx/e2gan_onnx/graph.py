@@ -81,12 +81,26 @@ def to_onnx(
     if found != opset:
         raise E2GANError(f"{name} cannot be expressed at opset {opset}; {found} can", hint=f"--opset {found}")
     model.graph.name = name
+    _refuse_other_sizes(model)
     del model.graph.value_info[:]  # shapes of one trace, which every runtime infers anew
     for value in (model.graph.input[0], model.graph.output[0]):
         for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES):
             if axis:
                 dimension.dim_param = axis
     return model
+
+
+def _refuse_other_sizes(model: onnx.ModelProto) -> None:
+    """Have a picture whose size is no multiple of the stride fail, instead of coming out larger than it went in."""
+    from onnx.helper import make_node
+
+    size, made = f"{IMAGE}.size", f"{RESULT}.made"
+    for node in model.graph.node:
+        node.output[:] = [made if name == RESULT else name for name in node.output]
+    model.graph.node.append(make_node("Shape", [IMAGE], [size]))
+    model.graph.node.append(
+        make_node("Reshape", [made, size], [RESULT], name="height_and_width_are_multiples_of_the_stride")
+    )
 
 
 def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Any:

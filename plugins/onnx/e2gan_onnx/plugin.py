@@ -1,4 +1,4 @@
-"""The entry point: the format ``onnx``."""
+"""The entry point: the format ``onnx``, and the editor's backend ``onnxruntime``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import e2gan
 if TYPE_CHECKING:
     import click
 
+    from e2gan.base import Base
+    from e2gan.editor import Backend
     from e2gan.hookspecs import Register
 
 
@@ -21,3 +23,14 @@ def _command() -> click.Command:
     from e2gan_onnx.command import onnx
 
     return onnx
+
+
+@e2gan.hookimpl
+def register_backends(register: Register) -> None:
+    register("onnxruntime", _backend, summary="onnxruntime on the CPU, in float32")
+
+
+def _backend(base: Base, threads: int | None) -> Backend:
+    from e2gan_onnx.backend import OnnxGenerator
+
+    return OnnxGenerator(base, threads)

@@ -1,0 +1,60 @@
+"""To 8 bits: the convolutions, their ranges taken from real photos."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from PIL import Image
+
+from e2gan_onnx.graph import IMAGE
+from e2gan_onnx.photos import as_input
+
+__all__ = ["quantized"]
+
+
+def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.ModelProto:
+    """A float32 model with its convolutions in 8 bits, as QuantizeLinear and DequantizeLinear around them.
+
+    The first and the last convolution stay as they are: one sees the photo, the other makes the picture, and
+    what they are wrong by nothing mends.  So do the norms, and the attention, which is little work.
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Photos(CalibrationDataReader):  # type: ignore[misc,unused-ignore]
+        def __init__(self) -> None:
+            self._left = iter(photos)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            photo = next(self._left, None)
+            return None if photo is None else {IMAGE: as_input(photo)}
+
+    with tempfile.TemporaryDirectory() as folder:
+        given, prepared, made = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
+        onnx.save(model, given)
+        # Symbolic shape inference cannot follow sizes that are open; the ranges need none.
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
+        logger = logging.getLogger()
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            quantize_static(
+                prepared,
+                made,
+                Photos(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                nodes_to_exclude=[convolutions[0], convolutions[-1]],
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logger.setLevel(level)
+        return onnx.load(made)

@@ -1,0 +1,179 @@
+"""The base once, and each concept as a small file behind it.
+
+An ONNX file is one protobuf message, and of two messages in a row a reader makes one: lists are joined.  So the
+base's part is a model that lacks the initialisers that are the concept's, a concept's part is nothing but these, and
+
+    cat base.part vangogh.part > vangogh.onnx
+
+is a whole model.  An app joins them in memory.  The LoRA is added to the base's weights in the graph, by operators on
+constants alone, which a runtime computes once, when it loads the model: the edits then cost what folded ones do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan.errors import E2GANError
+from e2gan.files import atomic_folder
+from e2gan.models.layout import KEEPS, Ranks, adapter_shapes
+from e2gan.models.light import keep_shares, mix_tones
+from e2gan_onnx.check import compare, run
+from e2gan_onnx.edit import SwappableEdit, traceable
+from e2gan_onnx.export import Exported, describe, example, facts_of_base, facts_of_concept, require
+from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
+from e2gan_onnx.photos import check_photos
+
+__all__ = ["BASE_PART", "INDEX", "base_part", "concept_part", "export_swappable"]
+
+BASE_PART, INDEX = "base.part", "concepts.json"
+
+SUFFIX = ".part"
+
+SMALL = 1024
+"""Numbers of an initialiser that is not worth a cast."""
+
+
+def base_part(base: Base, *, opset: int) -> bytes:
+    """A model of the whole edit without what is a concept's; no runtime loads it alone.
+
+    Raises:
+        E2GANError: it cannot be expressed at that opset.
+    """
+    ranks = Ranks(sampling=(2, 2, 2, 2), transformer=2)  # of the example only: a concept's may be any
+    concept = {name: torch.zeros(shape) for name, shape in adapter_shapes(base.config, ranks).items()}
+    dynamic: dict[str, Any] = {
+        name: {axis: torch.export.Dim.AUTO for axis, size in enumerate(tensor.shape) if size == 2}
+        for name, tensor in concept.items()
+    }
+    concept["prompt"] = torch.zeros(1, 3, base.config.prompt_dim)
+    concept["tone"], concept["shares"] = torch.zeros(1, 3, 4), torch.zeros(1, len(KEEPS))
+    dynamic |= {"prompt": {1: torch.export.Dim.AUTO}, "tone": {}, "shares": {}}
+    model = to_onnx(
+        SwappableEdit(traceable(base.generator())).eval(),
+        {IMAGE: example(base), "concept": concept},
+        {IMAGE: picture_dimensions(base.config.stride), "concept": dynamic},
+        opset=opset,
+        name=base.id,
+        names=[IMAGE, *concept],
+    )
+    del model.graph.input[1:]
+    _halve(model)
+    describe(model, facts_of_base(base, "fp32"))
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Store in half precision what loses nothing by it: a base's weights are so on disk, too.
+
+    They are cast back in the graph, which a runtime does once.
+    """
+    initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name, value in initializers.items():
+        half = value.astype(np.float16) if value.dtype == np.float32 and value.size > SMALL else None
+        if half is not None and np.array_equal(half.astype(np.float32), value):
+            tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            cast = onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
+
+
+def concept_part(concept: Concept, base: Base) -> bytes:
+    """What makes a model of :func:`base_part`: the concept's LoRA, prompt, tone, and what it keeps; its metadata.
+
+    Raises:
+        ConceptError: the concept is untrained, damaged or made for another base.
+    """
+    adapter = concept.load(base)
+    tensors: dict[str, np.ndarray] = {
+        **adapter.tensors,
+        "prompt": adapter.prompt[None],
+        "tone": mix_tones((concept.tone, 1.0)).numpy()[None],
+        "shares": keep_shares((concept.keeps, 1.0)).numpy()[None],
+    }
+    part = onnx.ModelProto()
+    part.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in tensors.items())
+    describe(part, facts_of_concept(concept))
+    data: bytes = part.SerializeToString()
+    return data
+
+
+def export_swappable(
+    concepts: Sequence[Concept],
+    base: Base,
+    folder: Path,
+    *,
+    opset: int,
+    editor: Editor | None = None,
+    tell: Callable[[str], object] = lambda text: None,
+) -> list[Exported]:
+    """Write the base's part, each concept's, their previews, and ``concepts.json``, which lists them.
+
+    Args:
+        folder: replaced in one step; must be empty, or hold an earlier export.
+        editor: in float32, of ``base``: what to compare with.  Without one nothing is checked.
+        tell: is told what is being done, a line at a time.
+
+    Returns:
+        The base's part, and each concept's.
+
+    Raises:
+        ConceptError: a concept is untrained, damaged or made for another base.
+        E2GANError: the folder holds something else or cannot be written, or a model is not near enough to the editor.
+    """
+    _refuse_foreign(folder)
+    with atomic_folder(folder) as new:
+        parts = [concept_part(concept, base) for concept in concepts]
+        tell(f"{base.id}: tracing")
+        whole = base_part(base, opset=opset)
+        (new / BASE_PART).write_bytes(whole)
+        made = [Exported(base.id, folder / BASE_PART, len(whole), None)]
+        for concept, part in zip(concepts, parts):
+            likeness = None
+            if editor is not None:
+                tell(f"{concept.id}: checking")
+                likeness = compare(run(whole + part), concept, editor, check_photos())
+                require(likeness, "fp32", concept.id)
+            (new / f"{concept.id}{SUFFIX}").write_bytes(part)
+            if concept.preview:
+                (new / _preview(concept)).write_bytes(concept.preview.read_bytes())
+            made.append(Exported(concept.id, folder / f"{concept.id}{SUFFIX}", len(part), likeness))
+        index = {
+            "base": {"id": base.id, "sha256": base.sha256, "file": BASE_PART, "bytes": len(whole)},
+            "stride": base.config.stride,
+            "concepts": [_entry(concept, len(part)) for concept, part in zip(concepts, parts)],
+        }
+        (new / INDEX).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return made
+
+
+def _entry(concept: Concept, size: int) -> Mapping[str, Any]:
+    return {
+        **facts_of_concept(concept),
+        "description": concept.description,
+        "file": f"{concept.id}{SUFFIX}",
+        "bytes": size,
+        "preview": _preview(concept) if concept.preview else None,
+    }
+
+
+def _preview(concept: Concept) -> str:
+    return f"{concept.id}.webp"
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise E2GANError for a folder with anything in it that is not of an earlier export."""
+    present = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    if present and INDEX not in present:
+        raise E2GANError(f"{folder} holds {min(present)}, which is no part of an export", hint="choose an empty folder")

@@ -1,0 +1,47 @@
+// The editor as the page sees it: a worker that loads concepts and edits pictures, one thing after another.
+
+export class Editor {
+  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  #waiting = new Map();
+  #count = 0;
+
+  /** What concepts.json says. */
+  index;
+  /** What it computes with, in words. */
+  runtime;
+
+  /** Load the base and the runtime; `progress` is told the share that is loaded. */
+  static async open(models, runtime, progress) {
+    const editor = new Editor();
+    editor.#worker.onmessage = ({ data }) => {
+      if ("progress" in data) return progress(data.progress);
+      const { resolve, reject } = editor.#waiting.get(data.id);
+      editor.#waiting.delete(data.id);
+      if (data.error) reject(new Error(data.error));
+      else resolve(data.result);
+    };
+    editor.#worker.onerror = (event) => {
+      for (const { reject } of editor.#waiting.values()) reject(new Error(event.message || "The worker failed."));
+      editor.#waiting.clear();
+    };
+    const [at, from] = [models, runtime].map((folder) => new URL(folder, document.baseURI).href);
+    Object.assign(editor, await editor.#ask("open", { models: at, runtime: from }));
+    return editor;
+  }
+
+  /** Load a concept, unless that is done, and put it behind the base. */
+  async use(concept) {
+    Object.assign(this, await this.#ask("use", { concept }));
+  }
+
+  /** The edit of an ImageData whose sides are multiples of the stride, and how long it took. */
+  edit(pixels) {
+    return this.#ask("edit", { pixels }, [pixels.data.buffer]);
+  }
+
+  #ask(job, details, transfer = []) {
+    const id = ++this.#count;
+    this.#worker.postMessage({ id, job, ...details }, transfer);
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+}

@@ -1,0 +1,25 @@
+// Off the page's thread: the model, and nothing else.
+
+import { Model } from "./model.js";
+
+let model;
+
+const jobs = {
+  async open({ models, runtime }) {
+    model = await Model.open(models, runtime, (progress) => self.postMessage({ progress }));
+    return { index: model.index, runtime: model.runtime };
+  },
+  async use({ concept }) {
+    await model.use(concept);
+    return { runtime: model.runtime };
+  },
+  edit: ({ pixels }) => model.edit(pixels),
+};
+
+self.onmessage = async ({ data: { id, job, ...details } }) => {
+  try {
+    self.postMessage({ id, result: await jobs[job](details) });
+  } catch (error) {
+    self.postMessage({ id, error: error.message || String(error) });
+  }
+};

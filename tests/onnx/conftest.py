@@ -1,0 +1,51 @@
+"""Models of a tiny base's concepts, each traced once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan_onnx.export import export
+from tests.editor.tiny import photo, write_tiny_concept
+
+TONE = {"red": [0.9, 0.1, 0.0, 0.2], "blue": [0.0, 0.1, 0.6, -0.2]}
+
+Edit = Callable[[np.ndarray], np.ndarray]
+
+
+def pictures(width: int, height: int, count: int = 1) -> list[Image.Image]:
+    return [Image.fromarray(photo(width, height, seed)) for seed in range(count)]
+
+
+@pytest.fixture(scope="session")
+def concepts(tmp_path_factory: pytest.TempPathFactory, base: Base) -> dict[str, Concept]:
+    """One for each of some kinds of what is kept; with prompts of different lengths."""
+    folder = tmp_path_factory.mktemp("concepts")
+    return {
+        "paint": write_tiny_concept(folder / "paint", base, seed=1),
+        "winter": write_tiny_concept(folder / "winter", base, seed=2, tokens=5, keeps="detail", tone=TONE),
+        "glow": write_tiny_concept(folder / "glow", base, seed=3, tokens=1, keeps="colour", tone=TONE),
+    }
+
+
+@pytest.fixture(scope="session")
+def editor(base: Base) -> Editor:
+    return Editor(base, device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def models(
+    tmp_path_factory: pytest.TempPathFactory, base: Base, concepts: dict[str, Concept], editor: Editor
+) -> dict[str, Path]:
+    """An exported file of each concept but the last, checked."""
+    folder = tmp_path_factory.mktemp("models")
+    some = ("paint", "winter")
+    return {name: export(concepts[name], base, folder / f"{name}.onnx", editor=editor).path for name in some}

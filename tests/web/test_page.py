@@ -1,0 +1,208 @@
+"""The page in a headless browser: its pictures are the Python editor's, and a concept costs its part alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from e2gan.base import Base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
+from e2gan_onnx.swap import export_swappable
+from tests.editor.tiny import photo, write_tiny_concept
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+RUNTIME = Path(__file__).parents[2] / "build/onnxruntime-web"
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+    pytest.mark.skipif(not RUNTIME.is_dir(), reason="onnxruntime-web is not there: make build/onnxruntime-web"),
+]
+
+PATIENCE = 120_000
+"""Milliseconds: a bound for a machine that is busy, not a measure."""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves the page's folder, and remembers what was asked for."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def concepts(tmp_path_factory: pytest.TempPathFactory, base: Base) -> list[Concept]:
+    folder = tmp_path_factory.mktemp("concepts")
+    tone = {"red": [0.9, 0.1, 0.0, 0.2]}
+    return [
+        write_tiny_concept(folder / "paint", base, seed=1),
+        write_tiny_concept(folder / "winter", base, seed=2, tokens=5, keeps="detail", tone=tone),
+    ]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, repository: Path, base: Base, concepts: list[Concept]) -> Path:
+    """What ``make web`` puts together, with tiny models."""
+    folder = tmp_path_factory.mktemp("site")
+    for file in (repository / "spaces/web").iterdir():
+        if file.suffix in (".html", ".css", ".js"):
+            shutil.copy(file, folder)
+    (folder / "ort").symlink_to(RUNTIME)
+    export_swappable(concepts, base, folder / "models", opset=18)
+    Image.fromarray(photo(96, 64)).save(folder / "sample.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(site: Path) -> Iterator[tuple[str, list[str]]]:
+    """The page's address, and the paths that are asked for."""
+    handler = type("Handler", (Quiet,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", handler.asked
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def page(server: tuple[str, list[str]]) -> Iterator[Any]:
+    """The page, loaded, its sample edited."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+        )
+        page = browser.new_page(viewport={"width": 1000, "height": 800})
+        page.set_default_timeout(PATIENCE)
+        page.goto(server[0])
+        # It is loaded twice: the second time with threads.
+        page.wait_for_selector('#stage[data-state="edited"]')
+        yield page
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def editor(base: Base) -> Editor:
+    return Editor(base, device="cpu", dtype=torch.float32)
+
+
+def edits(page: Any) -> int:
+    return int(page.evaluate("Number(document.body.dataset.edits || 0)"))
+
+
+def wait_for_edit(page: Any, before: int) -> None:
+    page.wait_for_function(f"Number(document.body.dataset.edits || 0) > {before}")
+
+
+def choose_photo(page: Any, picture: np.ndarray) -> None:
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "PNG")
+    before = edits(page)
+    page.set_input_files("#file", {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    wait_for_edit(page, before)
+
+
+def choose_concept(page: Any, id: str) -> None:
+    before = edits(page)
+    page.check(f'input[value="{id}"]', force=True)
+    wait_for_edit(page, before)
+
+
+def shown(page: Any) -> np.ndarray:
+    """The edit on the page: (H, W, 3) uint8."""
+    url = page.evaluate("document.getElementById('after').toDataURL('image/png')")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+def test_the_pages_pictures_are_the_editors(page: Any, editor: Editor, concepts: list[Concept]) -> None:
+    picture = photo(96, 64, seed=5)
+    choose_photo(page, picture)
+    made = {}
+    for concept in (concepts[1], concepts[0]):
+        choose_concept(page, concept.id)
+        made[concept.id] = shown(page).astype(int)
+        wanted = np.asarray(editor.apply(Image.fromarray(picture), concept)).astype(int)
+        assert made[concept.id].shape == wanted.shape
+        assert np.abs(made[concept.id] - wanted).mean() < 0.5, "of 255: the limit is 2"
+    assert np.abs(made["paint"] - made["winter"]).mean() > 10
+
+
+def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]) -> None:
+    asked = server[1]
+    assert sum(path.endswith("base.part") for path in asked) <= 2, "once, or again when the page is loaded with threads"
+    start = len(asked)
+    choose_concept(page, "winter")
+    choose_concept(page, "paint")
+    assert set(asked[start:]) <= {"/models/winter.part", "/models/paint.part"}
+
+
+def test_it_computes_with_threads_on_a_host_that_sends_no_headers(page: Any) -> None:
+    assert page.evaluate("crossOriginIsolated")
+    assert re.fullmatch(r".+ · 96 × 64 · (WebAssembly, \d+ threads?|WebGPU)", page.inner_text("#status"))
+
+
+def test_a_large_photo_is_made_smaller(page: Any) -> None:
+    choose_photo(page, photo(700, 430))
+    assert shown(page).shape == (232, 384, 3)
+    before = edits(page)
+    page.select_option("#size", "256")
+    wait_for_edit(page, before)
+    assert shown(page).shape == (152, 256, 3)
+
+
+def test_what_is_no_picture_is_told(page: Any) -> None:
+    page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.wait_for_selector('#status[data-kind="error"]')
+    assert "no picture" in page.inner_text("#status")
+
+
+def test_the_camera_is_edited_frame_by_frame_and_let_go(page: Any) -> None:
+    before = edits(page)
+    page.click("#camera")
+    wait_for_edit(page, before + 1)
+    page.click("#camera")
+    assert page.get_attribute("#camera", "aria-pressed") == "false"
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+
+
+def test_the_keyboard_reaches_everything(page: Any) -> None:
+    page.evaluate("document.activeElement.blur()")
+    reached = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    assert reached == ["split", "file", "camera", "save", "size", "concept"]
+    before = edits(page)
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('#cards input:checked').value === 'winter'")
+    assert edits(page) >= before
+
+
+def test_everything_that_is_used_has_a_name(page: Any) -> None:
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll('input, button, select, canvas, progress, fieldset')].filter((element) =>
+            !(element.labels?.length || element.getAttribute('aria-label') || element.textContent.trim()
+              || element.querySelector('legend'))).map((element) => element.outerHTML)"""
+    )
+    assert unnamed == []
