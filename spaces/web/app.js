@@ -116,7 +116,8 @@ async function camera() {
 /** Let the camera go; its last frame stays. */
 function stop() {
   if (source !== video) return;
-  source = null;
+  source = Object.assign(document.createElement("canvas"), { width: before.width, height: before.height });
+  source.getContext("2d").drawImage(before, 0, 0);
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
   $("camera").setAttribute("aria-pressed", "false");

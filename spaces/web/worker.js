@@ -16,10 +16,17 @@ const jobs = {
   edit: ({ pixels }) => model.edit(pixels),
 };
 
-self.onmessage = async ({ data: { id, job, ...details } }) => {
+let turn = Promise.resolve();
+
+// One job after another: no picture is edited while the concept changes.
+self.onmessage = ({ data }) => {
+  turn = turn.then(() => run(data));
+};
+
+async function run({ id, job, ...details }) {
   try {
     self.postMessage({ id, result: await jobs[job](details) });
   } catch (error) {
     self.postMessage({ id, error: error.message || String(error) });
   }
-};
+}

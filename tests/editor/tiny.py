@@ -38,7 +38,6 @@ def write_tiny_concept(
     trained: bool = True,
     keeps: str = "nothing",
     tone: dict[str, list[float]] | None = None,
-    config: GeneratorConfig = CONFIG,
     ranks: Ranks | None = None,
 ) -> Concept:
     """A concept named as its folder; its adapter is random, and large enough to be seen."""
@@ -46,7 +45,7 @@ def write_tiny_concept(
     training = {}
     if ranks is not None:
         training["training"] = {"ranks": list(ranks.sampling), "transformer_rank": ranks.transformer}
-    shapes = adapter_shapes(config, ranks or Ranks())
+    shapes = adapter_shapes(CONFIG, ranks or Ranks())
     return write_concept(
         folder,
         manifest={
@@ -62,7 +61,7 @@ def write_tiny_concept(
             "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}, **training},
         },
         tensors={k: random.normal(0, 0.3, s).astype("f4") for k, s in shapes.items()} if trained else None,
-        prompt=random.normal(size=(tokens, config.prompt_dim)).astype("f4") if trained else None,
+        prompt=random.normal(size=(tokens, CONFIG.prompt_dim)).astype("f4") if trained else None,
     )
 
 

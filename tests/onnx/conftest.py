@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan_onnx.export import export
+from e2gan_onnx.options import OPSETS
+from e2gan_onnx.swap import export_swappable
 from tests.editor.tiny import photo, write_tiny_concept
 
 TONE = {"red": [0.9, 0.1, 0.0, 0.2], "blue": [0.0, 0.1, 0.6, -0.2]}
@@ -42,10 +45,28 @@ def editor(base: Base) -> Editor:
 
 
 @pytest.fixture(scope="session")
-def models(
-    tmp_path_factory: pytest.TempPathFactory, base: Base, concepts: dict[str, Concept], editor: Editor
-) -> dict[str, Path]:
+def models(run_folder: Path, base: Base, concepts: dict[str, Concept], editor: Editor) -> dict[str, Path]:
     """An exported file of each concept but the last, checked."""
-    folder = tmp_path_factory.mktemp("models")
-    some = ("paint", "winter")
-    return {name: export(concepts[name], base, folder / f"{name}.onnx", editor=editor).path for name in some}
+    files = {name: run_folder / "models" / f"{name}.onnx" for name in ("paint", "winter")}
+    with FileLock(run_folder / "models.lock"):
+        for name, file in files.items():
+            if not file.exists():
+                export(concepts[name], base, file, editor=editor)
+    return files
+
+
+@pytest.fixture(scope="session")
+def swappable(run_folder: Path, base: Base, concepts: dict[str, Concept]) -> Path:
+    """The folder of the base's part and each concept's."""
+    folder = run_folder / "swappable"
+    with FileLock(run_folder / "swappable.lock"):
+        if not folder.exists():
+            export_swappable(list(concepts.values()), base, folder, opset=OPSETS[0])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this run share, for what takes seconds to make."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent

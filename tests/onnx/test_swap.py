@@ -21,32 +21,25 @@ from tests.editor.tiny import write_tiny_base, write_tiny_concept
 from tests.onnx.conftest import pictures
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, base: Base, concepts: dict[str, Concept]) -> Path:
-    folder = tmp_path_factory.mktemp("swap") / "models"
-    export_swappable(list(concepts.values()), base, folder, opset=18)
-    return folder
-
-
-def test_any_part_behind_the_base_is_the_editor(folder: Path, concepts: dict[str, Concept], editor: Editor) -> None:
-    whole = (folder / "base.part").read_bytes()
+def test_any_part_behind_the_base_is_the_editor(swappable: Path, concepts: dict[str, Concept], editor: Editor) -> None:
+    whole = (swappable / "base.part").read_bytes()
     for name, concept in concepts.items():
-        edit = run(whole + (folder / f"{name}.part").read_bytes())
+        edit = run(whole + (swappable / f"{name}.part").read_bytes())
         for width, height, count in ((64, 48, 2), (40, 72, 1)):
             assert compare(edit, concept, editor, pictures(width, height, count)).worst <= 1
 
 
 def test_a_concept_of_other_ranks_goes_behind_the_same_base(
-    folder: Path, base: Base, editor: Editor, tmp_path: Path
+    swappable: Path, base: Base, editor: Editor, tmp_path: Path
 ) -> None:
     concept = write_tiny_concept(tmp_path / "rich", base, seed=9, tokens=7, ranks=Ranks((2, 3, 5, 4), 3))
-    edit = run((folder / "base.part").read_bytes() + concept_part(concept, base))
+    edit = run((swappable / "base.part").read_bytes() + concept_part(concept, base))
     assert compare(edit, concept, editor, pictures(64, 48)).worst <= 1
 
 
-def test_the_parts_together_are_a_described_model(folder: Path) -> None:
+def test_the_parts_together_are_a_described_model(swappable: Path) -> None:
     model = onnx.ModelProto()
-    model.ParseFromString((folder / "base.part").read_bytes() + (folder / "glow.part").read_bytes())
+    model.ParseFromString((swappable / "base.part").read_bytes() + (swappable / "glow.part").read_bytes())
     onnx.checker.check_model(model)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert len(facts) == len(model.metadata_props)
@@ -54,23 +47,23 @@ def test_the_parts_together_are_a_described_model(folder: Path) -> None:
     assert [value.name for value in model.graph.input] == ["image"]
 
 
-def test_the_base_alone_is_no_model(folder: Path) -> None:
+def test_the_base_alone_is_no_model(swappable: Path) -> None:
     with pytest.raises(E2GANError, match="cannot load the model"):
-        run((folder / "base.part").read_bytes())
+        run((swappable / "base.part").read_bytes())
 
 
-def test_the_list_names_what_there_is(folder: Path, base: Base, concepts: dict[str, Concept]) -> None:
-    index = json.loads((folder / "concepts.json").read_text(encoding="utf-8"))
+def test_the_list_names_what_there_is(swappable: Path, base: Base, concepts: dict[str, Concept]) -> None:
+    index = json.loads((swappable / "concepts.json").read_text(encoding="utf-8"))
     assert index["base"]["sha256"] == base.sha256 and index["stride"] == 8
     assert [entry["id"] for entry in index["concepts"]] == list(concepts)
     for entry in (index["base"], *index["concepts"]):
-        assert (folder / entry["file"]).stat().st_size == entry["bytes"]
+        assert (swappable / entry["file"]).stat().st_size == entry["bytes"]
     assert index["concepts"][1]["title"] == "Winter" and index["concepts"][1]["preview"] is None
 
 
-def test_the_bases_weights_are_stored_in_half_precision(folder: Path) -> None:
+def test_the_bases_weights_are_stored_in_half_precision(swappable: Path) -> None:
     """Which loses nothing: the first test compares the pictures."""
-    model = onnx.ModelProto.FromString((folder / "base.part").read_bytes())
+    model = onnx.ModelProto.FromString((swappable / "base.part").read_bytes())
     large = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > 1024]
     assert large and all(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in large)
 
@@ -79,9 +72,9 @@ def test_the_bases_weights_are_stored_in_half_precision(folder: Path) -> None:
 
 
 @pytest.fixture
-def traced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def traced(swappable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The base's part is at hand, for tests of what happens around it."""
-    monkeypatch.setattr(swap, "base_part", lambda *_, **__: (folder / "base.part").read_bytes())
+    monkeypatch.setattr(swap, "base_part", lambda *_, **__: (swappable / "base.part").read_bytes())
 
 
 @pytest.mark.usefixtures("traced")
