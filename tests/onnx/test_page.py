@@ -169,16 +169,17 @@ def test_the_camera_is_edited_frame_by_frame_and_let_go(page: Any) -> None:
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:
-    page.evaluate("document.activeElement.blur()")
+    page.focus("#split")
     reached = []
-    for _ in range(6):
+    for _ in range(5):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
-    assert reached == ["split", "file", "camera", "save", "size", "concept"]
+    assert reached == ["file", "camera", "save", "size", "concept"]
+    page.check('input[value="paint"]', force=True)
     before = edits(page)
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.querySelector('#cards input:checked').value === 'winter'")
-    assert edits(page) >= before
+    wait_for_edit(page, before)
 
 
 def test_everything_that_is_used_has_a_name(page: Any) -> None:

@@ -17,7 +17,7 @@ from e2gan.errors import E2GANError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["IMAGE", "RESULT", "picture_dimensions", "to_onnx"]
+__all__ = ["IMAGE", "RESULT", "picture_dimensions", "silence", "to_onnx"]
 
 IMAGE, RESULT = "image", "edit"
 """What goes in and what comes out: (N, 3, H, W) float32 in [0, 1]."""
@@ -57,7 +57,7 @@ def to_onnx(
         E2GANError: something in it has no counterpart in ONNX, or not at that opset.
     """
     try:
-        with _silence(), torch.no_grad():
+        with silence(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 kwargs=dict(inputs),
@@ -71,8 +71,7 @@ def to_onnx(
             )
             assert program is not None
             model: onnx.ModelProto = program.model_proto
-    # What the exporter raises on a module that it cannot express differs from one to the next.
-    except Exception as fault:
+    except torch.onnx.OnnxExporterError as fault:
         raise E2GANError(
             f"{name} cannot be expressed in ONNX at opset {opset}: {_reason(fault)}",
             hint="the base uses an operation that ONNX has not; export a concept of another base",
@@ -121,19 +120,16 @@ def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Without what the exporter says to its developers."""
-    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+def silence() -> Iterator[None]:
+    """Without what libraries say to their developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
+        logging.disable(before)
 
 
 def _reason(fault: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from e2gan_onnx.graph import IMAGE
+from e2gan_onnx.graph import IMAGE, silence
 from e2gan_onnx.photos import as_input
 
 __all__ = ["quantized"]
@@ -40,10 +39,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
         # Symbolic shape inference cannot follow sizes that are open; the ranges need none.
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
-        logger = logging.getLogger()
-        level = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
+        with silence():
             quantize_static(
                 prepared,
                 made,
@@ -55,6 +51,4 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
-        finally:
-            logger.setLevel(level)
         return onnx.load(made)
