@@ -136,6 +136,7 @@ const chosen = () => document.querySelector("#cards input:checked")?.value;
 
 function compare() {
   stage.style.setProperty("--split", `${split.value}%`);
+  stage.dataset.line = String(split.value > 0 && split.value < 100);
   stage.dataset.side = split.value < 12 ? "edit" : split.value > 88 ? "photo" : "both";
 }
 

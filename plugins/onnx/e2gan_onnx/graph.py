@@ -110,7 +110,8 @@ def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__
     from onnxscript import opset18 as op
 
     heads, width = query.shape[1], query.shape[3]
-    query = op.Mul(query, op.CastLike(op.Constant(value_float=width**-0.5), query))
+    scale: Any = op.Constant(value_float=width**-0.5)
+    query = op.Mul(query, op.CastLike(scale, query))
     parts = [op.Split(each, axis=1, num_outputs=heads) for each in (query, op.Transpose(key, perm=[0, 1, 3, 2]), value)]
     made = []
     for q, k, v in zip(*parts):
