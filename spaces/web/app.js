@@ -36,7 +36,7 @@ function frame() {
   for (const canvas of [before, after]) {
     if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
   }
-  stage.style.aspectRatio = `${w} / ${h}`;
+  stage.style.setProperty("--ratio", w / h);
   const context = before.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(source, (width - sw) / 2, (height - sh) / 2, sw, sh, 0, 0, w, h);
