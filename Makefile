@@ -1,7 +1,7 @@
 # make demo     edit a sample photo with the shipped concepts and show the sheet
 # make space    edit photos on a web page: the demo on this machine
+# make web      a page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
 # make test     lint, format, types, tests
-# make web      the page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
@@ -28,11 +28,10 @@ CORE := $(VENV)/.core
 SPACE := $(VENV)/.space
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
-PLUGINS := teachers[diffusion] baselines coreml ssd
+PLUGINS := teachers[diffusion] baselines coreml onnx ssd
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
-.PHONY: demo space test hub bench base concepts clean
-.PHONY: demo test web hub bench base concepts clean
+.PHONY: demo space web test hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -51,8 +50,6 @@ $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
 
 $(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
 	$(PIP) -e '.[all,dev,ray]' -e 'hub[sign]' $(PLUGINS:%=-e 'plugins/%')
-$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'plugins/teachers[diffusion]' -e plugins/onnx -e 'hub[sign]'
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
@@ -73,6 +70,7 @@ $(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
 
 space: $(SPACE)
 	$(BIN)/e2gan demo $(SPACE_FLAGS)
+
 # --- the page in the browser -------------------------------------------------------------------------------------
 
 # Two builds: for WebAssembly alone, and with WebGPU.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import clustering, coreml, demo, distill, hub, quality, speed, startup, switching
-from benchmarks import clustering, distill, export, hub, quality, speed, startup, switching
+from benchmarks import clustering, coreml, demo, distill, export, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
@@ -21,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "distill": distill.measure(options.data),
         "clustering": clustering.measure(),
         "hub": hub.measure(),
+        "export": export.measure(options.data),
         "coreml": coreml.measure(),
         "demo": demo.measure(),
-        "export": export.measure(options.data),
         "quality": quality.measure(options.data),
     }
     report(figures, options.output)

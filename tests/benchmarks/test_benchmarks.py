@@ -13,8 +13,19 @@ import torch
 from PIL import Image, ImageOps
 
 from benchmarks import __main__ as everything
-from benchmarks import clustering, coreml, distill, hub, measuring, quality, speed, startup, switching
-from benchmarks import clustering, distill, export, hub, measuring, quality, speed, startup, switching
+from benchmarks import (
+    clustering,
+    coreml,
+    demo,
+    distill,
+    export,
+    hub,
+    measuring,
+    quality,
+    speed,
+    startup,
+    switching,
+)
 from benchmarks.measuring import Figure, interleaved, macs, report
 from e2gan.base import Base
 from e2gan.concept import Concept
@@ -269,23 +280,13 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in (speed, switching, startup, distill, clustering, hub, coreml, quality):
-    for module in (speed, switching, startup, distill, clustering, hub, export, quality):
+    modules = (speed, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
+    for module in modules:
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    assert list(written["figures"]) == [
-        "speed",
-        "switching",
-        "startup",
-        "distill",
-        "clustering",
-        "hub",
-        "coreml",
-        "quality",
-    ]
-    names = ["speed", "switching", "startup", "distill", "clustering", "hub", "export", "quality"]
+    names = ["speed", "switching", "startup", "distill", "clustering", "hub", "export", "coreml", "demo", "quality"]
     assert list(written["figures"]) == names
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
