@@ -111,6 +111,12 @@ def test_a_package_says_what_it_is(several: Path, base: Base, concepts: dict[str
     assert json.loads(about["e2gan.sizes"]) == [list(SIZE)]
 
 
+def test_functions_have_identifiers_for_names(concepts: dict[str, Concept]) -> None:
+    ids = ("old-photo", "1900s", "dusk")
+    assert function_names([replace(concepts["light"], id=id) for id in ids]) == ["old_photo", "_1900s", "dusk"]
+    assert function_names([concepts["nothing"]]) == ["main"]
+
+
 def test_photos_and_edits_are_pictures(single: Path, several: Path) -> None:
     spec = Program(single).spec
     for feature in (spec.description.input[0], spec.description.output[0]):

@@ -41,8 +41,10 @@ LARGE = 1 << 15
 
 
 def function_names(concepts: Sequence[Concept]) -> list[str]:
-    """The package's function for each concept: ``main`` for one alone, or else its id, which may hold no hyphens."""
-    return ["main"] if len(concepts) == 1 else [concept.id.replace("-", "_") for concept in concepts]
+    """The package's function for each concept: ``main`` for one alone, or else its id as an identifier."""
+    if len(concepts) == 1:
+        return ["main"]
+    return [("_" if concept.id[0].isdigit() else "") + concept.id.replace("-", "_") for concept in concepts]
 
 
 def write_package(
