@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 import pytest
 from hypothesis import HealthCheck, settings
 
+from e2gan.cli import cli
 from e2gan.plugins import registry
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     cache = tmp_path_factory.getbasetemp() / "cache"
     for name in ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(cache / name.lower()))
+    # The program looks for plugins' commands once in a process: earlier tests may have had other plugins.
+    own = {name: command for name, command in cli.commands.items() if command.callback.__module__.startswith("e2gan.")}
+    monkeypatch.setattr(cli, "commands", own)
+    monkeypatch.setattr(cli, "_plugins_loaded", False)
     registry.cache_clear()
     yield
     registry.cache_clear()
@@ -76,3 +82,22 @@ def base(bases: Path) -> Base:
     from e2gan.base import Base
 
     return Base.read(bases / "tiny")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, the system's or Playwright's own, whose webcam shows a test picture.
+
+    One for all tests of a process, for Playwright can be started only once in it.
+    """
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_playwright() as playwright:
+        program = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
+        if not os.path.exists(program):
+            pytest.skip("there is no Chromium on this machine, neither the system's nor Playwright's")
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()

@@ -1,4 +1,4 @@
-"""The page on a tiny base for all tests of this folder, and a browser."""
+"""The page on a tiny base for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from tests.demo.serving import PATIENCE, Served, Shelf, browsing, serve, tiny_concepts
+from tests.demo.serving import PATIENCE, Served, Shelf, serve, tiny_concepts
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +39,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, base: Base, shelf: Shelf) -
             serving = serve(base, tmp_path_factory.mktemp("demo"))
         yield serving
         serving.blocks.close(verbose=False)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
-"""The page on a tiny base, served in this process, and a browser to use it with."""
+"""The page on a tiny base, served in this process."""
 
 from __future__ import annotations
 
 import functools
 import io
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +24,6 @@ from tests.editor.tiny import photo, write_tiny_concept
 
 PATIENCE = 60_000
 """Milliseconds to wait for what should be there at once; a busy machine may need them."""
-
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass
@@ -81,33 +75,6 @@ def serve(base: Base, folder: Path) -> Served:
     options = page.launching(folder)
     _, url, _ = blocks.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options)
     return Served(url, studio, editor, blocks)
-
-
-def chromium() -> str | None:
-    """Where a Chromium is: the system's, or Playwright's own; None if there is neither."""
-    for name in CHROMIUMS:
-        if found := shutil.which(name):
-            return found
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if os.path.exists(own) else None
-
-
-@contextmanager
-def browsing() -> Iterator[Any]:
-    """A browser whose webcam shows Chromium's test picture."""
-    from playwright.sync_api import sync_playwright
-
-    program = chromium()
-    if program is None:
-        pytest.skip("there is no Chromium on this machine, neither the system's nor Playwright's")
-    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
-        yield browser
-        browser.close()
 
 
 def png(width: int = 256, height: int = 192, seed: int = 0) -> bytes:

@@ -60,10 +60,6 @@ def machine(tmp_path: Path, bases: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-hub")
     monkeypatch.setattr("e2gan.base.BUNDLED", bases)
-    # The program looks for plugins' commands once in a process: earlier tests may have had other plugins.
-    own = {name: command for name, command in cli.commands.items() if command.callback.__module__.startswith("e2gan.")}
-    monkeypatch.setattr(cli, "commands", own)
-    monkeypatch.setattr(cli, "_plugins_loaded", False)
     pull._concept_from.cache_clear()
     plugins.registry.cache_clear()
     return home

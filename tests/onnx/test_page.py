@@ -21,13 +21,9 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from tests.editor.tiny import photo
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 RUNTIME = next(iter(Path(__file__).parents[2].glob("build/onnxruntime-web/*/ort.wasm.min.mjs")), None)
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(RUNTIME is None, reason="onnxruntime-web is not there: make test gets it with npm"),
-]
+pytestmark = pytest.mark.skipif(RUNTIME is None, reason="onnxruntime-web is not there: make test gets it with npm")
 
 PATIENCE = 120_000
 """Milliseconds: a bound for a machine that is busy, not a measure."""
@@ -72,22 +68,16 @@ def server(site: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="module")
-def page(server: tuple[str, list[str]]) -> Iterator[Any]:
+def page(browser: Any, server: tuple[str, list[str]]) -> Iterator[Any]:
     """The page, loaded, its sample edited."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
-        )
-        page = browser.new_page(viewport={"width": 1000, "height": 800})
-        page.set_default_timeout(PATIENCE)
-        page.goto(server[0])
-        # It is loaded twice: the second time with threads.
-        page.wait_for_selector('#stage[data-state="edited"]')
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(server[0])
+    # It is loaded twice: the second time with threads.
+    page.wait_for_selector('#stage[data-state="edited"]')
+    yield page
+    context.close()
 
 
 def edits(page: Any) -> int:
