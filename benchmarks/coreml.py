@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measuring import Figure, parser, report, script
+from benchmarks.measuring import SAMPLES, Figure, parser, report, script
 from benchmarks.startup import CORES, PROGRAM, run
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base
@@ -16,8 +16,6 @@ from e2gan_coreml.check import LEAST, check
 from e2gan_coreml.convert import COMPRESSIONS, Compression, Size, write_package
 from e2gan_coreml.program import Program
 from e2gan_coreml.sizes import package_sizes
-
-SAMPLES = Path(__file__).parent.parent / "samples"
 
 OWN = 0.5
 """Most megabytes that each concept may add to a package of several."""

@@ -25,15 +25,11 @@ import numpy as np
 import requests
 from PIL import Image
 
-from benchmarks.measuring import Figure, parser, report, script
-from benchmarks.startup import CORES
+from benchmarks.measuring import SAMPLES, Figure, parser, report, script
+from benchmarks.startup import CORES, PROGRAM
 from benchmarks.switching import shipped
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
-
-SAMPLES = Path(__file__).parent.parent / "samples"
-
-PROGRAM = "from e2gan.cli import main; main()"
 
 SIDE = 256
 """Of the photo, in pixels."""

@@ -20,7 +20,10 @@ from torch import Tensor, nn
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write
 
-__all__ = ["Figure", "interleaved", "machine", "macs", "matmul_rate", "parser", "ratio", "report", "script"]
+__all__ = ["SAMPLES", "Figure", "interleaved", "machine", "macs", "matmul_rate", "parser", "ratio", "report", "script"]
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+"""The photographs that the repository comes with."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from e2gan.models.weights import draw_weights, load_weights
+
 __all__ = ["Discriminator", "load_discriminator"]
 
 
@@ -36,11 +38,7 @@ class Discriminator(nn.Module):
 
     def initialize(self, std: float = 0.02) -> None:
         """Draw every weight from N(0, std), biases zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, 0.0, std)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        draw_weights(self, std)
 
 
 def load_discriminator(path: str | Path) -> Discriminator:
@@ -49,8 +47,6 @@ def load_discriminator(path: str | Path) -> Discriminator:
     Raises:
         BaseModelError: the file is not safetensors, or does not hold this discriminator.
     """
-    from e2gan.models.weights import load_weights
-
     discriminator = Discriminator()
     load_weights(discriminator, path)
     return discriminator

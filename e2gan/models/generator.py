@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from e2gan.models.layout import GeneratorConfig
-from e2gan.models.weights import load_weights
+from e2gan.models.weights import draw_weights, load_weights
 
 __all__ = ["Generator", "load_generator"]
 
@@ -189,11 +189,7 @@ class Generator(nn.Module):
 
     def initialize(self, std: float = 0.02) -> None:
         """Draw every convolution's and projection's weight from N(0, std), biases zero, as pix2pix does."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.normal_(module.weight, 0.0, std)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        draw_weights(self, std)
 
 
 def norm_relu(x: Tensor) -> Tensor:

@@ -8,7 +8,16 @@ from torch import nn
 
 from e2gan.errors import BaseModelError
 
-__all__ = ["load_weights"]
+__all__ = ["draw_weights", "load_weights"]
+
+
+def draw_weights(model: nn.Module, std: float = 0.02) -> None:
+    """Draw every convolution's weight from N(0, std), biases zero, as pix2pix does."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

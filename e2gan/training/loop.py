@@ -10,7 +10,6 @@ import io
 import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from e2gan.models.light import keep, keep_shares, toned
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
-from e2gan.training.metrics import cut_metrics, draw_metrics, log_metrics
+from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
 from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
 
@@ -415,10 +414,8 @@ class Trainer:
 
     def record(self) -> dict[str, Any]:
         """What trained it and for how long, for an artefact's metadata."""
-        device = self.accelerator.device
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
         return {
-            "device": f"{name} ({platform.machine()})",
+            "device": device_name(self.accelerator.device),
             "precision": self.accelerator.mixed_precision,
             "processes": self.accelerator.num_processes,
             "steps": self.steps,

@@ -1,15 +1,24 @@
-"""The figures of a training run: a row of JSON a line, and a plot of them."""
+"""What is kept of a training run: its figures, a row of JSON a line and a plot of them, and what trained it."""
 
 from __future__ import annotations
 
 import json
 import math
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from e2gan.files import atomic_path, atomic_write
 
-__all__ = ["cut_metrics", "draw_metrics", "log_metrics", "read_metrics"]
+__all__ = ["cut_metrics", "device_name", "draw_metrics", "log_metrics", "read_metrics"]
+
+
+def device_name(device: torch.device) -> str:
+    """What trains, for an artefact's metadata: "2 CPU cores (x86_64)"."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+    return f"{name} ({platform.machine()})"
 
 
 def log_metrics(path: Path, row: Mapping[str, float]) -> None:

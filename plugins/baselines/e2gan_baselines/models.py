@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from torch import nn
-
 from e2gan.models.discriminator import Discriminator
+from e2gan.models.weights import draw_weights
 from e2gan.recipe import TrainingRecipe
 from e2gan_baselines.baseline import Baseline
 from e2gan_baselines.comodgan import CoModGAN, StyleDiscriminator, Widths
@@ -19,11 +18,7 @@ __all__ = ["comodgan", "pix2pix", "reproduction"]
 def pix2pix(prompt_dim: int, width: int = 64, blocks: int = 9) -> Baseline:
     """pix2pix with nine residual blocks: 200 epochs, Adam at 2e-4, λ = 100."""
     generator, discriminator = Pix2Pix(width, blocks), Discriminator(width)
-    for module in generator.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    draw_weights(generator)
     discriminator.initialize()
     return Baseline(generator, discriminator, TrainingRecipe(epochs=200, ema=0.0), {"width": width, "blocks": blocks})
 

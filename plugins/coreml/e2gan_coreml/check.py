@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
+from e2gan.evaluation.psnr import psnr
 from e2gan.images import open_image
 from e2gan_coreml.convert import INPUT, OUTPUT, Compression, Size, function_names
 from e2gan_coreml.program import Program
@@ -78,14 +78,9 @@ def check(
         for runtime, results in edits.items():
             differences = [abs(a.astype(int) - b) for a, b in zip(results, expected)]
             found.append(
-                Likeness(concept.id, runtime, min(map(_psnr, differences)), max(int(d.max()) for d in differences))
+                Likeness(concept.id, runtime, min(map(psnr, differences)), max(int(d.max()) for d in differences))
             )
     return found
-
-
-def _psnr(difference: np.ndarray) -> float:
-    error = float(np.mean(difference**2))
-    return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:

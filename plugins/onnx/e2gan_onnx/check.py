@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
+from e2gan.evaluation.psnr import psnr
 from e2gan_onnx.graph import IMAGE
 from e2gan_onnx.photos import as_input
 
@@ -45,9 +45,7 @@ def compare(
         wanted = np.stack([np.asarray(picture) for picture in editor.apply_batch(some, concept)])
         differences.append(np.abs(made - wanted).ravel())
     all_of_them = np.concatenate(differences)
-    error = float(np.square(all_of_them).mean())
-    psnr = 10 * math.log10(255**2 / error) if error else math.inf
-    return Likeness(psnr, int(np.nan_to_num(all_of_them, nan=255).max()))
+    return Likeness(psnr(all_of_them), int(np.nan_to_num(all_of_them, nan=255).max()))
 
 
 def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray], np.ndarray]:

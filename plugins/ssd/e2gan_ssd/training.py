@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import platform
 import time
 import warnings
 from collections.abc import Sequence
@@ -15,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError, TrainingError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
-from e2gan.training.metrics import cut_metrics, draw_metrics, log_metrics
+from e2gan.training.losses import gan_loss
+from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
 from e2gan.training.pairs import find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
@@ -34,6 +33,9 @@ __all__ = ["Settings", "read_photos", "train"]
 CHECKPOINT, METRICS, LOSSES, SAMPLES = "checkpoint.pt", "metrics.jsonl", "losses.png", "samples.png"
 
 PLOTTED = ("generator", "discriminator", "val_generator")
+
+GAN = "vanilla"
+"""The paper's loss: binary cross-entropy."""
 
 VALIDATION = 256
 """Latents that no step trains on, for the validation loss."""
@@ -170,12 +172,12 @@ class _Run:
         fake = self.generator(z)
 
         self.optimizer_d.zero_grad()
-        loss_d = _loss(self.discriminator(real), True) + _loss(self.discriminator(fake.detach()), False)
+        loss_d = gan_loss(self.discriminator(real), True, GAN) + gan_loss(self.discriminator(fake.detach()), False, GAN)
         loss_d.backward()
         self.optimizer_d.step()
 
         self.optimizer_g.zero_grad()
-        loss_g = _loss(self.discriminator(fake), True)
+        loss_g = gan_loss(self.discriminator(fake), True, GAN)
         loss_g.backward()
         self.optimizer_g.step()
         metrics = {"generator": loss_g.item(), "discriminator": loss_d.item()}
@@ -190,7 +192,7 @@ class _Run:
         z = self._latents((self.settings.seed, 3), VALIDATION)
         self.generator.eval()
         self.discriminator.eval()
-        loss = np.mean([_loss(self.discriminator(self.generator(part)), True).item() for part in z.split(64)])
+        loss = np.mean([gan_loss(self.discriminator(self.generator(part)), True, GAN).item() for part in z.split(64)])
         self.generator.train()
         self.discriminator.train()
         if loss < self.best_loss:
@@ -210,7 +212,7 @@ class _Run:
             "val_generator": self.best_loss,
             "steps": self.steps,
             "seconds": round(self.seconds),
-            "device": _device_name(self.device),
+            "device": device_name(self.device),
             "torch": torch.__version__,
         }
         path = self.folder / MODEL
@@ -270,16 +272,6 @@ class _Run:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.generator.state_dict().items()}
 
 
-def _loss(logits: Tensor, real: bool) -> Tensor:
-    """Binary cross-entropy: how far the discriminator is from taking all of them for real, or for made."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
-
-
 def _tensor(photos: np.ndarray) -> Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(photos).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-
-
-def _device_name(device: torch.device) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
-    return f"{name} ({platform.machine()})"

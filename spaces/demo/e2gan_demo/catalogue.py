@@ -72,8 +72,8 @@ class Catalogue:
         Raises:
             ConceptError: there is none.
         """
-        found = self.concepts().get(name) or self._added.get(name) if isinstance(name, str) else None
-        if found is None:
+        found = registry().concepts.get(name) or self._added.get(name) if isinstance(name, str) else None
+        if found is None or not self._fits(found):
             raise ConceptError(f"no concept {shown(name)} here", hint="choose another")
         return found
 
