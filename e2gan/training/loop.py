@@ -22,6 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from PIL import Image
 from torch import Tensor, nn
@@ -237,6 +238,8 @@ class Trainer:
         mixed_precision: str = "bf16",
     ) -> None:
         all_processes(device)
+        # Accelerate keeps a process's first precision, and refuses another; a run has its own.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu")
         self.recipe = recipe
         self.concepts = concepts

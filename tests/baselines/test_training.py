@@ -21,7 +21,6 @@ from e2gan.training.pairs import distilled_pairs
 from e2gan_baselines import baseline
 from e2gan_baselines.baseline import edit, read_baseline, train_baseline
 from tests.training import concepts
-from tests.training.conftest import fresh_accelerate_state  # noqa: F401
 
 OPTIONS = {"width": 4, "blocks": 1}
 

@@ -21,7 +21,6 @@ from e2gan.training.pairs import distilled_pairs
 from e2gan.training.select import select_pairs
 from tests.training import concepts
 from tests.training.concepts import CONFIG
-from tests.training.conftest import fresh_accelerate_state  # noqa: F401
 
 
 @pytest.fixture

@@ -243,8 +243,10 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         "from e2gan.recipe import Recipe, TeacherChoice\n"
         "from e2gan.training import distill, pairs\n"
         "class Slow:\n"
+        "    made = 0\n"
         "    def __call__(self, photo):\n"
-        "        time.sleep(0.1)\n"
+        "        self.made += 1\n"
+        "        time.sleep(self.made > 2)\n"  # long before all are done, the signal comes
         "        return photo\n"
         "if __name__ == '__main__':\n"
         "    import slow\n"

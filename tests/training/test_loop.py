@@ -78,6 +78,12 @@ def test_it_learns(concept, tmp_path):
     assert Image.open(tmp_path / "losses.png").size[0] > 300
 
 
+@pytest.mark.parametrize("precisions", [("no", "bf16"), ("bf16", "no")])
+def test_each_run_of_a_process_has_its_own_precision(concept, tmp_path, precisions):
+    made = [trainer(concept, tmp_path / p, mixed_precision=p).accelerator.mixed_precision for p in precisions]
+    assert tuple(made) == precisions
+
+
 @pytest.mark.parametrize(
     "extras",
     [

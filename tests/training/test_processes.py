@@ -19,7 +19,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image, ImageOps
 
 from e2gan.concept import Concept
@@ -171,7 +170,6 @@ def one_process(folder: Path) -> None:
     # The other process looks where there is no checkpoint.
     found["apart"] = error(trainer(folder, "stopped-adapter" if me == 0 else "elsewhere-adapter").run)
 
-    AcceleratorState._reset_state()  # for another precision than the runs above
     found["stages"] = []
     train_a_concept(folder, found["stages"])
     (folder / f"found-{me}.json").write_text(json.dumps(found))
