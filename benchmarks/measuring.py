@@ -15,12 +15,11 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write
 
-__all__ = ["SAMPLES", "Figure", "interleaved", "machine", "macs", "matmul_rate", "parser", "ratio", "report", "script"]
+__all__ = ["SAMPLES", "Figure", "interleaved", "machine", "matmul_rate", "parser", "ratio", "report", "script"]
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 """The photographs that the repository comes with."""
@@ -63,18 +62,6 @@ def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int, warmup: i
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
     """Median of the rounds' quotients."""
     return median(a / b for a, b in zip(slow, fast, strict=True))
-
-
-def macs(model: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-accumulates of one forward pass, attention included; a transposed convolution by its input's size."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
-
-    # The counter knows matrix products, but not every backend's fused attention.  With gradients, because without
-    # them the last convolution takes a form whose kernel is padded with zeros.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
-        model(*inputs)
-    return counter.get_total_flops() // 2
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device, size: int, rounds: int = 10) -> float:

@@ -13,7 +13,8 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import Figure, interleaved, macs, matmul_rate, parser, ratio, report, script
+from benchmarks.measuring import Figure, interleaved, matmul_rate, parser, ratio, report, script
+from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan_baselines.pix2pix import Pix2Pix

@@ -1,9 +1,13 @@
-"""What a concept costs: parameters, bytes, and the arithmetic of its training."""
+"""What a model costs: parameters, bytes, and the arithmetic of an edit and of a training."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
@@ -11,7 +15,11 @@ from e2gan.errors import MissingExtraError
 from e2gan.models.layout import NEUTRAL, adapter_parameters
 from e2gan.recipe import TrainingRecipe
 
-__all__ = ["cost", "step_flops", "training_flops"]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.utils.flop_counter import FlopCounterMode
+
+__all__ = ["concept_flops", "cost", "macs", "step_flops", "training_flops"]
 
 
 def cost(concept: Concept, base: Base) -> dict[str, int]:
@@ -23,68 +31,95 @@ def cost(concept: Concept, base: Base) -> dict[str, int]:
     steps = concept.training.get("steps")
     if isinstance(steps, int):
         with suppress(ImportError, MissingExtraError):
-            found["training_flops"] = training_flops(replace(concept.recipe.training, steps=steps), base)
+            found["training_flops"] = concept_flops(replace(concept.recipe.training, steps=steps), base)
     return found
 
 
-def training_flops(recipe: TrainingRecipe, base: Base) -> int:
-    """Floating-point operations of a concept's training, a multiply-add counted as two.
+def concept_flops(recipe: TrainingRecipe, base: Base) -> int:
+    """`training_flops` of a concept: of the base's generator with its adapter."""
+    from e2gan.models.discriminator import Discriminator
+    from e2gan.models.generator import Generator
+    from e2gan.models.lora import attach
 
-    Counted, not timed: steps × batch × what one picture takes in `step_flops`, with the warm-up's steps and the
-    others each for themselves.  Only matrix products and convolutions count, forwards and backwards, of the
-    generator with its adapter, the discriminator and the perceptual trunk; what is frozen has no gradient of
+    generator = attach(Generator(base.config), recipe.adapter_ranks)
+    return training_flops(recipe, generator, Discriminator(), base.config.prompt_dim)
+
+
+def training_flops(recipe: TrainingRecipe, generator: nn.Module, discriminator: nn.Module, prompt_dim: int) -> int:
+    """Floating-point operations of a training, a multiply-add counted as two.
+
+    Counted, not timed: steps × batch × what one picture takes in `step_flops`, with the warm-up's steps, those with
+    a penalty and the others each for themselves.  Only matrix products and convolutions count, forwards and
+    backwards, of the generator, the discriminator and the perceptual trunk; what is frozen has no gradient of
     its weights.  Validation, the optimiser and elementwise work do not count.
 
     Args:
         recipe: with ``steps`` given.
-        base: the base that is adapted.
+        generator, discriminator: as `e2gan.training.loop.Trainer` takes them; they stay as they are.
+        prompt_dim: width of the prompt's tokens.
 
     Raises:
         ValueError: the recipe gives no ``steps``.
         MissingExtraError: the training packages are not installed.
     """
-    if recipe.steps is None:
+    from e2gan.training.loop import PATH_EVERY, R1_EVERY
+
+    steps = recipe.steps
+    if steps is None:
         raise ValueError("the length of the training depends on the number of pairs: give steps")
     # As the loop decides it, step by step.
-    warm = sum(step >= recipe.warmup * recipe.steps for step in range(recipe.steps))
-    per_picture = warm * step_flops(recipe, base, warm=True)
-    if warm < recipe.steps:
-        per_picture += (recipe.steps - warm) * step_flops(recipe, base, warm=False)
+    kinds = Counter(
+        (
+            step >= recipe.warmup * steps,
+            bool(recipe.path_length) and step % PATH_EVERY == 0,
+            bool(recipe.r1) and step % R1_EVERY == 0,
+        )
+        for step in range(steps)
+    )
+    per_picture = sum(
+        count * step_flops(recipe, generator, discriminator, prompt_dim, warm=warm, path_length=path_length, r1=r1)
+        for (warm, path_length, r1), count in kinds.items()
+    )
     return recipe.batch_size * per_picture
 
 
-def step_flops(recipe: TrainingRecipe, base: Base, *, warm: bool, tokens: int = 16) -> int:
-    """The operations of one step of training on one picture, by running it once on the CPU.
+def step_flops(
+    recipe: TrainingRecipe,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    prompt_dim: int,
+    *,
+    warm: bool,
+    path_length: bool = False,
+    r1: bool = False,
+    tokens: int = 16,
+) -> int:
+    """The operations of one step of training on one picture, by running it once on copies of the networks.
 
     Args:
-        recipe: its crop, ranks and losses count.
-        base: the base that is adapted.
-        warm: whether the step is past the warm-up, which knows the L1 distance alone.
+        recipe: its crop and losses count.
+        generator, discriminator, prompt_dim: as of `training_flops`.
+        warm: whether the step is past the warm-up, in which the discriminator and what is perceptual have no part.
+        path_length, r1: whether the step has this penalty; the discriminator's only once warm.
         tokens: the prompt's length, of little weight.
 
     Raises:
         MissingExtraError: the training packages are not installed.
     """
     import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
 
-    from e2gan.models.discriminator import Discriminator
-    from e2gan.models.generator import Generator
     from e2gan.models.light import toned
-    from e2gan.models.lora import attach
     from e2gan.training.losses import VGG16Trunk, content_and_style
 
-    generator = attach(Generator(base.config), recipe.adapter_ranks)
-    discriminator = Discriminator()
-    trunk = VGG16Trunk() if recipe.perceptual or recipe.style else None
-    photo = edit = torch.zeros(1, 3, recipe.crop, recipe.crop)
-    prompt = torch.zeros(1, tokens, base.config.prompt_dim)
-    # The fused attention of CPUs is not known to the counter; its parts are.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        fake = generator(photo, prompt)
+    generator, discriminator = deepcopy(generator).train(), deepcopy(discriminator).train()
+    device = next(generator.parameters()).device
+    trunk = VGG16Trunk().to(device) if recipe.perceptual or recipe.style else None
+    photo = edit = torch.zeros(1, 3, recipe.crop, recipe.crop, device=device)
+    prompt, prompt_bias = torch.zeros(1, tokens, prompt_dim, device=device), torch.zeros(1, tokens, device=device)
+    with _counting() as counter:
+        fake = generator(photo, prompt, prompt_bias)
         # What an edit keeps is elementwise, but for the photo's tone.
-        toned(photo, torch.tensor([NEUTRAL]))
+        toned(photo, torch.tensor([NEUTRAL], device=device))
         losses = [(fake - edit).abs().mean()]
         if warm:
             discriminator.requires_grad_(False)
@@ -93,8 +128,37 @@ def step_flops(recipe: TrainingRecipe, base: Base, *, warm: bool, tokens: int = 
                 with torch.no_grad():
                     wanted = trunk(edit)
                 losses += content_and_style(trunk(fake), wanted)
+        if path_length:
+            penalty: Any = generator.path_penalty
+            losses.append(penalty(photo, prompt, prompt_bias))
         torch.stack(losses).sum().backward()
         if warm:
             discriminator.requires_grad_(True)
-            (discriminator(photo, edit) + discriminator(photo, fake.detach())).mean().backward()
+            loss = (discriminator(photo, edit) + discriminator(photo, fake.detach())).mean()
+            if r1:
+                edit = edit.clone().requires_grad_(True)
+                # The counter cannot follow into a module whose own input is what the gradient is taken by.
+                (slope,) = torch.autograd.grad(discriminator(photo, edit.clone()).sum(), edit, create_graph=True)
+                loss = loss + slope.square().sum()
+            loss.backward()
     return int(counter.get_total_flops())
+
+
+def macs(model: nn.Module, *inputs: Tensor) -> int:
+    """Multiply-accumulates of one forward pass, attention included; a transposed convolution by its input's size."""
+    import torch
+
+    # With gradients, because without them the last convolution takes a form whose kernel is padded with zeros.
+    with _counting() as counter, torch.enable_grad():
+        model(*inputs)
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _counting() -> Iterator[FlopCounterMode]:
+    """Count matrix products and convolutions; of fused attention, which it may not know, the parts."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        yield counter

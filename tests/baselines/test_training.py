@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from PIL import Image
 
 from e2gan.concept import Concept
 from e2gan.errors import BaseModelError, DataError
-from e2gan.evaluation.report import Quality
 from e2gan.training.loop import Trainer
 from e2gan.training.pairs import distilled_pairs
 from e2gan_baselines import baseline
@@ -44,7 +44,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def trained(concept: Concept, photos: Path, folder: Path, **more: object) -> Quality:
+def trained(concept: Concept, photos: Path, folder: Path, **more: object) -> dict[str, Any]:
     return train_baseline(
         "pix2pix", concept, photos, folder, steps=2, options=OPTIONS, networks={"tiny": concepts.Tiny()}, **more
     )  # type: ignore[arg-type]
@@ -52,11 +52,14 @@ def trained(concept: Concept, photos: Path, folder: Path, **more: object) -> Qua
 
 def test_it_is_trained_on_all_pairs_measured_and_read_back(concept: Concept, photos: Path, tmp_path: Path) -> None:
     quality = trained(concept, photos, tmp_path / "run")
-    assert quality.pictures == 2
-    assert quality.headline == "tiny"
+    assert quality["pictures"] == 2
+    assert quality["headline"] == "tiny"
     generator, manifest = read_baseline(tmp_path / "run")
     assert manifest["pairs"] == 6, "not the four that a concept would select"
-    assert manifest["quality"] == json.loads(json.dumps(quality.to_dict()))
+    assert manifest["quality"] == json.loads(json.dumps(quality))
+    assert quality["cost"]["trained_parameters"] == manifest["parameters"]
+    # A training step's discriminator alone takes more than an edit.
+    assert quality["cost"]["training_flops"] > 2 * 2 * quality["cost"]["macs"] > 0
     assert (manifest["model"], manifest["shape"], manifest["training"]["steps"]) == ("pix2pix", OPTIONS, 2)
     test = sorted((photos / "test").glob("*.jpg"))
     (made,) = edit(generator, [Image.open(test[0])], concepts.Encoder().encode(concept.prompt))

@@ -26,11 +26,12 @@ from benchmarks import (
     startup,
     switching,
 )
-from benchmarks.measuring import Figure, interleaved, macs, report
+from benchmarks.measuring import Figure, interleaved, report
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError, E2GANError
+from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Entry

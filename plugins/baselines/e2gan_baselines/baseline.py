@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from torch import nn
 from e2gan.concept import Concept
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, DataError, E2GANError
+from e2gan.evaluation.cost import macs, training_flops
 from e2gan.evaluation.measure import photograph
-from e2gan.evaluation.report import Quality, evaluate
+from e2gan.evaluation.report import evaluate
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.prompt import PromptEncoder
@@ -81,7 +83,7 @@ def train_baseline(
     device: str | None = None,
     networks: dict[str, Embedder] | None = None,
     progress: Progress | None = None,
-) -> Quality:
+) -> dict[str, Any]:
     """Train a baseline from scratch on all pairs of a concept's recipe, and measure it as the concept is measured.
 
     A run that was stopped goes on.  In ``folder`` are then the weights, ``baseline.json`` with the record and the
@@ -96,6 +98,9 @@ def train_baseline(
         epochs, steps: in place of the paper's.
         options: of the model, such as the file of a pre-trained stem.
         networks: that measure; by default the core's.
+
+    Returns:
+        The figures, as a concept's ``[quality]`` has them, with what the model cost.
 
     Raises:
         PluginError, TeacherError, DataError, TrainingError
@@ -123,17 +128,21 @@ def train_baseline(
         }
     )
     run = folder / f"run-{key[:8]}"
-    progress.stage(f"train {id} on {len(learnt.train)} pairs")
     trainer = Trainer(
         baseline.generator, baseline.discriminator, [learnt], recipe, run, device=device, report=progress.advance
     )
+    # First, for a model that cannot be counted fails before it is trained.
+    progress.stage("count the operations of its training")
+    spent = _cost(trainer)
+    progress.stage(f"train {id} on {len(learnt.train)} pairs")
     trainer.run()
     generator = trainer.accelerator.unwrap_model(trainer.generator).eval()
 
     progress.stage(f"measure on {len(test)} test photos")
     photos, targets = zip(*(_pictures(pair) for pair in test), strict=True)
     edits = edit(generator, photos, prompt)
-    quality = evaluate(photos, edits, targets, [photograph(pair.source) for pair in test], networks=networks)
+    groups = [photograph(pair.source) for pair in test]
+    quality = evaluate(photos, edits, targets, groups, networks=networks).to_dict() | {"cost": spent}
     folder.mkdir(parents=True, exist_ok=True)
     shown = [int(i) for i in np.linspace(0, len(test) - 1, min(ROWS, len(test)))]
     draw_sheet([(photos[i], targets[i], edits[i]) for i in shown], folder / SHEET)
@@ -184,7 +193,22 @@ def _pictures(pair: Pair) -> tuple[Image.Image, Image.Image]:
     return Image.fromarray(photo), Image.fromarray(target)
 
 
-def _write(folder: Path, id: str, baseline: Baseline, concept: Concept, trainer: Trainer, quality: Quality) -> None:
+def _cost(trainer: Trainer) -> dict[str, int]:
+    """As a concept's ``[quality.cost]``, and the multiply-accumulates of one picture of the size it is trained at."""
+    generator, discriminator = map(trainer.accelerator.unwrap_model, (trainer.generator, trainer.discriminator))
+    recipe, width = replace(trainer.recipe, steps=trainer.steps), trainer.concepts[0].prompt.shape[1]
+    device = trainer.accelerator.device
+    example = (torch.zeros(1, *shape, device=device) for shape in ((3, recipe.crop, recipe.crop), (1, width), (1,)))
+    return {
+        "trained_parameters": sum(p.numel() for p in generator.parameters() if p.requires_grad),
+        "training_flops": training_flops(recipe, generator, discriminator, width),
+        "macs": macs(deepcopy(generator).eval(), *example),
+    }
+
+
+def _write(
+    folder: Path, id: str, baseline: Baseline, concept: Concept, trainer: Trainer, quality: dict[str, Any]
+) -> None:
     from safetensors.numpy import save
 
     state = trainer.generator_state()
@@ -196,10 +220,9 @@ def _write(folder: Path, id: str, baseline: Baseline, concept: Concept, trainer:
         "prompt_dim": trainer.concepts[0].prompt.shape[1],
         "pairs": len(trainer.concepts[0].train),
         "parameters": sum(p.numel() for p in trainer.generator.parameters()),
-        "trained_parameters": sum(p.numel() for p in trainer.generator.parameters() if p.requires_grad),
         "recipe": trainer.recipe.to_dict(),
         "training": trainer.record(),
-        "quality": quality.to_dict(),
+        "quality": quality,
     }
     atomic_write(folder / WEIGHTS, save({name: np.ascontiguousarray(value) for name, value in state.items()}))
     atomic_write(folder / MANIFEST, json.dumps(manifest, indent=1))

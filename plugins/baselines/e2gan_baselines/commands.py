@@ -60,7 +60,7 @@ def train_baseline(
             options=dict(read_option(text) for text in options),
             device=device,
             progress=shown,
-        ).to_dict()
+        )
     if as_json:
         print_json(quality)
     elif not quiet:
