@@ -515,9 +515,13 @@ class Trainer:
     # What is looked at
 
     @torch.no_grad()
-    def edit(self, pair: Pair, concept: ConceptPairs) -> tuple[Batch, Tensor]:
-        """A pair, whole, as a batch of one, and the generator's edit of its photo: (1, 3, H, W) in [-1, 1]."""
-        batch = collate([(*load_pair(pair), concept)]).to(self.accelerator.device)
+    def edit(self, pair: Pair, concept: ConceptPairs, side: int | None = None) -> tuple[Batch, Tensor]:
+        """A pair as a batch of one, and the generator's edit of its photo: (1, 3, H, W) in [-1, 1].
+
+        Of the pair's pictures the middle square of ``side`` pixels, or all where it is None.
+        """
+        photo, edit = (_middle(picture, side) for picture in load_pair(pair))
+        batch = collate([(photo, edit, concept)]).to(self.accelerator.device)
         with self.accelerator.autocast():
             made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
         return batch, keep(made, toned(batch.photo, batch.tones), batch.keeps).clamp(-1, 1)
@@ -563,6 +567,13 @@ class Trainer:
 
 def _arrays(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
+
+
+def _middle(picture: np.ndarray, side: int | None) -> np.ndarray:
+    if side is None:
+        return picture
+    top, left = (max(0, (length - side) // 2) for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
 
 
 def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,9 +84,11 @@ class Reproduction(nn.Module):
         c = STEM_WIDTH
         self.stem = Stem()
         self.prompt = nn.Linear(prompt_dim, c)
-        self.transformer = nn.Transformer(
-            c, 8, depth, depth, feed_forward, dropout=0.1, activation="gelu", batch_first=True
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="enable_nested_tensor")  # of no use here
+            self.transformer = nn.Transformer(
+                c, 8, depth, depth, feed_forward, dropout=0.1, activation=_gelu, batch_first=True
+            )
         self.up1 = nn.ConvTranspose2d(c, c // 2, 4, stride=2, padding=1)
         self.block = ResBlock(c // 2)
         self.up2 = nn.ConvTranspose2d(c // 2, c // 4, 4, stride=2, padding=1)
@@ -109,6 +112,11 @@ class Reproduction(nn.Module):
         x = self.block(norm_relu(self.up1(x)))
         x = norm_relu(self.up3(norm_relu(self.up2(x))))
         return torch.tanh(self.out(self.pad(x)))
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """Not torch's own function, which would put its fused encoder in place of ours: that fails in half precision."""
+    return F.gelu(x)
 
 
 class PatchDiscriminator(nn.Module):

@@ -1,0 +1,1 @@
+"""The papers' tables from running code: each claim of theirs as a measurement of ours beside it."""

@@ -1,0 +1,120 @@
+"""``e2gan reproduce TABLE``, and ``e2gan reproduce page``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from e2gan.cli.make import data_option, device_option, folder
+from e2gan.cli.program import json_option, needs_extra, print_json, progress, quiet_option, say
+from e2gan_reproduce.catalogue import TABLES, Entry
+
+__all__ = ["reproduce"]
+
+RESULTS = "results"
+
+SCALES = ("small", "full")
+"""`e2gan_reproduce.lab.SCALES` without importing torch for the help; a test compares them."""
+
+
+@click.group(short_help="Make the papers' tables again: their figures, and ours beside them.")
+def reproduce() -> None:
+    """Make a table of the E²GAN or the Spectral Style-DCGAN paper again: the paper's figures, and ours beside them.
+
+    \b
+    e2gan reproduce tab5 --data photos/
+    e2gan reproduce tab5 --data photos/ --scale full
+    e2gan reproduce page results/ -o results.md
+
+    Each is trained here, at the paper's size or, with --scale small, at one that two CPU cores finish in twenty
+    minutes. What was trained once is kept, and serves the other tables too; stopped and run again, a table goes on.
+    """
+
+
+def _command(entry: Entry) -> click.Command:
+    @click.command(entry.id, help=f"{entry.title}.\n\n{entry.said}", short_help=entry.title)
+    @data_option
+    @click.option("--scale", type=click.Choice(SCALES), default=SCALES[0], show_default=True, help="How much is done.")
+    @click.option("--concept", "concepts", multiple=True, metavar="CONCEPT", help=_concepts_help(entry))
+    @click.option("--base", metavar="BASE", default="scenery", show_default=True, help="Which adapters are trained on.")
+    @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+    @click.option(
+        "--work", type=folder, default="runs", show_default=True, metavar="DIR", help="Pairs and trainings, kept."
+    )
+    @click.option(
+        "-o", "--output", type=folder, default=RESULTS, show_default=True, metavar="DIR", help="The table and its plot."
+    )
+    @device_option
+    @json_option
+    @quiet_option
+    def command(
+        data: Path,
+        scale: str,
+        concepts: tuple[str, ...],
+        base: str,
+        seed: int,
+        work: Path,
+        output: Path,
+        device: str | None,
+        as_json: bool,
+        quiet: bool,
+    ) -> None:
+        with needs_extra("train"), progress(quiet or as_json) as shown:
+            from e2gan_reproduce.run import run
+            from e2gan_reproduce.table import markdown
+
+            table, path = run(
+                entry,
+                data,
+                output,
+                scale=scale,
+                concepts=concepts,
+                base=base,
+                seed=seed,
+                work=work,
+                device=device,
+                progress=shown,
+            )
+        if as_json:
+            print_json(table.to_dict())
+        else:
+            click.echo(markdown(table))
+        if not quiet and not as_json:
+            say(f"wrote {path}")
+
+    return command
+
+
+def _concepts_help(entry: Entry) -> str:
+    usual = f"by default {', '.join(entry.subjects)}" if entry.subjects else "there is no default"
+    return f"An id or a folder; may be repeated; {usual}."
+
+
+for _entry in TABLES:
+    reproduce.add_command(_command(_entry))
+
+
+@reproduce.command("page", short_help="Write the page that shows every table that was made.")
+@click.argument("results", type=folder)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    default="-",
+    metavar="FILE",
+    help="The page, in Markdown; by default it is printed.",
+)
+@quiet_option
+def page(results: Path, output: Path, quiet: bool) -> None:
+    """Write the page of the folder RESULTS: every table in it, and which were not run."""
+    from e2gan.files import atomic_write
+    from e2gan_reproduce.page import results_page
+
+    if str(output) == "-":
+        sys.stdout.write(results_page(results, results))
+        return
+    atomic_write(output, results_page(results, output.parent))
+    if not quiet:
+        say(f"wrote {output}")

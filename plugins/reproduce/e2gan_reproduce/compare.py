@@ -1,0 +1,89 @@
+"""Rows out of trainings: systems down, concepts across."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from e2gan.evaluation.sheet import picture_grid
+from e2gan.files import atomic_path
+from e2gan_reproduce.lab import SHOWN, Lab, Outcome, Subject
+from e2gan_reproduce.table import Row, mean_of
+
+__all__ = ["Findings", "compare", "draw_examples", "millions"]
+
+Way = Callable[[Subject], Outcome]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the making of a table gives."""
+
+    rows: list[Row]
+    stated: Sequence[tuple[str, str]] = ()
+    """As of `e2gan_reproduce.table.Table`."""
+    figures: str = ""
+    """What the figures are; empty: FID in the lab's features."""
+    examples: Mapping[str, Mapping[str, Outcome]] = field(default_factory=dict)
+    """Outcomes by concept and row, to be looked at."""
+
+
+def compare(
+    lab: Lab,
+    ways: Mapping[str, Way],
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    stated: Sequence[tuple[str, str]] = (),
+    absent: Sequence[Row] = (),
+    ratio: bool = False,
+) -> Findings:
+    """A row for each way of training, with its FID on each of the lab's concepts.
+
+    Args:
+        ways: by the row's name.
+        paper: the paper's figures by row and column, the mean not among them.
+        stated: as of `Findings`.
+        absent: rows that are not run.
+        ratio: FID as a share of the unedited photos' in place of FID.
+    """
+    paper = paper or {}
+    found = {subject.id: {name: way(subject) for name, way in ways.items()} for subject in lab.subjects}
+    rows = []
+    for name in ways:
+        outcomes = {subject: each[name] for subject, each in found.items()}
+        ours = {subject: outcome.fid_ratio if ratio else outcome.fid for subject, outcome in outcomes.items()}
+        one = next(iter(outcomes.values()))
+        note = f"{millions(one.trained)} trained, {one.steps:,} steps"
+        rows.append(Row(name, mean_of(paper.get(name, {})), mean_of(ours), note))
+    return Findings([*rows, *absent], stated, examples=found)
+
+
+def millions(count: int) -> str:
+    """Parameters as the papers write them: 0.092M."""
+    return f"{count / 1e6:.3g}M" if count >= 1e6 else f"{count / 1e6:.3f}M"
+
+
+def draw_examples(examples: Mapping[str, Mapping[str, Outcome]], path: Path) -> None:
+    """Write a sheet of test photos: the teacher's picture, and what each row made; two photos a concept."""
+    pictures: list[Image.Image] = []
+    titles: list[str] = []
+    columns = 0
+    for by_row in examples.values():
+        columns = 2 + len(by_row)
+        first = next(iter(by_row.values())).folder
+        for number in range(SHOWN)[:2]:
+            files = [Path(first, f"photo-{number}.png"), Path(first, f"teacher-{number}.png")]
+            files += [Path(each.folder, f"edit-{number}.png") for each in by_row.values()]
+            if not all(file.is_file() for file in files):
+                continue
+            for file in files:
+                with Image.open(file) as picture:
+                    pictures.append(picture.convert("RGB"))
+        titles = titles or ["photo", "teacher", *by_row]
+    if pictures:
+        page = picture_grid(pictures, columns, titles=titles, cell=(160, 160))
+        with atomic_path(path) as temporary:
+            page.save(temporary, format="WEBP", quality=82)

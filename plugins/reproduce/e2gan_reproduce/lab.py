@@ -1,0 +1,502 @@
+"""Trainings that tables are made of: each is made once, measured, and kept by what decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from e2gan.base import Base, write_base
+from e2gan.concept import Concept
+from e2gan.embedders import Embedder
+from e2gan.errors import DataError
+from e2gan.evaluation.cost import training_flops
+from e2gan.evaluation.inception import Inception, find_inception
+from e2gan.evaluation.measure import photograph
+from e2gan.evaluation.report import FEATURES, NETWORKS, evaluate
+from e2gan.files import atomic_path, atomic_write
+from e2gan.models.discriminator import Discriminator, load_discriminator
+from e2gan.models.generator import Generator
+from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.models.lora import attach
+from e2gan.models.prompt import PromptEncoder
+from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
+from e2gan.training.loop import ConceptPairs, Trainer, to_image
+from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
+from e2gan.training.progress import Progress
+from e2gan.training.select import select_pairs
+from e2gan.training.steps import digest_of, read_state
+from e2gan_baselines.baseline import Baseline, make_baseline
+
+__all__ = ["FULL", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
+
+Networks = tuple[nn.Module, nn.Module]
+
+FULL_RATE = 2e-4
+"""Learning rate of whole weights, the paper's: an adapter's, whose factors begin near zero, is higher."""
+
+SHOWN = 4
+"""Test photos whose edits are kept to be looked at."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of the paper's work is done."""
+
+    name: str
+    crop: int
+    """Side of the squares trained on, and of the middles measured, in pixels."""
+    adapter_steps: int | None
+    """Of an adapter's training; None: the paper's 100 epochs."""
+    generator_steps: int | None
+    """Of a generator's from scratch; None: the paper's 200 epochs."""
+    base_steps: int | None
+    """Of a base's; None: the recipe's own."""
+    base_concepts: int | None
+    """Of a base; None: the recipe's own."""
+    base_photos: int | None
+    """Photographs a base is trained on; None: all."""
+    work: float | None
+    """Operations of a baseline's training, as a multiple of an adapter's; None: the paper's 200 epochs."""
+    ssd_steps: int | None
+    """Of a Spectral Style-DCGAN's training; None: the paper's 20 epochs."""
+    second: bool
+    """Whether a second network measures as well: it looks at the pictures for longer than a small training takes."""
+
+
+SMALL = Scale("small", 128, 40, 300, 240, 4, 200, 14.0, 300, second=False)
+FULL = Scale("full", 256, None, None, None, None, None, None, None, second=True)
+SCALES = {scale.name: scale for scale in (SMALL, FULL)}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is learnt: a concept, or something like it."""
+
+    id: str
+    prompt: str
+    recipe: Recipe
+    keeps: str = "nothing"
+
+    @classmethod
+    def of(cls, concept: Concept) -> Subject:
+        return cls(concept.id, concept.prompt, concept.recipe, concept.keeps)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A training, measured on its subject's test photos."""
+
+    quality: Mapping[str, Any]
+    """`e2gan.evaluation.report.Quality.to_dict`."""
+    trained: int
+    """Trained parameters."""
+    steps: int
+    flops: int
+    """Operations of the training (`e2gan.evaluation.cost.training_flops`)."""
+    seconds: float
+    folder: str = field(compare=False, default="")
+    """Where its pictures are, ``0.png`` and so on."""
+
+    @property
+    def fid(self) -> float:
+        """In the headline network's features."""
+        return float(self.quality[self.quality["headline"]]["fid"])
+
+    @property
+    def fid_ratio(self) -> float:
+        """The same as a share of the unedited photos'."""
+        return float(self.quality[self.quality["headline"]]["fid_ratio"])
+
+
+class Lab:
+    """Photographs, a base and concepts, and what was trained on them.
+
+    Args:
+        data: the folder of photographs.
+        work: its ``ID/pairs`` are a concept's, as `e2gan train` leaves them in ``runs``; trainings go to ``reproduce``.
+        scale: how much is done.
+        base: which adapters are trained on.
+        subjects: what is learnt.
+        seed: of every training and every choice at random.
+        device: as of `Trainer`.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        work: Path,
+        scale: Scale,
+        base: Base,
+        subjects: Sequence[Subject],
+        *,
+        seed: int = 0,
+        device: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.data, self.work, self.scale, self.base, self.subjects = data, work, scale, base, tuple(subjects)
+        self.seed, self.device, self.progress = seed, device, progress or Progress()
+        self.folder = work / "reproduce"
+        self._pairs: dict[str, Pairs] = {}
+        self.seconds = 0.0
+        """Of all trainings that were asked for, those kept from earlier runs among them."""
+
+    # What is learnt from
+
+    def pairs(self, subject: Subject) -> Pairs:
+        """Made, or looked through, once."""
+        if subject.id not in self._pairs:
+            folder = self.work / subject.id / "pairs"
+            self._pairs[subject.id] = distilled_pairs(
+                self.data, folder, subject.recipe, prompt=subject.prompt, progress=self.progress
+            )
+        return self._pairs[subject.id]
+
+    def learnt(self, subject: Subject, selection: Selection | None = None) -> ConceptPairs:
+        """The pairs that are trained on: all, or a selection's."""
+        train = self.pairs(subject).split("train")
+        if selection is not None:
+            clusters = min(selection.clusters, len(train))
+            cache = self.work / subject.id / "embeddings"
+            train = select_pairs(train, replace(selection, clusters=clusters), self.seed, cache=cache)
+        return ConceptPairs(subject.id, self.tokens(subject.prompt), train, [], subject.keeps)
+
+    def tokens(self, prompt: str) -> np.ndarray:
+        return self._encoder.encode(prompt)
+
+    @cached_property
+    def _encoder(self) -> PromptEncoder:
+        return PromptEncoder()
+
+    @cached_property
+    def networks(self) -> dict[str, Embedder]:
+        """Inception where it is on this machine, and what always measures; at a small scale the first of them alone."""
+        weights = find_inception(None)
+        makers: dict[str, Callable[[], Embedder]] = {} if weights is None else {"inception": lambda: Inception(weights)}
+        makers.update(NETWORKS)
+        names = list(makers) if self.scale.second else list(makers)[:1]
+        return {name: _Remembering(makers[name]()) for name in names}
+
+    @property
+    def features(self) -> str:
+        """The headline network's label."""
+        name = next(iter(self.networks))
+        return FEATURES.get(name, name)
+
+    # What is trained
+
+    def adapter(
+        self,
+        subject: Subject,
+        *,
+        base: Base | None = None,
+        ranks: Ranks | None = None,
+        selection: Selection | None = None,
+        longer: int = 1,
+        prompt: np.ndarray | None = None,
+    ) -> Outcome:
+        """An adapter as the concept's recipe trains it, but for what is given.
+
+        Args:
+            base: in place of the lab's.
+            ranks: in place of the recipe's.
+            selection: in place of the recipe's.
+            longer: so many times the scale's steps or epochs.
+            prompt: tokens in place of the prompt's, (T, D).
+        """
+        base = base or self.base
+        recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100, longer)
+        ranks = ranks or recipe.adapter_ranks
+        recipe = replace(recipe, ranks=ranks.sampling, transformer_rank=ranks.transformer)
+        learnt = self.learnt(subject, selection or subject.recipe.selection)
+        if prompt is not None:
+            learnt = replace(learnt, prompt=prompt)
+        return self.measured(
+            "adapter",
+            subject,
+            lambda: (attach(base.generator().train(), ranks), _judge(base)),
+            recipe,
+            learnt,
+            {"base": [base.sha256, base.discriminator_sha256]},
+        )
+
+    def tuned(self, name: str, subject: Subject, tune: Callable[[Generator], nn.Module], rate: float) -> Outcome:
+        """The base's generator on a concept's selected pairs, trained in the way that ``tune`` makes of it."""
+        recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100)
+        return self.measured(
+            name,
+            subject,
+            lambda: (tune(self.base.generator().train()), _judge(self.base)),
+            replace(recipe, learning_rate=rate),
+            self.learnt(subject, subject.recipe.selection),
+            {"base": [self.base.sha256, self.base.discriminator_sha256], "way": name},
+        )
+
+    def scratch(self, subject: Subject, config: GeneratorConfig) -> Outcome:
+        """A generator from fresh weights, on all pairs, with the concept's losses."""
+        recipe = self._length(
+            replace(subject.recipe.training, learning_rate=FULL_RATE), self.scale.generator_steps, 200
+        )
+        shape = config.to_dict()
+        return self.measured("scratch", subject, lambda: _fresh(config), recipe, self.learnt(subject), {"shape": shape})
+
+    def baseline(self, subject: Subject, id: str, *, start: Mapping[str, torch.Tensor] | None = None) -> Outcome:
+        """Another model from scratch, or from the weights ``start``, on all pairs, as its paper trains it."""
+        learnt = replace(self.learnt(subject), keeps="nothing")
+        made = self.fresh_baseline(id)
+        recipe = self.baseline_recipe(id, made, self._adapter_flops(subject))
+
+        def make() -> Networks:
+            again = self.fresh_baseline(id)
+            if start is not None:
+                again.generator.load_state_dict(start)
+            return again.generator, again.discriminator
+
+        made_from = {"model": id, "start": None if start is None else _digest(start)}
+        return self.measured(id, replace(subject, keeps="nothing"), make, recipe, learnt, made_from)
+
+    def fresh_baseline(self, id: str, side: int | None = None) -> Baseline:
+        """With fresh weights, for pictures of ``side`` pixels where it takes but one size; by default the scale's."""
+        torch.manual_seed(self.seed)
+        sides = {"side": side or self.scale.crop} if id == "comodgan" else {}
+        return make_baseline(id, self.base.config.prompt_dim, **sides)
+
+    def baseline_recipe(self, id: str, made: Baseline, adapter_flops: int) -> TrainingRecipe:
+        """The model's own, cut to the scale."""
+        recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
+        if self.scale.work is None:
+            return recipe
+        recipe = replace(recipe, batch_size=min(4, recipe.batch_size))
+        probe = 16
+        flops = training_flops(
+            replace(recipe, steps=probe), made.generator, made.discriminator, self.base.config.prompt_dim
+        )
+        return replace(recipe, steps=max(1, round(self.scale.work * adapter_flops * probe / flops)))
+
+    def _adapter_flops(self, subject: Subject) -> int:
+        recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100)
+        steps = recipe.steps or recipe.epochs * subject.recipe.selection.clusters
+        model = attach(Generator(self.base.config), recipe.adapter_ranks)
+        return training_flops(replace(recipe, steps=steps), model, Discriminator(), self.base.config.prompt_dim)
+
+    def train_base(
+        self, name: str, learnt: Sequence[ConceptPairs], recipe: TrainingRecipe, config: GeneratorConfig
+    ) -> Base:
+        """A base on several concepts at once; made once."""
+        recipe = replace(recipe, seed=self.seed, crop=self.scale.crop)
+        if self.scale.base_steps is not None:
+            recipe = replace(recipe, steps=self.scale.base_steps, batch_size=1)
+        key = self._key(recipe, learnt, {"shape": config.to_dict()})
+        folder = self.folder / f"base-{name}-{key[:10]}"
+        if not (folder / "base/base.toml").is_file():
+            self.progress.stage(f"train the base '{name}' on {len(learnt)} concepts")
+            trainer = self._trainer(lambda: _fresh(config), recipe, learnt, folder)
+            write_base(
+                folder / "base",
+                id=f"{name}-base",
+                title=name,
+                version="1.0.0",
+                license="apache-2.0",
+                config=config,
+                generator=trainer.generator_state(),
+                discriminator=trainer.discriminator_state(),
+                training={**trainer.record(), "concepts": [each.id for each in learnt]},
+            )
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
+        base = Base.read(folder / "base")
+        self.seconds += base.manifest["training"]["seconds"]
+        return base
+
+    def mixed(self, id: str, learnt: Sequence[ConceptPairs]) -> dict[str, torch.Tensor]:
+        """A baseline's generator after training on several concepts at once, as a base is; made once."""
+        made = self.fresh_baseline(id)
+        recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
+        if self.scale.base_steps is not None:
+            recipe = replace(recipe, steps=self.scale.base_steps)
+        folder = self.folder / f"mixed-{id}-{self._key(recipe, learnt, {'model': id})[:10]}"
+        kept = folder / "generator.pt"
+        if not kept.is_file():
+            self.progress.stage(f"pre-train {id} on {len(learnt)} concepts")
+            trainer = self._trainer(lambda: (made.generator, made.discriminator), recipe, learnt, folder)
+            with atomic_path(kept) as temporary:
+                torch.save(trainer.accelerator.unwrap_model(trainer.generator).state_dict(), temporary)
+            atomic_write(folder / "seconds.json", json.dumps({"seconds": trainer.seconds}))
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
+        self.seconds += read_state(folder / "seconds.json").get("seconds", 0)
+        found: dict[str, torch.Tensor] = torch.load(kept, weights_only=True, map_location="cpu")
+        return found
+
+    def candidate(self, candidate: Candidate) -> ConceptPairs:
+        """What a base learns of a candidate: all pairs, of as many photographs as the scale wants."""
+        recipe = Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),))
+        folder = self.folder / f"candidates-{self.scale.base_photos or 'all'}" / candidate.id
+        pairs = distilled_pairs(self.photographs, folder, recipe, prompt=candidate.prompt, progress=self.progress)
+        return ConceptPairs(candidate.id, self.tokens(candidate.prompt), pairs.split("train"), [], candidate.keeps)
+
+    @cached_property
+    def photographs(self) -> Path:
+        """The folder of photographs that a base is trained on."""
+        count = self.scale.base_photos
+        if count is None:
+            return self.data
+        photos = [photo for split, photo in find_photos(self.data) if split == "train"]
+        if not photos:
+            raise DataError(f"{self.data}: there are no photographs to train on")
+        folder = self.folder / f"photographs-{count}"
+        for i in np.linspace(0, len(photos) - 1, min(count, len(photos))):
+            photo = photos[int(i)]
+            copy = folder / "train" / photo.name
+            if not copy.is_file():
+                with atomic_path(copy) as temporary:
+                    shutil.copyfile(photo, temporary)
+        return folder
+
+    # How it is trained, measured and kept
+
+    def measured(
+        self,
+        name: str,
+        subject: Subject,
+        make: Callable[[], Networks],
+        recipe: TrainingRecipe,
+        learnt: ConceptPairs,
+        made_from: Mapping[str, Any],
+    ) -> Outcome:
+        """Train what ``make`` gives and measure it, unless that was done.
+
+        Raises:
+            DataError: the subject has fewer than two test photos.
+        """
+        test = self.pairs(subject).splits.get("test", ())
+        if len(test) < 2:
+            raise DataError(f"{self.data}: {len(test)} test photos, which is too few to measure on")
+        recipe = replace(recipe, seed=self.seed)
+        key = self._key(recipe, [learnt], {**made_from, "test": [pair.output.name for pair in test]})
+        folder = self.folder / f"{subject.id}-{name}-{key[:10]}"
+        if (kept := read_state(folder / "outcome.json")) == {}:
+            self.progress.stage(f"{subject.id}: {name}, {len(learnt.train)} pairs")
+            trainer = self._trainer(make, recipe, [learnt], folder)
+            kept = asdict(self._measure(trainer, learnt, test, folder))
+            atomic_write(folder / "outcome.json", json.dumps(kept, indent=1))
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
+        outcome = replace(Outcome(**kept), folder=str(folder))
+        self.seconds += outcome.seconds
+        return outcome
+
+    def _trainer(
+        self, make: Callable[[], Networks], recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], folder: Path
+    ) -> Trainer:
+        """Trained to its end; a run that was stopped goes on."""
+        torch.manual_seed(self.seed)
+        generator, discriminator = make()
+        trainer = Trainer(
+            generator, discriminator, learnt, recipe, folder, device=self.device, report=self.progress.advance
+        )
+        trainer.run()
+        trainer.generator.eval()
+        return trainer
+
+    def _measure(self, trainer: Trainer, learnt: ConceptPairs, test: Sequence[Pair], folder: Path) -> Outcome:
+        photos: list[Image.Image] = []
+        edits: list[Image.Image] = []
+        targets: list[Image.Image] = []
+        for pair in test:
+            batch, made = trainer.edit(pair, learnt, side=self.scale.crop)
+            for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
+                pictures.append(to_image(x))
+        for number, i in enumerate(np.linspace(0, len(test) - 1, min(SHOWN, len(test)))):
+            for name, pictures in (("photo", photos), ("teacher", targets), ("edit", edits)):
+                with atomic_path(folder / f"{name}-{number}.png") as temporary:
+                    pictures[int(i)].save(temporary)
+        quality = evaluate(photos, edits, targets, [photograph(pair.source) for pair in test], networks=self.networks)
+        generator, discriminator = (
+            trainer.accelerator.unwrap_model(each) for each in (trainer.generator, trainer.discriminator)
+        )
+        return Outcome(
+            quality=quality.to_dict(),
+            trained=sum(p.numel() for p in generator.parameters() if p.requires_grad),
+            steps=trainer.steps,
+            flops=training_flops(
+                replace(trainer.recipe, steps=trainer.steps), generator, discriminator, learnt.prompt.shape[1]
+            ),
+            seconds=round(trainer.seconds, 1),
+        )
+
+    def _length(self, recipe: TrainingRecipe, steps: int | None, epochs: int, longer: int = 1) -> TrainingRecipe:
+        return replace(recipe, crop=self.scale.crop, steps=steps and steps * longer, epochs=epochs * longer)
+
+    def _key(self, recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], made_from: Mapping[str, Any]) -> str:
+        return digest_of(
+            {
+                **made_from,
+                "training": recipe.to_dict(),
+                "learnt": [
+                    [
+                        each.id,
+                        each.keeps,
+                        hashlib.sha256(each.prompt.tobytes()).hexdigest(),
+                        [pair.output.name for pair in each.train],
+                    ]
+                    for each in learnt
+                ],
+            }
+        )
+
+    def timed(self, make: Callable[[], Networks], recipe: TrainingRecipe, subject: Subject, steps: int) -> float:
+        """Seconds a step, the mean of ``steps`` after one that warms up; nothing is kept of the training."""
+        torch.manual_seed(self.seed)
+        generator, discriminator = make()
+        recipe = replace(recipe, steps=10_000)
+        trainer = Trainer(
+            generator, discriminator, [self.learnt(subject)], recipe, self.folder / "timed", device=self.device
+        )
+        trainer.train_step()
+        started = time.perf_counter()
+        for step in range(steps):
+            trainer.step = step + 1
+            trainer.train_step()
+        return (time.perf_counter() - started) / steps
+
+
+class _Remembering:
+    """An embedder that looks at each picture once: every training of a concept is measured on the same ones."""
+
+    def __init__(self, embed: Embedder) -> None:
+        self.embed = embed
+        self.known: dict[str, np.ndarray] = {}
+
+    def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
+        keys = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self.known}
+        if new:
+            self.known.update(zip(new, self.embed(list(new.values())), strict=True))
+        return np.stack([self.known[key] for key in keys])
+
+
+def _fresh(config: GeneratorConfig) -> Networks:
+    generator, discriminator = Generator(config), Discriminator()
+    generator.initialize()
+    discriminator.initialize()
+    return generator, discriminator
+
+
+def _judge(base: Base) -> nn.Module:
+    return load_discriminator(base.discriminator_path)
+
+
+def _digest(state: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()

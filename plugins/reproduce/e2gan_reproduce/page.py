@@ -1,0 +1,95 @@
+"""The page of results: every table that was made, and those that were not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from e2gan.errors import DataError
+from e2gan_reproduce.catalogue import TABLES
+from e2gan_reproduce.table import Table, markdown, orderings, read
+
+__all__ = ["results_page"]
+
+HEAD = """\
+# Results
+
+The papers' tables, made again by `e2gan reproduce`, each beside the paper's own figures. This page is written by
+`e2gan reproduce page`; nobody edits it. [How the tables are made](reproduce.md).
+
+Two things keep our figures apart from the papers'. Where Inception's weights are not at hand, FID is taken in another
+network's features and is **not comparable** with a published one: what can be compared is the order of the rows. And
+the photographs and the concepts are ours, so the mean of a paper's columns stands beside the mean of ours.
+"""
+
+
+def results_page(results: Path, place: Path) -> str:
+    """The page in Markdown, for a file in the folder ``place``.
+
+    Raises:
+        DataError: there is no table in ``results``, or one is damaged.
+    """
+    found = {path: read(path) for path in sorted(results.glob("*.json"))}
+    if not found:
+        raise DataError(f"{results}: no tables here", hint="make one with: e2gan reproduce TABLE --data PHOTOS -o DIR")
+    by_entry = {entry.id: [(path, table) for path, table in found.items() if table.id == entry.id] for entry in TABLES}
+    lines = [HEAD, *_summary(by_entry)]
+    for made in by_entry.values():
+        for path, table in made:
+            lines += ["", *_section(table, path, place)]
+    absent = [f"`{entry.id}` ({entry.title})" for entry in TABLES if not by_entry[entry.id]]
+    full = {table.id for table in found.values() if table.facts["scale"] == "full"}
+    lines += ["", "## Not run", ""]
+    if absent:
+        lines += [f"At no scale: {', '.join(absent)}.", ""]
+    left = [entry.id for entry in TABLES if entry.id not in full]
+    lines.append(f"At the paper's own scale: {'all of them' if len(left) == len(TABLES) else ', '.join(left)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _summary(by_entry: dict[str, list[tuple[Path, Table]]]) -> Iterator[str]:
+    yield "| table | scale | orders of the paper's found here |"
+    yield "|---|---|---|"
+    for made in by_entry.values():
+        for _, table in made:
+            claims = orderings(table)
+            count = f"{sum(each.same for each in claims)} of {len(claims)}" if claims else "the paper gives none"
+            yield f"| [{table.title}](#{_anchor(table)}) | {table.facts['scale']} | {count} |"
+
+
+def _section(table: Table, path: Path, place: Path) -> Iterator[str]:
+    facts = table.facts
+    yield f"## {_heading(table)}"
+    yield ""
+    yield table.said
+    yield ""
+    yield f"Figures: {table.figures}."
+    yield ""
+    yield markdown(table)
+    yield ""
+    yield f"![{table.title}]({_link(path.with_suffix('.png'), place)})"
+    if path.with_suffix(".webp").is_file():
+        yield ""
+        yield f"![Test photos, the teacher's pictures, and each row's]({_link(path.with_suffix('.webp'), place)})"
+    yield ""
+    concepts = f"; {', '.join(facts['concepts'])} on the base {facts['base']}" if facts["concepts"] else ""
+    settings = f" {facts['at'][0].upper()}{facts['at'][1:]}." if facts["at"] else ""
+    yield (
+        f"*{facts['scale'].capitalize()} scale; {facts['data']}{concepts}; seed {facts['seed']}; {facts['hardware']}, "
+        f"PyTorch {facts['torch']}; {facts['training_minutes']} minutes of training.{settings}*"
+    )
+
+
+def _heading(table: Table) -> str:
+    return table.title if table.facts["scale"] == "small" else f"{table.title}, {table.facts['scale']} scale"
+
+
+def _anchor(table: Table) -> str:
+    """As GitHub makes it of a heading."""
+    kept = (c for c in _heading(table).lower() if c.isalnum() or c in " -_")
+    return "".join(kept).replace(" ", "-")
+
+
+def _link(path: Path, place: Path) -> str:
+    return Path(os.path.relpath(path, place)).as_posix()

@@ -1,0 +1,105 @@
+"""The tables of Spectral Style-DCGAN, which makes photographs out of nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from e2gan.files import atomic_write
+from e2gan.training.progress import Progress
+from e2gan.training.steps import digest_of, read_state
+from e2gan_reproduce.compare import Findings, millions
+from e2gan_reproduce.lab import Lab
+from e2gan_reproduce.table import Row
+from e2gan_ssd.measuring import measure
+from e2gan_ssd.models import Discriminator, Generator, variant
+from e2gan_ssd.sampling import read_model
+from e2gan_ssd.training import Settings, read_photos, train
+
+__all__ = ["ssd1", "ssd2"]
+
+FIGURES = "FID, clean-FID and clean-KID"
+
+SHARES = {
+    "100 %": (285.579, 274.139, 0.2054),
+    "75 %": (241.581, 283.536, 0.2379),
+    "50 %": (294.467, 293.038, 0.2452),
+    "25 %": (319.899, 319.241, 0.2510),
+}
+
+VARIANTS = {
+    "Spectral Style-DCGAN": "ssd",
+    "without spectral norm": "no-spectral-norm",
+    "mapping without AdaIN": "no-adain",
+    "DCGAN": "dcgan",
+}
+
+
+def ssd1(lab: Lab) -> Findings:
+    photographs = _Photographs(lab)
+    rows = []
+    for name, paper in SHARES.items():
+        share = float(name.partition(" ")[0]) / 100
+        found, record = photographs.trained("ssd", share)
+        columns = "FID", "clean-FID", "clean-KID"
+        ours = found["fid"], found["clean_fid"], found["clean_kid"]
+        note = f"{record['photos']:,} photographs, {record['steps']:,} steps"
+        rows.append(Row(name, dict(zip(columns, paper, strict=True)), dict(zip(columns, ours, strict=True)), note))
+    return Findings(rows, figures=f"{FIGURES}, {found['features']}")
+
+
+def ssd2(lab: Lab) -> Findings:
+    photographs = _Photographs(lab)
+    paper = {"Spectral Style-DCGAN": (285.579, 6.574), "DCGAN": (424.512, 6.342)}
+    rows = []
+    for name, model in VARIANTS.items():
+        found, record = photographs.trained(model, 1.0)
+        parts = variant(model)
+        size = sum(p.numel() for each in (Generator(parts), Discriminator(parts)) for p in each.parameters())
+        given = dict(zip(("FID", "parameters (M)"), paper.get(name, ())))
+        ours = {"FID": found["fid"], "parameters (M)": size / 1e6, "clean-FID": found["clean_fid"]}
+        rows.append(Row(name, given, ours, f"{millions(size)}, {record['steps']:,} steps, {record['seconds']:,} s"))
+    rows.append(Row("StyleGAN", {"FID": 355.620, "parameters (M)": 47.625}, note="not run"))
+    return Findings(rows, figures=f"{FIGURES}, {found['features']}")
+
+
+class _Photographs:
+    """The lab's photographs at 64², and models trained on them."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    @cached_property
+    def photos(self) -> np.ndarray:
+        return read_photos(self.lab.data, self.lab.progress)
+
+    def trained(self, model: str, share: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What was measured of a model, and the record of its training; trained and measured once."""
+        lab = self.lab
+        settings = Settings(model=model, share=share, seed=lab.seed, epochs=self._epochs(share))
+        key = digest_of({"settings": asdict(settings), "photos": len(self.photos)})
+        folder = lab.folder / f"ssd-{model}-{round(100 * share)}-{key[:8]}"
+        lab.progress.stage(f"{model}, {share:.0%} of the photographs")
+        made = read_model(train(self.photos, settings, folder, device=lab.device, progress=_bars(lab.progress)))
+        found = read_state(folder / "measured.json")
+        if not found:
+            found = measure(made, self.photos, seed=lab.seed).to_dict()
+            atomic_write(folder / "measured.json", json.dumps(found))
+        lab.seconds += made.record["seconds"]
+        return found, made.record
+
+    def _epochs(self, share: float) -> int:
+        """The paper's; or at a smaller scale as many as take about its steps, whatever the share."""
+        if self.lab.scale.ssd_steps is None:
+            return Settings.epochs
+        steps = max(1, int(len(self.photos) * share) // Settings.batch_size)
+        return max(1, round(self.lab.scale.ssd_steps / steps))
+
+
+def _bars(progress: Progress) -> Progress:
+    """The stages are ours to name."""
+    return Progress(advance=progress.advance)

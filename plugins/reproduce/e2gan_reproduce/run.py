@@ -1,0 +1,109 @@
+"""Making a table: the lab, what is done in it, and what is kept."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from e2gan import __version__
+from e2gan.base import find_base
+from e2gan.blend import find_concept
+from e2gan.errors import E2GANError
+from e2gan.training.metrics import device_name
+from e2gan.training.pairs import find_photos
+from e2gan.training.progress import Progress
+from e2gan_reproduce.catalogue import Entry
+from e2gan_reproduce.compare import Findings, draw_examples
+from e2gan_reproduce.lab import SCALES, Lab, Subject
+from e2gan_reproduce.table import Table, write
+
+__all__ = ["run"]
+
+
+def run(
+    entry: Entry,
+    data: Path,
+    output: Path,
+    *,
+    scale: str = "small",
+    concepts: Sequence[str] = (),
+    base: str = "scenery",
+    seed: int = 0,
+    work: Path = Path("runs"),
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Table, Path]:
+    """Make a table and write it, its plot and, where pictures were edited, a sheet of them.
+
+    Args:
+        entry: which table.
+        data: the folder of photographs, or of pairs for concepts that are trained on given ones.
+        output: the folder for ``ID-SCALE.json``, ``.png`` and ``.webp``.
+        concepts: ids or folders in place of the entry's own.
+        work: where pairs and trainings are kept.
+
+    Raises:
+        E2GANError: no concept was named where there are none by default; or as a training may.
+    """
+    names = tuple(concepts) or entry.subjects
+    made = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
+    make = getattr(made, entry.run.partition(":")[2])
+    if not names and make.__module__.rpartition(".")[2] != "photographs":
+        raise E2GANError(f"{entry.id} has no concepts of its own", hint="name yours with --concept")
+    photos = find_photos(data)
+    lab = Lab(
+        data,
+        work,
+        SCALES[scale],
+        find_base(base),
+        [Subject.of(find_concept(name)) for name in names],
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    started = time.monotonic()
+    found: Findings = make(lab)
+    facts = {
+        "scale": scale,
+        "data": f"{data.resolve().name}, {len(photos):,} photographs",
+        "concepts": list(names),
+        "base": lab.base.id,
+        "seed": seed,
+        "hardware": device_name(torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "e2gan": __version__,
+        "training_minutes": round(lab.seconds / 60, 1),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "at": _settings(lab),
+    }
+    table = Table(
+        entry.id,
+        entry.title,
+        entry.said,
+        found.figures or f"FID, {lab.features}",
+        tuple(found.rows),
+        tuple(found.stated),
+        facts,
+    )
+    path = write(table, output)
+    draw_examples(found.examples, path.with_suffix(".webp"))
+    return table, path
+
+
+def _settings(lab: Lab) -> str:
+    """The scale's numbers, in words; empty at the paper's own."""
+    scale = lab.scale
+    if replace(scale, name="") == replace(SCALES["full"], name=""):
+        return ""
+    return (
+        f"squares of {scale.crop} pixels; {scale.adapter_steps} steps of one picture for an adapter, "
+        f"{scale.generator_steps} for a generator from scratch, {scale.base_steps} for a base of {scale.base_concepts} "
+        f"concepts and {scale.base_photos} photographs"
+    )

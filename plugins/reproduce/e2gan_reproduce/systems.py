@@ -1,0 +1,196 @@
+"""Tables that hold E²GAN against other systems: what they cost, and how near they come to the teacher."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from statistics import median
+
+import torch
+from torch import nn
+
+from e2gan.evaluation.cost import macs, training_flops
+from e2gan.files import atomic_write
+from e2gan.models.discriminator import load_discriminator
+from e2gan.models.lora import attach
+from e2gan.recipe import TrainingRecipe
+from e2gan.training.steps import digest_of, read_state
+from e2gan_reproduce.compare import Findings, Way, compare
+from e2gan_reproduce.lab import Lab, Networks
+from e2gan_reproduce.table import Row
+
+__all__ = ["afhq", "atml", "fig6", "paired", "tab1", "tab3"]
+
+BASELINES = {"pix2pix": "pix2pix", "Co-Mod-GAN": "comodgan"}
+"""Row → id of the model."""
+
+PAIRS = {"E²GAN": 400, "pix2pix": 800, "Co-Mod-GAN": 800}
+"""The pairs that each trains on in the paper."""
+
+TIMED = 16
+"""Steps that are timed: the penalties of some models come every eighth and every sixteenth."""
+
+
+def tab3(lab: Lab) -> Findings:
+    return compare(
+        lab,
+        systems(lab),
+        {
+            "E²GAN": {"FFHQ": 80.28, "Landscape": 109.37},
+            "pix2pix": {"FFHQ": 86.03, "Landscape": 114.2},
+            "Co-Mod-GAN": {"FFHQ": 87.76, "Landscape": 132.6},
+        },
+    )
+
+
+def afhq(lab: Lab) -> Findings:
+    columns = "fox", "ocelot", "Van Gogh", "charcoal", "pop art"
+    figures = {
+        "pix2pix": (39.78, 30.72, 67.11, 28.01, 112.58),
+        "Co-Mod-GAN": (42.67, 33.64, 66.83, 28.58, 132.78),
+        "E²GAN": (36.60, 29.51, 64.09, 25.90, 110.28),
+    }
+    return compare(lab, systems(lab), {name: dict(zip(columns, row, strict=True)) for name, row in figures.items()})
+
+
+def paired(lab: Lab) -> Findings:
+    return compare(
+        lab,
+        systems(lab),
+        {
+            "pix2pix": {"Facades": 126.65, "edges→shoes": 24.18},
+            "Co-Mod-GAN": {"Facades": 136.72, "edges→shoes": 38.50},
+            "E²GAN": {"Facades": 121.89, "edges→shoes": 24.03},
+        },
+    )
+
+
+def atml(lab: Lab) -> Findings:
+    ways: dict[str, Way] = {
+        "E²GAN": lab.adapter,
+        "the reproduction's model": partial(lab.baseline, id="resnet-transformer"),
+    }
+    paper = {
+        "E²GAN": {"Van Gogh": 71.82, "Blond": 48.01},
+        "the reproduction's model": {"Van Gogh": 138.0, "Blond": 150.0},
+    }
+    return compare(lab, ways, paper)
+
+
+def systems(lab: Lab) -> dict[str, Way]:
+    """E²GAN and the baselines, by row."""
+    return {"E²GAN": lab.adapter, **{name: partial(lab.baseline, id=id) for name, id in BASELINES.items()}}
+
+
+# What they cost
+
+
+def tab1(lab: Lab) -> Findings:
+    paper = {
+        "E²GAN": (7.1, None, 15.5, 200.0),
+        "pix2pix": (11.4, 56.9, 21.0, 16 * 60.0),
+        "Co-Mod-GAN": (79.2, 98.2, None, 110 * 60.0),
+    }
+    columns = "parameters (M)", "MACs (G)", "latency (ms)", "training (s)"
+    rows = []
+    for name, figures in paper.items():
+        generator = _generator(lab, name).eval()
+        inputs = _inputs(lab, 256)
+        ours = (
+            sum(p.numel() for p in generator.parameters()) / 1e6,
+            macs(generator, *inputs) / 1e9,
+            _latency(generator, inputs),
+            _seconds(lab, name),
+        )
+        given = {column: figure for column, figure in zip(columns, figures, strict=True) if figure is not None}
+        rows.append(Row(name, given, dict(zip(columns, ours, strict=True)), NOTES.get(name, "")))
+    snap = {"parameters (M)": 861.0, "latency (ms)": 1956.0, "training (s)": 7680 * 3600.0}
+    rows.append(Row("SnapFusion", snap, note="not run; the paper's MACs are above 1T"))
+    side = f"timed at {lab.scale.crop}²"
+    return Findings(rows, figures=f"each column its own; training from {TIMED} steps {side}")
+
+
+NOTES = {"Co-Mod-GAN": "latency: unsupported on the paper's phone"}
+
+
+def fig6(lab: Lab) -> Findings:
+    columns = "operations", "time", "trained parameters"
+    paper = {
+        "E²GAN": (1.0, 1.0, 1.0),
+        "pix2pix": (14.0, 4.8, None),
+        "Co-Mod-GAN": (25.0, 33.0, 869.0),
+    }
+    names = [*paper, "E²GAN, without VGG16"]
+    found = {name: _costs(lab, name) for name in names}
+    of = found["E²GAN"]
+    rows = []
+    for name in names:
+        figures = zip(columns, paper.get(name, (None,) * 3), strict=True)
+        given = {f"{column} (× E²GAN)": figure for column, figure in figures if figure is not None}
+        ours = {f"{column} (× E²GAN)": each / one for column, each, one in zip(columns, found[name], of, strict=True)}
+        rows.append(Row(name, given, ours, f"{found[name][0]:.2e} operations, {found[name][1] / 60:,.0f} min"))
+    return Findings(rows, figures="multiples of E²GAN's")
+
+
+def _costs(lab: Lab, name: str) -> tuple[float, float, float]:
+    """Operations at 256² and seconds of the paper's epochs, and trained parameters."""
+    (generator, discriminator), recipe = _networks(lab, name, 256)
+    flops = training_flops(
+        replace(recipe, steps=_steps(name, recipe)), generator, discriminator, lab.base.config.prompt_dim
+    )
+    return flops, _seconds(lab, name), sum(p.numel() for p in generator.parameters() if p.requires_grad)
+
+
+def _steps(name: str, recipe: TrainingRecipe) -> int:
+    """Of the paper's epochs."""
+    return -(-PAIRS[name.partition(",")[0]] // recipe.batch_size) * (200 if name in BASELINES else 100)
+
+
+def _networks(lab: Lab, name: str, side: int) -> tuple[Networks, TrainingRecipe]:
+    """Fresh networks and their recipe for squares of ``side`` pixels."""
+    if name in BASELINES:
+        made = lab.fresh_baseline(BASELINES[name], side)
+        return (made.generator, made.discriminator), replace(made.recipe, crop=side)
+    recipe = replace(lab.subjects[0].recipe.training, crop=side)
+    if name != "E²GAN":
+        recipe = replace(recipe, perceptual=0.0, style=0.0)
+    generator = attach(lab.base.generator().train(), recipe.adapter_ranks)
+    return (generator, load_discriminator(lab.base.discriminator_path)), recipe
+
+
+def _seconds(lab: Lab, name: str) -> float:
+    """Of the paper's epochs, from the time of a step on the scale's squares; timed once."""
+    _, recipe = _networks(lab, name, lab.scale.crop)
+    key = digest_of({"name": name, "recipe": recipe.to_dict(), "threads": torch.get_num_threads()})
+    kept = lab.folder / "timed" / f"{key[:10]}.json"
+    found: Mapping[str, float] = read_state(kept)
+    if not found:
+        lab.progress.stage(f"time {TIMED} steps of {name}")
+        found = {"step": lab.timed(lambda: _networks(lab, name, lab.scale.crop)[0], recipe, lab.subjects[0], TIMED)}
+        atomic_write(kept, json.dumps(found))
+    return found["step"] * _steps(name, recipe)
+
+
+def _generator(lab: Lab, name: str) -> nn.Module:
+    """What edits: an adapter is folded in, and costs nothing then."""
+    return lab.base.generator() if name == "E²GAN" else lab.fresh_baseline(BASELINES[name], 256).generator
+
+
+def _inputs(lab: Lab, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    prompt = torch.from_numpy(lab.tokens(lab.subjects[0].prompt))[None]
+    photo = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return photo, prompt, torch.zeros(prompt.shape[:2])
+
+
+@torch.inference_mode()
+def _latency(generator: nn.Module, inputs: tuple[torch.Tensor, ...]) -> float:
+    """Milliseconds of one picture: the median of five, after one that warms up."""
+    times = []
+    for _ in range(6):
+        started = time.perf_counter()
+        generator(*inputs)
+        times.append(time.perf_counter() - started)
+    return 1000 * median(times[1:])

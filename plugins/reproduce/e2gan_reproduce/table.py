@@ -1,0 +1,211 @@
+"""A table: the paper's figures, ours, and whether they fall into the same order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from e2gan.errors import DataError
+from e2gan.files import atomic_path, atomic_write, read_bytes
+
+__all__ = ["MEAN", "Ordering", "Row", "Table", "draw", "markdown", "mean_of", "orderings", "read", "write"]
+
+MEAN = "mean"
+"""The column over concepts: the paper's are not ours, so what can be compared are the means."""
+
+LIMIT = 4 * 1024 * 1024
+"""Most bytes of a table's file."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system, or a setting of one."""
+
+    name: str
+    paper: Mapping[str, float] = field(default_factory=dict)
+    """The paper's figures by column; empty where it gives none."""
+    ours: Mapping[str, float] = field(default_factory=dict)
+    """Ours; empty where it was not run."""
+    note: str = ""
+    """What else to know: trained parameters, or why it was not run."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything of a table that is kept."""
+
+    id: str
+    title: str
+    said: str
+    """What was done, and what was done differently from the paper."""
+    figures: str
+    """What the figures are."""
+    rows: tuple[Row, ...]
+    stated: tuple[tuple[str, str], ...] = ()
+    """(lower, higher): orders that the paper states without a figure in our hands."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Scale, data, features, seed, hardware, versions, time."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, with the orderings."""
+        return {**asdict(self), "orderings": [asdict(each) for each in orderings(self)]}
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Two rows that the paper puts in an order, and ours beside it."""
+
+    column: str
+    lower: str
+    higher: str
+    same: bool
+    """Whether ours are in the paper's order."""
+    by: float
+    """How far our ``higher`` lies above our ``lower``, as a share of it; negative where the order is the other one."""
+    columns: tuple[int, int] | None = None
+    """Of how many of our concepts the same holds, and how many there are; None where the column is no mean."""
+
+
+def mean_of(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures with their mean as the last column; nothing where there are none."""
+    return {**figures, MEAN: sum(figures.values()) / len(figures)} if figures else {}
+
+
+def orderings(table: Table) -> list[Ordering]:
+    """All orders that the paper gives and our figures can answer."""
+    by_name = {row.name: row for row in table.rows}
+    claims: list[tuple[str, Row, Row]] = []
+    for a, b in combinations(table.rows, 2):
+        for column in a.paper:
+            if column in b.paper and column in a.ours and column in b.ours and a.paper[column] != b.paper[column]:
+                lower, higher = (a, b) if a.paper[column] < b.paper[column] else (b, a)
+                claims.append((column, lower, higher))
+    stated = ((by_name[lower], by_name[higher]) for lower, higher in table.stated)
+    claims += [(MEAN, lower, higher) for lower, higher in stated if lower.ours and higher.ours]
+    return [_ordering(*claim) for claim in claims]
+
+
+def _ordering(column: str, lower: Row, higher: Row) -> Ordering:
+    def holds(name: str) -> bool:
+        return lower.ours[name] < higher.ours[name]
+
+    singles = [name for name in lower.ours if name in higher.ours and name != MEAN] if column == MEAN else []
+    return Ordering(
+        column=column,
+        lower=lower.name,
+        higher=higher.name,
+        same=holds(column),
+        by=(higher.ours[column] - lower.ours[column]) / abs(lower.ours[column]) if lower.ours[column] else 0.0,
+        columns=(sum(map(holds, singles)), len(singles)) if singles else None,
+    )
+
+
+def write(table: Table, folder: Path) -> Path:
+    """Write ``ID-SCALE.json`` into a folder, and its plot beside it; the JSON's path."""
+    path = folder / f"{table.id}-{table.facts['scale']}.json"
+    atomic_write(path, json.dumps(table.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    draw(table, path.with_suffix(".png"))
+    return path
+
+
+def read(path: Path) -> Table:
+    """A table as `write` left it.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        found = json.loads(read_bytes(path, limit=LIMIT))
+        return Table(
+            id=found["id"],
+            title=found["title"],
+            said=found["said"],
+            figures=found["figures"],
+            rows=tuple(Row(**row) for row in found["rows"]),
+            stated=tuple((lower, higher) for lower, higher in found["stated"]),
+            facts=found["facts"],
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path}: no table ({error})", hint="make it again with: e2gan reproduce") from error
+
+
+def markdown(table: Table) -> str:
+    """The table for a page: paper | ours, the orderings, and what to know."""
+    paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
+    notes = any(row.note for row in table.rows)
+    head = ["", *(f"paper: {name}" for name in paper), *(f"ours: {name}" for name in ours), *([""] if notes else [])]
+    lines = [_line(head), _line(["---"] + ["--:"] * (len(paper) + len(ours)) + (["---"] if notes else []))]
+    for row in table.rows:
+        cells = [*(row.paper.get(name) for name in paper), *(row.ours.get(name) for name in ours)]
+        lines.append(_line([row.name, *map(number, cells), *([row.note] if notes else [])]))
+    found = orderings(table)
+    if found:
+        lines += ["", _line(["in the paper", "same order here?"]), _line(["---", "---"])]
+        lines += [_line([f"{_claim(each)}", verdict(each)]) for each in found]
+    return "\n".join(lines)
+
+
+def _claim(ordering: Ordering) -> str:
+    where = "" if ordering.column == MEAN else f" ({ordering.column})"
+    return f"{ordering.lower} below {ordering.higher}{where}"
+
+
+def verdict(ordering: Ordering) -> str:
+    """yes or no, by how much, and of how many concepts."""
+    counted = f", {ordering.columns[0]} of {ordering.columns[1]} concepts" if ordering.columns else ""
+    # A factor where a share would be hard to read.
+    by = f"{1 + ordering.by:,.3g} ×" if ordering.by > 1 else f"{ordering.by:+.1%}"
+    return f"{'yes' if ordering.same else 'no'} ({by}{counted})"
+
+
+def number(value: float | None) -> str:
+    """Four digits, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _columns(sides: Iterator[Mapping[str, float]]) -> list[str]:
+    """Every column's name, in order, the mean last."""
+    names = list(dict.fromkeys(name for side in sides for name in side))
+    return sorted(names, key=lambda name: name == MEAN)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+
+
+def draw(table: Table, path: Path) -> None:
+    """Plot a panel for each column the paper and we share, each side as a multiple of its first row; or ours alone."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
+    shared = [name for name in ours if name in paper] or ours[-1:]
+    rows = [row for row in table.rows if row.ours or row.paper][::-1]
+    figure = Figure(figsize=(1.6 + 3.6 * len(shared), 1 + 0.42 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, column in enumerate(shared, start=1):
+        axes = figure.add_subplot(1, len(shared), place)
+        with_both = [row for row in table.rows if column in row.paper and column in row.ours]
+        unit = with_both[0] if with_both else None
+        for height, row in enumerate(rows):
+            for side, shift, colour in ((row.paper, 0.18, "#b9c2cc"), (row.ours, -0.18, "#2f6f8f")):
+                if column not in side:
+                    continue
+                of = 1.0 if unit is None else (unit.paper if side is row.paper else unit.ours)[column]
+                axes.barh(height + shift, side[column] / of, 0.34, color=colour)
+                if side is row.ours and column == MEAN:
+                    singles = [side[name] / of for name in side if name != MEAN]
+                    axes.plot(singles, [height + shift] * len(singles), ".", color="#12303f", markersize=4)
+        axes.set_yticks(range(len(rows)), [row.name for row in rows] if place == 1 else [""] * len(rows), fontsize=8)
+        axes.set_title(column if unit is None else f"{column} (× {unit.name})", fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(f"{table.title}: grey the paper's, blue ours", fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
