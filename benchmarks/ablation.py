@@ -129,8 +129,8 @@ def _outcomes(
                 "prompt": concept.prompt,
                 "keeps": concept.keeps,
                 "training": settings.to_dict(),
-                "pairs": [pair.output.name for pair in learnt.train],
-                "test": [pair.output.name for pair in test],
+                "pairs": [pair.key for pair in learnt.train],
+                "test": [pair.key for pair in test],
             }
         )
         folder = work / "ablation" / f"{way}-{key[:8]}"

@@ -40,7 +40,7 @@ from e2gan.models.layout import (
     adapter_shapes,
     crucial_layers,
 )
-from e2gan.recipe import Recipe
+from e2gan.recipe import GIVEN, Recipe, TeacherChoice
 from e2gan.tables import Table, canonical_json, shown
 
 if TYPE_CHECKING:
@@ -545,7 +545,7 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
         "|---|---|",
         f"| id, version | `{concept.id}` {concept.version} |",
         f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
-        *(f"| teacher | `{teacher.id}` {_escape(_inline(teacher.options))} |" for teacher in recipe.teachers),
+        *(f"| teacher | {_teacher(teacher)} |" for teacher in recipe.teachers),
         f"| of the photo it keeps | {concept.keeps} |",
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
         f"| pairs kept | {recipe.selection.method}"
@@ -580,6 +580,10 @@ def _figure(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_figure, value))
     return str(value)
+
+
+def _teacher(teacher: TeacherChoice) -> str:
+    return str(teacher) if teacher.id == GIVEN else f"`{teacher.id}` {_escape(_inline(teacher.options))}"
 
 
 def _inline(options: Mapping[str, Any]) -> str:

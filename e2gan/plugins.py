@@ -38,7 +38,7 @@ __all__ = ["DEFAULT_PLUGINS", "Entry", "PluginInfo", "Problem", "Registry", "reg
 
 GROUP = "e2gan"
 
-DEFAULT_PLUGINS = ("e2gan.embedders",)
+DEFAULT_PLUGINS = ("e2gan.embedders", "e2gan.given")
 """The core's own plugin modules; always loaded."""
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("register_"))

@@ -17,6 +17,7 @@ from e2gan.models.layout import KEEPS, GeneratorConfig, Ranks
 from e2gan.tables import Table, did_you_mean
 
 __all__ = [
+    "GIVEN",
     "BaseRecipe",
     "BestOf",
     "Candidate",
@@ -27,6 +28,10 @@ __all__ = [
     "TeacherChoice",
     "TrainingRecipe",
 ]
+
+
+GIVEN = "given"
+"""The teacher of a recipe that needs none: its pairs are there already."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,8 @@ class TeacherChoice:
 
     def __str__(self) -> str:
         """For people: ``magenta-multistyle (style = 19)``."""
+        if self.id == GIVEN:
+            return "none, the pairs are given"
         options = ", ".join(f"{name} = {value}" for name, value in self.options.items())
         return f"{self.id} ({options})" if options else self.id
 
@@ -239,6 +246,11 @@ class Recipe:
     selection: Selection = Selection()
     training: TrainingRecipe = TrainingRecipe()
 
+    @property
+    def given(self) -> bool:
+        """Whether its data are pairs, and not photos for teachers to edit."""
+        return self.teachers[0].id == GIVEN
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str) -> Recipe:
         """From the table; ``where`` is the file's name, for errors."""
@@ -253,6 +265,13 @@ class Recipe:
             training=TrainingRecipe.from_dict(training.data, training.where),
         )
         table.done()
+        if any(teacher.id == GIVEN for teacher in recipe.teachers):
+            if len(recipe.teachers) > 1:
+                raise table.fault(f"the teacher '{GIVEN}' stands beside others, which would have nothing to edit")
+            if recipe.teachers[0].options:
+                raise table.fault(f"the teacher '{GIVEN}' has no options")
+            if recipe.rejection is not None:
+                raise table.fault("pairs that are given are not sifted", "take out [recipe.rejection]")
         return recipe
 
 

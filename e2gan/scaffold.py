@@ -19,6 +19,7 @@ from e2gan.base import find_base
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
 from e2gan.files import atomic_folder, atomic_write
+from e2gan.recipe import GIVEN
 from e2gan.tables import ID_PATTERN, Table, shown
 
 __all__ = ["TEACHER", "new_concept"]
@@ -76,7 +77,7 @@ sha256 = "$sha256"   # training pins the base that is installed then
 
 [recipe]
 teacher = "$teacher"   # who makes the edits to learn from; docs/teachers.md lists them
-source = "photos of mine"   # where the photos come from, for the reader
+source = "$data of mine"   # where the $data come from, for the reader
 
 [recipe.teacher_options]
 $options
@@ -111,7 +112,7 @@ A concept for E²GAN.
 
 ```sh
 pip install -e .
-e2gan train . --data photos/                    # makes the pairs, trains, measures, draws
+$train
 e2gan apply $id photo.jpg -o edited.jpg
 pytest
 ```
@@ -144,7 +145,7 @@ def test_it_is_pinned_to_the_installed_base(concept):
 
 def test_it_edits_a_picture(concept):
     if not concept.trained:
-        pytest.skip("not trained yet: e2gan train . --data photos/")
+        pytest.skip("not trained yet: e2gan train . --data $data/")
     photo = Image.radial_gradient("L").convert("RGB")
     edited = e2gan.Editor(concept.base_id).apply(photo, concept).convert("RGB")
     assert edited.size == photo.size
@@ -215,6 +216,7 @@ def new_concept(
         raise ConceptError(f"{target}: there is something already", hint="choose another folder with -o")
     foundation = find_base(base)
     package = f"e2gan_concept_{id.replace('-', '_')}"
+    data, first = ("pairs", "") if teacher == GIVEN else ("photos", "makes the pairs, ")
     major, minor, _ = __version__.split(".", 2)
     values = {
         **{name: _toml(value) for name, value in given.items()},
@@ -226,6 +228,8 @@ def new_concept(
         "names": f"{{ name = {_toml(author)} }}" if author else "",
         "versions": f">={major}.{minor},<{major}.{int(minor) + 1}",
         "teacher": teacher,
+        "data": data,
+        "train": f"{f'e2gan train . --data {data}/':<47} # {first}trains, measures, draws",
         "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
         "base": foundation.id,
         "sha256": foundation.sha256,

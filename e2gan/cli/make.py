@@ -19,7 +19,7 @@ data_option = click.option(
     type=folder,
     required=True,
     metavar="DIR",
-    help="Photographs, in folders train, val and test, or else split by their names.",
+    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'.",
 )
 work_option = click.option(
     "--work",
@@ -46,7 +46,11 @@ device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mp
 @click.argument("name")
 @click.option("--title", metavar="TEXT", help="For people; by default made from NAME.")
 @click.option("--prompt", metavar="TEXT", help="What the edit looks like, in words; by default the title.")
-@click.option("--teacher", metavar="ID", help="Who makes the edits to learn from; by default a painted style.")
+@click.option(
+    "--teacher",
+    metavar="ID",
+    help="Who makes the edits to learn from; 'given' for pairs that you have; by default a painted style.",
+)
 @options_option
 @click.option("--author", metavar="NAME", help="Who makes the concept.")
 @click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="Under which it is given on.")
@@ -67,6 +71,7 @@ def new(
 
     NAME is the concept's id: lower-case letters, digits and hyphens.
     """
+    from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
 
     output = output or Path(name)
@@ -87,7 +92,8 @@ def new(
         options=settings or None,
     )
     if not quiet:
-        say(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data PHOTOS")
+        data = "PAIRS" if teacher == GIVEN else "PHOTOS"
+        say(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {data}")
 
 
 @click.command(short_help="Select the pairs that a concept is trained on.")

@@ -5,7 +5,7 @@ holds:
 
 =============================== =======================================================================
 steps.json                      what each step depended on, gave, and took (`e2gan.training.steps`)
-pairs/                          the teacher's pictures (`e2gan.training.pairs`)
+pairs/                          the teacher's pictures (`e2gan.training.pairs`), where they are not given
 embeddings/                     of the photos, for the selection (`e2gan.training.select`)
 run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
 report.html, sheet.png          what was measured (`e2gan.evaluation.page`)
@@ -54,7 +54,7 @@ from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
-from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
+from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_inputs
 from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
 from e2gan.training.steps import Steps, digest_of, read_state
@@ -114,7 +114,8 @@ def train_concept(
 
     Args:
         folder: the bundle's folder, or its distribution's.
-        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
+        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without; of pairs, where the
+            recipe says that they are given.
         work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
         preview: the photo shown before and after; if None the last one given, or else the first test photo.
@@ -138,7 +139,8 @@ def train_concept(
     foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
     steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
-    job = _Job(concept, foundation, work, steps, progress, device)
+    pairs = Path(data) if concept.recipe.given else work / "pairs"
+    job = _Job(concept, foundation, work, pairs, steps, progress, device)
     todo = STEPS[: STEPS.index(until) + 1]
 
     if everyone.is_main_process:
@@ -168,6 +170,8 @@ class _Job:
     concept: Concept
     foundation: Base
     work: Path
+    pairs: Path
+    """The folder of pairs: given, or made by the first step."""
     steps: Steps
     progress: Progress
     device: str | None
@@ -175,7 +179,7 @@ class _Job:
     def check(self, data: Path, preview: str | Path | None, todo: tuple[str, ...]) -> None:
         """Raise now what would else be raised after hours."""
         mend(self.work)
-        photos = find_photos(data)
+        photos = find_inputs(data, self.concept.recipe)
         count = sum(split == "train" for split, _ in photos)
         if not count:
             raise DataError(
@@ -197,8 +201,7 @@ class _Job:
         recipe, prompt = self.concept.recipe, self.concept.prompt
 
         def make(shown: Progress) -> dict[str, Any]:
-            folder = self.work / "pairs"
-            made = distilled_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
+            made = distilled_pairs(data, self.pairs, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
             return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in made.splits.items()}
 
         # It looks at every photo itself, and makes the pairs that are missing.
@@ -222,7 +225,7 @@ class _Job:
             cache = self.work / "embeddings"
             kept = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=shown)
             shown.stage(f"selected {len(kept)} of {len(pairs)} pairs")
-            return {"pairs": [pair.output.name for pair in kept]}
+            return {"pairs": [pair.key for pair in kept]}
 
         self.steps.run("select", needs, choose)
 
@@ -230,7 +233,7 @@ class _Job:
         concept, foundation, recipe = self.concept, self.foundation, self.concept.recipe
         pairs = self._pairs()
         chosen = set((self.steps.kept("select") or {}).get("pairs", ()))
-        train = [pair for pair in pairs.split("train") if pair.output.name in chosen]
+        train = [pair for pair in pairs.split("train") if pair.key in chosen]
         val = list(pairs.splits.get("val", ()))
         prompt, made_from = self.prompt, _made_from(concept, foundation)
         learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps)
@@ -363,7 +366,7 @@ class _Job:
         return encode_prompt(self.concept, self.foundation)
 
     def _pairs(self) -> Pairs:
-        return Pairs.open(self.work / "pairs")
+        return Pairs.open(self.pairs)
 
     def _first_photo(self) -> Path:
         splits = self._pairs().splits
@@ -378,7 +381,7 @@ class _Job:
 
     def _begin(self, run: Path, recipe: str, photos: list[Pair]) -> None:
         """Note what a training is of; raises DataError when it was stopped half-way with other photos."""
-        now = {pair.output.name: pair.source for pair in photos}
+        now = {pair.key: pair.source for pair in photos}
         others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
         for other in others:
             note = read_state(other / RUN)
@@ -398,7 +401,7 @@ class _Job:
 
 def _digest(pairs: Sequence[Pair]) -> str:
     """Of what the pairs show: a picture's name holds the digest of all that decided it."""
-    return digest_of({"pairs": [pair.output.name for pair in pairs]})
+    return digest_of({"pairs": [pair.key for pair in pairs]})
 
 
 def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:

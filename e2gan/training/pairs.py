@@ -21,15 +21,16 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from e2gan.errors import DataError
 from e2gan.files import atomic_write, mend, read_bytes, sha256_file
-from e2gan.recipe import Recipe
+from e2gan.recipe import GIVEN, Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import Job, distill, make_teacher, teacher_version
 from e2gan.training.progress import Progress
@@ -45,6 +46,8 @@ __all__ = [
     "Pairs",
     "PairsReport",
     "distilled_pairs",
+    "find_inputs",
+    "find_photos",
     "read_metadata",
     "split_of",
     "write_pairs",
@@ -58,6 +61,9 @@ METADATA_LIMIT = 256 * 1024 * 1024
 """Most bytes of a metadata.jsonl: about half a million pairs."""
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
+KEYED = re.compile(r"-[0-9a-f]{16}\.(jpg|png)$")
+"""The names of pictures that are made here."""
+
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -69,6 +75,16 @@ class Pair:
     output: Path
     source: str = ""
     """The photo's name in the folder it came from, "" when unknown."""
+
+    @cached_property
+    def key(self) -> str:
+        """Another for a pair that shows something else: the edit's name, which holds a digest where we made it.
+
+        Raises E2GANError when a picture that others made cannot be read.
+        """
+        if KEYED.search(self.output.name):
+            return self.output.name
+        return _key([self.output.name, sha256_file(self.input), sha256_file(self.output)])
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,10 @@ class Pairs:
             if (folder / name / METADATA).is_file():
                 splits[split] = splits.get(split, ()) + read_metadata(folder / name / METADATA)
         if not any(splits.values()):
-            raise DataError(f"{folder}: no pairs here", hint="make them with: e2gan distill")
+            raise DataError(
+                f"{folder}: no pairs here",
+                hint="made of photos with: e2gan distill; of pictures before and after: e2gan import",
+            )
         for pair in (pair for pairs in splits.values() for pair in pairs):
             for picture in (pair.input, pair.output):
                 if not picture.is_file():
@@ -282,19 +301,39 @@ def distilled_pairs(
     ray: bool = False,
     progress: Progress,
 ) -> Pairs:
-    """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back."""
+    """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back.
+
+    Where the recipe says that its pairs are given, ``data`` is the folder of pairs and is read as it is, and
+    nothing is written.
+    """
+    if recipe.given:
+        return Pairs.open(data)
     write_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
     return Pairs.open(folder)
+
+
+def find_inputs(data: Path, recipe: Recipe) -> list[tuple[str, Path]]:
+    """(split, photo) for each photo that the recipe's pairs are of, or would be.
+
+    Raises as `find_photos`, or as `Pairs.open` where they are given.
+    """
+    if not recipe.given:
+        return find_photos(data)
+    return [(split, pair.input) for split, pairs in Pairs.open(data).splits.items() for pair in pairs]
 
 
 def find_photos(folder: Path) -> list[tuple[str, Path]]:
     """(split, photo) for each photo below a folder, in a fixed order; hidden files are left out.
 
     Where there are folders train, val (or validation) and test, only photos in them count.
-    Raises DataError when there are none.
+    Raises DataError when there are none, or when these are pairs.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of photos")
+    for name in _SPLIT_FOLDERS:
+        if (folder / name / METADATA).is_file() and (folder / name / "output").is_dir():
+            hint = f'a concept that is trained on given pairs has teacher = "{GIVEN}" in its recipe'
+            raise DataError(f"{folder}: these are pairs, not photos", hint=hint)
     given = [(split, folder / name) for name, split in _SPLIT_FOLDERS.items() if (folder / name).is_dir()]
     found = [(split, photo) for split, part in given for photo in _photos_below(part)]
     if not given:
@@ -395,9 +434,14 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
     draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict))
     known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
     for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
-        for picture in folder.glob("*.jpg"):
-            if picture not in known and re.search(r"-[0-9a-f]{16}\.jpg$", picture.name):
-                picture.unlink(missing_ok=True)
+        remove_others(folder, known)
+
+
+def remove_others(folder: Path, known: Set[Path]) -> None:
+    """Remove the pictures made here earlier that are not among those ``known``."""
+    for picture in folder.glob("*"):
+        if picture not in known and KEYED.search(picture.name):
+            picture.unlink(missing_ok=True)
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

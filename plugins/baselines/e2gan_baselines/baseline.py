@@ -124,7 +124,7 @@ def train_baseline(
             "options": {name: str(value) for name, value in (options or {}).items()},
             "prompt": concept.prompt,
             "training": recipe.to_dict(),
-            "pairs": [pair.output.name for pair in learnt.train],
+            "pairs": [pair.key for pair in learnt.train],
         }
     )
     run = folder / f"run-{key[:8]}"

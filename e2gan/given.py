@@ -1,0 +1,41 @@
+"""The teacher of those who have their pairs already: there is nothing for it to do.
+
+A recipe that names it is trained on a folder of pairs as it is (`e2gan.training.pairs.distilled_pairs`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from e2gan.errors import TeacherError
+from e2gan.hookspecs import Register, hookimpl
+from e2gan.recipe import GIVEN
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Given"]
+
+
+class Given:
+    """Edits no photo."""
+
+    in_process = True
+
+    def load(self) -> NoReturn:
+        """
+        Raises:
+            TeacherError: always.
+        """
+        raise TeacherError(
+            f"the teacher '{GIVEN}' edits no photos: it stands for pairs that are there already",
+            hint="train on them with: e2gan train FOLDER --data PAIRS",
+        )
+
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        self.load()
+
+
+@hookimpl
+def register_teachers(register: Register) -> None:
+    register(GIVEN, Given, summary="Nobody: the data are pairs of photo and edit already")
