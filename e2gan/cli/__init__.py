@@ -10,6 +10,7 @@ from e2gan.cli.apply import apply
 from e2gan.cli.distill import distill
 from e2gan.cli.evaluate import evaluate
 from e2gan.cli.export import export
+from e2gan.cli.import_ import import_
 from e2gan.cli.make import new, select, train, train_base
 from e2gan.cli.program import cli, main
 from e2gan.cli.search_ranks import search_ranks
@@ -17,5 +18,19 @@ from e2gan.cli.show import list_, plugins, show
 
 __all__ = ["cli", "main"]
 
-for command in (list_, show, apply, new, distill, select, train, train_base, search_ranks, evaluate, export, plugins):
+for command in (
+    list_,
+    show,
+    apply,
+    new,
+    import_,
+    distill,
+    select,
+    train,
+    train_base,
+    search_ranks,
+    evaluate,
+    export,
+    plugins,
+):
     cli.add_command(command)

@@ -26,6 +26,12 @@ __all__ = ["evaluate"]
     help="clean-FID's Inception network, for FID that compares with published ones; by default it is looked for.",
 )
 @click.option("--download", is_flag=True, help="Download that network (96 MB) if it is not there.")
+@click.option(
+    "--miou",
+    metavar="MODEL",
+    help="For label maps of streets: also score what this segmentation network (a folder, or its id on the Hugging "
+    "Face Hub) sees in the edits.",
+)
 @workers_option
 @device_option
 @json_option
@@ -39,6 +45,7 @@ def evaluate(
     record: bool,
     inception: Path | None,
     download: bool,
+    miou: str | None,
     workers: int | None,
     device: str | None,
     as_json: bool,
@@ -62,8 +69,13 @@ def evaluate(
         editor.use(found)
         made = distilled_pairs(data, work / "pairs", found.recipe, prompt=found.prompt, workers=workers, progress=shown)
         pairs = made.split(split)
+        segmenter = None
+        if miou is not None:
+            from e2gan.evaluation.miou import Segmenter
+
+            segmenter = Segmenter(miou, device=editor.device)
         shown.stage(f"edit and measure {len(pairs)} photos")
-        measured = examine(editor, found, pairs, inception=inception, download=download)
+        measured = examine(editor, found, pairs, inception=inception, download=download, segmenter=segmenter)
         if record:
             found = record_quality(found, measured.quality)
         if output is not None:

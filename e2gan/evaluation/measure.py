@@ -21,6 +21,7 @@ from e2gan.evaluation.cost import cost
 from e2gan.evaluation.forgetting import measure_forgetting
 from e2gan.evaluation.inception import FILE, Inception, find_inception
 from e2gan.evaluation.lpips import Lpips
+from e2gan.evaluation.miou import Segmenter, measure_miou
 from e2gan.evaluation.report import NETWORKS, evaluate, l1_distance
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.images import open_image
@@ -76,6 +77,7 @@ def examine(
     inception: str | os.PathLike[str] | None = None,
     download: bool = False,
     encode: Callable[[str], np.ndarray] | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Measurement:
     """Measure a concept on test pairs, edited as a user's photos are.
 
@@ -86,6 +88,7 @@ def examine(
         inception: the file of the Inception network; by default it is looked for, see `find_inception`.
         download: whether Inception may be downloaded.
         encode: the base's prompt encoder; by default the one that comes with the extra ``train``.
+        segmenter: a network that labels photographs, where the pairs are of label maps and photographs.
 
     Raises:
         DataError: there are fewer than two pairs, or the teacher changed nothing.
@@ -115,6 +118,16 @@ def examine(
     quality["forgetting"] = forgetting.to_dict()
     if forgetting.unmeasured:
         unmeasured["forgetting when not folded out"] = forgetting.unmeasured
+    if segmenter is not None:
+        files = [pair.input for pair in test]
+        ours, real = (measure_miou(pictures, files, segmenter) for pictures in (edited, targets))
+        quality["segmentation"] = {
+            "network": segmenter.name,
+            "miou": ours.miou,
+            "miou_real": real.miou,
+            "accuracy": ours.accuracy,
+            "classes": ours.classes,
+        }
     quality["cost"] = cost(concept, editor.base)
     if "training_flops" not in quality["cost"]:
         missing = "the packages of the extra 'train' are not installed"
@@ -135,7 +148,8 @@ def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.
 
 def photograph(source: str) -> str:
     """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on."""
-    return re.sub(r"_\d+$", "", Path(source).stem)
+    # Two digits: a camera's own numbers have more.
+    return re.sub(r"_\d\d$", "", Path(source).stem)
 
 
 def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:

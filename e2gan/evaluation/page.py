@@ -60,6 +60,11 @@ EXPLAINED = {
         "Stroke match",
         "Correlation of that detail with the teacher's, -1 to 1: noise has the energy, but not the places.",
     ),
+    "miou": (
+        "mIoU",
+        "What a segmentation network sees in the edits, against the label maps they were made of: 0 is nothing of it, "
+        "1 is all. Compares only with what the same network sees.",
+    ),
 }
 """For each figure its name, and what it says."""
 
@@ -178,6 +183,8 @@ def _figures(quality: Mapping[str, Any]) -> Iterator[Figure]:
     for key in ("ssim", "lpips", "stroke_energy", "stroke_match"):
         if key in quality:
             yield _figure(key, quality)
+    if "miou" in (seen := quality.get("segmentation", {})):
+        yield _figure("miou", seen, f"real photos: {seen['miou_real']:.3f}" if "miou_real" in seen else "")
 
 
 def _figure(key: str, table: Mapping[str, Any], note: str = "", explained: str = "") -> Figure:

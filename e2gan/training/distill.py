@@ -43,6 +43,7 @@ __all__ = [
     "make_teacher",
     "square_photo",
     "teacher_version",
+    "to_jpeg",
 ]
 
 
@@ -245,7 +246,7 @@ def edit(teacher: Teacher, jobs: Sequence[Job], size: int, quality: int) -> list
     for (job, _, encoded), picture in zip(readable, pictures, strict=True):
         if isinstance(picture, Image.Image):
             atomic_write(job.input, encoded)
-            atomic_write(job.output, _jpeg(picture, quality))
+            atomic_write(job.output, to_jpeg(picture, quality))
             results.append(Distilled(job))
         else:
             results.append(Distilled(job, f"the teacher failed ({_one_line(picture)})"))
@@ -289,7 +290,7 @@ def square_photo(
     if photo.size == (size, size) and _is_plain_jpeg(data):
         return photo, data
     photo = ImageOps.fit(photo, (size, size), Image.Resampling.LANCZOS)
-    return photo, _jpeg(photo, quality)
+    return photo, to_jpeg(photo, quality)
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
@@ -299,7 +300,7 @@ def _is_plain_jpeg(data: bytes) -> bool:
         return header.format == "JPEG" and header.mode == "RGB" and upright and "icc_profile" not in header.info
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def to_jpeg(picture: Image.Image, quality: int) -> bytes:
     # No chroma subsampling: grades and paintings are about colour, and the pairs are the training target.
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)

@@ -21,7 +21,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -42,15 +42,20 @@ __all__ = [
     "METADATA",
     "REJECTED",
     "SPLITS",
+    "SPLIT_FOLDERS",
     "Pair",
     "Pairs",
     "PairsReport",
+    "digest_key",
     "distilled_pairs",
     "find_inputs",
     "find_photos",
+    "photos_below",
     "read_metadata",
+    "remove_others",
     "split_of",
     "write_pairs",
+    "write_rows",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -64,7 +69,7 @@ PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", "
 KEYED = re.compile(r"-[0-9a-f]{16}\.(jpg|png)$")
 """The names of pictures that are made here."""
 
-_SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Pair:
         """
         if KEYED.search(self.output.name):
             return self.output.name
-        return _key([self.output.name, sha256_file(self.input), sha256_file(self.output)])
+        return digest_key([self.output.name, sha256_file(self.input), sha256_file(self.output)])
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class Pairs:
         """
         folder = Path(folder)
         splits: dict[str, tuple[Pair, ...]] = {}
-        for name, split in _SPLIT_FOLDERS.items():
+        for name, split in SPLIT_FOLDERS.items():
             if (folder / name / METADATA).is_file():
                 splits[split] = splits.get(split, ()) + read_metadata(folder / name / METADATA)
         if not any(splits.values()):
@@ -330,20 +335,21 @@ def find_photos(folder: Path) -> list[tuple[str, Path]]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of photos")
-    for name in _SPLIT_FOLDERS:
+    for name in SPLIT_FOLDERS:
         if (folder / name / METADATA).is_file() and (folder / name / "output").is_dir():
             hint = f'a concept that is trained on given pairs has teacher = "{GIVEN}" in its recipe'
             raise DataError(f"{folder}: these are pairs, not photos", hint=hint)
-    given = [(split, folder / name) for name, split in _SPLIT_FOLDERS.items() if (folder / name).is_dir()]
-    found = [(split, photo) for split, part in given for photo in _photos_below(part)]
+    given = [(split, folder / name) for name, split in SPLIT_FOLDERS.items() if (folder / name).is_dir()]
+    found = [(split, photo) for split, part in given for photo in photos_below(part)]
     if not given:
-        found = [(split_of(_name_in(folder, photo)), photo) for photo in _photos_below(folder)]
+        found = [(split_of(_name_in(folder, photo)), photo) for photo in photos_below(folder)]
     if not found:
         raise DataError(f"{folder}: no photos here", hint=f"looked for {', '.join(sorted(PHOTO_SUFFIXES))}")
     return found
 
 
-def _photos_below(folder: Path) -> Iterable[Path]:
+def photos_below(folder: Path) -> list[Path]:
+    """The photos below a folder, in a fixed order; hidden files are left out.  None where there is no folder."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())
 
@@ -376,11 +382,11 @@ def _plan(photos_dir: Path, out_dir: Path, recipe: Recipe, size: int, quality: i
     edits = []
     for split, photo in find_photos(photos_dir):
         source, digest = _name_in(photos_dir, photo), sha256_file(photo)
-        photo_key = _key([source, digest, size, quality])
+        photo_key = digest_key([source, digest, size, quality])
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
         folder = out_dir / split
         for number, setting in enumerate(settings):
-            pair_key = _key([photo_key, setting])
+            pair_key = digest_key([photo_key, setting])
             input, output = folder / "input" / f"{stem}-{photo_key}.jpg", folder / "output" / f"{stem}-{pair_key}.jpg"
             edits.append(Edit(Job(photo, digest, input, output), split, source, number))
     return edits
@@ -403,7 +409,8 @@ def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
     return f"photos since these pairs were made: {', '.join(words)}" if words else ""
 
 
-def _key(parts: Any) -> str:
+def digest_key(parts: Any) -> str:
+    """16 hexadecimal digits for plain values, which tell pictures apart that come of other ones."""
     try:
         text = json.dumps(parts, sort_keys=True)
     except (TypeError, ValueError):
@@ -429,8 +436,8 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
 
     for split in SPLITS:
         rows = [row(edit, out_dir / split) for edit in verdict.kept if edit.split == split]
-        _write_rows(out_dir / split / METADATA, rows)
-    _write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
+        write_rows(out_dir / split / METADATA, rows)
+    write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
     draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict))
     known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
     for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
@@ -444,7 +451,8 @@ def remove_others(folder: Path, known: Set[Path]) -> None:
             picture.unlink(missing_ok=True)
 
 
-def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a JSON object a line; without any, remove the file."""
     if rows:
         atomic_write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     else:

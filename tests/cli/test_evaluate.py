@@ -51,8 +51,8 @@ def test_inception_may_be_named_or_downloaded(run: Run, asked: list[dict[str, An
     assert run("eval", "dusk", "--data", "photos", "--inception", "i.pt", "--download").exit_code == 0
     assert run("eval", "dusk", "--data", "photos").exit_code == 0
     assert asked == [
-        {"concept": "dusk", "pairs": 2, "inception": Path("i.pt"), "download": True},
-        {"concept": "dusk", "pairs": 2, "inception": None, "download": False},
+        {"concept": "dusk", "pairs": 2, "inception": Path("i.pt"), "download": True, "segmenter": None},
+        {"concept": "dusk", "pairs": 2, "inception": None, "download": False, "segmenter": None},
     ]
 
 

@@ -1,0 +1,79 @@
+"""Bringing data sets in: ``import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from e2gan.cli.make import folder
+from e2gan.cli.program import needs_extra, progress, quiet_option, say
+
+if TYPE_CHECKING:
+    from e2gan.training.layouts import Direction
+
+__all__ = ["import_"]
+
+
+def _limit(context: click.Context, option: click.Parameter, text: str | None) -> int | dict[str, int] | None:
+    """``100`` for each split, or ``800,100,100`` for train, val and test."""
+    if text is None:
+        return None
+    try:
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or min(numbers) < 1:
+        raise click.BadParameter(f"'{text}' is neither a number nor three, such as 800,100,100")
+    return numbers[0] if len(numbers) == 1 else dict(zip(("train", "val", "test"), numbers))
+
+
+@click.command("import", short_help="Bring a published data set, or pairs of your own, into a folder to train on.")
+@click.argument("layout")
+@click.argument("path", type=folder)
+@click.option("-o", "--output", type=folder, required=True, metavar="DIR", help="Where to; made if it is not there.")
+@click.option(
+    "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
+)
+@click.option(
+    "--limit", callback=_limit, metavar="N", help="At most so many of each split, or three numbers: train,val,test."
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["AtoB", "BtoA"]),
+    help="Which of two pictures is the photo and which its edit; by default as in the published figures.",
+)
+@quiet_option
+def import_(
+    layout: str,
+    path: Path,
+    output: Path,
+    size: int,
+    limit: int | dict[str, int] | None,
+    direction: Direction | None,
+    quiet: bool,
+) -> None:
+    """Read the data set in the folder PATH, laid out as it was published, and write what is trained on to DIR.
+
+    \b
+    LAYOUT is one of
+      ffhq  scenery  afhq-cat  afhq-dog  afhq-wild    photos, for a teacher to edit
+      horse2zebra                                     photos, and real pictures of the other kind
+      facades  edges2shoes  cityscapes                pairs
+      pairs                                           pairs of your own: PATH/before and PATH/after
+
+    Photos are what --data of distill and train takes; pairs what it takes where the recipe's teacher is 'given'. Run
+    again, only what is missing is made.
+    """
+    with needs_extra("train"), progress(quiet) as shown:
+        from e2gan.training.datasets import import_dataset
+
+        done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=shown)
+    if quiet:
+        return
+    if done.skipped:
+        name, why = next(iter(done.skipped.items()))
+        say(f"note: {len(done.skipped)} left out, the first of them {name}: {why}")
+    counts = ", ".join(f"{count} {split}" for split, count in done.counts.items())
+    say(f"{done.folder}: {counts} ({done.made} made now)")
