@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from PIL import Image
 
 from e2gan.concept import Concept
 from e2gan.errors import BaseModelError, DataError
+from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training.loop import Trainer
-from e2gan.training.pairs import distilled_pairs
+from e2gan.training.pairs import Pairs, distilled_pairs, write_pairs
 from e2gan_baselines import baseline
 from e2gan_baselines.baseline import edit, read_baseline, train_baseline
 from tests.training import concepts
@@ -78,6 +80,14 @@ def test_a_second_run_trains_nothing(
 
     monkeypatch.setattr(Trainer, "train_step", refuse)
     assert trained(concept, photos, tmp_path / "run") == first
+
+
+def test_pairs_may_be_given(concept: Concept, photos: Path, tmp_path: Path) -> None:
+    write_pairs(photos, tmp_path / "pairs", concept.recipe, workers=1)
+    of_given = replace(concept, recipe=Recipe((TeacherChoice("given"),)))
+    trained(of_given, tmp_path / "pairs", tmp_path / "run")
+    assert read_baseline(tmp_path / "run")[1]["pairs"] == len(Pairs.open(tmp_path / "pairs").split("train"))
+    assert not (tmp_path / "run/pairs").exists()
 
 
 def test_too_few_test_photos(concept: Concept, tmp_path: Path) -> None:

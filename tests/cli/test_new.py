@@ -83,6 +83,17 @@ def test_the_teacher_and_its_options_are_looked_at(run: Run) -> None:
     assert os.listdir() == []
 
 
+def test_pairs_that_one_has_need_no_teacher(run: Run) -> None:
+    result = run("new", "x", "--teacher", "given")
+    assert result.stderr.endswith("e2gan train x --data PAIRS\n")
+    assert e2gan.Concept.read("x/e2gan_concept_x/bundle").recipe.given
+    assert "e2gan train . --data pairs/ " in Path("x/README.md").read_text()
+    assert 'source = "pairs of mine"' in Path("x/e2gan_concept_x/bundle/concept.toml").read_text()
+    assert "none, the pairs are given" in run("show", "./x/e2gan_concept_x/bundle").stdout
+    result = run("new", "y", "--teacher", "given", "-O", "style=3")
+    assert (result.exit_code, "has no option 'style'" in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("name", ["Van Gogh", "van_gogh", "-x", "x-", "", "é", "../x", "x" * 65])
 def test_what_is_no_name(run: Run, name: str) -> None:
     result = run("new", "--", name)
