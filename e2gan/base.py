@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Base", "find_base", "write_base"]
 
 SCHEMA = 1
+DEFAULT = "scenery"
+"""The bundled base's id."""
 BUNDLED = Path(__file__).parent / "bases"
 MANIFEST, GENERATOR, DISCRIMINATOR = "base.toml", "generator.safetensors", "discriminator.safetensors"
 KEPT = ("recipe.toml", "README.md")
@@ -124,7 +126,7 @@ class Base:
             )
 
 
-def find_base(name: str | os.PathLike[str] = "scenery") -> Base:
+def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
     """The base with this id that comes with the package, or the one in this folder.
 
     Raises:

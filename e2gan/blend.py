@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
 from e2gan.plugins import registry
 from e2gan.tables import shown
 
-__all__ = ["Concepts", "Part", "find_concept", "resolve"]
+if TYPE_CHECKING:
+    from torch import nn
 
-Name: TypeAlias = "str | os.PathLike[str] | Concept"
+__all__ = ["Concepts", "OtherModel", "Part", "find_concept", "resolve"]
+
+
+@dataclass(frozen=True, eq=False)
+class OtherModel:
+    """A trained generator other than E²GAN's: it makes one edit by itself, without a base or an adapter.
+
+    A source may give one where a concept is meant.  The editor applies it as it applies a concept; it takes no weight.
+    """
+
+    id: str
+    """Of the concept that it was trained to do."""
+    version: str
+    """That concept's."""
+    model: str
+    """Which generator it is, such as ``pix2pix``."""
+    sha256: str
+    """Of its weights: another one's differ."""
+    load: Callable[[], nn.Module]
+    """Gives the generator in evaluation mode: (N, 3, H, W) float32 in [-1, 1] to the same."""
+    stride: int = 1
+    """H and W are multiples of it; what lacks is mirrored."""
+    longest: int | None = None
+    """Longest side, in pixels, that it takes; larger photos are made smaller for it."""
+
+
+Name: TypeAlias = "str | os.PathLike[str] | Concept | OtherModel"
 """A concept: itself, the id of an installed one, the path of its folder, or a source and a name there."""
 
 Concepts: TypeAlias = "Name | Mapping[Any, float]"
@@ -30,16 +58,18 @@ class Part(NamedTuple):
     """Above 0.  The concept's ΔW and its share of the attention to the prompt are multiplied by it."""
 
 
-def resolve(concepts: Concepts) -> tuple[Part, ...]:
-    """The concepts that are meant, in order; those of weight 0 are left out.
+def resolve(concepts: Concepts) -> tuple[Part, ...] | OtherModel:
+    """The concepts that are meant, in order; those of weight 0 are left out.  Or the other model that is meant.
 
     Raises:
-        ConceptError: a concept is unknown or malformed, named twice, or a weight is no number from 0 up.
+        ConceptError: a concept is unknown or malformed, named twice, or a weight is no number from 0 up; or another
+            model, which takes none, is given a weight.
     """
     if isinstance(concepts, str) and "=" in concepts:
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
-        return (Part(find_concept(concepts), 1.0),)
+        found = _find(concepts)
+        return found if isinstance(found, OtherModel) else (Part(found, 1.0),)
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)
@@ -60,16 +90,27 @@ def find_concept(name: Name) -> Concept:
     begins with a dot or ``~``, is a path.
 
     Raises:
-        ConceptError: there is none, or it is malformed.
+        ConceptError: there is none, or it is malformed, or it is another model.
         PluginError: several installed distributions claim the id.
     """
-    if isinstance(name, Concept):
+    found = _find(name)
+    if isinstance(found, OtherModel):
+        raise ConceptError(
+            f"{shown(name) if isinstance(name, str) else found.id}: a model of its own ({found.model}), not a concept",
+            hint="it can be applied, whole and alone: mix its edit with the photo by --strength",
+        )
+    return found
+
+
+def _find(name: Name) -> Concept | OtherModel:
+    if isinstance(name, (Concept, OtherModel)):
         return name
     if not isinstance(name, str):
         return Concept.read(name)
     scheme, colon, rest = name.partition(":")
     if colon and scheme in registry().sources:
-        return registry().source(scheme).factory(rest)
+        found: Concept | OtherModel = registry().source(scheme).factory(rest)
+        return found
     if colon and scheme == "hub":
         raise ConceptError(
             f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"

@@ -14,15 +14,16 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from PIL import Image
 
 from e2gan import __version__
-from e2gan.base import Base, find_base
-from e2gan.blend import Concepts, Part, resolve
+from e2gan.base import DEFAULT, Base, find_base
+from e2gan.blend import Concepts, OtherModel, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError, PluginError
 from e2gan.images import Source, open_image
@@ -34,6 +35,9 @@ from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
 
 __all__ = ["Backend", "Editor"]
+
+Blend: TypeAlias = "tuple[Part, ...] | OtherModel"
+"""What makes an edit."""
 
 MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
@@ -77,7 +81,7 @@ class Editor:
 
     def __init__(
         self,
-        base: str | os.PathLike[str] | Base = "scenery",
+        base: str | os.PathLike[str] | Base = DEFAULT,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         threads: int | None = None,
@@ -121,6 +125,7 @@ class Editor:
             self._generator = self._folder = _find_backend(backend)(self.base, threads)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
+        self._other: tuple[str, torch.nn.Module] | None = None
         self._lock = threading.RLock()
 
     def apply(self, photo: Source, concepts: Concepts, strength: float = 1.0, size: int | None = None) -> Image.Image:
@@ -128,7 +133,8 @@ class Editor:
 
         Args:
             photo: a path, bytes, a binary stream or a Pillow image, of any size and mode.
-            concepts: a concept's id, path or itself; ``{concept: weight}``; or ``"vangogh=0.6,ukiyoe=0.4"``.
+            concepts: a concept's id, path or itself; ``{concept: weight}``; or ``"vangogh=0.6,ukiyoe=0.4"``.  Or
+                another model (`e2gan.blend.OtherModel`), which is applied in float32, on PyTorch.
             strength: 0 gives the photo, 1 the edit, between them a mix.
             size: longer side in pixels to edit at, at least 32: smaller gives broader strokes.  Never more
                 than the photo's, or about one megapixel, which is the default.
@@ -164,10 +170,12 @@ class Editor:
         images = [open_image(photo) for photo in photos]
         groups: dict[Any, list[int]] = defaultdict(list)
         for i, (image, blend) in enumerate(zip(images, blends)):
-            groups[blend, _working_size(*image.size, size)].append(i)
+            most = blend.longest if isinstance(blend, OtherModel) else None
+            groups[blend, _working_size(*image.size, size, most)].append(i)
         results: dict[int, Image.Image] = {}
         for (blend, (width, height)), members in groups.items():
-            at_once = max(1, MAX_PIXELS // (width * height))
+            right, down = self._paddings(width, height, blend)
+            at_once = max(1, MAX_PIXELS // ((width + right) * (height + down)))
             for start in range(0, len(members), at_once):
                 batch = members[start : start + at_once]
                 small = [_resized(images[i], width, height) for i in batch]
@@ -180,9 +188,9 @@ class Editor:
         """Load concepts and fold them in now, so that the next edit with them starts at once; None: the bare base."""
         parts = () if concepts is None else resolve(concepts)
         with self._lock:
-            self._fold(parts)
+            self._ready(parts)
 
-    def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[tuple[Part, ...]]:
+    def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[Blend]:
         if not isinstance(concepts, Sequence) or isinstance(concepts, str):
             return [resolve(concepts)] * count
         if len(concepts) != count:
@@ -190,7 +198,7 @@ class Editor:
         return [resolve(each) for each in concepts]
 
     def _finish(
-        self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: tuple[Part, ...], strength: float
+        self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
     ) -> Image.Image:
         """The edit at the photo's size, mixed with it, with its transparency and metadata."""
         photo = np.asarray(_opaque(image))
@@ -200,41 +208,67 @@ class Editor:
             result = Image.fromarray(guided_upsample(photo, small, edit, strength))
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
+        if isinstance(blend, OtherModel):
+            parts: Sequence[tuple[Concept | OtherModel, float]] = [(blend, 1.0)]
+            base = {"id": blend.model, "sha256": blend.sha256}
+        else:
+            parts, base = blend, {"id": self.base.id, "sha256": self.base.sha256}
         provenance = {
             "program": "e2gan",
             "version": __version__,
-            "concepts": [{"id": c.id, "version": c.version, "weight": weight} for c, weight in blend],
-            "base": {"id": self.base.id, "sha256": self.base.sha256},
+            "concepts": [{"id": c.id, "version": c.version, "weight": weight} for c, weight in parts],
+            "base": base,
             "strength": strength,
         }
         result.info = {**image.info, "e2gan": json.dumps(provenance)}
         return result
 
-    def _forward(self, batch: np.ndarray, blend: tuple[Part, ...]) -> np.ndarray:
+    def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
         """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1 of the same shape."""
         height, width = batch.shape[1:3]
-        down, right = (_padding(n, self.base.config.stride) for n in (height, width))
+        right, down = self._paddings(width, height, blend)
         padded = np.pad(batch, ((0, 0), (0, down), (0, right), (0, 0)), mode="reflect")
         with self._lock:
-            loaded = self._fold(blend)
+            generate = self._ready(blend)
             with torch.inference_mode():
-                prompt = torch.cat([each.prompt for each in loaded]).expand(len(batch), -1, -1)
-                bias = self._prompt_bias(loaded, blend, len(batch))
                 x = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).contiguous()
-                x = x / 127.5 - 1
-                y = self._generator(x.to(self.dtype), prompt, bias).float()
-                if kept := [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]:
-                    shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
-                    tones = mix_tones(*kept).to(self.device).expand(len(batch), -1, -1)
-                    y = keep(y, toned(x, tones), shares.expand(len(batch), -1))
+                y = generate(x / 127.5 - 1)
                 y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
+            if isinstance(blend, OtherModel):
+                raise ConceptError(f"{blend.id}: the edit of the model '{blend.model}' is not finite")
             names = ", ".join(part.concept.id for part in blend)
             raise ConceptError(
                 f"{names}: the edit is not finite in {str(self.dtype).removeprefix('torch.')}",
                 hint="lower the weights, or use an Editor with dtype=torch.float32",
             )
         return y.clamp(0, 1).numpy()
+
+    def _paddings(self, width: int, height: int, blend: Blend) -> tuple[int, int]:
+        """How many columns and rows are added for the generator."""
+        stride = blend.stride if isinstance(blend, OtherModel) else self.base.config.stride
+        return _padding(width, stride), _padding(height, stride)
+
+    def _ready(self, blend: Blend) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What edits (N, 3, H, W) in [-1, 1], float32 both in and out, loaded and folded."""
+        if not isinstance(blend, OtherModel):
+            return partial(self._generate, self._fold(blend), blend)
+        # One is kept, for they are large.
+        if self._other is None or self._other[0] != blend.sha256:
+            self._other = None
+            self._other = blend.sha256, blend.load().to(self.device)
+        return self._other[1]
+
+    def _generate(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
+        """The edit by the base's generator with what is folded in."""
+        prompt = torch.cat([each.prompt for each in loaded]).expand(len(x), -1, -1)
+        bias = self._prompt_bias(loaded, blend, len(x))
+        y = self._generator(x.to(self.dtype), prompt, bias).float()
+        if kept := [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]:
+            shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
+            tones = mix_tones(*kept).to(self.device).expand(len(x), -1, -1)
+            y = keep(y, toned(x, tones), shares.expand(len(x), -1))
+        return y
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless that is done."""
@@ -297,9 +331,10 @@ def _choose_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native() else torch.float32
 
 
-def _working_size(width: int, height: int, longest: int | None) -> tuple[int, int]:
+def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, int]:
     """Width and height to edit a photo at: its own, or smaller."""
-    scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)), (longest or math.inf) / max(width, height))
+    limit = min((most for most in longest if most), default=math.inf)
+    scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)), limit / max(width, height))
     # A thread of a photo, one pixel high, is padded to MIN_SIDE: its length must then be bounded, too.
     width, height = (min(max(1, round(n * scale)), MAX_PIXELS // MIN_SIDE) for n in (width, height))
     return width, height

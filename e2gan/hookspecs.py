@@ -50,7 +50,10 @@ def register_concepts(register: RegisterConcept) -> None:
 
 @hookspec
 def register_sources(register: Register) -> None:
-    """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``."""
+    """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``.
+
+    Or the :class:`e2gan.blend.OtherModel`, which is applied as a concept is.
+    """
 
 
 @hookspec

@@ -86,21 +86,25 @@ def apply(
     """Edit photos with a concept.
 
     CONCEPT is the id of an installed concept (see e2gan list), a folder such as ./my-concept,
-    hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4.
+    hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4. Plugins may know more sources.
 
     A PHOTO is a file, a folder (every photo directly in it), or - for standard input. OUT is a
     file for one photo, a folder for several, or - for standard output. A photo that cannot be
     read does not stop the others.
     """
-    from e2gan.blend import resolve
+    from e2gan.base import DEFAULT
+    from e2gan.blend import Concepts, OtherModel, resolve
 
     jobs = plan(photos, output)
-    blend = {part.concept: part.weight for part in resolve(concept)}
+    found = resolve(concept)
+    # Another model has no use for a base.
+    named = DEFAULT if isinstance(found, OtherModel) else found[0].concept.base_id
+    blend: Concepts = found if isinstance(found, OtherModel) else {part.concept: part.weight for part in found}
 
     _keep_freed_memory()
     from e2gan.editor import Editor
 
-    editor = Editor(base or next(iter(blend)).base_id, device=device, threads=threads)
+    editor = Editor(base or named, device=device, threads=threads)
     editor.use(blend)
     failed = 0
     with notes(quiet):

@@ -16,15 +16,29 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan.concept import Concept
+from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, DataError
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training.loop import Trainer
 from e2gan.training.pairs import Pairs, distilled_pairs, write_pairs
 from e2gan_baselines import baseline
-from e2gan_baselines.baseline import edit, read_baseline, train_baseline
+from e2gan_baselines.baseline import find_baseline, read_baseline, train_baseline
 from tests.training import concepts
 
 OPTIONS = {"width": 4, "blocks": 1}
+
+GOOD = {
+    "model": "pix2pix",
+    "shape": OPTIONS,
+    "stride": 4,
+    "longest": 0,
+    "concept": "negative",
+    "version": "1.0.0",
+    "tokens": 3,
+    "prompt_dim": 6,
+    "sha256": "0" * 64,
+}
+"""What of a manifest is made use of."""
 
 
 @pytest.fixture
@@ -64,9 +78,9 @@ def test_it_is_trained_on_all_pairs_measured_and_read_back(concept: Concept, pho
     assert quality["cost"]["training_flops"] > 2 * 2 * quality["cost"]["macs"] > 0
     assert (manifest["model"], manifest["shape"], manifest["training"]["steps"]) == ("pix2pix", OPTIONS, 2)
     test = sorted((photos / "test").glob("*.jpg"))
-    (made,) = edit(generator, [Image.open(test[0])], concepts.Encoder().encode(concept.prompt))
-    assert made.size == (256, 256)
-    assert np.asarray(made).std() > 0
+    edited = Editor(device="cpu").apply(test[0], find_baseline(tmp_path / "run"))
+    assert not np.array_equal(edited, Image.open(test[0]))
+    assert generator.prompt.shape == (1, manifest["tokens"], manifest["prompt_dim"])
     assert Image.open(tmp_path / "run/sheet.png").width > 3 * 256
 
 
@@ -108,9 +122,10 @@ class TestReading:
             st.text(max_size=30),
             st.recursive(
                 st.none() | st.integers() | st.text(max_size=5),
-                lambda inner: st.dictionaries(st.sampled_from(["model", "prompt_dim", "shape"]), inner),
+                lambda inner: st.dictionaries(st.sampled_from([*GOOD]), inner),
                 max_leaves=4,
             ).map(json.dumps),
+            st.sampled_from([*GOOD]).map(lambda name: json.dumps({**GOOD, name: [0]})),
         )
     )
     def test_a_damaged_manifest_is_one_known_error(self, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,31 +13,34 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
+from e2gan.blend import OtherModel
 from e2gan.concept import Concept
+from e2gan.editor import Editor
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, DataError, E2GANError
 from e2gan.evaluation.cost import macs, training_flops
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.evaluation.sheet import draw_sheet
-from e2gan.files import atomic_write
+from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.models.prompt import PromptEncoder
 from e2gan.models.weights import load_weights
 from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
+from e2gan.tables import Table
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
 from e2gan.training.pairs import Pair, distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
 
-__all__ = ["Baseline", "edit", "make_baseline", "read_baseline", "train_baseline"]
+__all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]
 
 WEIGHTS, MANIFEST, SHEET = "generator.safetensors", "baseline.json", "sheet.png"
 
-AT_ONCE = 4
-"""Pictures that go through a generator together."""
+MANIFEST_LIMIT = 1024**2
+"""Most bytes of ``baseline.json``."""
 
 ROWS = 8
 """Photos on the sheet."""
@@ -53,6 +57,10 @@ class Baseline:
     recipe: TrainingRecipe
     shape: dict[str, Any] = field(default_factory=dict)
     """The options that say how large the generator is: with them it is made again, to be given its weights."""
+    stride: int = 1
+    """Height and width of what the generator takes are multiples of it."""
+    longest: int | None = None
+    """The longest side it takes, in pixels."""
 
 
 def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
@@ -105,6 +113,8 @@ def train_baseline(
     Raises:
         PluginError, TeacherError, DataError, TrainingError
     """
+    from safetensors.torch import save
+
     progress = progress or Progress()
     found = distilled_pairs(data, pairs or folder / "pairs", concept.recipe, prompt=concept.prompt, progress=progress)
     test = found.splits.get("test", ())
@@ -137,55 +147,112 @@ def train_baseline(
     progress.stage(f"train {id} on {len(learnt.train)} pairs")
     trainer.run()
     generator = trainer.accelerator.unwrap_model(trainer.generator).eval()
+    made = Prompted(generator, prompt)
+    weights = save({name: tensor.detach().float().cpu().contiguous() for name, tensor in made.state_dict().items()})
+    manifest = {
+        "model": id,
+        "shape": baseline.shape,
+        "stride": baseline.stride,
+        "longest": baseline.longest or 0,
+        "concept": concept.id,
+        "version": concept.version,
+        "prompt": concept.prompt,
+        "tokens": len(prompt),
+        "prompt_dim": prompt.shape[1],
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "pairs": len(learnt.train),
+        "parameters": sum(p.numel() for p in generator.parameters()),
+        "recipe": recipe.to_dict(),
+        "training": trainer.record(),
+    }
 
     progress.stage(f"measure on {len(test)} test photos")
     photos, targets = zip(*(_pictures(pair) for pair in test), strict=True)
-    edits = edit(generator, photos, prompt)
+    edits = Editor(device=device).apply_batch(photos, _other_model(manifest, lambda: made))
     groups = [photograph(pair.source) for pair in test]
     quality = evaluate(photos, edits, targets, groups, networks=networks).to_dict() | {"cost": spent}
     folder.mkdir(parents=True, exist_ok=True)
     shown = [int(i) for i in np.linspace(0, len(test) - 1, min(ROWS, len(test)))]
     draw_sheet([(photos[i], targets[i], edits[i]) for i in shown], folder / SHEET)
-    _write(folder, id, baseline, concept, trainer, quality)
+    atomic_write(folder / WEIGHTS, weights)
+    atomic_write(folder / MANIFEST, json.dumps(manifest | {"quality": quality}, indent=1))
     return quality
 
 
-@torch.inference_mode()
-def edit(generator: nn.Module, photos: Sequence[Image.Image], prompt: np.ndarray) -> list[Image.Image]:
-    """Edits of RGB photos of one size that the generator takes, with a prompt (T, D)."""
-    device = next(generator.parameters()).device
-    tokens = torch.from_numpy(prompt).to(device)
-    edits: list[Image.Image] = []
-    for start in range(0, len(photos), AT_ONCE):
-        batch = np.stack([np.asarray(photo) for photo in photos[start : start + AT_ONCE]])
-        x = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        y = generator(x, tokens.expand(len(x), -1, -1), x.new_zeros(len(x), len(tokens)))
-        y = ((y.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
-        edits += [Image.fromarray(picture) for picture in y.cpu().numpy()]
-    return edits
+class Prompted(nn.Module):
+    """A generator and the prompt that it was trained with, (T, prompt_dim)."""
+
+    def __init__(self, generator: nn.Module, prompt: np.ndarray) -> None:
+        super().__init__()
+        self.generator = generator
+        self.prompt: Tensor
+        self.register_buffer("prompt", torch.from_numpy(prompt)[None])
+
+    def forward(self, photo: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to its edit."""
+        edit: Tensor = self.generator(photo, self.prompt.expand(len(photo), -1, -1), None)
+        return edit
 
 
-def read_baseline(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+def find_baseline(folder: Path) -> OtherModel:
+    """The trained baseline in a folder, for the editor to apply; its weights are not loaded yet.
+
+    Raises:
+        BaseModelError: there is none, or its manifest is damaged; from ``load``, its weights are.
+        PluginError: from ``load``, its model is not installed.
+    """
+    return _other_model(_read_manifest(folder), lambda: read_baseline(folder)[0])
+
+
+def read_baseline(folder: Path) -> tuple[Prompted, dict[str, Any]]:
     """A trained baseline's generator, in evaluation mode, and what its manifest says.
 
     Raises:
         BaseModelError: there is none, or its files are damaged.
         PluginError: its model is not installed.
     """
+    manifest = _read_manifest(folder)
+    path = folder / WEIGHTS
+    if path.is_file() and sha256_file(path) != manifest["sha256"]:
+        raise BaseModelError(f"{path}: not the file that {MANIFEST} speaks of", hint="train it again")
+    generator = make_baseline(manifest["model"], manifest["prompt_dim"], **manifest["shape"]).generator
+    made = Prompted(generator, np.zeros((manifest["tokens"], manifest["prompt_dim"]), np.float32))
+    load_weights(made, path)
+    return made.requires_grad_(False).eval(), manifest
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """``baseline.json``, with what is made use of checked."""
     path = folder / MANIFEST
+    if not path.is_file():
+        raise BaseModelError(f"{folder}: no baseline here", hint="e2gan train-baseline makes one")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        id, prompt_dim, shape = manifest["model"], manifest["prompt_dim"], manifest["shape"]
-    except FileNotFoundError:
-        raise BaseModelError(f"{folder}: no baseline here", hint="e2gan train-baseline makes one") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        manifest: Any = json.loads(read_bytes(path, limit=MANIFEST_LIMIT, error=BaseModelError))
+    except (ValueError, RecursionError) as error:
         raise BaseModelError(f"{path}: damaged ({error})") from error
-    sound = isinstance(id, str) and isinstance(prompt_dim, int) and isinstance(shape, dict)
-    if not sound or not 0 < prompt_dim <= 4096:
-        raise BaseModelError(f"{path}: damaged (model, prompt_dim, shape)")
-    generator = make_baseline(id, prompt_dim, **shape).generator
-    load_weights(generator, folder / WEIGHTS)
-    return generator.requires_grad_(False).eval(), manifest
+    if not isinstance(manifest, dict):
+        raise BaseModelError(f"{path}: damaged (not a JSON object)")
+    table = Table(manifest, f"{path}: damaged", BaseModelError)
+    for name in ("model", "concept"):
+        table.id(name)
+    table.version("version")
+    table.digest("sha256")
+    table.plain("shape")
+    for name, low, high in (("prompt_dim", 1, 4096), ("tokens", 1, 512), ("stride", 1, 4096), ("longest", 0, 4096)):
+        table.whole(name, low=low, high=high)
+    return manifest
+
+
+def _other_model(manifest: dict[str, Any], load: Callable[[], Prompted]) -> OtherModel:
+    return OtherModel(
+        id=manifest["concept"],
+        version=manifest["version"],
+        model=manifest["model"],
+        sha256=manifest["sha256"],
+        load=load,
+        stride=manifest["stride"],
+        longest=manifest["longest"] or None,
+    )
 
 
 def _pictures(pair: Pair) -> tuple[Image.Image, Image.Image]:
@@ -204,25 +271,3 @@ def _cost(trainer: Trainer) -> dict[str, int]:
         "training_flops": training_flops(recipe, generator, discriminator, width),
         "macs": macs(deepcopy(generator).eval(), *example),
     }
-
-
-def _write(
-    folder: Path, id: str, baseline: Baseline, concept: Concept, trainer: Trainer, quality: dict[str, Any]
-) -> None:
-    from safetensors.numpy import save
-
-    state = trainer.generator_state()
-    manifest = {
-        "model": id,
-        "shape": baseline.shape,
-        "concept": concept.id,
-        "prompt": concept.prompt,
-        "prompt_dim": trainer.concepts[0].prompt.shape[1],
-        "pairs": len(trainer.concepts[0].train),
-        "parameters": sum(p.numel() for p in trainer.generator.parameters()),
-        "recipe": trainer.recipe.to_dict(),
-        "training": trainer.record(),
-        "quality": quality,
-    }
-    atomic_write(folder / WEIGHTS, save({name: np.ascontiguousarray(value) for name, value in state.items()}))
-    atomic_write(folder / MANIFEST, json.dumps(manifest, indent=1))

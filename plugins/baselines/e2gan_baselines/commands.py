@@ -65,4 +65,4 @@ def train_baseline(
         print_json(quality)
     elif not quiet:
         print_flat(quality)
-        say(f"wrote {output}")
+        say(f"wrote {output}; apply it with: e2gan apply baseline:{output} PHOTO -o OUT")

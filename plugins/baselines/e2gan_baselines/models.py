@@ -20,7 +20,8 @@ def pix2pix(prompt_dim: int, width: int = 64, blocks: int = 9) -> Baseline:
     generator, discriminator = Pix2Pix(width, blocks), Discriminator(width)
     draw_weights(generator)
     discriminator.initialize()
-    return Baseline(generator, discriminator, TrainingRecipe(epochs=200, ema=0.0), {"width": width, "blocks": blocks})
+    recipe = TrainingRecipe(epochs=200, ema=0.0)
+    return Baseline(generator, discriminator, recipe, {"width": width, "blocks": blocks}, stride=4)
 
 
 def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16_384) -> Baseline:
@@ -39,7 +40,8 @@ def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16
         ema=0.999,
     )
     shape = {"side": side, "widest": widest, "base": base}
-    return Baseline(CoModGAN(widths), StyleDiscriminator(widths), recipe, shape)
+    # Of all of a photo, made so much smaller, and mirrored to a square.
+    return Baseline(CoModGAN(widths), StyleDiscriminator(widths), recipe, shape, stride=side, longest=side)
 
 
 def reproduction(
@@ -58,4 +60,5 @@ def reproduction(
         l1=20.0,
         ema=0.0,
     )
-    return Baseline(generator, PatchDiscriminator(), recipe, {"depth": depth, "feed_forward": feed_forward})
+    shape = {"depth": depth, "feed_forward": feed_forward}
+    return Baseline(generator, PatchDiscriminator(), recipe, shape, stride=32)

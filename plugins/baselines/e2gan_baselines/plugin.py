@@ -1,8 +1,9 @@
-"""The entry point: the models, and the command that trains one."""
+"""The entry point: the models, the command that trains one, and trained ones by their folders."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import e2gan
@@ -10,6 +11,7 @@ import e2gan
 if TYPE_CHECKING:
     import click
 
+    from e2gan.blend import OtherModel
     from e2gan.hookspecs import Register
     from e2gan_baselines.baseline import Baseline
 
@@ -33,6 +35,17 @@ def _factory(name: str) -> Any:
         return made
 
     return make
+
+
+@e2gan.hookimpl
+def register_sources(register: Register) -> None:
+    register("baseline", _trained, summary="a model that e2gan train-baseline trained, by its folder")
+
+
+def _trained(name: str) -> OtherModel:
+    from e2gan_baselines.baseline import find_baseline
+
+    return find_baseline(Path(name).expanduser())
 
 
 @e2gan.hookimpl
