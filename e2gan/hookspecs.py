@@ -62,6 +62,14 @@ def register_teachers(register: Register) -> None:
 
 
 @hookspec
+def register_photo_sources(register: Register) -> None:
+    """Offer photographs to distil from: ``factory(name, folder)`` makes ``folder`` hold those that ``id:name`` means.
+
+    Those and no others, the same ones every time; a recipe names them as its ``source``.
+    """
+
+
+@hookspec
 def register_exporters(register: Register) -> None:
     """Offer formats to export to: ``factory()`` gives the click command that ``e2gan export id`` runs."""
 

@@ -28,7 +28,7 @@ import pluggy
 
 from e2gan import hookspecs
 from e2gan.concept import Concept
-from e2gan.errors import ConceptError, E2GANError, PluginError, TeacherError
+from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -157,6 +157,10 @@ class Registry:
         return self._entries("teacher")
 
     @functools.cached_property
+    def photo_sources(self) -> dict[str, Entry]:
+        return self._entries("photo source")
+
+    @functools.cached_property
     def exporters(self) -> dict[str, Entry]:
         return self._entries("exporter")
 
@@ -202,6 +206,10 @@ class Registry:
     def teacher(self, id: str) -> Entry:
         """The teacher ``id``; raises TeacherError if there is none, PluginError if several claim the id."""
         return self._one("teacher", id, self.teachers, TeacherError)
+
+    def photo_source(self, id: str) -> Entry:
+        """The source of photographs ``id``; raises DataError if there is none, PluginError if several claim the id."""
+        return self._one("photo source", id, self.photo_sources, DataError)
 
     def exporter(self, id: str) -> Entry:
         """The exporter ``id``; raises PluginError if there is none or several, as do the following."""
@@ -283,7 +291,7 @@ class Registry:
 
     def _entries(self, kind: str) -> dict[str, Entry]:
         found: list[tuple[str, PluginInfo, Entry]] = []
-        for info, call in self._implementations(f"register_{kind}s"):
+        for info, call in self._implementations(f"register_{kind.replace(' ', '_')}s"):
             entries: list[Entry] = []
             with self._quarantine(info):
                 call(_collector(kind, info.distribution, entries))
@@ -291,7 +299,16 @@ class Registry:
         return self._unclaimed(kind, found)
 
     def _gather(self) -> None:
-        for kind in ("concepts", "sources", "teachers", "exporters", "models", "embedders", "backends"):
+        for kind in (
+            "concepts",
+            "sources",
+            "teachers",
+            "photo_sources",
+            "exporters",
+            "models",
+            "embedders",
+            "backends",
+        ):
             getattr(self, kind)
 
     # When something is wrong

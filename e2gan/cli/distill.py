@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.make import data_option, folder, options_option, ray_option, read_option, workers_option
+from e2gan.cli.make import folder, options_option, photos_option, ray_option, read_option, workers_option
 from e2gan.cli.program import needs_extra, progress, quiet_option, say
 from e2gan.errors import TeacherError
 
@@ -22,7 +22,7 @@ __all__ = ["distill"]
 
 @click.command(short_help="Make pairs of photo and edit with a teacher.")
 @click.argument("teacher", metavar="TEACHER|FOLDER")
-@data_option
+@photos_option
 @click.option(
     "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; made if it is not there."
 )
@@ -36,7 +36,7 @@ __all__ = ["distill"]
 @quiet_option
 def distill(
     teacher: str,
-    data: Path,
+    data: Path | None,
     output: Path,
     options: tuple[str, ...],
     size: int,
@@ -47,16 +47,19 @@ def distill(
 ) -> None:
     """Make pairs of photo and edit with TEACHER, or as the recipe of the concept in FOLDER says (./my-concept).
 
-    Run again, only what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
+    The photographs may be what the concept's recipe says a plugin makes; they go to runs/ID/photos. Run again, only
+    what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
     """
     settings = dict(read_option(text) for text in options)
     with needs_extra("train"), progress(quiet) as shown:
         from e2gan.training.pairs import write_pairs
+        from e2gan.training.photos import photographs
 
-        recipe, prompt = _recipe(teacher, settings, reject)
+        recipe, prompt, work = _recipe(teacher, settings, reject)
+        photos = photographs(data, recipe, work, shown)
         try:
             report = write_pairs(
-                data, output, recipe, prompt=prompt, workers=workers, ray=ray, size=size, progress=shown
+                photos, output, recipe, prompt=prompt, workers=workers, ray=ray, size=size, progress=shown
             )
         except TeacherError as error:
             if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
@@ -69,20 +72,21 @@ def distill(
             say(line)
 
 
-def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str]:
-    """What to do, and the concept's prompt if there is a concept; a path is told from an id as everywhere."""
+def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str, Path]:
+    """What to do, the concept's prompt if there is a concept, and a work folder; a path is told from an id as ever."""
     from e2gan.concept import Concept
     from e2gan.recipe import Recipe, Rejection, TeacherChoice
 
     if not teacher.startswith((".", "~")) and "/" not in teacher and os.sep not in teacher:
-        return Recipe((TeacherChoice(teacher, settings),), rejection=Rejection() if reject else None), ""
+        return Recipe((TeacherChoice(teacher, settings),), rejection=Rejection() if reject else None), "", Path("runs")
     if settings:
         raise click.UsageError("-O goes with a teacher's id; a concept's teachers have their options in its recipe")
     from e2gan.training.concept import bundle_folder
 
     concept = Concept.read(bundle_folder(Path(teacher).expanduser()))
     recipe = concept.recipe
-    return replace(recipe, rejection=recipe.rejection or (Rejection() if reject else None)), concept.prompt
+    recipe = replace(recipe, rejection=recipe.rejection or (Rejection() if reject else None))
+    return recipe, concept.prompt, Path("runs", concept.id)
 
 
 def _summary(report: PairsReport) -> list[str]:

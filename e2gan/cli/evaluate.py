@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import data_option, device_option, folder, work_option, workers_option
+from e2gan.cli.make import device_option, folder, photos_option, work_option, workers_option
 from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
 
 __all__ = ["evaluate"]
@@ -14,7 +14,7 @@ __all__ = ["evaluate"]
 
 @click.command("eval", short_help="Measure how near a concept comes to its teacher.")
 @click.argument("concept")
-@data_option
+@photos_option
 @work_option
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option("-o", "--output", type=folder, metavar="OUT", help="Write the report, a page and a sheet, into OUT.")
@@ -38,7 +38,7 @@ __all__ = ["evaluate"]
 @quiet_option
 def evaluate(
     concept: str,
-    data: Path,
+    data: Path | None,
     work: Path | None,
     split: str,
     output: Path | None,
@@ -64,10 +64,14 @@ def evaluate(
         from e2gan.editor import Editor
         from e2gan.evaluation.measure import examine
         from e2gan.training.pairs import distilled_pairs
+        from e2gan.training.photos import photographs
 
         editor = Editor(found.base_id, device=device)
         editor.use(found)
-        made = distilled_pairs(data, work / "pairs", found.recipe, prompt=found.prompt, workers=workers, progress=shown)
+        photos = photographs(data, found.recipe, work, shown)
+        made = distilled_pairs(
+            photos, work / "pairs", found.recipe, prompt=found.prompt, workers=workers, progress=shown
+        )
         pairs = made.split(split)
         segmenter = None
         if miou is not None:

@@ -21,6 +21,13 @@ data_option = click.option(
     metavar="DIR",
     help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'.",
 )
+photos_option = click.option(
+    "--data",
+    type=folder,
+    metavar="DIR",
+    help="Photographs, as folders train, val and test, or else split by their names; by default what the recipe's "
+    "source makes, if it is one that makes any.",
+)
 work_option = click.option(
     "--work",
     type=folder,
@@ -98,12 +105,12 @@ def new(
 
 @click.command(short_help="Select the pairs that a concept is trained on.")
 @click.argument("concept", type=folder, metavar="FOLDER")
-@data_option
+@photos_option
 @work_option
 @workers_option
 @ray_option
 @quiet_option
-def select(concept: Path, data: Path, work: Path | None, workers: int | None, ray: bool, quiet: bool) -> None:
+def select(concept: Path, data: Path | None, work: Path | None, workers: int | None, ray: bool, quiet: bool) -> None:
     """Select, among the pairs of the concept in FOLDER, those that its recipe trains on.
 
     The pairs are made first, if they are not there.
@@ -116,7 +123,7 @@ def select(concept: Path, data: Path, work: Path | None, workers: int | None, ra
 
 @click.command(short_help="Train a concept by its recipe.")
 @click.argument("concept", type=folder, metavar="FOLDER")
-@data_option
+@photos_option
 @work_option
 @click.option(
     "--step",
@@ -137,7 +144,7 @@ def select(concept: Path, data: Path, work: Path | None, workers: int | None, ra
 @quiet_option
 def train(
     concept: Path,
-    data: Path,
+    data: Path | None,
     work: Path | None,
     step: str,
     preview: Path | None,

@@ -5,6 +5,7 @@ holds:
 
 =============================== =======================================================================
 steps.json                      what each step depended on, gave, and took (`e2gan.training.steps`)
+photos/                         the photographs, where a plugin made them (`e2gan.training.photos`)
 pairs/                          the teacher's pictures (`e2gan.training.pairs`), where they are not given
 embeddings/                     of the photos, for the selection (`e2gan.training.select`)
 run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
@@ -55,6 +56,7 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
 from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_inputs
+from e2gan.training.photos import photographs
 from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
 from e2gan.training.steps import Steps, digest_of, read_state
@@ -96,7 +98,7 @@ def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
 
 def train_concept(
     folder: str | Path,
-    data: str | Path,
+    data: str | Path | None = None,
     *,
     work: str | Path | None = None,
     base: str | Path | None = None,
@@ -115,7 +117,7 @@ def train_concept(
     Args:
         folder: the bundle's folder, or its distribution's.
         data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without; of pairs, where the
-            recipe says that they are given.
+            recipe says that they are given; if None, what the recipe's source makes (`e2gan.training.photos`).
         work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
         preview: the photo shown before and after; if None the last one given, or else the first test photo.
@@ -144,8 +146,9 @@ def train_concept(
     todo = STEPS[: STEPS.index(until) + 1]
 
     if everyone.is_main_process:
-        job.check(Path(data), preview, todo)
-        job.distil(Path(data), workers, ray)
+        data = photographs(data, concept.recipe, work, progress)
+        job.check(data, preview, todo)
+        job.distil(data, workers, ray)
         if "select" in todo:
             job.select()
     everyone.wait_for_everyone()

@@ -47,7 +47,7 @@ class TestOffers:
         assert (concept.path, concept.distribution, concept.trained) == (folder, "p", False)
         assert registry.problems == []
 
-    @pytest.mark.parametrize("kind", ["source", "teacher", "exporter", "model", "embedder"])
+    @pytest.mark.parametrize("kind", ["source", "teacher", "photo_source", "exporter", "model", "embedder", "backend"])
     def test_factories(self, plugin: Plugin, kind: str) -> None:
         registry = Registry.load([plugin("p", **{f"register_{kind}s": teacher("b", "a")})])
         assert list(getattr(registry, f"{kind}s")) == ["a", "b"]

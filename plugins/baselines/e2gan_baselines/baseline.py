@@ -32,6 +32,7 @@ from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
 from e2gan.training.pairs import Pair, distilled_pairs
+from e2gan.training.photos import photographs
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
 
@@ -81,7 +82,7 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
 def train_baseline(
     id: str,
     concept: Concept,
-    data: Path,
+    data: Path | None,
     folder: Path,
     *,
     pairs: Path | None = None,
@@ -100,7 +101,7 @@ def train_baseline(
     Args:
         id: of a registered model.
         concept: whose recipe makes the pairs, and whose prompt the model may read.
-        data: folder of photos.
+        data: folder of photos; if None, what the recipe's source makes.
         folder: where the model goes.
         pairs: folder of pairs, made if it is not there; by default in ``folder``.
         epochs, steps: in place of the paper's.
@@ -116,6 +117,7 @@ def train_baseline(
     from safetensors.torch import save
 
     progress = progress or Progress()
+    data = photographs(data, concept.recipe, folder, progress)
     found = distilled_pairs(data, pairs or folder / "pairs", concept.recipe, prompt=concept.prompt, progress=progress)
     test = found.splits.get("test", ())
     if len(test) < 2:

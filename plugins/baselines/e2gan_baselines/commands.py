@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import data_option, device_option, folder, options_option, read_option
+from e2gan.cli.make import device_option, folder, options_option, photos_option, read_option
 from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
 
 __all__ = ["train_baseline"]
@@ -15,7 +15,7 @@ __all__ = ["train_baseline"]
 @click.command("train-baseline", short_help="Train another model on a concept's pairs, to compare with.")
 @click.argument("model")
 @click.argument("concept")
-@data_option
+@photos_option
 @click.option("-o", "--output", type=folder, metavar="DIR", help="Where it goes; by default runs/MODEL-CONCEPT.")
 @click.option("--pairs", type=folder, metavar="DIR", help="The concept's pairs, if they were made: runs/ID/pairs.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the paper's.")
@@ -27,7 +27,7 @@ __all__ = ["train_baseline"]
 def train_baseline(
     model: str,
     concept: str,
-    data: Path,
+    data: Path | None,
     output: Path | None,
     pairs: Path | None,
     epochs: int | None,

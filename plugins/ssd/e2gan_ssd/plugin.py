@@ -1,7 +1,8 @@
-"""The entry point: the command ``e2gan ssd``."""
+"""The entry point: the command ``e2gan ssd``, and what a trained model makes as photographs to distil from."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import e2gan
@@ -9,9 +10,22 @@ import e2gan
 if TYPE_CHECKING:
     import click
 
+    from e2gan.hookspecs import Register
+
 
 @e2gan.hookimpl
 def register_commands(cli: click.Group) -> None:
     from e2gan_ssd.commands import ssd
 
     cli.add_command(ssd)
+
+
+@e2gan.hookimpl
+def register_photo_sources(register: Register) -> None:
+    register("ssd", _write, summary="what a model made that e2gan ssd train trained, by its folder")
+
+
+def _write(name: str, folder: Path) -> None:
+    from e2gan_ssd.photos import write_photos
+
+    write_photos(name, folder)
