@@ -45,7 +45,6 @@ TABLES = (
         "the small scale "
         "each of the others is given 14 times the operations of the adapter's training, the paper's ratio for pix2pix.",
         "systems:tab3",
-        ("vangogh", "impressionism", "autumn"),
     ),
     Entry(
         "afhq",
