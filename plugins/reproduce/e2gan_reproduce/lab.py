@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 
 from e2gan.base import Base, write_base
@@ -22,16 +22,19 @@ from e2gan.concept import Concept
 from e2gan.embedders import Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import training_flops
+from e2gan.evaluation.fid import fid
 from e2gan.evaluation.inception import Inception, find_inception
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import FEATURES, NETWORKS, evaluate
 from e2gan.files import atomic_path, atomic_write
+from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Ranks
 from e2gan.models.lora import attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
+from e2gan.training.datasets import REAL
 from e2gan.training.loop import ConceptPairs, Trainer, to_image
 from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
 from e2gan.training.progress import Progress
@@ -178,6 +181,15 @@ class Lab:
     @cached_property
     def _encoder(self) -> PromptEncoder:
         return PromptEncoder()
+
+    @cached_property
+    def real(self) -> list[Image.Image]:
+        """Where the data are of an unpaired set, its test pictures of the other kind, as large as the edits."""
+        folder = self.data / REAL / "test"
+        if not folder.is_dir():
+            return []
+        side = (self.scale.crop, self.scale.crop)
+        return [ImageOps.fit(open_image(photo).convert("RGB"), side) for _, photo in find_photos(folder)]
 
     @cached_property
     def networks(self) -> dict[str, Embedder]:
@@ -382,7 +394,7 @@ class Lab:
         if len(test) < 2:
             raise DataError(f"{self.data}: {len(test)} test photos, which is too few to measure on")
         recipe = replace(recipe, seed=self.seed)
-        key = self._key(recipe, [learnt], {**made_from, "test": [pair.output.name for pair in test]})
+        key = self._key(recipe, [learnt], {**made_from, "test": [pair.key for pair in test]})
         folder = self.folder / f"{subject.id}-{name}-{key[:10]}"
         if (kept := read_state(folder / "outcome.json")) == {}:
             self.progress.stage(f"{subject.id}: {name}, {len(learnt.train)} pairs")
@@ -419,12 +431,16 @@ class Lab:
             for name, pictures in (("photo", photos), ("teacher", targets), ("edit", edits)):
                 with atomic_path(folder / f"{name}-{number}.png") as temporary:
                     pictures[int(i)].save(temporary)
-        quality = evaluate(photos, edits, targets, [photograph(pair.source) for pair in test], networks=self.networks)
+        groups = [photograph(pair.source) for pair in test]
+        quality = evaluate(photos, edits, targets, groups, networks=self.networks).to_dict()
+        if self.real:
+            embed = next(iter(self.networks.values()))
+            quality["fid_to_real"] = fid(embed(edits), embed(self.real))
         generator, discriminator = (
             trainer.accelerator.unwrap_model(each) for each in (trainer.generator, trainer.discriminator)
         )
         return Outcome(
-            quality=quality.to_dict(),
+            quality=quality,
             trained=sum(p.numel() for p in generator.parameters() if p.requires_grad),
             steps=trainer.steps,
             flops=training_flops(
@@ -446,7 +462,7 @@ class Lab:
                         each.id,
                         each.keeps,
                         hashlib.sha256(each.prompt.tobytes()).hexdigest(),
-                        [pair.output.name for pair in each.train],
+                        [pair.key for pair in each.train],
                     ]
                     for each in learnt
                 ],
