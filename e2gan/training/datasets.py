@@ -277,8 +277,9 @@ def _finish(out: Path, jobs: Sequence[_Job], made: Mapping[_Job, _Made]) -> dict
             ]
             write_rows(folder / METADATA, rows)
         some = [jobs[at * len(jobs) // SHOWN] for at in range(SHOWN)] if len(jobs) > SHOWN else jobs
-        cells = [Cell(*made[job].files, job.item.source) for job in some]
-        draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs, of which {len(some)} here", cells)])
+        cells = [Cell(made[job].files[0], made[job].files[1], job.item.source) for job in some]
+        of = f", of which {len(some)} here" if len(some) < len(jobs) else ""
+        draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs{of}", cells)])
         folders = [out / split / part for split in SPLITS for part in ("input", "output")]
     known = {file for one in made.values() for file in one.files}
     for folder in folders:
