@@ -28,6 +28,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from PIL import Image
+
 from e2gan.errors import DataError
 from e2gan.files import atomic_write, mend, read_bytes, sha256_file
 from e2gan.recipe import GIVEN, Recipe
@@ -312,7 +314,7 @@ def distilled_pairs(
     nothing is written.
     """
     if recipe.given:
-        return Pairs.open(data)
+        return _given_pairs(data)
     write_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
     return Pairs.open(folder)
 
@@ -320,11 +322,34 @@ def distilled_pairs(
 def find_inputs(data: Path, recipe: Recipe) -> list[tuple[str, Path]]:
     """(split, photo) for each photo that the recipe's pairs are of, or would be.
 
-    Raises as `find_photos`, or as `Pairs.open` where they are given.
+    Raises as `find_photos`; where they are given as `Pairs.open`, and DataError when their sizes cannot be trained on.
     """
     if not recipe.given:
         return find_photos(data)
-    return [(split, pair.input) for split, pairs in Pairs.open(data).splits.items() for pair in pairs]
+    return [(split, pair.input) for split, pairs in _given_pairs(data).splits.items() for pair in pairs]
+
+
+def _given_pairs(folder: str | Path) -> Pairs:
+    """Pairs that are trained on as they are; raises DataError as `Pairs.open`, and for pictures of a wrong size."""
+    found = Pairs.open(folder)
+    # What is made here has the right size, and would take long to look at where there are many.
+    others = (pair for pairs in found.splits.values() for pair in pairs if not KEYED.search(pair.output.name))
+    for pair in others:
+        sizes = []
+        for file in (pair.input, pair.output):
+            try:
+                with Image.open(file) as picture:
+                    sizes.append(picture.size)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                raise DataError(f"{file}: not a picture that can be read") from None
+        if sizes[0] != sizes[1] or any(side % 8 for side in sizes[0]):
+            (width, height), (other_width, other_height) = sizes
+            raise DataError(
+                f"{pair.output}: {other_width}×{other_height}, its photo {width}×{height}: both must have one size, "
+                "with sides that 8 divides",
+                hint="e2gan import makes such pairs of pictures of any size",
+            )
+    return found
 
 
 def find_photos(folder: Path) -> list[tuple[str, Path]]:

@@ -102,6 +102,21 @@ def test_a_changed_picture_is_noticed_whatever_its_name(place: Path, base: Base)
         assert "distil: unchanged" not in said and "select: unchanged" not in said
 
 
+@pytest.mark.parametrize(("photo", "edit"), [((64, 60), (64, 60)), ((64, 64), (64, 72)), ((64, 64), None)])
+def test_sizes_that_cannot_be_trained_on_are_known_at_once(
+    place: Path, base: Base, photo: tuple[int, int], edit: tuple[int, int] | None
+) -> None:
+    foreign(place / "foreign")
+    Image.new("RGB", photo).save(place / "foreign/val/0.png")
+    if edit:
+        Image.new("RGB", edit).save(place / "foreign/val/0e.png")
+    else:
+        (place / "foreign/val/0e.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"val/0e\.png"):
+        train(place, base, "foreign")
+    assert not (place / "work").exists()
+
+
 def test_a_picture_that_we_made_is_known_by_its_name(place: Path) -> None:
     for pair in Pairs.open(place / "pairs").split("train"):
         assert pair.key == pair.output.name
