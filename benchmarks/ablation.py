@@ -34,10 +34,11 @@ from e2gan.models.discriminator import load_discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import crucial_layers
 from e2gan.models.lora import attach
+from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.recipe import Selection, TrainingRecipe
 from e2gan.training.concept import encode_prompt
-from e2gan.training.loop import ConceptPairs, Trainer, to_image
+from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pair, distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
@@ -163,7 +164,7 @@ def _outcome(
     for pair in test:
         batch, made = trainer.edit(pair, learnt)
         for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
-            pictures.append(to_image(x))
+            pictures += to_images(x)
     wanted = embed(targets)
 
     def distance(pictures: Sequence[Image.Image]) -> float:

@@ -31,7 +31,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """x and y: photo and edit, (N, 3, H, W) in [-1, 1], H and W at least 32 -> (N, 1, H/8 - 2, W/8 - 2) logits."""
-        h = F.leaky_relu(self.conv1(torch.cat([x, y], dim=1)), 0.2)
+        h = F.leaky_relu(self.conv1(torch.cat([x, y], dim=1)), 0.2, inplace=True)
         for conv in (self.conv2, self.conv3, self.conv4):
             h = F.leaky_relu(F.instance_norm(conv(h)), 0.2)
         return self.conv5(h)

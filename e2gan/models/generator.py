@@ -28,7 +28,7 @@ class ResBlock(nn.Module):
         self.pad = nn.ReflectionPad2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = norm_relu(self.conv1(self.pad(x)))
+        h = norm_relu(self.conv1(self.pad(x)), self.training)
         return x + F.instance_norm(self.conv2(self.pad(h)))
 
 
@@ -93,12 +93,12 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
         indices: Tensor | None = None
         if self.sampling == "conv":
-            x = norm_relu(self.down(x))
+            x = norm_relu(self.down(x), self.training)
         elif self.sampling == "pool":
             x, indices = F.max_pool2d(x, 2, return_indices=True)
         x = x + self._attend(x, prompt, prompt_bias)
         if self.sampling == "conv":
-            x = norm_relu(self.up(x))
+            x = norm_relu(self.up(x), self.training)
         elif indices is not None:
             x = F.max_unpool2d(x, indices, [2, 2])
         return x
@@ -170,16 +170,16 @@ class Generator(nn.Module):
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
-        x = norm_relu(self.conv_in(self.pad(x)))
-        x = norm_relu(self.down1(x))
-        x = norm_relu(self.down2(x))
+        x = norm_relu(self.conv_in(self.pad(x)), self.training)
+        x = norm_relu(self.down1(x), self.training)
+        x = norm_relu(self.down2(x), self.training)
         for position in range(len(self.res) + 1):
             if position:
                 x = self.res[position - 1](x)
             if str(position) in self.transformers:
                 x = self.transformers[str(position)](x, prompt, prompt_bias)
-        x = norm_relu(self.up2(x))
-        x = norm_relu(self.up1(x))
+        x = norm_relu(self.up2(x), self.training)
+        x = norm_relu(self.up1(x), self.training)
         # The last convolution may be kept in float32 while the rest is bfloat16: its output is the
         # picture, and bfloat16 would show as banding.
         x = self.pad(x)
@@ -192,9 +192,14 @@ class Generator(nn.Module):
         draw_weights(self, std)
 
 
-def norm_relu(x: Tensor) -> Tensor:
+def norm_relu(x: Tensor, training: bool = False) -> Tensor:
     """Instance norm without parameters, then ReLU."""
-    return F.relu(F.instance_norm(x), inplace=True)
+    if not training:
+        return F.relu(F.instance_norm(x), inplace=True)
+    # The same to the last bit, by what instance_norm calls.  It gives a view, and in place on a view autograd copies
+    # all of it three times.
+    h = F.batch_norm(x.reshape(1, -1, *x.shape[2:]), None, None, training=True)
+    return F.relu(h, inplace=True).view_as(x)
 
 
 def load_generator(path: str | Path, config: GeneratorConfig) -> Generator:

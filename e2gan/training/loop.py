@@ -32,6 +32,7 @@ from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.light import keep, keep_shares, toned
+from e2gan.models.pixels import to_images, to_tensor
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
@@ -39,7 +40,7 @@ from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_m
 from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
 
-__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair", "to_image"]
+__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]
 
 PATH_EVERY, R1_EVERY = 8, 16
 """How often these penalties are counted, each then so many times as heavy (Karras et al., 2020)."""
@@ -162,12 +163,7 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Bat
         bias[row, : len(p)] = 0
     keeps = torch.stack([keep_shares((concept.keeps, 1)) for concept in concepts])
     tones = torch.tensor([concept.tone for concept in concepts])
-    return Batch(_pictures(photos), _pictures(edits), prompt, bias, keeps, tones)
-
-
-def _pictures(arrays: Sequence[np.ndarray]) -> Tensor:
-    stack = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
-    return stack.float().div_(127.5).sub_(1).contiguous()
+    return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(edits)), prompt, bias, keeps, tones)
 
 
 class Ema:
@@ -176,12 +172,15 @@ class Ema:
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
         self.decay = decay
         self.parameters = list(parameters)
-        self.shadow = [p.detach().clone() for p in self.parameters]
+        # Without a memory it is the parameters themselves.
+        self.shadow = [p.detach().clone() if decay else p.detach() for p in self.parameters]
         self.updates = 0
 
     @torch.no_grad()
     def update(self) -> None:
         self.updates += 1
+        if not self.decay:
+            return
         # Early on a full-length memory would hold on to the random start.
         decay = min(self.decay, self.updates / (self.updates + 10))
         torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
@@ -544,7 +543,7 @@ class Trainer:
                     errors.append(F.l1_loss(made, batch.edit).item())
                     idle.append(F.l1_loss(batch.photo, batch.edit).item())
                     if number < max(1, 6 // len(self.concepts)):
-                        rows.append([to_image(t) for t in (batch.photo, batch.edit, made)])
+                        rows.append([to_images(t)[0] for t in (batch.photo, batch.edit, made)])
                 metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
                 metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
         finally:
@@ -581,8 +580,3 @@ def _spread(items: Sequence[Pair], limit: int) -> list[Pair]:
     if len(items) <= limit:
         return list(items)
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, limit)]
-
-
-def to_image(x: Tensor) -> Image.Image:
-    """A picture of (1, 3, H, W) in [-1, 1]."""
-    return Image.fromarray(((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())

@@ -39,10 +39,11 @@ from e2gan.files import atomic_path, atomic_write, read_bytes, sha256_file
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
+from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import bundle_folder, encode_prompt
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes, to_image
+from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
@@ -347,8 +348,8 @@ class _Trials:
         trainer.generator.eval()
         for done, pair in enumerate(self.concept.val, start=1):
             batch, made = trainer.edit(pair, self.concept)
-            edits.append(to_image(made))
-            targets.append(to_image(batch.edit))
+            edits += to_images(made)
+            targets += to_images(batch.edit)
             self.progress.advance(done, len(self.concept.val), {})
         if self.targets is None:
             self.targets = self.embed(targets)

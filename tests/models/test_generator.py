@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from e2gan.models import generator as module
-from e2gan.models.generator import Generator, OutConv
+from e2gan.models.generator import Generator, OutConv, norm_relu
 from e2gan.models.layout import GeneratorConfig
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
@@ -25,6 +25,19 @@ def test_a_gradient_reaches_the_last_convolution():
     conv = OutConv(5, 3, 7)
     conv(torch.randn(1, 5, 12, 12)).sum().backward()
     assert conv.weight.grad is not None and conv.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_in_training_the_norm_is_the_same_to_the_last_bit(half):
+    x, weight = torch.randn(2, 4, 9, 12), torch.randn(2, 4, 9, 12)
+    results = []
+    for training in (False, True):
+        leaf = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            y = norm_relu(leaf.bfloat16() if half else leaf * 1, training)
+        (y * weight).sum().backward()
+        results.append((y, leaf.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results))
 
 
 def test_attention_to_a_share_of_the_tokens_changes_a_smooth_photo_little(monkeypatch):

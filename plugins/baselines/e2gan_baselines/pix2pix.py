@@ -27,12 +27,12 @@ class Pix2Pix(nn.Module):
 
     def forward(self, photo: Tensor, prompt: Tensor | None = None, prompt_bias: Tensor | None = None) -> Tensor:
         """(N, 3, H, W) in [-1, 1] to the same; H and W multiples of 4.  The prompt has no part in it."""
-        x = norm_relu(self.conv_in(self.pad(photo)))
-        x = norm_relu(self.down1(x))
-        x = norm_relu(self.down2(x))
+        x = norm_relu(self.conv_in(self.pad(photo)), self.training)
+        x = norm_relu(self.down1(x), self.training)
+        x = norm_relu(self.down2(x), self.training)
         x = self.res(x)
-        x = norm_relu(self.up2(x))
-        x = norm_relu(self.up1(x))
+        x = norm_relu(self.up2(x), self.training)
+        x = norm_relu(self.up1(x), self.training)
         x = self.pad(x)
         # In half precision the last convolution may be kept in float32, as E²GAN's is.
         if not torch.is_autocast_enabled(x.device.type):

@@ -20,6 +20,7 @@ from torch import Tensor
 from e2gan.errors import BaseModelError, E2GANError
 from e2gan.evaluation.sheet import picture_grid
 from e2gan.files import atomic_path, atomic_write
+from e2gan.models.pixels import to_images
 from e2gan.models.weights import load_weights
 from e2gan_ssd.models import LATENT, VARIANTS, Generator, variant
 
@@ -106,11 +107,7 @@ def latents(seeds: Iterable[int]) -> Tensor:
 @torch.inference_mode()
 def render(model: Model, z: Tensor) -> list[Image.Image]:
     """z (N, 100) to N pictures of 64 × 64 pixels."""
-    made = []
-    for part in z.split(AT_ONCE):
-        scaled = (model.generator(part) + 1) * 127.5
-        made += [Image.fromarray(array) for array in scaled.round().byte().permute(0, 2, 3, 1).numpy()]
-    return made
+    return [picture for part in z.split(AT_ONCE) for picture in to_images(model.generator(part))]
 
 
 def pictures(model: Model, seeds: Iterable[int]) -> list[Image.Image]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError, TrainingError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
+from e2gan.models.pixels import to_tensor
 from e2gan.training.losses import gan_loss
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
 from e2gan.training.pairs import find_photos
@@ -167,7 +168,7 @@ class _Run:
         epoch, place = divmod(self.step, self.steps_per_epoch)
         order = np.random.default_rng((self.settings.seed, 0, epoch)).permutation(len(self.photos))
         chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
-        real = _tensor(self.photos[chosen]).to(self.device)
+        real = to_tensor(self.photos[chosen]).to(self.device)
         z = self._latents((self.settings.seed, 1, self.step), len(real))
         fake = self.generator(z)
 
@@ -270,8 +271,3 @@ class _Run:
 
     def _generator_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.generator.state_dict().items()}
-
-
-def _tensor(photos: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 to (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(photos).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()

@@ -1,0 +1,21 @@
+"""Pictures of 8 bits to the networks' numbers, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+__all__ = ["to_images", "to_tensor"]
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [-1, 1]."""
+    return torch.tensor(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous()
+
+
+def to_images(x: Tensor) -> list[Image.Image]:
+    """(N, 3, H, W) in [-1, 1], what lies beyond cut off, to N pictures."""
+    arrays = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(array) for array in arrays]
