@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import clustering, coreml, demo, distill, export, hub, quality, speed, startup, switching
+from benchmarks import baselines, clustering, coreml, demo, distill, export, hub, quality, speed, startup, switching
 from benchmarks.measuring import parser, report, script
 
 
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     figures = {
         "speed": speed.measure(),
+        "baselines": baselines.measure(),
         "switching": switching.measure(),
         "startup": startup.measure(),
         "distill": distill.measure(options.data),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -11,9 +12,11 @@ import onnx
 import pytest
 import torch
 from PIL import Image, ImageOps
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as everything
 from benchmarks import (
+    baselines,
     clustering,
     coreml,
     demo,
@@ -35,6 +38,8 @@ from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Entry
+from e2gan.training.pairs import Pair
+from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.pix2pix import Pix2Pix
 from e2gan_onnx.export import Exported
 from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
@@ -117,6 +122,41 @@ def test_speed_names_both_generators_and_the_machines_limit() -> None:
             rate = figures[f"{dtype} matrix product, 64²"].value
             work = figures[f"{name} multiply-accumulates"].value
             assert share == pytest.approx(2 * work / (figures[f"{dtype} {name}"].value / 1000) / rate)
+
+
+def test_a_training_step_is_held_against_the_references() -> None:
+    figures = by_name(baselines.measure(4, 1, size=32, rounds=1))
+    for precision in ("float32", "bfloat16"):
+        assert figures[f"{precision} ours"].value > 0 < figures[f"{precision} reference"].value
+        assert figures[f"{precision} ours against the reference"].at_least == 1
+
+
+def test_the_reference_has_the_papers_networks_and_learns() -> None:
+    with torch.device("meta"):
+        reference = baselines.Reference(64, 9)
+    ours = make_baseline("pix2pix", 1)
+    for theirs, mine in ((reference.generator, ours.generator), (reference.discriminator, ours.discriminator)):
+        assert sorted(p.shape for p in theirs.parameters()) == sorted(p.shape for p in mine.parameters())
+
+    torch.manual_seed(0)
+    reference = baselines.Reference(4, 1)
+    photo, edit = torch.rand(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    before = (reference.generator(photo) - edit).abs().mean()
+    for _ in range(5):
+        reference.step(photo, edit, contextlib.nullcontext)
+    assert (reference.generator(photo) - edit).abs().mean() < before
+
+
+def test_both_steps_are_the_same_work(tmp_path: Path) -> None:
+    Image.fromarray(photo(64, 64)).save(tmp_path / "a.png")
+    ours = baselines.trainer(Pair(*[tmp_path / "a.png"] * 2), 4, 1, 64, "cpu", "no", tmp_path)
+    reference, picture = baselines.Reference(4, 1), torch.zeros(1, 3, 64, 64)
+    counts = []
+    for step in (ours.train_step, lambda: reference.step(picture, picture, contextlib.nullcontext)):
+        with FlopCounterMode(display=False) as counter:
+            step()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == pytest.approx(counts[1], rel=0.005), "but for the photo's tone"
 
 
 def test_speed_defaults_to_the_papers_generator(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,13 +321,25 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modules = (speed, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
+    modules = (speed, baselines, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
     for module in modules:
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    names = ["speed", "switching", "startup", "distill", "clustering", "hub", "export", "coreml", "demo", "quality"]
+    names = [
+        "speed",
+        "baselines",
+        "switching",
+        "startup",
+        "distill",
+        "clustering",
+        "hub",
+        "export",
+        "coreml",
+        "demo",
+        "quality",
+    ]
     assert list(written["figures"]) == names
     assert all(f"of benchmarks.{name}" in printed for name in written["figures"])
 
