@@ -32,10 +32,11 @@ from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Ranks
 from e2gan.models.lora import attach
+from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
 from e2gan.training.datasets import REAL
-from e2gan.training.loop import ConceptPairs, Trainer, to_image
+from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
@@ -426,7 +427,7 @@ class Lab:
         for pair in test:
             batch, made = trainer.edit(pair, learnt, side=self.scale.crop)
             for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
-                pictures.append(to_image(x))
+                pictures += to_images(x)
         for number, i in enumerate(np.linspace(0, len(test) - 1, min(SHOWN, len(test)))):
             for name, pictures in (("photo", photos), ("teacher", targets), ("edit", edits)):
                 with atomic_path(folder / f"{name}-{number}.png") as temporary:
