@@ -17,6 +17,9 @@ __all__ = ["Findings", "compare", "draw_examples", "millions"]
 
 Way = Callable[[Subject], Outcome]
 
+PLAIN = str.maketrans({"²": "2", "×": "x"})
+"""What the sheets' typeface has not."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -82,7 +85,7 @@ def draw_examples(examples: Mapping[str, Mapping[str, Outcome]], path: Path) -> 
             for file in files:
                 with Image.open(file) as picture:
                     pictures.append(picture.convert("RGB"))
-        titles = titles or ["photo", "teacher", *by_row]
+        titles = titles or ["photo", "teacher", *(row.translate(PLAIN) for row in by_row)]
     if pictures:
         page = picture_grid(pictures, columns, titles=titles, cell=(160, 160))
         with atomic_path(path) as temporary:
