@@ -141,7 +141,7 @@ def train_concept(
     foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
     steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
-    pairs = Path(data) if concept.recipe.given else work / "pairs"
+    pairs = Path(data) if concept.recipe.given and data is not None else work / "pairs"
     job = _Job(concept, foundation, work, pairs, steps, progress, device)
     todo = STEPS[: STEPS.index(until) + 1]
 

@@ -101,3 +101,8 @@ def test_a_damaged_table_is_named(tmp_path_factory: pytest.TempPathFactory, cont
 def test_the_mean_stands_last() -> None:
     assert list(mean_of({"a": 1, "b": 3}).items()) == [("a", 1), ("b", 3), (MEAN, 2)]
     assert mean_of({}) == {}
+
+
+def test_the_page_of_results_is_the_one_that_is_written(repository: Path) -> None:
+    page = repository / "docs/results.md"
+    assert page.read_text(encoding="utf-8") == results_page(repository / "docs/results", page.parent)

@@ -141,6 +141,12 @@ def test_pairs_are_no_photos_for_a_teacher(place: Path, base: Base) -> None:
         find_photos(place / "pairs")
 
 
+def test_no_folder_of_pairs_is_one_error(place: Path, base: Base) -> None:
+    with pytest.raises(DataError, match="no folder of photographs is given") as caught:
+        training.train_concept(place / "negative", None, work=place / "work", base=base.path, device="cpu")
+    assert "--data" in str(caught.value.hint)
+
+
 def test_too_few_pairs_are_known_at_once(place: Path, base: Base) -> None:
     import_dataset("pairs", place / "own", place / "few", size=64, limit=2)
     with pytest.raises(DataError, match="selects 4 pairs, but there are only 2"):

@@ -21,6 +21,9 @@ The papers' tables, made again by `e2gan reproduce`, each beside the paper's own
 Two things keep our figures apart from the papers'. Where Inception's weights are not at hand, FID is taken in another
 network's features and is **not comparable** with a published one: what can be compared is the order of the rows. And
 the photographs and the concepts are ours, so the mean of a paper's columns stands beside the mean of ours.
+
+Each training was done once, with one seed. The share behind a yes or a no says how far apart our two rows are: a few
+per cent are no difference that another seed would be sure to find again.
 """
 
 
