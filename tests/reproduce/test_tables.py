@@ -197,6 +197,19 @@ def test_a_baseline_is_given_so_many_times_the_operations_of_the_adapter(place: 
     assert all(outcome["flops"] > 0 and outcome["steps"] > 0 for outcome in outcomes)
 
 
+def test_every_parameter_of_a_generator_belongs_to_one_part() -> None:
+    from e2gan.models.generator import Generator
+    from e2gan.models.layout import GeneratorConfig
+
+    parts = ablations.RESIDUAL, ablations.TRANSFORMER, ablations.SAMPLING
+    sizes = [0, 0, 0]
+    for name, parameter in Generator(GeneratorConfig()).named_parameters():
+        matching = [n for n, part in enumerate(parts) if part.match(name)]
+        assert len(matching) == 1, name
+        sizes[matching[0]] += parameter.numel()
+    assert sizes[:2] == [3_540_480, 1_578_240], "the paper's residual blocks and transformer block"
+
+
 def test_random_ranks_have_the_size_of_the_papers() -> None:
     from e2gan.models.layout import GeneratorConfig, adapter_parameters
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -57,7 +58,8 @@ def tab10(lab: Lab) -> Findings:
     def with_sampling(kind: str) -> GeneratorConfig:
         return GeneratorConfig.from_dict({**lab.base.config.to_dict(), "tb_sampling": kind})
 
-    ways = {name: partial(lab.scratch, config=with_sampling(kind)) for name, kind in SAMPLING.items()}
+    kinds = {"convolutions": "conv", "max-pooling": "pool"}
+    ways = {name: partial(lab.scratch, config=with_sampling(kind)) for name, kind in kinds.items()}
     paper = {
         "convolutions": {"dark": 121.60, "impressionism": 88.52, "autumn": 88.82},
         "max-pooling": {"dark": 190.05, "impressionism": 135.96, "autumn": 141.29},
@@ -65,25 +67,28 @@ def tab10(lab: Lab) -> Findings:
     return compare(lab, ways, paper)
 
 
-SAMPLING = {"convolutions": "conv", "max-pooling": "pool"}
-
-
 def fig4(lab: Lab) -> Findings:
     frozen = {
-        "nothing frozen": (),
-        "residual blocks frozen": ("res",),
-        "transformer block frozen": ("tb",),
-        "sampling layers frozen": ("conv", "down", "up"),
+        "nothing frozen": None,
+        "residual blocks frozen": RESIDUAL,
+        "transformer block frozen": TRANSFORMER,
+        "sampling layers frozen": SAMPLING,
     }
-    ways: dict[str, Way] = {name: partial(_frozen, lab, name, parts=parts) for name, parts in frozen.items()}
-    paper = {"residual blocks frozen": {"paper": 111.3}, "transformer block frozen": {"paper": 123.6}}
+    ways: dict[str, Way] = {name: partial(_frozen, lab, name, part=part) for name, part in frozen.items()}
+    paper = {"residual blocks frozen": {"FID": 111.3}, "transformer block frozen": {"FID": 123.6}}
     return compare(lab, ways, paper)
 
 
-def _frozen(lab: Lab, name: str, subject: Subject, parts: tuple[str, ...]) -> Outcome:
+RESIDUAL = re.compile(r"res\.")
+SAMPLING = re.compile(r"(conv_in|conv_out|(transformers\.\d+\.)?(down|up)\d?)\.")
+TRANSFORMER = re.compile(r"transformers\.\d+\.(?!(down|up)\.)")
+"""Parts of the generator by their parameters' names; what samples around a transformer block is no part of it."""
+
+
+def _frozen(lab: Lab, name: str, subject: Subject, part: re.Pattern[str] | None) -> Outcome:
     def freeze(generator: Generator) -> nn.Module:
-        for part, parameter in generator.named_parameters():
-            parameter.requires_grad_(not part.startswith(parts) if parts else True)
+        for parameter_name, parameter in generator.named_parameters():
+            parameter.requires_grad_(part is None or not part.match(parameter_name))
         return generator
 
     return lab.tuned(name.replace(" ", "-"), subject, freeze, FULL_RATE)
