@@ -40,11 +40,26 @@ def test_the_best_generator_is_kept_with_its_record(photos: np.ndarray, short: S
     assert model.record["val_generator"] == best["val_generator"]
     assert (model.record["photos"], model.record["steps"]) == (12, 4)
     assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        "last.safetensors",
         "losses.png",
         "metrics.jsonl",
         "model.safetensors",
+        "samples-last.png",
         "samples.png",
     }
+
+
+def test_the_last_epochs_generator_is_kept_too(photos: np.ndarray, short: Settings, tmp_path: Path) -> None:
+    train(photos, short, tmp_path / "two")
+    train(photos, replace(short, epochs=1), tmp_path / "one")
+    first, last = (read_model(tmp_path / name / "last.safetensors") for name in ("one", "two"))
+    assert (first.record["epoch"], last.record["epoch"]) == (1, 2)
+    kept = read_model(tmp_path / "two")
+    same = first if kept.record["epoch"] == 1 else last
+    for name, tensor in kept.generator.state_dict().items():
+        assert np.array_equal(tensor, same.generator.state_dict()[name]), name
+    parts = zip(first.generator.parameters(), last.generator.parameters(), strict=True)
+    assert not all(np.array_equal(a.detach(), b.detach()) for a, b in parts)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

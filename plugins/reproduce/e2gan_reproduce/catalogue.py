@@ -162,7 +162,8 @@ TABLES = (
     Entry(
         "ssd1",
         "Spectral Style-DCGAN, Table 1: how much data",
-        "Trained on shares of the photographs; as many pictures made as there are photographs.",
+        "Trained on shares of the photographs; as many pictures made as there are photographs. Kept is the generator "
+        "of the lowest validation loss, as in the paper; that of the last epoch stands beside it.",
         "photographs:ssd1",
         (),
     ),

@@ -12,13 +12,13 @@ import numpy as np
 from e2gan.files import atomic_write
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of, read_state
-from e2gan_reproduce.compare import Findings, millions
+from e2gan_reproduce.compare import Findings
 from e2gan_reproduce.lab import Lab
 from e2gan_reproduce.table import Row
 from e2gan_ssd.measuring import measure
 from e2gan_ssd.models import Discriminator, Generator, variant
 from e2gan_ssd.sampling import read_model
-from e2gan_ssd.training import Settings, read_photos, train
+from e2gan_ssd.training import LAST, Settings, read_photos, train
 
 __all__ = ["ssd1", "ssd2"]
 
@@ -46,9 +46,10 @@ def ssd1(lab: Lab) -> Findings:
         share = float(name.partition(" ")[0]) / 100
         found, record = photographs.trained("ssd", share)
         columns = "FID", "clean-FID", "clean-KID"
-        ours = found["fid"], found["clean_fid"], found["clean_kid"]
-        note = f"{record['photos']:,} photographs, {record['steps']:,} steps"
-        rows.append(Row(name, dict(zip(columns, paper, strict=True)), dict(zip(columns, ours, strict=True)), note))
+        ours = dict(zip(columns, (found["fid"], found["clean_fid"], found["clean_kid"]), strict=True))
+        ours["FID, last epoch"] = found["last_fid"]
+        note = f"{record['photos']:,} photographs, {record['steps']:,} steps, {_kept(record)}"
+        rows.append(Row(name, dict(zip(columns, paper, strict=True)), ours, note))
     return Findings(rows, figures=f"{FIGURES}, {found['features']}")
 
 
@@ -61,8 +62,8 @@ def ssd2(lab: Lab) -> Findings:
         parts = variant(model)
         size = sum(p.numel() for each in (Generator(parts), Discriminator(parts)) for p in each.parameters())
         given = dict(zip(("FID", "parameters (M)"), paper.get(name, ())))
-        ours = {"FID": found["fid"], "parameters (M)": size / 1e6, "clean-FID": found["clean_fid"]}
-        rows.append(Row(name, given, ours, f"{millions(size)}, {record['steps']:,} steps, {record['seconds']:,} s"))
+        ours = {"FID": found["fid"], "parameters (M)": size / 1e6, "FID, last epoch": found["last_fid"]}
+        rows.append(Row(name, given, ours, f"{record['steps']:,} steps in {record['seconds']:,} s, {_kept(record)}"))
     rows.append(Row("StyleGAN", {"FID": 355.620, "parameters (M)": 47.625}, note="not run"))
     return Findings(rows, figures=f"{FIGURES}, {found['features']}")
 
@@ -88,6 +89,7 @@ class _Photographs:
         found = read_state(folder / "measured.json")
         if not found:
             found = measure(made, self.photos, seed=lab.seed).to_dict()
+            found["last_fid"] = measure(read_model(folder / LAST), self.photos, seed=lab.seed).fid
             atomic_write(folder / "measured.json", json.dumps(found))
         lab.seconds += made.record["seconds"]
         return found, made.record
@@ -98,6 +100,10 @@ class _Photographs:
             return Settings.epochs
         steps = max(1, int(len(self.photos) * share) // Settings.batch_size)
         return max(1, round(self.lab.scale.ssd_steps / steps))
+
+
+def _kept(record: dict[str, Any]) -> str:
+    return f"epoch {record['best_epoch']} of {record['settings']['epochs']} kept"
 
 
 def _bars(progress: Progress) -> Progress:

@@ -57,8 +57,9 @@ def train(
 ) -> None:
     """Train on the folder PHOTOS; stopped and run again, it goes on.
 
-    The generator that fooled the discriminator best is kept, in DIR/model.safetensors. DIR/samples.png shows
-    what it makes, DIR/losses.png how it went.
+    The generator that fooled the discriminator best is kept, in DIR/model.safetensors, and beside it that of the last
+    epoch, in DIR/last.safetensors. DIR/samples.png and DIR/samples-last.png show what they make, DIR/losses.png how it
+    went.
     """
     with needs_extra("train"), progress(quiet) as shown:
         from e2gan_ssd.training import Settings, read_photos

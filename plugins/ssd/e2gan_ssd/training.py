@@ -29,9 +29,12 @@ from e2gan.training.steps import digest_of
 from e2gan_ssd.models import LATENT, SIDE, Discriminator, Generator, variant
 from e2gan_ssd.sampling import MODEL, draw_grid, pictures, read_model, write_model
 
-__all__ = ["Settings", "read_photos", "train"]
+__all__ = ["LAST", "Settings", "read_photos", "train"]
 
 CHECKPOINT, METRICS, LOSSES, SAMPLES = "checkpoint.pt", "metrics.jsonl", "losses.png", "samples.png"
+LAST, LAST_SAMPLES = "last.safetensors", "samples-last.png"
+"""The generator after the last epoch: the paper's rule can keep one of an early epoch, whose discriminator was still
+easily fooled."""
 
 PLOTTED = ("generator", "discriminator", "val_generator")
 
@@ -108,7 +111,7 @@ def train(
     """Train on (N, 64, 64, 3) uint8; a run that was stopped goes on, and one that is done is not done again.
 
     Returns:
-        The file of the model, in ``folder``; with it the metrics, their plot and a sheet of samples.
+        The file of the model, in ``folder``; with it the last epoch's, the metrics, their plot and sheets of samples.
 
     Raises:
         TrainingError: a loss is not finite, or the checkpoint in ``folder`` is of another run.
@@ -204,7 +207,7 @@ class _Run:
         draw_metrics(self.folder / METRICS, self.folder / LOSSES, PLOTTED)
 
     def finish(self) -> Path:
-        """Write the best generator, draw what it makes, and drop the checkpoint."""
+        """Write the best generator and the last, draw what they make, and drop the checkpoint."""
         record = {
             "run": self.identity,
             "settings": asdict(self.settings),
@@ -216,10 +219,14 @@ class _Run:
             "device": device_name(self.device),
             "torch": torch.__version__,
         }
-        path = self.folder / MODEL
-        write_model(path, self.settings.model, self.best, record)
-        model = read_model(path)
-        draw_grid(pictures(model, range(SHOWN)), self.folder / SAMPLES)
+        # The model comes last: it says that the run is done.
+        for state, epoch, name, sheet in (
+            (self._generator_state(), self.settings.epochs, LAST, LAST_SAMPLES),
+            (self.best, self.best_epoch, MODEL, SAMPLES),
+        ):
+            path = self.folder / name
+            write_model(path, self.settings.model, state, {**record, "epoch": epoch})
+            draw_grid(pictures(read_model(path), range(SHOWN)), self.folder / sheet)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
         return path
 
