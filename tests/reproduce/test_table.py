@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,11 @@ def test_the_page_says_no_where_the_order_is_another(tmp_path: Path) -> None:
     assert "| [Table 5: ranks](#table-5-ranks) | small | 0 of 1 |" in page
     assert "![Table 5: ranks](tab5-small.png)" in page
     assert (tmp_path / "tab5-small.png").is_file()
+
+
+def test_a_link_within_the_page_is_as_github_makes_it(tmp_path: Path) -> None:
+    write(replace(table(row("a", 1, 2)), title="Table 3: E²GAN, pix2pix and Co-Mod-GAN"), tmp_path)
+    assert "(#table-3-egan-pix2pix-and-co-mod-gan)" in results_page(tmp_path, tmp_path)
 
 
 def test_a_row_that_was_not_run_has_dashes() -> None:

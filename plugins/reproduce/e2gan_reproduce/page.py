@@ -77,10 +77,11 @@ def _section(table: Table, path: Path, place: Path) -> Iterator[str]:
         yield f"![Test photos, the teacher's pictures, and each row's]({_link(path.with_suffix('.webp'), place)})"
     yield ""
     concepts = f"; {', '.join(facts['concepts'])} on the base {facts['base']}" if facts["concepts"] else ""
+    trained = f"; {facts['training_minutes']} minutes of training" if facts["training_minutes"] else ""
     settings = f" {facts['at'][0].upper()}{facts['at'][1:]}." if facts["at"] else ""
     yield (
         f"*{facts['scale'].capitalize()} scale; {facts['data']}{concepts}; seed {facts['seed']}; {facts['hardware']}, "
-        f"PyTorch {facts['torch']}; {facts['training_minutes']} minutes of training.{settings}*"
+        f"PyTorch {facts['torch']}{trained}.{settings}*"
     )
 
 
@@ -90,7 +91,7 @@ def _heading(table: Table) -> str:
 
 def _anchor(table: Table) -> str:
     """As GitHub makes it of a heading."""
-    kept = (c for c in _heading(table).lower() if c.isalnum() or c in " -_")
+    kept = (c for c in _heading(table).lower() if c.isalpha() or c.isdecimal() or c in " -_")
     return "".join(kept).replace(" ", "-")
 
 
