@@ -203,7 +203,8 @@ def draw(table: Table, path: Path) -> None:
                     singles = [side[name] / of for name in side if name != MEAN]
                     axes.plot(singles, [height + shift] * len(singles), ".", color="#12303f", markersize=4)
         axes.set_yticks(range(len(rows)), [row.name for row in rows] if place == 1 else [""] * len(rows), fontsize=8)
-        axes.set_title(column if unit is None else f"{column} (× {unit.name})", fontsize=8)
+        plain = unit is None or unit.paper[column] == unit.ours[column] == 1
+        axes.set_title(column if plain or unit is None else f"{column} (× {unit.name})", fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(f"{table.title}: grey the paper's, blue ours", fontsize=9)
