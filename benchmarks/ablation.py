@@ -19,7 +19,6 @@ from statistics import mean
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.switching import shipped
@@ -31,8 +30,6 @@ from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import load_discriminator
-from e2gan.models.generator import Generator
-from e2gan.models.layout import crucial_layers
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
@@ -43,13 +40,12 @@ from e2gan.training.pairs import Pair, distilled_pairs
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
+from e2gan_reproduce.lab import FULL_RATE
+from e2gan_reproduce.tunings import crucial_alone
 
 WAYS = ("clusters", "random", "full")
 
 EMBEDDER = "efficientnet-lite0"
-
-FULL_RATE = 2e-4
-"""Learning rate of the weights themselves: the paper's own. An adapter's, whose factors begin near zero, is higher."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ def _outcome(
         return Outcome(**json.loads(kept.read_text(encoding="utf-8")))
     torch.manual_seed(recipe.seed)
     generator = base.generator().train()
-    model = _crucial_alone(generator) if way == "full" else attach(generator, recipe.adapter_ranks)
+    model = crucial_alone(generator) if way == "full" else attach(generator, recipe.adapter_ranks)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     trainer = Trainer(model, load_discriminator(base.discriminator_path), [learnt], recipe, folder)
     trainer.run()
@@ -178,14 +174,6 @@ def _outcome(
     atomic_write(kept, json.dumps(vars(outcome)))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
     return outcome
-
-
-def _crucial_alone(generator: Generator) -> nn.Module:
-    """The generator, with gradients for the weights that an adapter would change, and for no others."""
-    generator.requires_grad_(False)
-    for layer in crucial_layers(generator.config):
-        generator.get_submodule(layer.name).weight.requires_grad_(True)
-    return generator
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,6 +19,8 @@ class Entry:
     """``module:function`` in this package; called with the `Lab`, it gives `e2gan_reproduce.compare.Findings`."""
     subjects: tuple[str, ...] = ("vangogh", "impressionism")
     """The concepts it is made with where none is named: those the paper's table has, as far as they are shipped."""
+    edits: bool = True
+    """Whether concepts have a part in it at all."""
 
 
 SCRATCH = (
@@ -166,6 +168,7 @@ TABLES = (
         "of the lowest validation loss, as in the paper; that of the last epoch stands beside it.",
         "photographs:ssd1",
         (),
+        edits=False,
     ),
     Entry(
         "ssd2",
@@ -173,6 +176,7 @@ TABLES = (
         "On all photographs. StyleGAN, the paper's third, is not run.",
         "photographs:ssd2",
         (),
+        edits=False,
     ),
     Entry(
         "base-size",

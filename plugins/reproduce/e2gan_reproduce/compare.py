@@ -13,7 +13,7 @@ from e2gan.files import atomic_path
 from e2gan_reproduce.lab import SHOWN, Lab, Outcome, Subject
 from e2gan_reproduce.table import Row, mean_of
 
-__all__ = ["Findings", "compare", "draw_examples", "millions"]
+__all__ = ["Findings", "compare", "draw_examples"]
 
 Way = Callable[[Subject], Outcome]
 
@@ -40,7 +40,6 @@ def compare(
     paper: Mapping[str, Mapping[str, float]] | None = None,
     *,
     stated: Sequence[tuple[str, str]] = (),
-    absent: Sequence[Row] = (),
     ratio: bool = False,
 ) -> Findings:
     """A row for each way of training, with its FID on each of the lab's concepts.
@@ -49,7 +48,6 @@ def compare(
         ways: by the row's name.
         paper: the paper's figures by row and column, the mean not among them.
         stated: as of `Findings`.
-        absent: rows that are not run.
         ratio: FID as a share of the unedited photos' in place of FID.
     """
     paper = paper or {}
@@ -59,12 +57,12 @@ def compare(
         outcomes = {subject: each[name] for subject, each in found.items()}
         ours = {subject: outcome.fid_ratio if ratio else outcome.fid for subject, outcome in outcomes.items()}
         one = next(iter(outcomes.values()))
-        note = f"{millions(one.trained)} trained, {one.steps:,} steps"
+        note = f"{_millions(one.trained)} trained, {one.steps:,} steps"
         rows.append(Row(name, mean_of(paper.get(name, {})), mean_of(ours), note))
-    return Findings([*rows, *absent], stated, examples=found)
+    return Findings(rows, stated, examples=found)
 
 
-def millions(count: int) -> str:
+def _millions(count: int) -> str:
     """Parameters as the papers write them: 0.092M."""
     return f"{count / 1e6:.3g}M" if count >= 1e6 else f"{count / 1e6:.3f}M"
 

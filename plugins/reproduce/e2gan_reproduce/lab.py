@@ -21,7 +21,7 @@ from e2gan.base import Base, write_base
 from e2gan.concept import Concept
 from e2gan.embedders import Embedder
 from e2gan.errors import DataError
-from e2gan.evaluation.cost import training_flops
+from e2gan.evaluation.cost import concept_flops, training_flops
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.inception import Inception, find_inception
 from e2gan.evaluation.measure import photograph
@@ -111,7 +111,7 @@ class Outcome:
     """Operations of the training (`e2gan.evaluation.cost.training_flops`)."""
     seconds: float
     folder: str = field(compare=False, default="")
-    """Where its pictures are, ``0.png`` and so on."""
+    """Where its pictures are, ``photo-0.png``, ``teacher-0.png``, ``edit-0.png`` and so on."""
 
     @property
     def fid(self) -> float:
@@ -300,8 +300,7 @@ class Lab:
     def _adapter_flops(self, subject: Subject) -> int:
         recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100)
         steps = recipe.steps or recipe.epochs * subject.recipe.selection.clusters
-        model = attach(Generator(self.base.config), recipe.adapter_ranks)
-        return training_flops(replace(recipe, steps=steps), model, Discriminator(), self.base.config.prompt_dim)
+        return concept_flops(replace(recipe, steps=steps), self.base)
 
     def train_base(
         self, name: str, learnt: Sequence[ConceptPairs], recipe: TrainingRecipe, config: GeneratorConfig

@@ -54,7 +54,7 @@ def run(
     names = tuple(concepts) or entry.subjects
     made = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
     make = getattr(made, entry.run.partition(":")[2])
-    if not names and make.__module__.rpartition(".")[2] != "photographs":
+    if not names and entry.edits:
         raise E2GANError(f"{entry.id} has no concepts of its own", hint="name yours with --concept")
     photos = find_photos(data)
     lab = Lab(

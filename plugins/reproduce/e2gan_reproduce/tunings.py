@@ -13,7 +13,7 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks, crucial_layers
 from e2gan.models.lora import attach, lora_config
 
-__all__ = ["ALL", "TUNINGS"]
+__all__ = ["ALL", "TUNINGS", "crucial_alone"]
 
 
 def _supported(generator: Generator) -> list[str]:
@@ -45,8 +45,8 @@ def _with(kind: str, generator: Generator, **options: Any) -> nn.Module:
     return model
 
 
-def _whole(generator: Generator) -> nn.Module:
-    """All weights that LoRA would change, and no others."""
+def crucial_alone(generator: Generator) -> nn.Module:
+    """The generator, with gradients for the weights that an adapter would change, and for no others."""
     generator.requires_grad_(False)
     for layer in crucial_layers(generator.config):
         generator.get_submodule(layer.name).weight.requires_grad_(True)
@@ -57,7 +57,7 @@ ALL = "all crucial weights"
 
 TUNINGS: dict[str, Callable[[Generator], nn.Module]] = {
     "LoRA": lambda generator: attach(generator, Ranks()),
-    ALL: _whole,
+    ALL: crucial_alone,
     "LoRA, no transposed": _lora,
     "DoRA, no transposed": partial(_lora, use_dora=True),
     "LoHa, no transposed": partial(_with, "LoHaConfig", r=2, alpha=2, use_effective_conv2d=True),
