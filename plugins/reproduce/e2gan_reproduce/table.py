@@ -186,7 +186,8 @@ def draw(table: Table, path: Path) -> None:
 
     paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
     shared = [name for name in ours if name in paper] or ours[-1:]
-    rows = [row for row in table.rows if row.ours or row.paper][::-1]
+    # What was not run would often dwarf the rest, and has nothing beside it.
+    rows = [row for row in table.rows if row.ours][::-1]
     figure = Figure(figsize=(1.6 + 3.6 * len(shared), 1 + 0.42 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     for place, column in enumerate(shared, start=1):
@@ -204,9 +205,11 @@ def draw(table: Table, path: Path) -> None:
                     axes.plot(singles, [height + shift] * len(singles), ".", color="#12303f", markersize=4)
         axes.set_yticks(range(len(rows)), [row.name for row in rows] if place == 1 else [""] * len(rows), fontsize=8)
         plain = unit is None or unit.paper[column] == unit.ours[column] == 1
+        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_title(column if plain or unit is None else f"{column} (× {unit.name})", fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.grid(axis="x", alpha=0.3)
-    figure.suptitle(f"{table.title}: grey the paper's, blue ours", fontsize=9)
+    compared = any(column in row.paper for row in rows for column in shared)
+    figure.suptitle(f"{table.title}: grey the paper's, blue ours" if compared else table.title, fontsize=9)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
