@@ -113,7 +113,7 @@ def _outcomes(
     @cache
     def learnt_by(selection: Selection) -> ConceptPairs:
         chosen = select_pairs(train, selection, recipe.seed, cache=work / "embeddings")
-        return ConceptPairs(concept.id, prompt, chosen, [], concept.keeps)
+        return ConceptPairs(concept.id, prompt, chosen, [], concept.keeps, concept.skips, concept.noise)
 
     outcomes = {}
     for way in ways:
@@ -125,6 +125,8 @@ def _outcomes(
                 "base": [base.sha256, base.discriminator_sha256],
                 "prompt": concept.prompt,
                 "keeps": concept.keeps,
+                "skips": concept.skips,
+                "noise": concept.noise,
                 "training": settings.to_dict(),
                 "pairs": [pair.key for pair in learnt.train],
                 "test": [pair.key for pair in test],
@@ -159,7 +161,7 @@ def _outcome(
     targets: list[Image.Image] = []
     for pair in test:
         batch, made = trainer.edit(pair, learnt)
-        for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
+        for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.target), strict=True):
             pictures += to_images(x)
     wanted = embed(targets)
 

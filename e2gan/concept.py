@@ -33,9 +33,12 @@ from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, read_bytes, rea
 from e2gan.models.layout import (
     ADAPTER_PREFIX,
     KEEPS,
+    MAX_NOISE,
     NEUTRAL,
+    NO_SKIPS,
     GeneratorConfig,
     Ranks,
+    Skips,
     Tone,
     adapter_shapes,
     crucial_layers,
@@ -110,6 +113,10 @@ class Concept:
     """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
     tone: Tone
     """In which colours they keep it: the teacher's as far as one affine map goes; training fits it."""
+    skips: Skips
+    """How much goes round the generator's bottleneck: 0 for paintings that redraw everything, 1 for drawings."""
+    noise: float
+    """Strength of the noise that its strokes begin at; 0 is none."""
     recipe: Recipe
     quality: dict[str, Any]
     """What the evaluation measured; empty before."""
@@ -153,6 +160,8 @@ class Concept:
             base_sha256=base.digest("sha256"),
             keeps=table.choice("keeps", KEEPS, KEEPS[0]),
             tone=_tone(table.sub("tone", {})),
+            skips=table.numbers("skips", NO_SKIPS, low=0, high=1),  # type: ignore[arg-type]
+            noise=table.number("noise", 0.0, low=0, high=MAX_NOISE),
             recipe=Recipe.from_dict(table.sub("recipe").data, table.where),
             quality=table.plain("quality"),
             training=table.plain("training"),
@@ -172,10 +181,15 @@ class Concept:
 
     @property
     def recipe_digest(self) -> str:
-        """SHA-256 over what the adapter is made from: recipe as written, prompt, what is kept, the base's digest."""
+        """SHA-256 over what the adapter is made from: the recipe as written, the prompt, what is kept of the photo and
+        goes round the bottleneck, the noise, the base's digest."""
         made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
         if self.keeps != KEEPS[0]:  # so that bundles written before there was a choice keep their digest
             made_from["keeps"] = self.keeps
+        if self.skips != NO_SKIPS:
+            made_from["skips"] = list(self.skips)
+        if self.noise:
+            made_from["noise"] = self.noise
         return hashlib.sha256(canonical_json(made_from)).hexdigest()
 
     @property
@@ -197,6 +211,7 @@ class Concept:
                 f"not for '{base.id}' ({base.sha256[:12]}…)",
                 hint="install the version of the concept for this base, or train it again with e2gan train",
             )
+        self.check_base(base)
         _check_files(self.path)
         _check_adapter_config(self.path / CONFIG, adapter_config(base.config, self.ranks))
         _check_preview(self.path / PREVIEW)
@@ -204,6 +219,15 @@ class Concept:
         tensors = self._read_tensors(ADAPTER, adapter_shapes(base.config, self.ranks))
         prompt = self._read_tensors(PROMPT, {"prompt": (None, base.config.prompt_dim)})
         return Adapter(tensors, prompt["prompt"])
+
+    def check_base(self, base: Base) -> None:
+        """Raise ConceptError where the base's generator cannot do what the concept asks of it."""
+        if self.skips != NO_SKIPS and not base.config.skips:
+            _refuse(
+                self.path / MANIFEST,
+                f"it has skips, but the generator of the base '{base.id}' has none",
+                "leave skips out, or take a base that has them",
+            )
 
     def check(self) -> None:
         """Check every file of the bundle as far as that goes without its base, for who has not got that.
@@ -547,6 +571,8 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
         f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
         *(f"| teacher | {_teacher(teacher)} |" for teacher in recipe.teachers),
         f"| of the photo it keeps | {concept.keeps} |",
+        *([f"| round the bottleneck | {', '.join(map(_figure, concept.skips))} |"] if concept.skips != NO_SKIPS else []),
+        *([f"| noise | {_figure(concept.noise)} |"] if concept.noise else []),
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
         f"| pairs kept | {recipe.selection.method}"
         + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")

@@ -27,9 +27,11 @@ from e2gan.blend import Concepts, OtherModel, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError, PluginError
 from e2gan.images import Source, open_image
+from e2gan.models.device import computes_bfloat16
+from e2gan.models.edit import Look, edited
 from e2gan.models.generator import Generator
 from e2gan.models.layout import KEEPS
-from e2gan.models.light import keep, keep_shares, mix_tones, toned
+from e2gan.models.light import keep_shares, mix_tones
 from e2gan.models.lora import Folder, delta_weights
 from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
@@ -59,7 +61,13 @@ class Backend(Protocol):
     def fold(self, parts: Iterable[tuple[float, Mapping[str, torch.Tensor]]]) -> None:
         """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever was set before."""
 
-    def __call__(self, x: torch.Tensor, prompt: torch.Tensor, prompt_bias: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        x: torch.Tensor,
+        prompt: torch.Tensor,
+        prompt_bias: torch.Tensor | None = None,
+        skips: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """As :meth:`e2gan.models.generator.Generator.forward`."""
 
 
@@ -261,14 +269,27 @@ class Editor:
 
     def _generate(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
         """The edit by the base's generator with what is folded in."""
-        prompt = torch.cat([each.prompt for each in loaded]).expand(len(x), -1, -1)
-        bias = self._prompt_bias(loaded, blend, len(x))
-        y = self._generator(x.to(self.dtype), prompt, bias).float()
-        if kept := [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]:
-            shares = keep_shares(*((part.concept.keeps, part.weight) for part in blend)).to(self.device)
-            tones = mix_tones(*kept).to(self.device).expand(len(x), -1, -1)
-            y = keep(y, toned(x, tones), shares.expand(len(x), -1))
-        return y
+        return edited(lambda x, *look: self._generator(x.to(self.dtype), *look), x, self._look(loaded, blend, len(x)))
+
+    def _look(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], count: int) -> Look:
+        """The blend's, for ``count`` pictures."""
+
+        def rows(value: torch.Tensor) -> torch.Tensor:
+            return value.to(self.device).expand(count, *value.shape)
+
+        weights = torch.tensor([part.weight for part in blend])
+        weights = weights / weights.sum()
+        skips = weights @ torch.tensor([part.concept.skips for part in blend]) if blend else torch.zeros(3)
+        noise = weights @ torch.tensor([part.concept.noise for part in blend]) if blend else torch.zeros(())
+        kept = [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]
+        return Look(
+            rows(torch.cat([each.prompt for each in loaded])),
+            self._prompt_bias(loaded, blend, count),
+            skips=rows(skips) if skips.any() else None,
+            noise=rows(noise) if noise > 0 else None,
+            shares=rows(keep_shares(*((part.concept.keeps, part.weight) for part in blend))) if kept else None,
+            tones=rows(mix_tones(*kept)) if kept else None,
+        )
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless that is done."""
@@ -326,9 +347,7 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
 def _choose_dtype(device: torch.device) -> torch.dtype:
     if device.type != "cpu":
         return torch.float16
-    # Not in PyTorch's public interface; without it bfloat16 is emulated, and slower than float32.
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if native() else torch.float32
+    return torch.bfloat16 if computes_bfloat16(device) else torch.float32
 
 
 def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from e2gan.errors import BaseModelError, RecipeError
 from e2gan.files import read_toml
-from e2gan.models.layout import KEEPS, GeneratorConfig, Ranks
+from e2gan.models.layout import KEEPS, MAX_NOISE, NO_SKIPS, GeneratorConfig, Ranks, Skips
 from e2gan.tables import Table, did_you_mean
 
 __all__ = [
@@ -47,6 +47,9 @@ class TrainingRecipe:
     crop: int = 256
     """Side of the random square crops, in pixels, a multiple of 8.  The pairs' whole side is best: instance norms, and
     many a teacher, go by all of a picture, so that a part of one teaches another edit."""
+    scales: tuple[float, float] = (1.0, 1.0)
+    """Smallest and largest scale that a pair's pictures are brought to before the crop, drawn anew each time; never so
+    small that the crop would not fit.  For pairs of whole photos: strokes and faces of many sizes are then seen."""
     learning_rate: float = 2e-4
     """Adam's, before it decays."""
     discriminator_learning_rate: float | None = None
@@ -95,6 +98,11 @@ class TrainingRecipe:
         values.whole("crop", low=32, high=2048)
         if self.crop % 8:
             raise values.fault(f"crop must be a multiple of 8, not {self.crop}")
+        object.__setattr__(self, "scales", _tuple(values, "scales", 2))
+        for scale in self.scales:
+            Table({"scales": scale}, values.where, RecipeError).number("scales", low=0.05, high=4)
+        if self.scales[0] > self.scales[1]:
+            raise values.fault(f"scales must rise, not fall from {self.scales[0]:g} to {self.scales[1]:g}")
         values.number("learning_rate", low=1e-8, high=1)
         if self.discriminator_learning_rate is not None:
             values.number("discriminator_learning_rate", low=1e-8, high=1)
@@ -304,6 +312,10 @@ class Candidate:
     """Kept away from the base, to try concepts on."""
     keeps: str = "nothing"
     """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    skips: Skips = NO_SKIPS
+    """How much goes round the generator's bottleneck."""
+    noise: float = 0.0
+    """Strength of the noise on the photo."""
 
 
 @dataclass(frozen=True)
@@ -361,6 +373,10 @@ class BaseRecipe:
                 raise RecipeError(f"{path}: [choice] includes '{name}', no candidate that is not held out", hint=hint)
         if len(set(recipe.choice.include)) > recipe.choice.concepts:
             raise RecipeError(f"{path}: [choice] includes more candidates than its {recipe.choice.concepts} concepts")
+        if any(candidate.skips != NO_SKIPS for candidate in recipe.candidates) and not recipe.generator.skips:
+            raise RecipeError(
+                f"{path}: a candidate has skips, but the generator has none", hint="set skips = true in [generator]"
+            )
         offered = sum(not candidate.held_out for candidate in recipe.candidates)
         if recipe.choice.concepts > offered:
             raise RecipeError(
@@ -393,6 +409,8 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
             teacher_options=entry.plain("teacher_options"),
             held_out=entry.flag("held_out", False),
             keeps=entry.choice("keeps", KEEPS, Candidate.keeps),
+            skips=entry.numbers("skips", Candidate.skips, low=0, high=1),  # type: ignore[arg-type]
+            noise=entry.number("noise", Candidate.noise, low=0, high=MAX_NOISE),
         )
         entry.done()
         if candidate.id in found:

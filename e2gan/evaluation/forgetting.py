@@ -15,9 +15,9 @@ from torch import Tensor
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, E2GANError
+from e2gan.models.edit import edited, look_of
 from e2gan.models.generator import Generator
-from e2gan.models.layout import KEEPS, NEUTRAL, Tone
-from e2gan.models.light import keep, keep_shares, mix_tones, toned
+from e2gan.models.layout import KEEPS, NEUTRAL, NO_SKIPS, Skips, Tone
 from e2gan.models.lora import Folder, delta_weights
 
 __all__ = ["Drift", "Forgetting", "measure_forgetting"]
@@ -94,12 +94,13 @@ def measure_forgetting(
     prompts, unmeasured = _base_prompts(base, encode)
 
     weights = _digest(generator)
-    own = _edit(generator, x, adapter.prompt, concept.keeps, concept.tone)
-    before = {known.id: _edit(generator, x, *known[1:]) for known in prompts}
+    itself = _Known(concept.id, adapter.prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
+    own = _edit(generator, x, itself)
+    before = {known.id: _edit(generator, x, known) for known in prompts}
     folder.fold([(1.0, deltas)])
-    folded = {known.id: _edit(generator, x, *known[1:]) for known in prompts}
+    folded = {known.id: _edit(generator, x, known) for known in prompts}
     folder.unfold()
-    again = _edit(generator, x, adapter.prompt, concept.keeps, concept.tone)
+    again = _edit(generator, x, itself)
     bit_exact = _digest(generator) == weights and torch.equal(again, own)
     # Pictures are in [-1, 1], figures on values from 0 to 1.
     drifts = {id: Drift(_l1(folded[id], before[id]) / 2, _l1(before[id], x) / 2) for id in before}
@@ -107,12 +108,14 @@ def measure_forgetting(
 
 
 class _Known(NamedTuple):
-    """A concept the base was trained on."""
+    """A concept the base was trained on, or the one that is measured."""
 
     id: str
     prompt: np.ndarray
-    keeps: str
-    tone: Tone
+    keeps: str = KEEPS[0]
+    tone: Tone = NEUTRAL
+    skips: Skips = NO_SKIPS
+    noise: float = 0.0
 
 
 def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tuple[list[_Known], str]:
@@ -125,8 +128,9 @@ def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tup
             from e2gan.models.prompt import PromptEncoder
 
             encode = PromptEncoder().encode
+        settings = ("keeps", "tone", "skips", "noise")
         prompts = [
-            _Known(c["id"], encode(c["prompt"]), c.get("keeps", KEEPS[0]), c.get("tone", NEUTRAL)) for c in concepts
+            _Known(c["id"], encode(c["prompt"]), **{name: c[name] for name in settings if name in c}) for c in concepts
         ]
     except E2GANError as error:
         return [], str(error)
@@ -136,12 +140,10 @@ def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tup
 
 
 @torch.inference_mode()
-def _edit(generator: Generator, x: Tensor, prompt: np.ndarray, keeps: str, tone: Tone) -> Tensor:
+def _edit(generator: Generator, x: Tensor, known: _Known) -> Tensor:
     """The generator's pictures as a user sees them, (N, 3, H, W) in [-1, 1]."""
-    tokens = torch.from_numpy(prompt).to(x).expand(len(x), -1, -1)
-    shares = keep_shares((keeps, 1)).to(x).expand(len(x), -1)
-    photo = toned(x, mix_tones((tone, 1)).to(x).expand(len(x), -1, -1))
-    return keep(generator(x, tokens), photo, shares).clamp(-1, 1)
+    look = look_of(torch.from_numpy(known.prompt), *known[2:]).to(x.device)
+    return edited(generator, x, look.expand(len(x))).clamp(-1, 1)
 
 
 def _squares(photos: Sequence[Image.Image]) -> Tensor:

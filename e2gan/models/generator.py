@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from e2gan.models.layout import GeneratorConfig
+from e2gan.models.layout import SMOOTHING, GeneratorConfig
 from e2gan.models.weights import draw_weights, load_weights
 
-__all__ = ["Generator", "load_generator"]
+__all__ = ["Generator", "UpConv", "load_generator"]
 
 MAX_KEYS = 4096
 """Most tokens that one token attends to: a photo of 512² has as many."""
@@ -67,6 +67,45 @@ class GEGLU(nn.Module):
         return self.proj_out(value * F.gelu(gate))
 
 
+class UpConv(nn.ConvTranspose2d):
+    """A 3×3 transposed convolution of stride 2, and the filter after it as one convolution.
+
+    Its weight is that of the 3×3 convolution alone.  The filter is folded into it on the way: with ``mean`` the kernel
+    has 4×4 taps, and each of a token's four pixels is a sum over all nine of the weight's.  So what is constant stays
+    constant, where the bare convolution makes a lattice of it.
+    """
+
+    # The sizes are arguments because PEFT makes layers of the class that it finds.
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int = 3,
+        stride: int = 2,
+        padding: int = 1,
+        *,
+        groups: int = 1,
+        bias: bool = True,
+        smoothing: str = "none",
+    ) -> None:
+        super().__init__(inputs, outputs, kernel_size, stride, padding, output_padding=1, groups=groups, bias=bias)
+        self.smoothing = smoothing
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, C, H, W) to twice the height and width."""
+        if self.smoothing == "none":
+            return super().forward(x, output_size)
+        # The kernel grows by as much as the filter is longer than one tap; the picture's middle stays where it is.
+        return F.conv_transpose2d(x, self.smoothed(), self.bias, stride=2, padding=len(SMOOTHING[self.smoothing]) // 2)
+
+    def smoothed(self) -> Tensor:
+        """The weight with the filter folded in: (inputs, outputs, 4, 4) for ``mean``, 6×6 for ``binomial``."""
+        taps = torch.tensor(SMOOTHING[self.smoothing], dtype=self.weight.dtype, device=self.weight.device)
+        kernels = self.weight.flatten(0, 1)[:, None]
+        smoothed = F.conv2d(kernels, torch.outer(taps, taps)[None, None], padding=len(taps) - 1)
+        return smoothed.view(*self.weight.shape[:2], *smoothed.shape[2:])
+
+
 class TransformerBlock(nn.Module):
     """Self-attention, cross-attention to the prompt and an MLP, at half the trunk's resolution.
 
@@ -79,7 +118,7 @@ class TransformerBlock(nn.Module):
         self.sampling = config.tb_sampling
         if self.sampling == "conv":
             self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
-            self.up = nn.ConvTranspose2d(c, c, 3, stride=2, padding=1, output_padding=1)
+            self.up = UpConv(c, c, smoothing=config.smoothing)
         self.norm = nn.GroupNorm(32, c, eps=1e-6)
         self.proj_in = nn.Conv2d(c, c, 1)
         self.norm1 = nn.LayerNorm(c)
@@ -154,11 +193,13 @@ class Generator(nn.Module):
         self.down2 = nn.Conv2d(2 * w, c, 3, stride=2, padding=1)
         self.res = nn.ModuleList(ResBlock(c) for _ in range(self.config.res_blocks))
         self.transformers = nn.ModuleDict({str(p): TransformerBlock(self.config) for p in self.config.tb_positions})
-        self.up2 = nn.ConvTranspose2d(c, 2 * w, 3, stride=2, padding=1, output_padding=1)
-        self.up1 = nn.ConvTranspose2d(2 * w, w, 3, stride=2, padding=1, output_padding=1)
+        self.up2 = UpConv(c, 2 * w, smoothing=self.config.smoothing)
+        self.up1 = UpConv(2 * w, w, smoothing=self.config.smoothing)
         self.conv_out = OutConv(w, 3, 7)
 
-    def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None, skips: Tensor | None = None
+    ) -> Tensor:
         """Edit a batch of pictures.
 
         Args:
@@ -166,20 +207,27 @@ class Generator(nn.Module):
             prompt: (N, T, prompt_dim) token embeddings.
             prompt_bias: (N, T), added to the cross-attention's logits: 0 for a token, -inf for
                 padding, log w to give a token the weight w.
+            skips: (N, 3), 0 to 1, for a generator that is configured for them: how much of the first and the second
+                convolution's activations is added after their counterparts on the way up, and how much of the trunk's
+                goes round its transformer blocks.  None: nothing does.
 
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
+        shares = (None, None, None) if skips is None else skips[..., None, None, None].unbind(1)
         x = norm_relu(self.conv_in(self.pad(x)), self.training)
+        full = _times(shares[0], x)
         x = norm_relu(self.down1(x), self.training)
+        half = _times(shares[1], x)
         x = norm_relu(self.down2(x), self.training)
         for position in range(len(self.res) + 1):
             if position:
                 x = self.res[position - 1](x)
             if str(position) in self.transformers:
-                x = self.transformers[str(position)](x, prompt, prompt_bias)
-        x = norm_relu(self.up2(x), self.training)
-        x = norm_relu(self.up1(x), self.training)
+                quarter = _times(shares[2], x)
+                x = _plus(self.transformers[str(position)](x, prompt, prompt_bias), quarter)
+        x = _plus(norm_relu(self.up2(x), self.training), half)
+        x = _plus(norm_relu(self.up1(x), self.training), full)
         # The last convolution may be kept in float32 while the rest is bfloat16: its output is the
         # picture, and bfloat16 would show as banding.
         x = self.pad(x)
@@ -190,6 +238,14 @@ class Generator(nn.Module):
     def initialize(self, std: float = 0.02) -> None:
         """Draw every convolution's and projection's weight from N(0, std), biases zero, as pix2pix does."""
         draw_weights(self, std)
+
+
+def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
+    return None if share is None else share.to(x.dtype) * x
+
+
+def _plus(x: Tensor, skipped: Tensor | None) -> Tensor:
+    return x if skipped is None else x + skipped
 
 
 def norm_relu(x: Tensor, training: bool = False) -> Tensor:

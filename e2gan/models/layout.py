@@ -14,10 +14,13 @@ from e2gan.errors import BaseModelError
 
 __all__ = [
     "KEEPS",
+    "MAX_NOISE",
     "NEUTRAL",
+    "NO_SKIPS",
     "CrucialLayer",
     "GeneratorConfig",
     "Ranks",
+    "Skips",
     "Tone",
     "adapter_parameters",
     "adapter_shapes",
@@ -38,6 +41,17 @@ Tone: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
 NEUTRAL: Tone = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 """The tone that leaves every colour as it is."""
 
+Skips: TypeAlias = "tuple[float, float, float]"
+"""How much goes round the bottleneck, each from 0 to 1, from the image side inward: at full, half and quarter size."""
+
+NO_SKIPS: Skips = (0.0, 0.0, 0.0)
+
+MAX_NOISE = 0.25
+"""Most noise on a photo: a standard deviation, of values in [-1, 1]."""
+
+SMOOTHING = {"none": (1.0,), "mean": (0.5, 0.5), "binomial": (0.125, 0.375, 0.375, 0.125)}
+"""The filters that may follow a transposed convolution, along one axis."""
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -56,6 +70,12 @@ class GeneratorConfig:
     unpooling, or not at all."""
     heads: int = 8
     """Attention heads of a TB."""
+    skips: bool = False
+    """Whether activations may go round the bottleneck: each concept then says how much of them does."""
+    smoothing: Literal["none", "mean", "binomial"] = "none"
+    """The filter after each transposed convolution.  Without one, the four pixels that a token becomes are sums of
+    one, two, two and four taps, and a flat area comes out as a lattice; ``mean`` is over 2×2 pixels, ``binomial`` is
+    StyleGAN's [1 3 3 1] (Karras et al., 2019)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tb_positions", tuple(self.tb_positions))
@@ -75,6 +95,12 @@ class GeneratorConfig:
         if self.tb_sampling not in ("conv", "pool", "none"):
             raise BaseModelError(
                 f"generator configuration: tb_sampling must be conv, pool or none, not {self.tb_sampling!r}"
+            )
+        if not isinstance(self.skips, bool):
+            raise BaseModelError(f"generator configuration: skips must be true or false, not {self.skips!r}")
+        if self.smoothing not in SMOOTHING:
+            raise BaseModelError(
+                f"generator configuration: smoothing must be {', '.join(SMOOTHING)}, not {self.smoothing!r}"
             )
         if self.channels % self.heads or self.channels % 32:
             raise BaseModelError("generator configuration: 4 × width must be a multiple of 32 and of heads")

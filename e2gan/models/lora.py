@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from e2gan.models.generator import Generator
+from e2gan.models.generator import Generator, UpConv
 from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, crucial_layers
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _weight(layer: nn.Module) -> Tensor:
 
 
 def lora_config(config: GeneratorConfig, ranks: Ranks) -> LoraConfig:
-    """PEFT's configuration of an adapter for this generator, with LoRA for ConvTranspose2d registered."""
+    """PEFT's configuration of an adapter for this generator, with LoRA for transposed convolutions registered."""
     from peft import LoraConfig
 
     by_layer = {layer.name: layer.rank(ranks) for layer in crucial_layers(config)}
@@ -89,7 +89,7 @@ def lora_config(config: GeneratorConfig, ranks: Ranks) -> LoraConfig:
         alpha_pattern={_exactly(name): rank for name, rank in by_layer.items()},
         bias="none",
     )
-    peft_config._register_custom_module({nn.ConvTranspose2d: _conv_transpose_lora()})
+    peft_config._register_custom_module({UpConv: _conv_transpose_lora()})
     return peft_config
 
 
@@ -115,9 +115,9 @@ def _exactly(name: str) -> str:
 
 
 def _conv_transpose_lora() -> type[nn.Module]:
-    """LoRA for ConvTranspose2d, which PEFT does not have.
+    """LoRA for transposed convolutions, which PEFT does not have.
 
-    A is a transposed convolution (in, r, k, k), B a 1×1 convolution (out, r, 1, 1), and
+    A is a transposed convolution (in, r, k, k), with the base's filter after it; B a 1×1 convolution (out, r, 1, 1), and
     ΔW = einsum("irhw,or->iohw", A, B).
     """
     from peft.tuners.lora.layer import _ConvNd
@@ -128,9 +128,7 @@ def _conv_transpose_lora() -> type[nn.Module]:
             # PEFT only knows the sizes of layers it supports.
             self.in_features, self.out_features = base.in_channels, base.out_channels
             super().update_layer(adapter_name, r, lora_alpha, config=config, **kwargs)
-            a = nn.ConvTranspose2d(
-                base.in_channels, r, base.kernel_size, base.stride, base.padding, base.output_padding, bias=False
-            )
+            a = UpConv(base.in_channels, r, smoothing=base.smoothing, bias=False)
             self.lora_A[adapter_name] = a.to(base.weight)
             self.lora_B[adapter_name] = nn.Conv2d(r, base.out_channels, 1, bias=False).to(base.weight)
             self.reset_lora_parameters(adapter_name, config.init_lora_weights)

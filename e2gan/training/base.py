@@ -15,7 +15,7 @@ from e2gan.errors import DataError
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import KEEPS, Tone
+from e2gan.models.layout import KEEPS, NO_SKIPS, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.recipe import BaseRecipe, Candidate, Recipe, TeacherChoice
@@ -83,6 +83,8 @@ def train_base(
                     pairs.split("train"),
                     list(pairs.splits.get("val", ())),
                     candidate.keeps,
+                    candidate.skips,
+                    candidate.noise,
                 )
             )
     torch.manual_seed(recipe.training.seed)
@@ -152,8 +154,14 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
 
 def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
     """What the base's manifest says of a concept it was trained on."""
-    kept = {} if candidate.keeps == KEEPS[0] else {"keeps": candidate.keeps, "tone": [list(row) for row in tone]}
-    return {"id": candidate.id, "prompt": candidate.prompt, **kept}
+    known: dict[str, Any] = {"id": candidate.id, "prompt": candidate.prompt}
+    if candidate.keeps != KEEPS[0]:
+        known |= {"keeps": candidate.keeps, "tone": [list(row) for row in tone]}
+    if candidate.skips != NO_SKIPS:
+        known["skips"] = list(candidate.skips)
+    if candidate.noise:
+        known["noise"] = candidate.noise
+    return known
 
 
 def _edits(candidate: Candidate) -> dict[str, Any]:

@@ -182,6 +182,7 @@ class _Job:
     def check(self, data: Path, preview: str | Path | None, todo: tuple[str, ...]) -> None:
         """Raise now what would else be raised after hours."""
         mend(self.work)
+        self.concept.check_base(self.foundation)
         photos = find_inputs(data, self.concept.recipe)
         count = sum(split == "train" for split, _ in photos)
         if not count:
@@ -239,7 +240,7 @@ class _Job:
         train = [pair for pair in pairs.split("train") if pair.key in chosen]
         val = list(pairs.splits.get("val", ()))
         prompt, made_from = self.prompt, _made_from(concept, foundation)
-        learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps)
+        learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps, concept.skips, concept.noise)
         # Less than all of that decides the weights: the photos' description, for one, does not.
         run = self.work / "run-{:.8}".format(
             digest_of(
@@ -247,6 +248,8 @@ class _Job:
                     "pairs": _digest(train),
                     "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
                     "keeps": concept.keeps,
+                    "skips": concept.skips,
+                    "noise": concept.noise,
                     **({} if learnt.tone == NEUTRAL else {"tone": learnt.tone}),
                     "training": recipe.training.to_dict(),
                     "base": [foundation.sha256, foundation.discriminator_sha256],
@@ -413,6 +416,8 @@ def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
         "id": concept.id,
         "prompt": concept.prompt,
         "keeps": concept.keeps,
+        "skips": concept.skips,
+        "noise": concept.noise,
         "recipe": concept.manifest["recipe"],
         "base": foundation.sha256,
     }

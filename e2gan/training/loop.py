@@ -30,8 +30,11 @@ from torch import Tensor, nn
 from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
-from e2gan.models.layout import KEEPS, NEUTRAL, Tone
-from e2gan.models.light import keep, keep_shares, toned
+from e2gan.models.device import computes_bfloat16
+from e2gan.models.edit import Look, edited
+from e2gan.models.layout import KEEPS, NEUTRAL, NO_SKIPS, Skips, Tone
+from e2gan.models.light import keep_shares
+from e2gan.models.noise import SIDE
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
@@ -63,6 +66,10 @@ class ConceptPairs:
     val: Sequence[Pair]
     keeps: str = "nothing"
     """What of the photo the edits keep (`e2gan.models.light`)."""
+    skips: Skips = NO_SKIPS
+    """How much goes round the generator's bottleneck."""
+    noise: float = 0.0
+    """Strength of the noise on the photo (`e2gan.models.noise`)."""
 
     @cached_property
     def tone(self) -> Tone:
@@ -74,19 +81,16 @@ class ConceptPairs:
 class Batch:
     photo: Tensor
     """(N, 3, H, W) in [-1, 1]."""
-    edit: Tensor
+    target: Tensor
     """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
-    prompt: Tensor
-    """(N, T, prompt_dim)."""
-    prompt_bias: Tensor
-    """(N, T): 0 for a token, -inf for padding."""
-    keeps: Tensor
-    """(N, K): what of the photo is kept (`e2gan.models.light.keep_shares`)."""
-    tones: Tensor
-    """(N, 3, 4): in which colours it is kept (`e2gan.models.light.toned`)."""
+    look: Look
+    """Of each picture's concept."""
+    offsets: Tensor | None = None
+    """(N, 2): where on the tile of noise each photo lies; None: at its corner."""
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        offsets = None if self.offsets is None else self.offsets.to(device)
+        return Batch(self.photo.to(device), self.target.to(device), self.look.to(device), offsets)
 
 
 def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -125,14 +129,17 @@ class Sampler:
         """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
         size, seed = self.recipe.batch_size, self.recipe.seed
         positions = range(step * size, (step + 1) * size)[process::processes]
-        items = []
+        items, offsets = [], []
         for position in positions:
             epoch, offset = divmod(position, len(self.index))
             concept, pair = self.index[self._permutation(seed, epoch)[offset]]
             rng = np.random.default_rng((seed, 1, position))
-            photo, edit = self._crop(load_pair(self.concepts[concept].train[pair]), rng)
-            items.append((photo, edit, self.concepts[concept]))
-        return collate(items)
+            photo, target = self._crop(load_pair(self.concepts[concept].train[pair]), rng)
+            items.append((photo, target, self.concepts[concept]))
+            offsets.append(rng.integers(SIDE, size=2))
+        batch = collate(items)
+        batch.offsets = torch.from_numpy(np.stack(offsets))
+        return batch
 
     def _permutation(self, seed: int, epoch: int) -> np.ndarray:
         if getattr(self, "_cached_epoch", None) != epoch:
@@ -141,19 +148,33 @@ class Sampler:
         return self._cached
 
     def _crop(self, pictures: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        crop = self.recipe.crop
+        crop, (smallest, largest) = self.recipe.crop, self.recipe.scales
         height, width = pictures[0].shape[:2]
         if height < crop or width < crop:
             raise DataError(f"a training pair is {width}×{height}, smaller than the crop of {crop} pixels")
-        top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
+        side = crop
+        if smallest != largest:
+            # Small scales are as likely as large ones: between 1/2 and 1 as between 1/4 and 1/2.
+            scale = math.exp(rng.uniform(math.log(smallest), math.log(largest)))
+            side = min(max(1, round(crop / scale)), height, width)
+        elif smallest != 1:
+            side = min(max(1, round(crop / smallest)), height, width)
+        top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         step = -1 if rng.random() < 0.5 else 1
-        a, b = (p[top : top + crop, left : left + crop][:, ::step] for p in pictures)
+        a, b = (_resized(p[top : top + side, left : left + side], crop)[:, ::step] for p in pictures)
         return a, b
 
 
+def _resized(picture: np.ndarray, side: int) -> np.ndarray:
+    """A square picture with another side, itself where it has that."""
+    if len(picture) == side:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS))
+
+
 def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Batch:
-    """(photo, edit, concept) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
-    photos, edits, concepts = zip(*items, strict=True)
+    """(photo, target, concept) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
+    photos, targets, concepts = zip(*items, strict=True)
     prompts = [concept.prompt for concept in concepts]
     length = max(len(p) for p in prompts)
     prompt = torch.zeros(len(items), length, prompts[0].shape[1])
@@ -161,9 +182,15 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Bat
     for row, p in enumerate(prompts):
         prompt[row, : len(p)] = torch.from_numpy(p)
         bias[row, : len(p)] = 0
-    keeps = torch.stack([keep_shares((concept.keeps, 1)) for concept in concepts])
-    tones = torch.tensor([concept.tone for concept in concepts])
-    return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(edits)), prompt, bias, keeps, tones)
+    look = Look(
+        prompt,
+        bias,
+        skips=torch.tensor([c.skips for c in concepts]) if any(c.skips != NO_SKIPS for c in concepts) else None,
+        noise=torch.tensor([c.noise for c in concepts]) if any(c.noise for c in concepts) else None,
+        shares=torch.stack([keep_shares((c.keeps, 1)) for c in concepts]),
+        tones=torch.tensor([c.tone for c in concepts]),
+    )
+    return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(targets)), look)
 
 
 class Ema:
@@ -221,6 +248,8 @@ class Trainer:
         folder: where ``checkpoint.pt``, ``metrics.jsonl``, ``losses.png`` and ``grid.png`` go.
         checkpoint_every: seconds between checkpoints.
         report: called with (step, steps, metrics) after every step, on the main process.
+        device: "cpu" to stay off an accelerator that is there.
+        mixed_precision: accelerate's, such as ``bf16``; by default that where the device computes in it, else ``no``.
     """
 
     def __init__(
@@ -234,11 +263,13 @@ class Trainer:
         checkpoint_every: float = 120.0,
         report: Callable[[int, int, dict[str, float]], None] | None = None,
         device: str | None = None,
-        mixed_precision: str = "bf16",
+        mixed_precision: str | None = None,
     ) -> None:
         all_processes(device)
         # Accelerate keeps a process's first precision, and refuses another; a run has its own.
         AcceleratorState._reset_state()
+        if mixed_precision is None:
+            mixed_precision = "bf16" if computes_bfloat16(PartialState().device) else "no"
         self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu")
         self.recipe = recipe
         self.concepts = concepts
@@ -325,10 +356,9 @@ class Trainer:
                 group["lr"] = self._rate(rate, self.step)
 
         with accelerator.autocast():
-            fake = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-        fake = keep(fake, toned(batch.photo, batch.tones), batch.keeps)
+            fake = edited(self.generator, batch.photo, batch.look, batch.offsets)
         metrics = {"rate": self._rate(rates[0], self.step)}
-        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.edit)}
+        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.target)}
         warm = self.step >= recipe.warmup * self.steps
         # The generator's update: match the teacher, and once warm fool the discriminator.
         if warm:
@@ -337,11 +367,11 @@ class Trainer:
                 losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
                 if self.trunk is not None:
                     with torch.no_grad():
-                        wanted = self.trunk(batch.edit)
+                        wanted = self.trunk(batch.target)
                     losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
         if recipe.path_length and self.step % PATH_EVERY == 0:
             penalty = self.accelerator.unwrap_model(self.generator).path_penalty
-            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.prompt, batch.prompt_bias)
+            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.look.prompt, batch.look.prompt_bias)
         total = torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
         self.optimizer_g.zero_grad()
         accelerator.backward(total)
@@ -353,7 +383,7 @@ class Trainer:
         # The discriminator's update: tell the teacher's pictures from the generator's.
         self._freeze_discriminator(False)
         with accelerator.autocast():
-            loss_real = gan_loss(self._judge(batch.photo, batch.edit), True, recipe.gan_loss)
+            loss_real = gan_loss(self._judge(batch.photo, batch.target), True, recipe.gan_loss)
             loss_fake = gan_loss(self._judge(batch.photo, fake.detach()), False, recipe.gan_loss)
         loss_d = (loss_real + loss_fake) / 2
         metrics["discriminator"] = loss_d.item()
@@ -368,8 +398,8 @@ class Trainer:
 
     def _slope(self, batch: Batch) -> Tensor:
         """The discriminator's squared gradient by the teacher's picture, mean over the batch, in full precision."""
-        edit = batch.edit.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self._judge(batch.photo, edit).float().sum(), edit, create_graph=True)
+        target = batch.target.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self._judge(batch.photo, target).float().sum(), target, create_graph=True)
         return gradient.square().sum(dim=(1, 2, 3)).mean()
 
     def _judge(self, photo: Tensor, edit: Tensor) -> Tensor:
@@ -522,8 +552,8 @@ class Trainer:
         photo, edit = (_middle(picture, side) for picture in load_pair(pair))
         batch = collate([(photo, edit, concept)]).to(self.accelerator.device)
         with self.accelerator.autocast():
-            made = self.generator(batch.photo, batch.prompt, batch.prompt_bias).float()
-        return batch, keep(made, toned(batch.photo, batch.tones), batch.keeps).clamp(-1, 1)
+            made = edited(self.generator, batch.photo, batch.look)
+        return batch, made.clamp(-1, 1)
 
     @torch.no_grad()
     def validate(self, limit: int = 32) -> tuple[dict[str, float], list[list[Image.Image]]]:
@@ -540,10 +570,10 @@ class Trainer:
                 errors, idle = [], []
                 for number, pair in enumerate(pairs):
                     batch, made = self.edit(pair, concept)
-                    errors.append(F.l1_loss(made, batch.edit).item())
-                    idle.append(F.l1_loss(batch.photo, batch.edit).item())
+                    errors.append(F.l1_loss(made, batch.target).item())
+                    idle.append(F.l1_loss(batch.photo, batch.target).item())
                     if number < max(1, 6 // len(self.concepts)):
-                        rows.append([to_images(t)[0] for t in (batch.photo, batch.edit, made)])
+                        rows.append([to_images(t)[0] for t in (batch.photo, batch.target, made)])
                 metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
                 metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
         finally:

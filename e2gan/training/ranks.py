@@ -201,6 +201,8 @@ def search_ranks(
                 "discriminator": base.discriminator_sha256,
                 "prompt": concept.prompt,
                 "keeps": concept.keeps,
+                "skips": concept.skips,
+                "noise": concept.noise,
                 "training": {
                     **recipe.to_dict(),
                     "ranks": thresholds.sampling,
@@ -250,7 +252,7 @@ def _pairs(
         cache=work / "embeddings",
         progress=progress,
     )
-    return ConceptPairs(concept.id, prompt, train, val, concept.keeps)
+    return ConceptPairs(concept.id, prompt, train, val, concept.keeps, concept.skips, concept.noise)
 
 
 class _Trials:
@@ -349,7 +351,7 @@ class _Trials:
         for done, pair in enumerate(self.concept.val, start=1):
             batch, made = trainer.edit(pair, self.concept)
             edits += to_images(made)
-            targets += to_images(batch.edit)
+            targets += to_images(batch.target)
             self.progress.advance(done, len(self.concept.val), {})
         if self.targets is None:
             self.targets = self.embed(targets)

@@ -30,7 +30,7 @@ from e2gan.files import atomic_path, atomic_write
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import GeneratorConfig, Ranks
+from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Ranks, Skips
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
@@ -83,6 +83,9 @@ SMALL = Scale("small", 128, 40, 300, 240, 4, 200, 14.0, 300, second=False)
 FULL = Scale("full", 256, None, None, None, None, None, None, None, second=True)
 SCALES = {scale.name: scale for scale in (SMALL, FULL)}
 
+BY_ITSELF: dict[str, Any] = {"keeps": "nothing", "skips": NO_SKIPS, "noise": 0.0}
+"""What E²GAN's concepts say besides their weights, and another model's do not."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -92,10 +95,12 @@ class Subject:
     prompt: str
     recipe: Recipe
     keeps: str = "nothing"
+    skips: Skips = NO_SKIPS
+    noise: float = 0.0
 
     @classmethod
     def of(cls, concept: Concept) -> Subject:
-        return cls(concept.id, concept.prompt, concept.recipe, concept.keeps)
+        return cls(concept.id, concept.prompt, concept.recipe, concept.keeps, concept.skips, concept.noise)
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,9 @@ class Lab:
             clusters = min(selection.clusters, len(train))
             cache = self.work / subject.id / "embeddings"
             train = select_pairs(train, replace(selection, clusters=clusters), self.seed, cache=cache)
-        return ConceptPairs(subject.id, self.tokens(subject.prompt), train, [], subject.keeps)
+        return ConceptPairs(
+            subject.id, self.tokens(subject.prompt), train, [], subject.keeps, subject.skips, subject.noise
+        )
 
     def tokens(self, prompt: str) -> np.ndarray:
         return self._encoder.encode(prompt)
@@ -266,7 +273,7 @@ class Lab:
 
     def baseline(self, subject: Subject, id: str, *, start: Mapping[str, torch.Tensor] | None = None) -> Outcome:
         """Another model from scratch, or from the weights ``start``, on all pairs, as its paper trains it."""
-        learnt = replace(self.learnt(subject), keeps="nothing")
+        learnt = replace(self.learnt(subject), **BY_ITSELF)
         made = self.fresh_baseline(id)
         recipe = self.baseline_recipe(id, made, self._adapter_flops(subject))
 
@@ -277,7 +284,7 @@ class Lab:
             return again.generator, again.discriminator
 
         made_from = {"model": id, "start": None if start is None else _digest(start)}
-        return self.measured(id, replace(subject, keeps="nothing"), make, recipe, learnt, made_from)
+        return self.measured(id, replace(subject, **BY_ITSELF), make, recipe, learnt, made_from)
 
     def fresh_baseline(self, id: str, side: int | None = None) -> Baseline:
         """With fresh weights, for pictures of ``side`` pixels where it takes but one size; by default the scale's."""
@@ -354,7 +361,15 @@ class Lab:
         recipe = Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),))
         folder = self.folder / f"candidates-{self.scale.base_photos or 'all'}" / candidate.id
         pairs = distilled_pairs(self.photographs, folder, recipe, prompt=candidate.prompt, progress=self.progress)
-        return ConceptPairs(candidate.id, self.tokens(candidate.prompt), pairs.split("train"), [], candidate.keeps)
+        return ConceptPairs(
+            candidate.id,
+            self.tokens(candidate.prompt),
+            pairs.split("train"),
+            [],
+            candidate.keeps,
+            candidate.skips,
+            candidate.noise,
+        )
 
     @cached_property
     def photographs(self) -> Path:
@@ -425,7 +440,7 @@ class Lab:
         targets: list[Image.Image] = []
         for pair in test:
             batch, made = trainer.edit(pair, learnt, side=self.scale.crop)
-            for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.edit), strict=True):
+            for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.target), strict=True):
                 pictures += to_images(x)
         for number, i in enumerate(np.linspace(0, len(test) - 1, min(SHOWN, len(test)))):
             for name, pictures in (("photo", photos), ("teacher", targets), ("edit", edits)):
@@ -461,6 +476,8 @@ class Lab:
                     [
                         each.id,
                         each.keeps,
+                        each.skips,
+                        each.noise,
                         hashlib.sha256(each.prompt.tobytes()).hexdigest(),
                         [pair.key for pair in each.train],
                     ]

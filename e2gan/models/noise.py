@@ -1,0 +1,52 @@
+"""The seeds of strokes: a fixed tile of noise, laid over a photo before the generator sees it.
+
+The paper's generator has a noise z beside the photo (section 3), which the usual implementations replace with dropout.
+Here it is a tile of values that never change, so that a photo has one edit, on every machine and in every runtime.
+Where a photo is flat, strokes begin at the tile's values; without it they can begin only at rounding errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["SIDE", "noise_tile", "noisy"]
+
+SIDE = 256
+"""Side of the tile in pixels; it repeats beyond."""
+
+_BYTES = 4
+"""Added up for each value: near enough to a normal distribution, and whole numbers to the last step."""
+
+
+@cache
+def noise_tile() -> Tensor:
+    """(SIDE, SIDE) float32 of mean 0 and standard deviation 1, the same on every machine."""
+    data = hashlib.shake_256(b"e2gan noise").digest(SIDE * SIDE * _BYTES)
+    sums = np.frombuffer(data, np.uint8).reshape(SIDE, SIDE, _BYTES).sum(-1, dtype=np.int64)
+    return torch.from_numpy((sums - sums.mean()) / sums.std()).float()
+
+
+def noisy(photo: Tensor, strength: Tensor, offsets: Tensor | None = None) -> Tensor:
+    """Photos with the tile added, equally to red, green and blue.
+
+    Args:
+        photo: (N, 3, H, W) in [-1, 1].
+        strength: (N,): the noise's standard deviation, of values in [-1, 1].
+        offsets: (N, 2) whole numbers: the row and column of the tile that fall on a photo's first; 0 if None.
+
+    Returns:
+        (N, 3, H, W), which may leave [-1, 1].
+    """
+    tile = noise_tile().to(photo.device, photo.dtype)
+    top, left = torch.zeros(1, 2, dtype=torch.long).unbind(1) if offsets is None else offsets.unbind(1)
+    rows, columns = (
+        (torch.arange(length, device=photo.device) + first.to(photo.device)[:, None]) % SIDE
+        for length, first in zip(photo.shape[2:], (top, left))
+    )
+    noise = tile[rows[:, :, None], columns[:, None, :]]
+    return photo + strength.to(photo).view(-1, 1, 1, 1) * noise[:, None]
