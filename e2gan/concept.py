@@ -571,7 +571,11 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
         f"| base | `{concept.base_id}`, generator SHA-256 `{concept.base_sha256}` |",
         *(f"| teacher | {_teacher(teacher)} |" for teacher in recipe.teachers),
         f"| of the photo it keeps | {concept.keeps} |",
-        *([f"| round the bottleneck | {', '.join(map(_figure, concept.skips))} |"] if concept.skips != NO_SKIPS else []),
+        *(
+            [f"| round the bottleneck | {', '.join(map(_figure, concept.skips))} |"]
+            if concept.skips != NO_SKIPS
+            else []
+        ),
         *([f"| noise | {_figure(concept.noise)} |"] if concept.noise else []),
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
         f"| pairs kept | {recipe.selection.method}"

@@ -117,8 +117,8 @@ def _exactly(name: str) -> str:
 def _conv_transpose_lora() -> type[nn.Module]:
     """LoRA for transposed convolutions, which PEFT does not have.
 
-    A is a transposed convolution (in, r, k, k), with the base's filter after it; B a 1×1 convolution (out, r, 1, 1), and
-    ΔW = einsum("irhw,or->iohw", A, B).
+    A is a transposed convolution (in, r, k, k), with the base's filter after it; B is a 1×1 convolution
+    (out, r, 1, 1), and ΔW = einsum("irhw,or->iohw", A, B).
     """
     from peft.tuners.lora.layer import _ConvNd
 

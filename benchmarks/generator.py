@@ -1,0 +1,200 @@
+"""What each part of the generator's layout is worth: the same training from scratch, one part changed at a time.
+
+Each variant is trained on a style's pairs from fresh weights for the same steps, and measured on validation pairs:
+L1 to the teacher, the distance of two networks' features that no loss has seen, the share of lattice in flat areas,
+the match of strokes.  Finished trainings are kept in the work folder; one that was stopped goes on.
+
+    python -m benchmarks.generator --pairs pencil=DIR --pairs vangogh=DIR --work runs/generator
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.measuring import Figure, parser, report, script
+from e2gan.errors import DataError
+from e2gan.evaluation.lattice import flat_areas, lattice_share
+from e2gan.evaluation.report import NETWORKS
+from e2gan.evaluation.sheet import draw_sheet
+from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
+from e2gan.files import atomic_path, atomic_write
+from e2gan.models.discriminator import Discriminator
+from e2gan.models.generator import Generator
+from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Skips
+from e2gan.models.pixels import to_images
+from e2gan.models.prompt import PromptEncoder
+from e2gan.recipe import TrainingRecipe
+from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.pairs import Pairs
+from e2gan.training.steps import digest_of
+
+PROMPTS = {"pencil": "a pencil drawing", "vangogh": "a painting in the style of Vincent van Gogh"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A layout, and what a concept says on it."""
+
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the paper's configuration."""
+    skips: Skips = NO_SKIPS
+    noise: float = 0.0
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the common recipe."""
+
+
+MEAN: Mapping[str, Any] = {"smoothing": "mean"}
+SKIPS: Mapping[str, Any] = {"smoothing": "mean", "skips": True}
+
+VARIANTS: Mapping[str, Variant] = {
+    "paper": Variant(),
+    "mean": Variant(MEAN),
+    "binomial": Variant({"smoothing": "binomial"}),
+    "skips": Variant(SKIPS, (1, 1, 1)),
+    "skips-half": Variant(SKIPS, (0.5, 0.5, 0.5)),
+    "skip-full": Variant(SKIPS, (1, 0, 0)),
+    "skip-half": Variant(SKIPS, (0, 1, 0)),
+    "skip-quarter": Variant(SKIPS, (0, 0, 1)),
+    "skips-without-mean": Variant({"skips": True}, (1, 1, 1)),
+    "noise-0.03": Variant(MEAN, noise=0.03),
+    "noise-0.06": Variant(MEAN, noise=0.06),
+    "noise-0.12": Variant(MEAN, noise=0.12),
+    "skip-quarter-noise": Variant(SKIPS, (0, 0, 1), 0.06),
+    "whole-pictures": Variant(MEAN, training={"scales": (0.05, 0.05)}),
+}
+
+RECIPE = TrainingRecipe(
+    steps=700,
+    crop=96,
+    scales=(0.4, 1.0),
+    learning_rate=4e-4,
+    lr_decay_from=0.6,
+    l1=20.0,
+    gan=1.0,
+    perceptual=2.0,
+    style=4.0,
+    ema=0.99,
+)
+"""Crops at 0.4 to 1 of the pairs' own size; what is smaller shows more of the picture."""
+
+
+def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecipe) -> dict[str, Any]:
+    """Train a variant on a style's pairs and measure it; from the work folder where that is done.
+
+    Returns:
+        Its figures.
+    """
+    variant = VARIANTS[name]
+    recipe = replace(recipe, **variant.training)
+    learnt = ConceptPairs(
+        style,
+        PromptEncoder().encode(PROMPTS.get(style, style)),
+        pairs.split("train"),
+        pairs.split("val"),
+        skips=variant.skips,
+        noise=variant.noise,
+    )
+    config = GeneratorConfig(prompt_dim=learnt.prompt.shape[1], **variant.layout)
+    key = digest_of(
+        {
+            "layout": config.to_dict(),
+            "skips": variant.skips,
+            "noise": variant.noise,
+            "training": recipe.to_dict(),
+            "pairs": [pair.key for pair in (*learnt.train, *learnt.val)],
+        }
+    )
+    folder = work / f"{style}-{name}-{key[:8]}"
+    done = folder / "figures.json"
+    if done.is_file():
+        figures: dict[str, Any] = json.loads(done.read_text("utf-8"))
+        return figures
+    torch.manual_seed(recipe.seed)
+    generator, discriminator = Generator(config), Discriminator()
+    generator.initialize()
+    discriminator.initialize()
+    trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
+    trainer.run()
+    figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
+    with atomic_path(folder / "generator.pt") as temporary:
+        torch.save(trainer.accelerator.unwrap_model(trainer.generator).state_dict(), temporary)
+    atomic_write(done, json.dumps(figures, indent=1))
+    return figures
+
+
+def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, float]:
+    """The averaged generator's figures on the validation pairs, of whole pictures, and a sheet of some of them."""
+    trainer.generator.eval()
+    photos: list[Image.Image] = []
+    targets: list[Image.Image] = []
+    edits: list[Image.Image] = []
+    for pair in learnt.val:
+        batch, edit = trainer.edit(pair, learnt)
+        for pictures, tensor in ((photos, batch.photo), (targets, batch.target), (edits, edit)):
+            pictures += to_images(tensor)
+    rows = list(zip(photos, targets, edits, strict=True))
+    draw_sheet(rows[:: max(1, len(rows) // 8)], folder / "sheet.png")
+    figures = {
+        "l1": mean(_l1(edit, target) for _, target, edit in rows),
+        "l1_unedited": mean(_l1(photo, target) for photo, target, _ in rows),
+    }
+    for name, network in NETWORKS.items():
+        embed = network()
+        wanted = embed(targets)
+        figures[name] = float(np.linalg.norm(embed(edits) - wanted, axis=1).mean())
+        figures[f"{name}_unedited"] = float(np.linalg.norm(embed(photos) - wanted, axis=1).mean())
+    shares = [lattice_share(edit, flat_areas(photo)) for photo, _, edit in rows]
+    wanted_shares = [lattice_share(target, flat_areas(photo)) for photo, target, _ in rows]
+    figures["lattice"] = _mean_of_known(shares)
+    figures["lattice_of_teacher"] = _mean_of_known(wanted_shares)
+    made, aim = [detail(edit) for edit in edits], [detail(target) for target in targets]
+    figures["stroke_energy"], figures["stroke_match"] = stroke_energy(made, aim), stroke_match(made, aim)
+    return figures
+
+
+def _l1(a: Image.Image, b: Image.Image) -> float:
+    """On values from 0 to 1."""
+    return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean() / 255)
+
+
+def _mean_of_known(shares: Sequence[float | None]) -> float:
+    known = [share for share in shares if share is not None]
+    if not known:
+        raise DataError("no validation photo has a flat area to look for a lattice in")
+    return mean(known)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    command = parser(__doc__)
+    command.add_argument("--pairs", action="append", required=True, metavar="STYLE=DIR", help="pairs of a style")
+    command.add_argument("--work", type=Path, required=True, help="folder of trainings; what is there is kept")
+    command.add_argument("--variant", action="append", choices=list(VARIANTS), help="some of them; all by default")
+    command.add_argument("--steps", type=int, default=RECIPE.steps)
+    command.add_argument("--crop", type=int, default=RECIPE.crop)
+    command.add_argument("--threads", type=int, help="CPU threads")
+    options = command.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    recipe = replace(RECIPE, steps=options.steps, crop=options.crop)
+    shown = {}
+    for text in options.pairs:
+        style, _, folder = text.partition("=")
+        pairs = Pairs.open(folder)
+        for name in options.variant or VARIANTS:
+            figures = train(name, style, pairs, options.work, recipe)
+            shown[f"{style}, {name}"] = [Figure(key, value) for key, value in figures.items()]
+            print(f"{style}, {name}: {json.dumps(figures)}", flush=True)
+    report(shown, options.output)
+
+
+if __name__ == "__main__":
+    script(main)
