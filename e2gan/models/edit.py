@@ -41,8 +41,9 @@ class Look:
         return self._each(lambda value: value.expand(count, *value.shape[1:]))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Look:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Look(**{name: value if value is None else change(value) for name, value in values.items()})
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values}
+        return Look(**changed)
 
 
 def look_of(

@@ -294,3 +294,48 @@ def test_a_run_with_dropout_and_buffers_resumes_as_if_never_stopped(concept, tmp
     assert state.keys() == {"conv.weight", "conv.bias", "seen"}
     for name, value in whole.generator_state().items():
         assert np.array_equal(value, state[name]), name
+
+
+def test_crops_are_taken_at_random_scales(tmp_path):
+    """A picture whose pixels say where they are tells which part a crop is of."""
+    across, down = np.meshgrid(np.arange(160), np.arange(128))
+    position = np.stack([across, down, np.zeros_like(across)], 2).astype(np.uint8)
+    Image.fromarray(position).save(tmp_path / "photo.png")
+    Image.fromarray(255 - position).save(tmp_path / "edit.png")
+    pair = Pair(tmp_path / "photo.png", tmp_path / "edit.png")
+    concept = ConceptPairs("any", np.zeros((1, 8), np.float32), [pair], [])
+
+    def sides(scales):
+        sampler = Sampler([concept], dataclasses.replace(RECIPE, batch_size=1, crop=32, scales=scales))
+        for step in range(40):
+            batch = sampler.batch(step)
+            assert batch.photo.shape == batch.target.shape == (1, 3, 32, 32)
+            assert torch.allclose(batch.photo[:, :2], -batch.target[:, :2], atol=0.05)  # cut alike
+            yield (batch.photo[0, 1, -1, 0] - batch.photo[0, 1, 0, 0]).item() * 127.5 * 32 / 31
+
+    assert all(side == pytest.approx(32, abs=1.5) for side in sides((1.0, 1.0)))
+    assert all(side == pytest.approx(64, abs=3) for side in sides((0.5, 0.5)))
+    assert all(side == pytest.approx(128, abs=6) for side in sides((0.05, 0.05)))  # whole: no smaller scale fits
+    drawn = sorted(sides((0.25, 1.0)))
+    assert 30 < drawn[0] < 45 and 90 < drawn[-1] < 132
+
+
+def test_noise_is_where_the_concept_wants_it(concept):
+    noisy = dataclasses.replace(concept, noise=0.1)
+    one, other = (Sampler([noisy], RECIPE).batch(step) for step in (0, 1))
+    assert one.look.noise.tolist() == pytest.approx([0.1, 0.1])
+    assert one.offsets.shape == (2, 2) and not torch.equal(one.offsets, other.offsets)
+    assert Sampler([concept], RECIPE).batch(0).look.noise is None
+
+
+def test_a_batch_mixes_concepts_with_skips_and_without(concept):
+    drawing = dataclasses.replace(concept, id="drawing", skips=(1.0, 0.5, 0.0))
+    batch = Sampler([concept, drawing], dataclasses.replace(RECIPE, batch_size=18)).batch(0)
+    rows = batch.look.skips.tolist()
+    assert sorted(rows) == 9 * [[0, 0, 0]] + 9 * [[1, 0.5, 0]]
+
+
+def test_precision_is_what_the_processor_computes_in(concept, tmp_path, monkeypatch):
+    for able, expected in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr("e2gan.training.loop.computes_bfloat16", lambda device, able=able: able)
+        assert trainer(concept, tmp_path / str(able), mixed_precision=None).accelerator.mixed_precision == expected
