@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from benchmarks.measuring import Figure, parser, report, script
 from e2gan.errors import DataError
@@ -30,6 +31,7 @@ from e2gan.files import atomic_path, atomic_write
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Skips
+from e2gan.models.noise import SIDE, noisy
 from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
@@ -50,6 +52,10 @@ class Variant:
     noise: float = 0.0
     training: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the common recipe."""
+    learned: bool = False
+    """Whether the skips are learned, from where they begin."""
+    trunk_noise: float = 0.0
+    """Strength of noise on the trunk's activations, whose spread is about 1, in place of the photo's."""
 
 
 MEAN: Mapping[str, Any] = {"smoothing": "mean"}
@@ -68,6 +74,8 @@ VARIANTS: Mapping[str, Variant] = {
     "noise-0.03": Variant(MEAN, noise=0.03),
     "noise-0.06": Variant(MEAN, noise=0.06),
     "noise-0.12": Variant(MEAN, noise=0.12),
+    "skips-learned": Variant(SKIPS, (0.5, 0.5, 0.5), learned=True),
+    "trunk-noise": Variant(MEAN, trunk_noise=0.3),
     "skip-quarter-noise": Variant(SKIPS, (0, 0, 1), 0.06),
     "whole-pictures": Variant(MEAN, training={"scales": (0.05, 0.05)}),
 }
@@ -85,6 +93,35 @@ RECIPE = TrainingRecipe(
     ema=0.99,
 )
 """Crops at 0.4 to 1 of the pairs' own size; what is smaller shows more of the picture."""
+
+
+class Learned(nn.Module):
+    """A generator whose skips are three parameters more."""
+
+    def __init__(self, generator: Generator, skips: Skips) -> None:
+        super().__init__()
+        self.generator = generator
+        self.raw = nn.Parameter(torch.logit(torch.tensor(skips)))
+
+    def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, skips: Tensor) -> Tensor:
+        made: Tensor = self.generator(x, prompt, prompt_bias, self.raw.sigmoid().expand_as(skips))
+        return made
+
+
+def made(variant: Variant, config: GeneratorConfig) -> nn.Module:
+    """A variant's generator, with fresh weights."""
+    generator = Generator(config)
+    generator.initialize()
+    if variant.trunk_noise:
+
+        def add_noise(block: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+            (x,) = inputs
+            offsets = torch.randint(SIDE, (len(x), 2)) if block.training else None
+            noise = noisy(torch.zeros_like(x[:, :1]), torch.full((len(x),), variant.trunk_noise), offsets)
+            return (x + noise,)
+
+        generator.res[0].register_forward_pre_hook(add_noise)
+    return Learned(generator, variant.skips) if variant.learned else generator
 
 
 def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecipe) -> dict[str, Any]:
@@ -109,6 +146,8 @@ def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecip
             "layout": config.to_dict(),
             "skips": variant.skips,
             "noise": variant.noise,
+            **({"learned": True} if variant.learned else {}),
+            **({"trunk_noise": variant.trunk_noise} if variant.trunk_noise else {}),
             "training": recipe.to_dict(),
             "pairs": [pair.key for pair in (*learnt.train, *learnt.val)],
         }
@@ -119,12 +158,13 @@ def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecip
         figures: dict[str, Any] = json.loads(done.read_text("utf-8"))
         return figures
     torch.manual_seed(recipe.seed)
-    generator, discriminator = Generator(config), Discriminator()
-    generator.initialize()
+    generator, discriminator = made(variant, config), Discriminator()
     discriminator.initialize()
     trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
     trainer.run()
     figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
+    if isinstance(generator, Learned):
+        figures |= dict(zip(("skip_full", "skip_half", "skip_quarter"), generator.raw.sigmoid().tolist()))
     with atomic_path(folder / "generator.pt") as temporary:
         torch.save(trainer.accelerator.unwrap_model(trainer.generator).state_dict(), temporary)
     atomic_write(done, json.dumps(figures, indent=1))
