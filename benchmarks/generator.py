@@ -18,28 +18,49 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from benchmarks.measuring import Figure, parser, report, script
+from benchmarks.measuring import SAMPLES, Figure, parser, report, script
 from e2gan.errors import DataError
 from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
-from e2gan.evaluation.sheet import draw_sheet
+from e2gan.evaluation.sheet import draw_sheet, picture_grid
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path, atomic_write
 from e2gan.models.discriminator import Discriminator
+from e2gan.models.edit import edited, look_of
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Skips
 from e2gan.models.noise import SIDE, noisy
-from e2gan.models.pixels import to_images
+from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.distill import make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pairs
 from e2gan.training.steps import digest_of
 
-PROMPTS = {"pencil": "a pencil drawing", "vangogh": "a painting in the style of Vincent van Gogh"}
+
+@dataclass(frozen=True)
+class Style:
+    """What is learnt."""
+
+    prompt: str
+    teacher: str
+    options: Mapping[str, Any]
+
+
+STYLES: Mapping[str, Style] = {
+    "pencil": Style("a pencil drawing", "gmic", {"filter": "pencil"}),
+    "vangogh": Style("a painting in the style of Vincent van Gogh", "magenta-multistyle", {"style": 19}),
+}
+"""A drawing, which leaves the photo its lines, and a painting, which leaves it none."""
+
+WEIGHTS = "generator.pt"
+
+PHOTOS = ("portrait", "cat", "aitzgorri", "launch")
+"""Of the samples, those on the sheets: a face, fur, foliage under a flat sky, night."""
 
 
 @dataclass(frozen=True)
@@ -124,24 +145,43 @@ def made(variant: Variant, config: GeneratorConfig) -> nn.Module:
     return Learned(generator, variant.skips) if variant.learned else generator
 
 
-def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecipe) -> dict[str, Any]:
+def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecipe) -> tuple[Path, dict[str, Any]]:
     """Train a variant on a style's pairs and measure it; from the work folder where that is done.
 
     Returns:
-        Its figures.
+        The folder of the training, with its `WEIGHTS`, and its figures.
     """
     variant = VARIANTS[name]
     recipe = replace(recipe, **variant.training)
     learnt = ConceptPairs(
         style,
-        PromptEncoder().encode(PROMPTS.get(style, style)),
+        PromptEncoder().encode(STYLES[style].prompt),
         pairs.split("train"),
         pairs.split("val"),
         skips=variant.skips,
         noise=variant.noise,
     )
     config = GeneratorConfig(prompt_dim=learnt.prompt.shape[1], **variant.layout)
-    key = digest_of(
+    folder = work / f"{style}-{name}-{_key(variant, config, recipe, learnt)[:8]}"
+    done = folder / "figures.json"
+    if done.is_file():
+        return folder, json.loads(done.read_text("utf-8"))
+    torch.manual_seed(recipe.seed)
+    generator, discriminator = made(variant, config), Discriminator()
+    discriminator.initialize()
+    trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
+    trainer.run()
+    figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
+    with atomic_path(folder / WEIGHTS) as temporary:
+        torch.save(generator.state_dict(), temporary)
+    if isinstance(generator, Learned):
+        figures |= dict(zip(("skip_full", "skip_half", "skip_quarter"), generator.raw.sigmoid().tolist()))
+    atomic_write(done, json.dumps(figures, indent=1))
+    return folder, figures
+
+
+def _key(variant: Variant, config: GeneratorConfig, recipe: TrainingRecipe, learnt: ConceptPairs) -> str:
+    return digest_of(
         {
             "layout": config.to_dict(),
             "skips": variant.skips,
@@ -152,23 +192,6 @@ def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecip
             "pairs": [pair.key for pair in (*learnt.train, *learnt.val)],
         }
     )
-    folder = work / f"{style}-{name}-{key[:8]}"
-    done = folder / "figures.json"
-    if done.is_file():
-        figures: dict[str, Any] = json.loads(done.read_text("utf-8"))
-        return figures
-    torch.manual_seed(recipe.seed)
-    generator, discriminator = made(variant, config), Discriminator()
-    discriminator.initialize()
-    trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
-    trainer.run()
-    figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
-    if isinstance(generator, Learned):
-        figures |= dict(zip(("skip_full", "skip_half", "skip_quarter"), generator.raw.sigmoid().tolist()))
-    with atomic_path(folder / "generator.pt") as temporary:
-        torch.save(trainer.accelerator.unwrap_model(trainer.generator).state_dict(), temporary)
-    atomic_write(done, json.dumps(figures, indent=1))
-    return figures
 
 
 def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, float]:
@@ -201,6 +224,49 @@ def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, 
     return figures
 
 
+@torch.no_grad()
+def edits_of_samples(name: str, style: str, folder: Path) -> list[Image.Image]:
+    """A trained variant's pictures of `PHOTOS`."""
+    variant = VARIANTS[name]
+    prompt = torch.from_numpy(PromptEncoder().encode(STYLES[style].prompt))
+    generator = made(variant, GeneratorConfig(prompt_dim=prompt.shape[1], **variant.layout)).eval()
+    generator.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    look = look_of(prompt, skips=variant.skips, noise=variant.noise)
+    photos = (to_tensor(np.asarray(photo)[None]) for photo in sample_photos().values())
+    return [to_images(edited(generator, photo, look))[0] for photo in photos]
+
+
+def sample_photos() -> dict[str, Image.Image]:
+    """`PHOTOS` with their shorter sides at most 432 pixels, as those that were learnt from, and multiples of 8."""
+    photos = {}
+    for name in PHOTOS:
+        photo = Image.open(SAMPLES / f"{name}.jpg").convert("RGB")
+        scale = min(1.0, 432 / min(photo.size))
+        width, height = (round(side * scale) // 8 * 8 for side in photo.size)
+        photos[name] = ImageOps.fit(photo, (width, height), Image.Resampling.LANCZOS)
+    return photos
+
+
+def draw(style: str, folders: Mapping[str, Path], path: Path) -> None:
+    """A sheet of the sample photos at 100 %, a square of each: photo, teacher, and each variant's edit."""
+    photos = sample_photos()
+    teacher = make_teacher(STYLES[style].teacher, STYLES[style].options)
+    columns = [list(photos.values()), [teacher(photo) for photo in photos.values()]]
+    columns += [edits_of_samples(name, style, folder) for name, folder in folders.items()]
+    pictures = [_square(picture, name) for name, row in zip(photos, zip(*columns)) for picture in row]
+    sheet = picture_grid(pictures, len(columns), titles=["photo", "teacher", *folders])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="WEBP", quality=82, method=6)
+
+
+def _square(picture: Image.Image, name: str, side: int = 256) -> Image.Image:
+    """The part of a sample that a sheet shows."""
+    across, down = {"portrait": (0.5, 0.15), "aitzgorri": (0.5, 0.6)}.get(name, (0.5, 0.4))
+    left, top = round((picture.width - side) * across), round((picture.height - side) * down)
+    return picture.crop((left, top, left + side, top + side))
+
+
 def _l1(a: Image.Image, b: Image.Image) -> float:
     """On values from 0 to 1."""
     return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean() / 255)
@@ -221,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--steps", type=int, default=RECIPE.steps)
     command.add_argument("--crop", type=int, default=RECIPE.crop)
     command.add_argument("--threads", type=int, help="CPU threads")
+    command.add_argument("--sheets", type=Path, help="folder to draw a sheet of each style into")
     options = command.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -228,11 +295,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shown = {}
     for text in options.pairs:
         style, _, folder = text.partition("=")
+        if style not in STYLES:
+            raise DataError(f"there is no style {style!r}", hint=f"one of {', '.join(STYLES)}")
         pairs = Pairs.open(folder)
+        folders = {}
         for name in options.variant or VARIANTS:
-            figures = train(name, style, pairs, options.work, recipe)
+            folders[name], figures = train(name, style, pairs, options.work, recipe)
             shown[f"{style}, {name}"] = [Figure(key, value) for key, value in figures.items()]
             print(f"{style}, {name}: {json.dumps(figures)}", flush=True)
+        if options.sheets:
+            draw(style, folders, options.sheets / f"{style}.webp")
     report(shown, options.output)
 
 
