@@ -225,9 +225,9 @@ class Generator(nn.Module):
                 x = self.res[position - 1](x)
             if str(position) in self.transformers:
                 quarter = _times(shares[2], x)
-                x = _plus(self.transformers[str(position)](x, prompt, prompt_bias), quarter)
-        x = _plus(norm_relu(self.up2(x), self.training), half)
-        x = _plus(norm_relu(self.up1(x), self.training), full)
+                x = _plus(self.transformers[str(position)](x, prompt, prompt_bias), quarter, shares[2])
+        x = _plus(norm_relu(self.up2(x), self.training), half, shares[1])
+        x = _plus(norm_relu(self.up1(x), self.training), full, shares[0])
         # The last convolution may be kept in float32 while the rest is bfloat16: its output is the
         # picture, and bfloat16 would show as banding.
         x = self.pad(x)
@@ -244,8 +244,9 @@ def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
     return None if share is None else share.to(x.dtype) * x
 
 
-def _plus(x: Tensor, skipped: Tensor | None) -> Tensor:
-    return x if skipped is None else x + skipped
+def _plus(x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
+    """The mean of both, weighted: a plain sum would be larger, and with it every step of what follows."""
+    return x if skipped is None or share is None else (x + skipped) / (1 + share.to(x.dtype))
 
 
 def norm_relu(x: Tensor, training: bool = False) -> Tensor:
