@@ -1,55 +1,40 @@
-"""The looks: each a G'MIC command of ours with places for bounded numbers."""
+"""All looks, and the options that a recipe may set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from e2gan.options import Option
+from e2gan_gmic.look import Look
+from e2gan_gmic.looks.drawings import DRAWINGS
+from e2gan_gmic.looks.paintings import PAINTINGS
+from e2gan_gmic.looks.photographs import PHOTOGRAPHS
+from e2gan_gmic.looks.prints import PRINTS
 
-__all__ = ["LOOKS", "Look", "Parameter"]
+__all__ = ["GROUPS", "LOOKS", "OPTIONS"]
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """A number that a recipe may set."""
-
-    name: str
-    default: int | float
-    """An integer where only whole numbers are allowed."""
-    low: int | float
-    high: int | float
-    help: str
-
-
-@dataclass(frozen=True)
-class Look:
-    """A filter of G'MIC with settings of ours."""
-
-    id: str
-    title: str
-    command: str
-    """In G'MIC's language; `{name}` is where the number of a parameter goes."""
-    parameters: tuple[Parameter, ...] = ()
-
-
-LOOKS: dict[str, Look] = {
-    look.id: look
-    for look in (
-        Look(
-            "pencil",
-            "Pencil",
-            "pencilbw {stroke},{contrast}",
-            (
-                Parameter("stroke", 0.3, 0.1, 2.0, "width of the strokes, pixels"),
-                Parameter("contrast", 60, 0, 100, "how dark they are"),
-            ),
-        ),
-        Look(
-            "painting",
-            "Painting",
-            "fx_painting {abstraction},{detail},1.5,50,1,0,0",
-            (
-                Parameter("abstraction", 5, 1, 10, "how far from the photo"),
-                Parameter("detail", 2.5, 0.0, 4.0, "how much of it is kept"),
-            ),
-        ),
-    )
+GROUPS: dict[str, tuple[Look, ...]] = {
+    "Paintings": PAINTINGS,
+    "Prints and mosaics": PRINTS,
+    "Drawings": DRAWINGS,
+    "Photographs": PHOTOGRAPHS,
 }
+
+LOOKS: dict[str, Look] = {look.id: look for looks in GROUPS.values() for look in looks}
+
+OPTIONS: tuple[Option, ...] = (
+    Option("filter", "text", "which look", choices=tuple(LOOKS), required=True),
+    Option("scale", "number", "what all lengths in pixels are multiplied by", 1.0, 0.5, 4.0),
+    *(
+        Option(
+            number.name,
+            "whole number" if number.whole else "number",
+            f"{number.help}, pixels" if number.pixels else number.help,
+            number.default,
+            number.low,
+            number.high,
+            only_with=("filter", look.id),
+        )
+        for look in LOOKS.values()
+        for number in look.numbers
+    ),
+)
+"""The teacher's options: each look has its own numbers besides the two that all have."""

@@ -9,12 +9,16 @@ import e2gan
 
 
 def make(**options: Any) -> Any:
-    """The teacher `gmic`; imported when it is made."""
-    from e2gan_gmic.teacher import GmicFilter
+    """The teacher `gmic`; what it needs is imported here."""
+    from e2gan_gmic import teacher
 
-    return GmicFilter.of(options)
+    return teacher.make(**options)
 
 
 @e2gan.hookimpl
 def register_teachers(register: Callable[..., Any]) -> None:
-    register("gmic", make, summary="a look of G'MIC's catalogue (filter=pen, oil, …)")
+    from e2gan_gmic.catalogue import LOOKS, OPTIONS
+
+    register(
+        "gmic", make, summary=f"{len(LOOKS)} filters of G'MIC: paintings, prints, drawings, films", options=OPTIONS
+    )

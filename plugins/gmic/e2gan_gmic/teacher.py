@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from e2gan.errors import TeacherError
-from e2gan.tables import did_you_mean, shown
+from e2gan.options import check_options
 from e2gan_gmic import interpreter
-from e2gan_gmic.catalogue import LOOKS, Parameter
+from e2gan_gmic.catalogue import LOOKS, OPTIONS
 
-__all__ = ["GmicFilter"]
+__all__ = ["GmicFilter", "make"]
 
 
 @dataclass(frozen=True)
 class GmicFilter:
-    """A photo to the picture that one look makes of it."""
+    """A photo to the picture that one look makes of it; made by :func:`make`."""
 
     command: str
-    """Of the catalogue, its places filled with numbers that were checked."""
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> GmicFilter:
-        """Check a recipe's options.  Raises TeacherError."""
-        id = options.get("filter")
-        look = LOOKS.get(id) if isinstance(id, str) else None
-        if look is None:
-            what = f"gmic has no filter {shown(id)}" if "filter" in options else "gmic needs the option 'filter'"
-            hint = did_you_mean(id, LOOKS) if isinstance(id, str) else None
-            raise TeacherError(what, hint=hint or f"one of {', '.join(LOOKS)}")
-        known = {parameter.name: parameter for parameter in look.parameters}
-        for name in options:
-            if name != "filter" and name not in known:
-                hint = did_you_mean(name, known) or f"its options: {', '.join(known) or 'none'}"
-                raise TeacherError(f"the filter '{look.id}' of gmic has no option {shown(name)}", hint=hint)
-        numbers = {name: _number(parameter, options.get(name, parameter.default)) for name, parameter in known.items()}
-        return cls(re.sub(r"\{(\w+)\}", lambda place: numbers[place[1]], look.command))
+    """Of the catalogue, with a number in each of its places."""
 
     def __call__(self, photo: Image.Image) -> Image.Image:
         return Image.fromarray(interpreter.run(self.command, np.asarray(photo.convert("RGB"))))
 
 
-def _number(parameter: Parameter, value: Any) -> str:
-    """The value as G'MIC reads a number, if it is one and in range."""
-    whole = isinstance(parameter.default, int)
-    fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not fits or not parameter.low <= value <= parameter.high:
-        what = "a whole number" if whole else "a number"
-        raise TeacherError(
-            f"the option '{parameter.name}' must be {what} from {parameter.low} to {parameter.high}, not {shown(value)}"
-        )
-    return f"{float(value):.6f}".rstrip("0").rstrip(".")
+def make(**options: Any) -> GmicFilter:
+    """The teacher `gmic` with a recipe's options.
+
+    Options are data from strangers: a name that is in the catalogue chooses a command that is written there, and of the
+    others only numbers in their range are taken, which are written anew.  No text of theirs becomes part of it.
+
+    Raises:
+        TeacherError: an option is missing, unknown, or out of range.
+    """
+    check_options("gmic", OPTIONS, options)
+    look = LOOKS[options["filter"]]
+    values = {number.name: options.get(number.name, number.default) for number in look.numbers}
+    return GmicFilter(look.filled(values, float(options.get("scale", 1.0))))
