@@ -187,7 +187,7 @@ PAINTINGS = (
         "keeps lines",
         "colour",
         fine(
-            "smooth 120,0.4,0.9,<2px>,<6px> +luminance. +b. <width*2> +b.. <width*3.6> *. 0.975 -[-2,-1] "
+            "smooth 120,0.4,0.9,<2px>,<6px> +luminance. +b. <width*2> +b.. <width*3.6> *. 0.975 -[-2,-1] rm.. "
             'f. "i>0.8?1:1+tanh(0.35*(i-0.8))" '
             'f.. "c=I/255;l=0.3*c[0]+0.59*c[1]+0.11*c[2];c=l+(c-l)*1.5;255*(1-(1-c)*0.6)" f.. "I*i(#1)" k[0] c 0,255'
         ),

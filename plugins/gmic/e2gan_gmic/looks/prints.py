@@ -17,7 +17,7 @@ def _flats(*colours: str, levels: tuple[int, ...]) -> str:
     shares = [f"(1-{steps[0]})", *(f"({a}-{b})" for a, b in pairwise(steps)), steps[-1]]
     sums = "+".join(f"[{colour}]*{share}" for colour, share in zip(colours, shares))
     return fine(
-        f'luminance bilateral <smoothness>,25 b <1.5px> r 100%,100%,1,3 f "s(t)=(1/(1+exp(-(i0-t)/2)));{sums}" c 0,255'
+        f'luminance bilateral <smoothness>,18 b <1.5px> r 100%,100%,1,3 f "s(t)=(1/(1+exp(-(i0-t)/2)));{sums}" c 0,255'
     )
 
 
@@ -70,17 +70,6 @@ PRINTS = (
             Number("length", 8.0, 4.0, 24.0, "length of a pebble", pixels=True),
             Number("width", 4.0, 2.0, 24.0, "its width", pixels=True),
         ),
-    ),
-    Look(
-        "low-poly",
-        "Low poly",
-        "Triangles of one colour, small where there is detail and large where there is none.",
-        "a low poly picture of triangles",
-        "redraws",
-        "colour",
-        fine("fx_polygonize_delaunay <density>,10,75,<1px>,3,0,0,0,0,0,1"),
-        (Number("density", 60.0, 20.0, 90.0, "how many triangles, per cent"),),
-        whole=True,
     ),
     Look(
         "paper-cut",
