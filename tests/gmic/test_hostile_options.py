@@ -16,7 +16,6 @@ from e2gan.errors import TeacherError
 from e2gan.training.distill import make_teacher
 from e2gan_gmic import interpreter
 from e2gan_gmic.catalogue import LOOKS
-from e2gan_gmic.look import Look
 
 ATTACKS = (
     *(
