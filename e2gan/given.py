@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from e2gan.errors import TeacherError
-from e2gan.hookspecs import Register, hookimpl
+from e2gan.hookspecs import RegisterTeacher, hookimpl
 from e2gan.recipe import GIVEN
 
 if TYPE_CHECKING:
@@ -37,5 +37,5 @@ class Given:
 
 
 @hookimpl
-def register_teachers(register: Register) -> None:
+def register_teachers(register: RegisterTeacher) -> None:
     register(GIVEN, Given, summary="Nobody: the data are pairs of photo and edit already")

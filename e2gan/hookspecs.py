@@ -12,7 +12,7 @@ the like inside its factories.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pluggy import HookimplMarker, HookspecMarker
@@ -20,19 +20,33 @@ from pluggy import HookimplMarker, HookspecMarker
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Register", "RegisterConcept", "hookimpl"]
+    from e2gan.options import Option
+
+__all__ = ["Register", "RegisterConcept", "RegisterTeacher", "hookimpl"]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """What the hooks are given, but for those of concepts and commands."""
+    """What the hooks are given, but for those of concepts, teachers and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
 
         Raises PluginError for an id that is none, or a factory that cannot be called.
+        """
+
+
+class RegisterTeacher(Protocol):
+    """What the hook for teachers is given."""
+
+    def __call__(
+        self, id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
+    ) -> None:
+        """As :class:`Register`; ``options`` is what the teacher can be given, which is checked before it is made.
+
+        Left out, the parameters of ``factory`` are its options, with kinds and defaults, but no ranges and no help.
         """
 
 
@@ -57,7 +71,7 @@ def register_sources(register: Register) -> None:
 
 
 @hookspec
-def register_teachers(register: Register) -> None:
+def register_teachers(register: RegisterTeacher) -> None:
     """Offer teachers: ``factory(**teacher_options)`` gives a callable from an RGB picture to its edit, as large."""
 
 

@@ -19,7 +19,7 @@ import importlib.metadata
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -29,6 +29,7 @@ import pluggy
 from e2gan import hookspecs
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
+from e2gan.options import Option, options_of
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ class Entry:
     summary: str
     """One line, or empty."""
     distribution: str
+    registered_options: tuple[Option, ...] | None = None
+    """Of a teacher: the table it was registered with, if it was."""
+
+    @property
+    def options(self) -> tuple[Option, ...] | None:
+        """Of a teacher: its options; None where neither its plugin nor its factory says."""
+        return options_of(self.factory, self.registered_options)
 
     @property
     def version(self) -> str:
@@ -365,12 +373,17 @@ class Registry:
 def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[..., None]:
     """The ``register`` a hook is given: checks what it is called with and puts it into ``entries``."""
 
-    def register(id: str, factory: Callable[..., Any], summary: str = "") -> None:
+    def register(
+        id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
+    ) -> None:
         if not isinstance(id, str) or not ID_PATTERN.fullmatch(id):
             raise PluginError(f"a {kind}'s id is 1 to 64 lower-case letters, digits and hyphens, not {shown(id)}")
         if not callable(factory):
             raise PluginError(f"the factory of the {kind} '{id}' cannot be called")
-        entries.append(Entry(id, factory, summary, distribution))
+        table = None if options is None else tuple(options)
+        if not all(isinstance(option, Option) for option in table or ()):
+            raise PluginError(f"the options of the {kind} '{id}' must be e2gan.options.Option, each of them")
+        entries.append(Entry(id, factory, summary, distribution, table))
 
     return register
 

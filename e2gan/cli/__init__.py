@@ -15,6 +15,7 @@ from e2gan.cli.make import new, select, train, train_base
 from e2gan.cli.program import cli, main
 from e2gan.cli.search_ranks import search_ranks
 from e2gan.cli.show import list_, plugins, show
+from e2gan.cli.teachers import teachers
 
 __all__ = ["cli", "main"]
 
@@ -23,6 +24,7 @@ for command in (
     show,
     apply,
     new,
+    teachers,
     import_,
     distill,
     select,

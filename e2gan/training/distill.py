@@ -6,9 +6,7 @@ the caller's business: `e2gan.training.pairs` lays them out as a dataset.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import inspect
 import io
 import multiprocessing
 import os
@@ -27,6 +25,7 @@ from PIL import ExifTags, Image, ImageOps
 from e2gan.errors import E2GANError, ImageError, TeacherError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
+from e2gan.options import check_options
 
 if TYPE_CHECKING:
     from e2gan.plugins import Entry
@@ -105,27 +104,12 @@ def teacher_version(id: str) -> str:
 
 def make_teacher(id: str, options: Mapping[str, Any]) -> Teacher:
     """The teacher `id` with these options.  Raises TeacherError (unknown id, wrong options)."""
-    return _make(find_teacher(id).factory, id, options)
-
-
-def _make(factory: Callable[..., Teacher], id: str, options: Mapping[str, Any]) -> Teacher:
-    """Call the factory; options it does not take are one clear error."""
-    try:
-        signature = inspect.signature(factory)
-    except (TypeError, ValueError):
-        return factory(**options)
-    try:
-        signature.bind(**options)
-    except TypeError:
-        known = [name for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD]
-        for name in options:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f"did you mean '{close[0]}'?" if close else f"its options: {', '.join(known) or 'none'}"
-                raise TeacherError(f"the teacher '{id}' has no option '{name}'", hint=hint) from None
-        needed = [n for n, p in signature.parameters.items() if p.default is p.empty and n not in options]
-        raise TeacherError(f"the teacher '{id}' needs the option '{needed[0]}'") from None
-    return factory(**options)
+    entry = find_teacher(id)
+    table = entry.options
+    if table is not None:
+        check_options(id, table, options)
+    teacher: Teacher = entry.factory(**options)
+    return teacher
 
 
 def default_workers() -> int:
@@ -155,7 +139,7 @@ def distill(
     cannot be written.
     """
     factory = find_teacher(teacher_id).factory
-    teacher = _make(factory, teacher_id, options)
+    teacher = make_teacher(teacher_id, options)
     in_process = getattr(teacher, "in_process", False)
     batch = max(getattr(teacher, "batch_size", 1), 1) if hasattr(teacher, "edit_batch") else 1
     batches = [jobs[start : start + batch] for start in range(0, len(jobs), batch)]
@@ -210,7 +194,7 @@ class Crew:
         """Make the teacher, with one thread for each library: the processes share the processors among them."""
         # Read by the libraries when they load.
         os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
-        self._teacher = _make(self.factory, self.teacher_id, self.options)
+        self._teacher = self.factory(**self.options)
 
     def edit(self, jobs: Sequence[Job]) -> list[Distilled]:
         return edit(self._teacher, jobs, self.size, self.quality)

@@ -335,7 +335,8 @@ def test_a_teacher_that_fails_on_every_photo_is_one_error(photos, tmp_path, teac
 
 def test_a_process_that_dies_is_one_error(photos, tmp_path, monkeypatch):
     # Here the teacher is made by a stand-in; in the worker, making it ends the process.
-    monkeypatch.setattr(distill, "_make", lambda factory, id, options: Broken())
+    for module in ("distill", "pairs"):
+        monkeypatch.setattr(f"e2gan.training.{module}.make_teacher", lambda id, options: Broken())
     monkeypatch.setitem(FACTORIES, "dies", functools.partial(os._exit, 9))
     with pytest.raises(TeacherError, match="died"):
         make(photos, tmp_path / "pairs", {}, "dies", workers=2)
@@ -350,7 +351,7 @@ def test_options_are_checked_before_any_photo(photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({}, "needs the option 'bits'", None),
+        ({}, "needs the option 'bits'", "bits: a whole number"),
         ({"bits": 1, "miror": True}, "no option 'miror'", "did you mean 'mirror'?"),
         ({"bits": 1, "zzz": 0}, "no option 'zzz'", "its options: bits, mirror"),
     ],

@@ -16,11 +16,11 @@ __all__ = ["TEACHERS"]
 TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     "magenta-multistyle": (
         lazy("e2gan_teachers.painted:PaintedStyle"),
-        "one of 26 painted styles (style=0…25)",
+        "one of 26 painted styles",
     ),
     "magenta-arbitrary": (
         lazy("e2gan_teachers.painted:PaintingAsStyle"),
-        "the style of a painting of yours (painting=PATH)",
+        "the style of a painting of yours",
     ),
     "opencv-stylization": (
         lazy("e2gan_teachers.filters:Stylization"),
@@ -32,7 +32,7 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "opencv-dodge-sketch": (
         lazy("e2gan_teachers.filters:DodgeSketch"),
-        "soft pencil: the photo over its own blur (likeness=0…100, reach=1…64, pressure=0.5…8, wash=0…1)",
+        "soft pencil: the photo over its own blur",
     ),
     "opencv-oil-painting": (
         lazy("e2gan_teachers.filters:OilPainting"),
@@ -40,11 +40,11 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "opencv-watercolour": (
         lazy("e2gan_teachers.filters:Watercolour"),
-        "washes on paper, darker at their edges (reach=1…50, likeness=1…100, density=0.1…1, pooling=0…4)",
+        "washes on paper, darker at their edges",
     ),
     "grade": (
         lazy("e2gan_teachers.grading:ColourGrade"),
-        "a colour grade (name=autumn, black-and-white, dark, dusk, old-photo, spring or winter)",
+        "a colour grade: a season, an hour, a photographic process",
     ),
 }
 """Teacher id → (factory, summary).  A factory takes the teacher's options and returns the teacher."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import e2gan
 from e2gan_teachers import TEACHERS, diffusion
+from e2gan_teachers.tables import OPTIONS
 
 
 @e2gan.hookimpl
 def register_teachers(register: Callable[..., Any]) -> None:
     for id, (factory, summary) in {**TEACHERS, **diffusion.TEACHERS}.items():
-        register(id, factory, summary=summary)
+        register(id, factory, summary=summary, options=OPTIONS[id])

@@ -16,23 +16,23 @@ __all__ = ["TEACHERS"]
 TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     "sd-img2img": (
         lazy("e2gan_teachers.diffusion.img2img:ImageToImage"),
-        "Stable Diffusion 1.5 from the noised photo (prompt=…)",
+        "Stable Diffusion 1.5 from the noised photo",
     ),
     "instruct-pix2pix": (
         lazy("e2gan_teachers.diffusion.instruct:InstructPix2Pix"),
-        "InstructPix2Pix follows an instruction (prompt=…)",
+        "InstructPix2Pix follows an instruction",
     ),
     "instruct-diffusion": (
         lazy("e2gan_teachers.diffusion.instruct:InstructDiffusion"),
-        "InstructDiffusion follows an instruction (prompt=…, model=PATH of its checkpoint)",
+        "InstructDiffusion follows an instruction",
     ),
     "controlnet-normal": (
         lazy("e2gan_teachers.diffusion.controlnet:ControlNetNormal"),
-        "Stable Diffusion 1.5 held to the photo's shapes by a normal map (prompt=…)",
+        "Stable Diffusion 1.5 held to the photo's shapes by a normal map",
     ),
     "null-text-inversion": (
         lazy("e2gan_teachers.diffusion.null_text:NullTextInversion"),
-        "Stable Diffusion 1.4 inverted to the photo, then edited by words (prompt=…, source_prompt=…)",
+        "Stable Diffusion 1.4 inverted to the photo, then edited by words",
     ),
 }
 """Teacher id → (factory, summary), as `e2gan_teachers.TEACHERS`."""

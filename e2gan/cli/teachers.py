@@ -1,0 +1,109 @@
+"""What can teach: ``teachers``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2gan.cli.program import json_option, print_json
+
+if TYPE_CHECKING:
+    from e2gan.options import Option
+    from e2gan.plugins import Entry
+
+__all__ = ["teachers"]
+
+
+@click.command(short_help="List the teachers and their options.")
+@click.argument("teacher", required=False)
+@json_option
+def teachers(teacher: str | None, as_json: bool) -> None:
+    """List every teacher of every plugin with its options, or one TEACHER with all of them.
+
+    Options that a teacher has only beside a certain value of another, such as the numbers of one filter, are listed
+    when that teacher is named. -O of distill and new, and [recipe.teacher_options], set them.
+    """
+    from e2gan.plugins import registry
+
+    found = [registry().teacher(teacher)] if teacher is not None else list(registry().teachers.values())
+    if as_json:
+        print_json([_described(entry) for entry in found])
+        return
+    for entry in found:
+        click.echo(f"{entry.id}  ({entry.distribution})")
+        if entry.summary:
+            click.echo(f"  {entry.summary}")
+        _print_options(entry, whole=teacher is not None)
+        click.echo()
+    if not found:
+        click.echo("no teachers are installed; try: pip install -e plugins/teachers", err=True)
+    if problems := len(registry().problems):
+        thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
+        click.echo(f"note: there {thing} with plugins; see: e2gan plugins", err=True)
+
+
+def _print_options(entry: Entry, whole: bool) -> None:
+    if entry.options is None:
+        click.echo("  its plugin does not say which options it takes")
+        return
+    always = [option for option in entry.options if option.only_with is None]
+    others: dict[tuple[str, str], list[Option]] = {}
+    for option in entry.options:
+        if option.only_with is not None:
+            others.setdefault(option.only_with, []).append(option)
+    _print_rows(always, "  ")
+    if not always:
+        click.echo("  no options")
+    if not others:
+        return
+    if whole:
+        for (name, value), some in others.items():
+            click.echo(f"  with {name}={value}")
+            _print_rows(some, "    ")
+    else:
+        names = ", ".join(sorted({name for name, _ in others}))
+        click.echo(f"  and others that depend on {names}: e2gan teachers {entry.id}")
+
+
+def _print_rows(options: list[Option], indent: str) -> None:
+    rows = [(option.name, option.values, _default(option), option.help) for option in options]
+    # A list of seventy names would push the rest out of sight: only what is short makes a column wide.
+    widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows)]
+    for row in rows:
+        click.echo((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
+
+
+def _default(option: Option) -> str:
+    if option.required:
+        return "required"
+    if option.default is None:
+        return "may be left out"
+    shown = str(option.default).lower() if isinstance(option.default, bool) else option.default
+    return f"default {shown}" if shown != "" else "default empty"
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    options = entry.options
+    return {
+        "id": entry.id,
+        "summary": entry.summary,
+        "distribution": entry.distribution,
+        "options": None if options is None else [_row(option) for option in options],
+    }
+
+
+def _row(option: Option) -> dict[str, Any]:
+    """An option as JSON, without what does not apply to it."""
+    row = {
+        "name": option.name,
+        "kind": option.kind,
+        "help": option.help or None,
+        "required": option.required,
+        "default": option.default,
+        "low": option.low,
+        "high": option.high,
+        "choices": list(option.choices) or None,
+        "only_with": dict([option.only_with]) if option.only_with else None,
+    }
+    return {key: value for key, value in row.items() if value is not None}

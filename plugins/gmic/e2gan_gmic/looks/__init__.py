@@ -1,0 +1,1 @@
+"""The looks by kind; `e2gan_gmic.catalogue` has them all."""
