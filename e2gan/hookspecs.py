@@ -12,7 +12,8 @@ the like inside its factories.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pluggy import HookimplMarker, HookspecMarker
@@ -20,7 +21,7 @@ from pluggy import HookimplMarker, HookspecMarker
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Register", "RegisterConcept", "hookimpl"]
+__all__ = ["Register", "RegisterConcept", "RegisterFolder", "hookimpl"]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
@@ -41,6 +42,16 @@ class RegisterConcept(Protocol):
 
     def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
         """Offer the bundle in ``folder``; ``source`` says where it was got, if not with the plugin's distribution."""
+
+
+class RegisterFolder(Protocol):
+    """What the hook for folders is given."""
+
+    def __call__(self, folder: str | os.PathLike[str], unfinished: Callable[[], Iterable[Path]] | None = None) -> None:
+        """Name a folder; ``unfinished()`` gives what killed runs left in it besides the program's temporary files.
+
+        Only what nobody works on, and what nobody misses: it is removed.
+        """
 
 
 @hookspec
@@ -87,6 +98,11 @@ def register_embedders(register: Register) -> None:
 @hookspec
 def register_backends(register: Register) -> None:
     """Offer what the editor may compute with: ``factory(base, threads)`` gives an :class:`e2gan.editor.Backend`."""
+
+
+@hookspec
+def register_folders(register: RegisterFolder) -> None:
+    """Name the folders a plugin keeps to itself, a store or a cache: ``e2gan clean`` looks for leftovers there."""
 
 
 @hookspec

@@ -28,6 +28,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
@@ -184,6 +185,28 @@ class Registry:
     def backends(self) -> dict[str, Entry]:
         return self._entries("backend")
 
+    @functools.cached_property
+    def folders(self) -> dict[Path, list[Callable[[], Iterable[Path]]]]:
+        """The folders that plugins keep to themselves, each with what finds their own leftovers there."""
+        found: dict[Path, list[Callable[[], Iterable[Path]]]] = {}
+        for info, call in self._implementations("register_folders"):
+            offered: list[tuple[Path, Any]] = []
+
+            def register(folder: Any, unfinished: Any = None, *, offered: list[tuple[Path, Any]] = offered) -> None:
+                offered.append((Path(folder), unfinished))
+
+            with self._quarantine(info):
+                call(register)
+                for folder, unfinished in offered:
+                    found.setdefault(folder, []).append(functools.partial(self._unfinished, info, unfinished))
+        return found
+
+    def _unfinished(self, info: PluginInfo, find: Callable[[], Iterable[Path]] | None) -> list[Path]:
+        found: list[Path] = []
+        with self._quarantine(info):
+            found = [Path(path) for path in find()] if find else []
+        return found
+
     @property
     def plugins(self) -> list[PluginInfo]:
         """Every plugin, each of its hooks tried but ``register_commands``, which the program calls."""
@@ -321,6 +344,7 @@ class Registry:
             "models",
             "embedders",
             "backends",
+            "folders",
         ):
             getattr(self, kind)
 
