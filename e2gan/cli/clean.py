@@ -112,7 +112,7 @@ def _everywhere(folders: Iterable[Path], other_machines: bool) -> Iterator[Lefto
             yield _leftover(path, other_machines)
     for finders in own.values():
         for unfinished in finders:
-            for path in unfinished():
+            for path in filter(os.path.lexists, unfinished()):
                 yield Leftover(path, "unfinished", lambda path=path: remove(path))
 
 
