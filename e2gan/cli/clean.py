@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Leftover:
     path: Path
     what: str
     """One line."""
-    remedy: Callable[[], None] | None
+    remedy: Callable[[], object] | None
     """What rids the folder of it; None if it is to stay."""
 
     @property
@@ -113,7 +114,7 @@ def _everywhere(folders: Iterable[Path], other_machines: bool) -> Iterator[Lefto
     for finders in own.values():
         for unfinished in finders:
             for path in filter(os.path.lexists, unfinished()):
-                yield Leftover(path, "unfinished", lambda path=path: remove(path))
+                yield Leftover(path, "unfinished", partial(remove, path))
 
 
 def _leftover(path: Path, other_machines: bool) -> Leftover:
@@ -124,8 +125,8 @@ def _leftover(path: Path, other_machines: bool) -> Leftover:
     if whose == "unknown" and not other_machines:
         return Leftover(path, "written on another machine", None)
     if whose == "unknown" or is_rubbish(path):
-        return Leftover(path, "left by a killed run", lambda: remove(path))
+        return Leftover(path, "left by a killed run", partial(remove, path))
     place = exchanged(path)
     if place is not None and path in interrupted(place):
-        return Leftover(path, f"an interrupted replacement of {place.name}", lambda: recover(place))
+        return Leftover(path, f"an interrupted replacement of {place.name}", partial(recover, place))
     return Leftover(path, "an interrupted replacement of a folder that was changed since", None)
