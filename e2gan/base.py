@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2gan.errors import BaseModelError
 from e2gan.files import atomic_folder, atomic_write, read_toml, sha256_file
+from e2gan.leftovers import names
 from e2gan.models.layout import GeneratorConfig
 from e2gan.recipe import read_generator_config
 from e2gan.tables import ID_PATTERN, Table, did_you_mean, shown
@@ -171,7 +172,7 @@ def write_base(
     import tomlkit
 
     target = Path(folder)
-    present = {file.name for file in target.iterdir()} if target.is_dir() else set()
+    present = set(names(target)) if target.is_dir() else set()
     if foreign := sorted(present - {MANIFEST, GENERATOR, DISCRIMINATOR, *KEPT}):
         raise BaseModelError(
             f"{target} holds {shown(foreign[0])}, which is no part of a base", hint="choose an empty folder"

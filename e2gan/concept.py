@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from e2gan.base import Base
 from e2gan.errors import ConceptError
-from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, read_bytes, read_toml
+from e2gan.files import TOML_LIMIT, atomic_folder, atomic_write, interrupted, parse_json, read_bytes, read_toml
+from e2gan.leftovers import kind, names
 from e2gan.models.layout import (
     ADAPTER_PREFIX,
     KEEPS,
@@ -45,6 +46,7 @@ from e2gan.models.layout import (
 )
 from e2gan.recipe import GIVEN, Recipe, TeacherChoice
 from e2gan.tables import Table, canonical_json, shown
+from e2gan.terminal import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +72,9 @@ TRAINED = (CONFIG, ADAPTER, PROMPT)
 
 HEADER_LIMIT = 256 * 1024
 """Most bytes of a safetensors header; the default adapter's has 5,000."""
+
+MAX_DIMENSIONS = 8
+"""Most dimensions of a tensor; a convolution's factors have 4."""
 
 MAX_TOKENS = 512
 """Most prompt tokens."""
@@ -275,7 +280,7 @@ class Concept:
             _refuse(file, f"unexpected tensor {shown(tensor)}")
         for tensor in sorted(header if shapes is None else shapes):
             if tensor not in header:
-                _refuse(file, f"the tensor '{tensor}' is missing")
+                _refuse(file, f"the tensor {shown(tensor)} is missing")
             _check_tensor(file, tensor, header[tensor], None if shapes is None else shapes[tensor])
 
         import numpy as np
@@ -288,7 +293,7 @@ class Concept:
             _refuse(file, f"not a sound safetensors file: {fault}")
         for tensor, value in tensors.items():
             if not np.isfinite(value).all():
-                _refuse(file, f"the tensor '{tensor}' holds values that are not finite")
+                _refuse(file, f"the tensor {shown(tensor)} holds values that are not finite")
         return {tensor: value.astype(np.float32) for tensor, value in tensors.items()}
 
 
@@ -309,6 +314,8 @@ def _check_files(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
+                if kind(entry.name):  # what a killed process left: the next to write here removes it
+                    continue
                 if entry.name not in FILES:
                     hint = f"only {', '.join(FILES)} may stand there; move it elsewhere"
                     _refuse(folder, f"unexpected file {shown(entry.name)}", hint)
@@ -325,6 +332,11 @@ def _check_files(folder: Path) -> bool:
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or str(fault)
         raise ConceptError(f"no concept in {folder}: {reason}", hint=f"give a folder with a {MANIFEST}") from fault
+    if MANIFEST not in present and interrupted(folder):
+        raise ConceptError(
+            f"{folder}: the last write of this concept was interrupted",
+            hint=f"run it again, or finish it with: e2gan clean --yes {folder.parent}",
+        )
     if MANIFEST not in present:
         raise ConceptError(f"no concept in {folder}: {MANIFEST} is missing", hint="e2gan new makes one")
     if present <= {MANIFEST, CARD}:
@@ -381,26 +393,12 @@ def _check_adapter_config(file: Path, expected: Mapping[str, Any]) -> None:
             _refuse(file, f"'{key}' does not fit the base and the recipe's ranks")
 
 
-def _parse_json(file: Path, data: bytes) -> dict[str, Any]:
-    """The object that JSON from outside holds; no key twice, no NaN."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) != len(pairs):
-            raise ValueError("a key stands twice in one object")
-        return table
-
-    def never(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number")
-
+def _parse_json(file: Path, data: bytes, *, check: bool = True) -> dict[str, Any]:
+    """The object that JSON from outside holds."""
     try:
-        found = json.loads(data.decode(), object_pairs_hook=once, parse_constant=never)
-    except UnicodeDecodeError:
-        _refuse(file, "not UTF-8 text")
+        found = parse_json(data, check=check)
     except ValueError as fault:
         _refuse(file, f"not valid JSON: {fault}")
-    except RecursionError:
-        _refuse(file, "nested too deeply")
     if not isinstance(found, dict):
         _refuse(file, "not a JSON object")
     return found
@@ -415,19 +413,19 @@ def _safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
         _refuse(file, f"not a safetensors file, or its header is larger than {HEADER_LIMIT:,} bytes")
     if 8 + length > len(data):
         _refuse(file, "cut off in its header")
-    return _parse_json(file, data[8 : 8 + length])
+    return _parse_json(file, data[8 : 8 + length], check=False)  # for all of it is, by its shape
 
 
 def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...] | None) -> None:
     """Check one tensor's header entry; None in ``shape`` stands for 1 to MAX_TOKENS, None for any shape."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        _refuse(file, f"the header's entry for '{name}' is malformed")
+        _refuse(file, f"the header's entry for {shown(name)} is malformed")
     if entry["dtype"] not in ("F32", "F16"):
-        _refuse(file, f"the tensor '{name}' is {shown(entry['dtype'])}; it must be F32 or F16")
+        _refuse(file, f"the tensor {shown(name)} is {shown(entry['dtype'])}; it must be F32 or F16")
     found, offsets = entry["shape"], entry["data_offsets"]
     whole = isinstance(found, list) and isinstance(offsets, list) and len(offsets) == 2
-    if not whole or any(type(n) is not int for n in (*found, *offsets)):
-        _refuse(file, f"the header's entry for '{name}' is malformed")
+    if not whole or len(found) > MAX_DIMENSIONS or any(type(n) is not int for n in (*found, *offsets)):
+        _refuse(file, f"the header's entry for {shown(name)} is malformed")
     if shape is None:
         shape = tuple(found)
     fits = len(found) == len(shape) and all(
@@ -435,9 +433,11 @@ def _check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ..
     )
     if not fits:
         wanted_shape = tuple("T" if n is None else n for n in shape)
-        _refuse(file, f"the tensor '{name}' has the shape {shown(found)}; the base and the ranks need {wanted_shape}")
+        _refuse(
+            file, f"the tensor {shown(name)} has the shape {shown(found)}; the base and the ranks need {wanted_shape}"
+        )
     if offsets[1] - offsets[0] != math.prod(found) * _WIDTHS[entry["dtype"]]:
-        _refuse(file, f"the tensor '{name}' has as many bytes as does not fit its shape")
+        _refuse(file, f"the tensor {shown(name)} has as many bytes as does not fit its shape")
 
 
 def _check_preview(file: Path) -> None:
@@ -482,7 +482,7 @@ def write_concept(
     import tomlkit
 
     target = Path(folder)
-    foreign = sorted(file.name for file in target.iterdir() if file.name not in FILES) if target.is_dir() else []
+    foreign = [name for name in names(target) if name not in FILES] if target.is_dir() else []
     if foreign:
         _refuse(target / foreign[0], "no part of a concept, so its folder is not written to", "choose an empty folder")
     with atomic_folder(target) as new:
@@ -622,4 +622,4 @@ def _inline(options: Mapping[str, Any]) -> str:
 
 def _escape(text: str) -> str:
     """Text from a manifest as plain text in Markdown: no markup, no table cells, no HTML."""
-    return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>#|~!])", r"\\\1", one_line(text))

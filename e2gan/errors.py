@@ -7,6 +7,8 @@ exits with 1; everything else that escapes is a bug.
 
 from __future__ import annotations
 
+from e2gan.terminal import printable
+
 __all__ = [
     "BaseModelError",
     "ConceptError",
@@ -26,8 +28,9 @@ class E2GANError(Exception):
     """Something the user can understand and fix."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        # Both may quote what came from outside, and end on a terminal, on a page or in a log.
+        super().__init__(printable(message))
+        self.hint = hint and printable(hint)
         """What to do about it, one line, or None."""
 
 

@@ -6,20 +6,21 @@ Every failure is one :class:`~e2gan.errors.E2GANError` that names the file.
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
+import json
+import math
 import os
-import re
-import secrets
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from e2gan.errors import ConceptError, E2GANError
+from e2gan.leftovers import NEW, PLAN, SWAP, kind, sweep_once, temporary_name, writer
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,10 +32,15 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "atomic_write",
-    "mend",
+    "exchanged",
+    "finished",
+    "interrupted",
+    "parse_json",
     "read_bytes",
     "read_toml",
+    "recover",
     "sha256_file",
+    "temporary_folder",
 ]
 
 TOML_LIMIT = 64 * 1024
@@ -46,8 +52,16 @@ TOML_LINE_LIMIT = 4096
 FULL = "make room on the disk and run it again: what is done is kept"
 """The hint for a full disk."""
 
-TOML_DEPTH_LIMIT = 16
+FULL_DISK = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+LEAST_FREE = 64 * 1024
+"""Bytes: with fewer left, a write that failed for no reason it would tell failed for want of room."""
+
+DEPTH_LIMIT = 16
 """Deepest nesting: dotted keys can nest further than anything that walks the result could follow."""
+
+PLAN_LIMIT = 64 * 1024**2
+"""Most bytes of the plan of an exchange, which names every file."""
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -60,13 +74,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a path beside ``path``, with its suffix, to write to; then put what was written in its place.
 
-    If the body raises, ``path`` is left as it was and nothing else stays behind.
+    If the body raises, ``path`` is left as it was and nothing else stays behind; what killed processes left in the
+    folder is removed (`e2gan.leftovers`).
     """
     target = Path(path)
-    token = secrets.token_hex(6)
-    temporary = target.with_name(f".{token}.tmp{target.suffix}")
+    temporary = target.with_name(temporary_name(target.suffix))
     try:
-        with _failures_name(target, token):
+        with _failures_name(target, temporary):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             _flush(temporary)
@@ -74,21 +88,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it may never have come to be, nor its folder
             temporary.unlink()
+    sweep_once(os.path.abspath(target.parent))
 
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give an empty folder beside ``path`` to fill; then put what it holds in the place of all that ``path`` held.
 
-    If the body raises, ``path`` is left as it was and nothing else stays behind.
+    If the body raises, ``path`` is left as it was and nothing else stays behind.  An exchange of ``path`` that a
+    killed process left half done is finished first, and what else killed processes left beside it is removed.
     """
     target = Path(path)
     # Where the folder really is: "." has no neighbours by name, nor has a link.
     place = Path(os.path.realpath(target))
-    token = secrets.token_hex(6)
-    temporary = place.with_name(f".{place.name}.{token}.tmp")
+    recover(place)
+    temporary = place.with_name(temporary_name())
     try:
-        with _failures_name(target, token):
+        with _failures_name(target, temporary):
             temporary.mkdir(parents=True)
             yield temporary
             for file in temporary.rglob("*"):
@@ -100,71 +116,219 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.replace(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    sweep_once(str(place.parent))
+
+
+@contextmanager
+def temporary_folder(*, for_libraries: bool = False) -> Iterator[Path]:
+    """Give an empty folder among the system's temporary files; it goes with the body, or after a kill with the next.
+
+    Args:
+        for_libraries: whether what libraries make by `tempfile` meanwhile goes there too.
+    """
+    there = tempfile.gettempdir()
+    folder = Path(there, temporary_name())
+    folder.mkdir(mode=0o700)
+    try:
+        if for_libraries:
+            tempfile.tempdir = str(folder)
+        yield folder
+    finally:
+        if for_libraries:
+            tempfile.tempdir = there
+        shutil.rmtree(folder, ignore_errors=True)
+    sweep_once(there)
+
+
+OLD, WAS = "old", "was"
+"""What a folder for an exchange holds besides: what goes, and what has gone."""
 
 
 def _exchange(place: Path, temporary: Path) -> None:
     """Put what ``temporary`` holds in the place of what ``place`` holds: all of it, or nothing.
 
-    The folder itself stays, for it may be somebody's working directory.  Which of the folders are there tells how
-    far a killed exchange came: ``new`` alone or with ``old``, what there was is being moved away; ``new`` with
-    ``was``, what there is now is being moved in.
+    The folder itself stays, for it may be somebody's working directory.  So its entries are moved one by one, and a
+    folder beside it tells how far a killed exchange came: with ``old``, what there was is being moved out; with
+    ``was``, what there is now is being moved in; without a plan, it is over.
     """
-    new, old, was = (temporary.with_suffix(suffix) for suffix in (".new", ".old", ".was"))
+    swap = temporary.with_suffix(f".{SWAP}")
+    swap.mkdir()
+    plan = {"folder": place.name, "old": sorted(os.listdir(place)), "new": sorted(os.listdir(temporary))}
+    try:
+        (swap / PLAN).write_text(json.dumps(plan), "ascii")
+        _flush(swap / PLAN)
+        os.replace(temporary, swap / NEW)
+        _carry_out(place, swap, plan)
+    except BaseException:
+        # Not if what there was is still in there: then it could not be put back.
+        if not any(entry.name in (OLD, WAS) for entry in swap.iterdir()):
+            shutil.rmtree(swap, ignore_errors=True)
+        raise
+
+
+def _carry_out(place: Path, swap: Path, plan: dict[str, Any]) -> None:
+    """Do what is left of an exchange to do, or put everything back where it was before the call."""
+    new, old, was = swap / NEW, swap / OLD, swap / WAS
     moved: list[tuple[Path, Path]] = []
 
     def move(source: Path, destination: Path) -> None:
         os.replace(source, destination)
         moved.append((source, destination))
 
+    begun = old.is_dir()
     try:
-        if not new.is_dir():
-            move(temporary, new)
         if not was.is_dir():
             old.mkdir(exist_ok=True)
-            for entry in list(place.iterdir()):
-                move(entry, old / entry.name)
+            for name in plan["old"]:
+                if os.path.lexists(place / name):
+                    move(place / name, old / name)
             move(old, was)
-        for entry in list(new.iterdir()):
-            move(entry, place / entry.name)
+        for name in os.listdir(new):
+            move(new / name, place / name)
     except BaseException:
         for before, after in reversed(moved):
             os.replace(after, before)
-        shutil.rmtree(old, ignore_errors=True)
+        if not begun and old.is_dir():
+            old.rmdir()
         raise
-    new.rmdir()
-    shutil.rmtree(was, ignore_errors=True)
+    (swap / PLAN).unlink()  # first: a folder without a plan is rubbish
+    shutil.rmtree(swap, ignore_errors=True)
 
 
-def mend(folder: str | os.PathLike[str]) -> None:
-    """Finish the exchange of ``folder`` that a killed process began, and remove the temporary files it left there.
+def recover(folder: str | os.PathLike[str]) -> None:
+    """Finish the exchange of ``folder``'s content that a killed process began, if there is one.
 
-    For who is about to write there; nobody else may be writing at the time.
+    For who is about to read what it holds and to write to it, and has checked everything else: of a command that
+    fails, nothing stays.
+
+    Raises:
+        E2GANError: the files cannot be moved.
     """
     place = Path(os.path.realpath(folder))
-    ours = f".{glob.escape(place.name)}.*"
-    for new in place.parent.glob(f"{ours}.new"):
-        _exchange(place, new.with_suffix(".tmp"))
-    left = [file for suffix in ("tmp", "old", "was") for file in place.parent.glob(f"{ours}.{suffix}")]
-    left += [file for file in place.glob(".*.tmp*") if re.fullmatch(r"\.[0-9a-f]{12}\.tmp(\..*)?", file.name)]
-    for file in left:
-        if file.is_dir():
-            shutil.rmtree(file, ignore_errors=True)
-        else:
-            file.unlink(missing_ok=True)
+    for swap in interrupted(place):
+        claimed = place.with_name(temporary_name()).with_suffix(f".{SWAP}")
+        with _failures_name(place, claimed):
+            try:
+                os.rename(swap, claimed)  # one of several that try gets it
+            except FileNotFoundError:
+                continue
+            plan = _plan(claimed)
+            assert plan is not None
+            if place.is_dir():
+                _carry_out(place, claimed, plan)
+            else:  # removed meanwhile: the one of the two that is whole
+                os.replace(claimed / (WAS if (claimed / WAS).is_dir() else NEW), place)
+                shutil.rmtree(claimed, ignore_errors=True)
 
 
 @contextmanager
-def _failures_name(target: Path, token: str) -> Iterator[None]:
-    """Turn a failed write into an error that names ``target``; other files' failures (no ``token``) pass."""
+def finished(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """``folder``, or where an exchange of its content was interrupted a copy of what it will hold: to read it only."""
+    place = Path(os.path.realpath(folder))
+    swaps = interrupted(place)
+    if not swaps:
+        yield Path(folder)
+        return
+    with temporary_folder() as alone, _failures_name(alone, alone):
+        copy = alone / place.name
+        for part in (swaps[0] / NEW, *([place] if (swaps[0] / WAS).is_dir() and place.is_dir() else [])):
+            shutil.copytree(part, copy, dirs_exist_ok=True)
+        yield copy
+
+
+def interrupted(folder: str | os.PathLike[str]) -> list[Path]:
+    """The exchanges of ``folder``'s content that killed processes left half done and that can be finished.
+
+    One can where the folder and what lies beside it still are as the killed process left them.
+    """
+    place = Path(os.path.realpath(folder))
+    try:
+        beside = sorted(os.listdir(place.parent))
+    except OSError:
+        return []
+    swaps = [place.with_name(name) for name in beside if kind(name) == SWAP and writer(name) == "gone"]
+    return [swap for swap in swaps if exchanged(swap) == place and _can_be_finished(place, swap)]
+
+
+def exchanged(swap: Path) -> Path | None:
+    """The folder whose content an exchange is of; None for one that had not begun, or is over."""
+    plan = _plan(swap)
+    return None if plan is None else swap.with_name(plan["folder"])
+
+
+def _plan(swap: Path) -> dict[str, Any] | None:
+    """What an exchange is to do; None where there is nothing to do, or the plan was not made here."""
+    if not (swap / NEW).is_dir():
+        return None
+    try:
+        if hasattr(os, "geteuid") and swap.stat().st_uid != os.geteuid():
+            return None
+        plan = parse_json(read_bytes(swap / PLAN, limit=PLAN_LIMIT))
+    except (OSError, E2GANError, ValueError):
+        return None
+    sound = isinstance(plan, dict) and plan.keys() == {"folder", "old", "new"}
+    if not sound or not all(isinstance(plan[key], list) for key in ("old", "new")):
+        return None
+    names = [plan["folder"], *plan["old"], *plan["new"]]
+    if not all(isinstance(name, str) and name not in ("", ".", "..") and name == Path(name).name for name in names):
+        return None
+    return plan
+
+
+def _can_be_finished(place: Path, swap: Path) -> bool:
+    plan = _plan(swap)
+    if plan is None:
+        return False
+    here, new, old = (_names(folder) for folder in (place, swap / NEW, swap / OLD))
+    if (swap / WAS).is_dir():
+        going, gone = new, here
+        wanted = set(plan["new"])
+    else:
+        if new != set(plan["new"]) or here & new - set(plan["old"]):
+            return False
+        going, gone, wanted = here & set(plan["old"]), old, set(plan["old"])
+    if not place.exists():
+        return True
+    return place.is_dir() and not going & gone and wanted <= going | gone
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
+@contextmanager
+def _failures_name(target: Path, temporary: Path) -> Iterator[None]:
+    """Turn a failed write into an error that names ``target``; other files' failures pass.
+
+    A library may have its own error for a full disk, or say nothing of why: then the disk is asked.
+    """
     try:
         yield
     except OSError as error:
-        named = error.filename if isinstance(error.filename, str) else token
-        ours = token in f"{named} {error.filename2}" or Path(named) in (target, *target.parents)
+        named = error.filename if isinstance(error.filename, str) else temporary.name
+        token = temporary.name.split(".")[1]
+        concerned = target in Path(named).parents or Path(named) in (target, *target.parents)
+        ours = concerned or token in f"{named} {error.filename2}"
         if not ours:
             raise
-        hint = FULL if error.errno == errno.ENOSPC else None
+        hint = FULL if error.errno in FULL_DISK else None
         raise E2GANError(f"cannot write {target}: {error.strerror or error}", hint=hint) from error
+    except E2GANError:
+        raise
+    except Exception as error:
+        if _free(temporary.parent) >= LEAST_FREE:
+            raise
+        raise E2GANError(f"cannot write {target}: {os.strerror(errno.ENOSPC)}", hint=FULL) from error
+
+
+def _free(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return LEAST_FREE
 
 
 def _flush(path: Path) -> None:
@@ -204,17 +368,74 @@ def read_toml(
         raise error(f"{path}: a line is longer than {TOML_LINE_LIMIT:,} characters")
     try:
         table = tomllib.loads(text)
-    except ValueError as fault:
-        raise error(f"{path}: not valid TOML: {str(fault)[:200]}") from None
     except RecursionError:
         raise error(f"{path}: nested too deeply") from None
-    level: list[Any] = [table]
-    for _ in range(TOML_DEPTH_LIMIT):
-        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-        level = [node for node in level if isinstance(node, (dict, list))]
-    if level:
-        raise error(f"{path}: nested too deeply")
+    except ValueError as fault:
+        raise error(f"{path}: not valid TOML: {str(fault)[:200]}") from None
+    try:
+        check_values(table, finite=False)  # `e2gan.tables.Table` says more exactly what is wrong with those
+    except ValueError as fault:
+        raise error(f"{path}: {fault}") from None
     return table
+
+
+def parse_json(data: bytes | str, *, check: bool = True) -> Any:
+    """What JSON from outside says.
+
+    Args:
+        check: whether :func:`check_values` checks it; not where every value is looked at anyway.
+
+    Raises:
+        ValueError: it is no JSON, a key stands twice in one object, or a value is none that may stand there.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return table
+
+    def never(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not a number")
+
+    try:
+        if isinstance(data, bytes):
+            data = data.decode()
+        found = json.loads(data, object_pairs_hook=once, parse_constant=never)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if check:
+        check_values(found)
+    return found
+
+
+def check_values(found: object, *, finite: bool = True) -> None:
+    """Check values that were read from outside.
+
+    Raises:
+        ValueError: they are nested more than :data:`DEPTH_LIMIT` deep, or hold a whole number of more than 64 bits,
+            which most programs that read the same file could not hold, or if ``finite`` a number that is not.
+    """
+    level: list[tuple[str, Any]] = [("", found)]
+    for depth in range(DEPTH_LIMIT + 1):
+        for name, value in level:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError(f"{name or 'it'} must be a whole number of at most 64 bits")
+            if finite and isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name or 'it'} must be a finite number, not {value}")
+            if depth == DEPTH_LIMIT and isinstance(value, (dict, list)):
+                raise ValueError("nested too deeply")
+        level = [child for name, node in level for child in _children(name, node)]
+
+
+def _children(name: str, node: object) -> Iterator[tuple[str, Any]]:
+    """What a table or a list holds, each with its name in the whole."""
+    if isinstance(node, dict):
+        yield from ((f"{name}.{key}"[:100].lstrip("."), value) for key, value in node.items())
+    elif isinstance(node, list):
+        yield from ((f"{name}[{number}]"[:100], value) for number, value in enumerate(node))
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

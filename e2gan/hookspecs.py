@@ -12,7 +12,8 @@ the like inside its factories.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pluggy import HookimplMarker, HookspecMarker
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from e2gan.options import Option
 
-__all__ = ["Register", "RegisterConcept", "RegisterTeacher", "hookimpl"]
+__all__ = ["Register", "RegisterConcept", "RegisterFolder", "RegisterTeacher", "hookimpl"]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
@@ -55,6 +56,16 @@ class RegisterConcept(Protocol):
 
     def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
         """Offer the bundle in ``folder``; ``source`` says where it was got, if not with the plugin's distribution."""
+
+
+class RegisterFolder(Protocol):
+    """What the hook for folders is given."""
+
+    def __call__(self, folder: str | os.PathLike[str], unfinished: Callable[[], Iterable[Path]] | None = None) -> None:
+        """Name a folder; ``unfinished()`` gives what killed runs left in it besides the program's temporary files.
+
+        Only what nobody works on, and what nobody misses: it is removed.
+        """
 
 
 @hookspec
@@ -101,6 +112,11 @@ def register_embedders(register: Register) -> None:
 @hookspec
 def register_backends(register: Register) -> None:
     """Offer what the editor may compute with: ``factory(base, threads)`` gives an :class:`e2gan.editor.Backend`."""
+
+
+@hookspec
+def register_folders(register: RegisterFolder) -> None:
+    """Name the folders a plugin keeps to itself, a store or a cache: ``e2gan clean`` looks for leftovers there."""
 
 
 @hookspec

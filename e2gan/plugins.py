@@ -1,7 +1,8 @@
 """Plugins: found through entry points, loaded, and quarantined when they break.
 
 One broken plugin never takes the program down: its traceback is kept for
-``e2gan plugins``, and the rest goes on.  Each hook call is all or nothing: a hook that
+``e2gan plugins``, and the rest goes on.  What one prints while it is loaded goes to stderr with its name, for stdout
+is for what was asked for.  Each hook call is all or nothing: a hook that
 raises half-way has registered nothing.  Two plugins that claim one id are an error to
 whoever uses the id; neither wins.
 
@@ -16,21 +17,29 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import io
 import os
 import re
+import signal
+import sys
+import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
 
 from e2gan import hookspecs
 from e2gan.concept import Concept
+from e2gan.distributions import damaged, tolerate_damage
 from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
 from e2gan.options import Option, options_of
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
+from e2gan.terminal import say
 
 if TYPE_CHECKING:
     import click
@@ -184,6 +193,28 @@ class Registry:
     def backends(self) -> dict[str, Entry]:
         return self._entries("backend")
 
+    @functools.cached_property
+    def folders(self) -> dict[Path, list[Callable[[], Iterable[Path]]]]:
+        """The folders that plugins keep to themselves, each with what finds their own leftovers there."""
+        found: dict[Path, list[Callable[[], Iterable[Path]]]] = {}
+        for info, call in self._implementations("register_folders"):
+            offered: list[tuple[Path, Any]] = []
+
+            def register(folder: Any, unfinished: Any = None, *, offered: list[tuple[Path, Any]] = offered) -> None:
+                offered.append((Path(folder), unfinished))
+
+            with self._quarantine(info):
+                call(register)
+                for folder, unfinished in offered:
+                    found.setdefault(folder, []).append(functools.partial(self._unfinished, info, unfinished))
+        return found
+
+    def _unfinished(self, info: PluginInfo, find: Callable[[], Iterable[Path]] | None) -> list[Path]:
+        found: list[Path] = []
+        with self._quarantine(info):
+            found = [Path(path) for path in find()] if find else []
+        return found
+
     @property
     def plugins(self) -> list[PluginInfo]:
         """Every plugin, each of its hooks tried but ``register_commands``, which the program calls."""
@@ -259,6 +290,7 @@ class Registry:
         allowed = os.environ.get("E2GAN_LOAD_PLUGINS")
         wanted = {_normal(name): name.strip() for name in (allowed or "").split(",") if name.strip()}
         met = set()
+        tolerate_damage()
         for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
             distribution, version = _origin(entry_point)
             info = PluginInfo(entry_point.name, distribution, version)
@@ -269,6 +301,10 @@ class Registry:
                 self._plugins.append(info)
             else:
                 self._add(info, entry_point.load)
+        for place, fault in sorted(damaged().items()):
+            name = os.path.basename(place)
+            self._plugins.append(info := PluginInfo(name, name, "", status="broken"))
+            self._report(info, f"{place}: its entry points cannot be read: {fault}", "install that package again")
         for name in wanted.keys() - met:
             missing = PluginInfo(wanted[name], "", "")
             self._report(missing, "named in E2GAN_LOAD_PLUGINS, but not installed", did_you_mean(name, met))
@@ -316,6 +352,7 @@ class Registry:
             "models",
             "embedders",
             "backends",
+            "folders",
         ):
             getattr(self, kind)
 
@@ -324,10 +361,14 @@ class Registry:
     @contextmanager
     def _quarantine(self, info: PluginInfo) -> Iterator[None]:
         """Run a plugin's code: a failure is kept with its traceback, and the rest of the body left out."""
+        heard: list[int] = []
         try:
-            yield
-        # A plugin may also try to end the program.
-        except (Exception, SystemExit) as error:
+            with _interrupts(heard), _named_output(info.name):
+                yield
+        # A plugin may also try to end the program, or raise what a Ctrl-C does.
+        except BaseException as error:
+            if heard:
+                raise
             info.status = "broken"
             info.traceback = info.traceback or traceback.format_exc()
             known = isinstance(error, E2GANError)
@@ -368,6 +409,80 @@ class Registry:
             more = ", …" if len(known) > len(few) else ""
             hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers any {kind}"
         raise error(f"no {kind} {shown(id)}", hint=hint)
+
+
+@contextmanager
+def _interrupts(heard: list[int]) -> Iterator[None]:
+    """Note in ``heard`` each Ctrl-C that comes, within; it does what it would do anyway."""
+    usual: Any = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+
+    def note(number: int, frame: Any) -> Any:
+        heard.append(number)
+        return usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def _named_output(name: str) -> Iterator[None]:
+    """Have what is printed to stdout, within, told on stderr with a plugin's name: by Python, and below it."""
+    usual, kept, told = sys.stdout, None, _Told(name)
+    with suppress(OSError, ValueError, AttributeError):
+        usual.flush()
+    sys.stdout = io.TextIOWrapper(told, encoding="utf-8", errors="backslashreplace", write_through=True)
+    with suppress(OSError):  # there may be no stdout
+        kept = os.dup(1)
+        os.dup2(_spill().fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout = usual
+        if kept is not None:
+            with suppress(OSError, ValueError, AttributeError):
+                usual.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+            told.flush()
+            if _spill().tell():
+                _spill().seek(0)
+                told.write(_spill().read())
+                _spill().seek(0)
+                _spill().truncate()
+        told.flush()
+
+
+@functools.cache
+def _spill() -> Any:
+    """A file for what is written to stdout past Python."""
+    return tempfile.TemporaryFile(buffering=0)
+
+
+class _Told(io.RawIOBase):
+    """A stream that tells each line with a plugin's name; the plugin may keep it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._line = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        *lines, self._line = (self._line + bytes(data)).split(b"\n")
+        for line in lines:
+            say(f"{self._name}: {line.decode('utf-8', 'backslashreplace')}")
+        return len(data)
+
+    def flush(self) -> None:
+        if self._line:
+            self.write(b"\n")
 
 
 def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[..., None]:

@@ -19,6 +19,7 @@ from e2gan.base import find_base
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
 from e2gan.files import atomic_folder, atomic_write
+from e2gan.leftovers import names
 from e2gan.recipe import GIVEN
 from e2gan.tables import ID_PATTERN, Table, shown
 
@@ -177,7 +178,7 @@ def new_concept(
     """Write the distribution ``e2gan-concept-ID`` into ``folder``, whole or not at all; the concept in it is untrained.
 
     Args:
-        folder: must not be there yet, or be empty.
+        folder: must not be there yet, be empty, or hold exactly this: then it is left as it is.
         id: the concept's; lower-case letters, digits and hyphens, a hyphen neither first nor last.
         title: for people; the id with spaces if None.
         prompt: what the edit looks like, in words; the title if None.
@@ -212,8 +213,6 @@ def new_concept(
         table.text("author")
 
     target = Path(folder)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ConceptError(f"{target}: there is something already", hint="choose another folder with -o")
     foundation = find_base(base)
     package = f"e2gan_concept_{id.replace('-', '_')}"
     data, first = ("pairs", "") if teacher == GIVEN else ("photos", "makes the pairs, ")
@@ -242,11 +241,26 @@ def new_concept(
         f"{package}/bundle/concept.toml": CONCEPT,
         "tests/test_concept.py": TESTS,
     }
+    files = {name: Template(text).substitute(values) for name, text in files.items()}
+    if target.exists() and not (target.is_dir() and not names(target)):
+        # A run that was killed at its very end has made it; the next one has nothing to complain of.
+        if not _holds(target, files):
+            raise ConceptError(f"{target}: there is something already", hint="choose another folder with -o")
+        return Concept.read(target / package / "bundle")
     with atomic_folder(target) as new:
         for name, text in files.items():
-            atomic_write(new / name, Template(text).substitute(values))
+            atomic_write(new / name, text)
         Concept.read(new / package / "bundle")
     return Concept.read(target / package / "bundle")
+
+
+def _holds(folder: Path, files: Mapping[str, str]) -> bool:
+    """Whether the folder holds these files, with this text, and no others."""
+    found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
+    try:
+        return found.keys() == files.keys() and all(found[name].read_text("utf-8") == files[name] for name in files)
+    except (OSError, ValueError):
+        return False
 
 
 def _key(name: str) -> str:

@@ -38,7 +38,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def shown(value: object) -> str:
     """A value from outside as it may stand in an error message: on one line, escaped and short."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    except ValueError:  # Python writes whole numbers of thousands of digits for nobody
+        text = "a whole number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -191,6 +194,8 @@ class Table:
                 raise table.fault(f"dates must be written as text: '{value}'")
             elif isinstance(value, float) and not math.isfinite(value):
                 raise table.fault(f"numbers must be finite, not {value}")
+            elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise table.fault("whole numbers must have at most 64 bits")
             elif not isinstance(value, (str, int, float)):
                 raise table.fault(f"must hold plain values, not {shown(value)}")
         return dict(table.data)

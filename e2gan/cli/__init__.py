@@ -7,6 +7,7 @@ answers at once.
 from __future__ import annotations
 
 from e2gan.cli.apply import apply
+from e2gan.cli.clean import clean
 from e2gan.cli.distill import distill
 from e2gan.cli.evaluate import evaluate
 from e2gan.cli.export import export
@@ -34,5 +35,6 @@ for command in (
     evaluate,
     export,
     plugins,
+    clean,
 ):
     cli.add_command(command)

@@ -7,14 +7,13 @@ import ctypes
 import math
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from e2gan.cli.program import EXIT_ERROR, notes, quiet_option, report, say
+from e2gan.cli.program import EXIT_ERROR, notes, quiet_option, report, say, stdout_for_results, with_bar
 from e2gan.errors import E2GANError, ImageError
 
 if TYPE_CHECKING:
@@ -96,22 +95,22 @@ def apply(
     from e2gan.blend import Concepts, OtherModel, resolve
 
     jobs = plan(photos, output)
-    found = resolve(concept)
-    # Another model has no use for a base.
-    named = DEFAULT if isinstance(found, OtherModel) else found[0].concept.base_id
-    blend: Concepts = found if isinstance(found, OtherModel) else {part.concept: part.weight for part in found}
-
-    _keep_freed_memory()
-    from e2gan.editor import Editor
-
-    editor = Editor(base or named, device=device, threads=threads)
-    editor.use(blend)
     failed = 0
-    with notes(quiet):
-        for job in _with_bar(jobs, quiet):
+    with notes(quiet), stdout_for_results() as results:
+        found = resolve(concept)
+        # Another model has no use for a base.
+        named = DEFAULT if isinstance(found, OtherModel) else found[0].concept.base_id
+        blend: Concepts = found if isinstance(found, OtherModel) else {part.concept: part.weight for part in found}
+
+        _keep_freed_memory()
+        from e2gan.editor import Editor
+
+        editor = Editor(base or named, device=device, threads=threads)
+        editor.use(blend)
+        for job in with_bar(jobs, "photo", shown=len(jobs) > 1 and not quiet):
             try:
                 photo = _read(job)
-                _write(editor.apply(photo, blend, strength, size), job, photo.format)
+                _write(editor.apply(photo, blend, strength, size), job, photo.format, results)
             except E2GANError as error:
                 failed += 1
                 report(error)
@@ -229,17 +228,11 @@ def _read(job: Job) -> Image.Image:
     return open_image(sys.stdin.buffer if job.source == STREAM else job.source, name=job.name)
 
 
-def _write(image: Image.Image, job: Job, format: str | None) -> None:
+def _write(image: Image.Image, job: Job, format: str | None, stdout: BinaryIO) -> None:
     from e2gan.images import WRITABLE, save_image
 
     if job.target == STREAM:
-        save_image(image, sys.stdout.buffer, format=format if format in WRITABLE.values() else "PNG")
-        sys.stdout.buffer.flush()
+        save_image(image, stdout, format=format if format in WRITABLE.values() else "PNG")
+        stdout.flush()
     else:
         save_image(image, job.target)
-
-
-def _with_bar(jobs: list[Job], quiet: bool) -> Iterable[Job]:
-    from tqdm import tqdm
-
-    return tqdm(jobs, unit="photo", disable=True if quiet or len(jobs) == 1 else None, dynamic_ncols=True)

@@ -74,16 +74,15 @@ def distill(
 
 def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str, Path]:
     """What to do, the concept's prompt if there is a concept, and a work folder; a path is told from an id as ever."""
-    from e2gan.concept import Concept
     from e2gan.recipe import Recipe, Rejection, TeacherChoice
 
     if not teacher.startswith((".", "~")) and "/" not in teacher and os.sep not in teacher:
         return Recipe((TeacherChoice(teacher, settings),), rejection=Rejection() if reject else None), "", Path("runs")
     if settings:
         raise click.UsageError("-O goes with a teacher's id; a concept's teachers have their options in its recipe")
-    from e2gan.training.concept import bundle_folder
+    from e2gan.training.concept import read_bundle
 
-    concept = Concept.read(bundle_folder(Path(teacher).expanduser()))
+    concept = read_bundle(Path(teacher).expanduser())
     recipe = concept.recipe
     recipe = replace(recipe, rejection=recipe.rejection or (Rejection() if reject else None))
     return recipe, concept.prompt, Path("runs", concept.id)

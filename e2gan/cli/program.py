@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from e2gan import __version__
+from e2gan.cli.interrupts import end_at_the_second_interrupt
 from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
+from e2gan.files import FULL, FULL_DISK
+from e2gan.shield import make_environment_safe
+from e2gan.terminal import echo, one_line, printable, say, stdout_for_results
 
 if TYPE_CHECKING:
     from e2gan.training.progress import Progress
 
 __all__ = [
     "cli",
+    "echo",
     "json_option",
     "main",
     "needs_extra",
@@ -31,7 +37,11 @@ __all__ = [
     "quiet_option",
     "report",
     "say",
+    "stdout_for_results",
+    "with_bar",
 ]
+
+T = TypeVar("T")
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
@@ -63,9 +73,18 @@ class Program(click.Group):
             ctx.fail(f"no command '{args[0]}'" + (f": {near}" if near else "."))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        from e2gan.distributions import tolerate_damage
+
+        tolerate_damage()  # before torch is imported
+        return super().invoke(ctx)
+
     def _load_plugins(self) -> None:
         from importlib.metadata import entry_points
 
+        from e2gan.distributions import tolerate_damage
+
+        tolerate_damage()
         if self._plugins_loaded or not entry_points(group="e2gan"):
             return
         self._plugins_loaded = True
@@ -82,7 +101,7 @@ class Program(click.Group):
             with notes(quiet=False):
                 code = run(*args, standalone_mode=False, **extra)
         except click.ClickException as error:
-            error.show()
+            _report_misuse(error)
             sys.exit(error.exit_code)
         except click.Abort:
             _exit_interrupted()
@@ -92,6 +111,12 @@ class Program(click.Group):
             sys.exit(EXIT_ERROR)
         except E2GANError as error:
             report(error)
+            sys.exit(EXIT_ERROR)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            report(E2GANError(f"{where}{error.strerror}", hint=FULL))
             sys.exit(EXIT_ERROR)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -109,25 +134,30 @@ def cli() -> None:
 
 def main() -> None:
     """The program's entry point."""
+    make_environment_safe()
+    end_at_the_second_interrupt(EXIT_INTERRUPTED)
     try:
         cli.main(prog_name="e2gan")
     except KeyboardInterrupt:  # outside of click's own reach
         _exit_interrupted()
+    except Exception:
+        import traceback
+
+        say(traceback.format_exc().rstrip())
+        say("error: this is a fault of the program, not yours; please report it with what stands above")
+        sys.exit(EXIT_ERROR)
 
 
 def _exit_interrupted() -> NoReturn:
-    click.echo("interrupted", err=True)
+    say("interrupted")
     sys.exit(EXIT_INTERRUPTED)
 
 
-def say(text: str) -> None:
-    """A line on stderr, above the progress bar if there is one."""
-    if "tqdm" in sys.modules:
-        from tqdm import tqdm
-
-        tqdm.write(text, file=sys.stderr)
-    else:
-        click.echo(text, err=True)
+def _report_misuse(error: click.ClickException) -> None:
+    """As click's own ``show``, but for what may not be printed as it is."""
+    text = io.StringIO()
+    error.show(file=text)
+    say(text.getvalue().rstrip("\n"))
 
 
 def report(error: E2GANError) -> None:
@@ -136,26 +166,21 @@ def report(error: E2GANError) -> None:
         import traceback
 
         say("".join(traceback.format_exception(error)).rstrip())
-    say(f"error: {_one_line(error)}")
+    say(f"error: {one_line(error)}")
     if error.hint:
-        say(f"hint: {_one_line(error.hint)}")
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+        say(f"hint: {one_line(error.hint)}")
 
 
 @contextmanager
 def notes(quiet: bool) -> Iterator[None]:
     """Print our own warnings, such as what a picture loses on its way, as lines; with ``quiet``, not."""
     with warnings.catch_warnings():
-        usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
             if issubclass(category, E2GANWarning):
-                say(f"note: {_one_line(message)}")
+                say(f"note: {one_line(message)}")
             else:
-                usual(message, category, *rest, **more)
+                say(warnings.formatwarning(message, category, *rest[:2]).rstrip())
 
         warnings.simplefilter("ignore" if quiet else "always", E2GANWarning)
         warnings.showwarning = show
@@ -175,30 +200,42 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def print_json(data: object) -> None:
-    click.echo(json.dumps(data, indent=2))
+    echo(json.dumps(data, indent=2))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as what they hold."""
-    widths = [max(map(len, column)) for column in zip(header, *rows)]
-    for row in (header, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    rows = [tuple(map(_cell, row)) for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 def print_flat(data: Mapping[str, Any]) -> None:
     """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
     from e2gan.tables import flat_rows
 
-    rows = list(flat_rows(data))
+    rows = [(_cell(name), _cell(_figure(value))) for name, value in flat_rows(data)]
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{name.ljust(width)}  {_figure(value)}")
+        echo(f"{name.ljust(width)}  {value}")
+
+
+def _cell(text: str) -> str:
+    return printable(text.replace("\n", " ").replace("\t", " "))
 
 
 def _figure(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_figure, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def with_bar(items: Sequence[T], unit: str, *, shown: bool) -> Iterable[T]:
+    """The items one by one, with a bar on a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit, disable=None if shown else True, dynamic_ncols=True)
 
 
 @contextmanager
@@ -209,7 +246,8 @@ def progress(quiet: bool) -> Iterator[Progress]:
     from e2gan.training.progress import Progress
 
     if quiet:
-        yield Progress()
+        with stdout_for_results():
+            yield Progress()
         return
     bar: tqdm[Any] | None = None
 
@@ -228,7 +266,8 @@ def progress(quiet: bool) -> Iterator[Progress]:
         bar.update(done - bar.n)
 
     try:
-        yield Progress(stage, advance)
+        with stdout_for_results():
+            yield Progress(stage, advance)
     finally:
         if bar is not None:
             bar.close()

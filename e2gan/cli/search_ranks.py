@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from e2gan.cli.make import data_option, device_option, folder, workers_option
-from e2gan.cli.program import json_option, needs_extra, print_json, print_table, progress, quiet_option, say
+from e2gan.cli.program import echo, json_option, needs_extra, print_json, print_table, progress, quiet_option, say
 from e2gan.models.layout import MAX_RANK, Ranks
 
 __all__ = ["search_ranks"]
@@ -113,9 +113,9 @@ def search_ranks(
             for trial in trials
         ],
     )
-    click.echo("\nThe largest of the best, as a recipe has it:\n")
-    click.echo("[recipe.training]")
-    click.echo(f"ranks = {list(found.ranks.sampling)}")
-    click.echo(f"transformer_rank = {found.ranks.transformer}")
+    echo("\nThe largest of the best, as a recipe has it:\n")
+    echo("[recipe.training]")
+    echo(f"ranks = {list(found.ranks.sampling)}")
+    echo(f"transformer_rank = {found.ranks.transformer}")
     if not quiet:
         say(f"wrote {work / ranks.TRACE} and {work / ranks.PLOT}")

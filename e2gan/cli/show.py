@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import json_option, print_flat, print_json, print_table
+from e2gan.cli.program import echo, json_option, print_flat, print_json, print_table, say
 
 if TYPE_CHECKING:
     from e2gan.concept import Concept
@@ -26,17 +26,17 @@ def list_(as_json: bool, quiet: bool) -> None:
         print_json([_summary(concept) for concept in concepts])
     elif quiet:
         for concept in concepts:
-            click.echo(concept.id)
+            echo(concept.id)
     elif concepts:
         rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
         print_table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if quiet:
         return
     if not concepts:
-        click.echo("no concepts are installed; try: pip install e2gan-concept-vangogh", err=True)
+        say("no concepts are installed; try: pip install e2gan-concept-vangogh")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
-        click.echo(f"note: there {thing} with plugins; see: e2gan plugins", err=True)
+        say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
 @click.command(short_help="Show a concept.")
@@ -59,10 +59,10 @@ def show(concept: str, as_json: bool) -> None:
         }
         print_json(details)
         return
-    click.echo(f"{found.title} ({found.id} {found.version})")
+    echo(f"{found.title} ({found.id} {found.version})")
     if found.description:
-        click.echo(found.description)
-    click.echo()
+        echo(found.description)
+    echo()
     recipe = found.recipe
     rows: dict[str, Any] = {
         "prompt": found.prompt,
@@ -79,7 +79,7 @@ def show(concept: str, as_json: bool) -> None:
     }
     print_flat(rows)
     if not found.trained:
-        click.echo("\nNot trained yet.")
+        echo("\nNot trained yet.")
 
 
 @click.command()
@@ -98,10 +98,10 @@ def plugins(as_json: bool) -> None:
     ]
     print_table(("PLUGIN", "FROM", "VERSION", "STATUS", "OFFERS"), rows)
     for problem in problems:
-        click.echo(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
+        echo(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
     for info in installed:
         if info.traceback:
-            click.echo(f"\n{info.name}:\n{info.traceback.rstrip()}")
+            echo(f"\n{info.name}:\n{info.traceback.rstrip()}")
 
 
 def _summary(concept: Concept) -> dict[str, Any]:

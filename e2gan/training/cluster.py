@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import sys
+import sysconfig
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.errors import DataError, E2GANError, MissingExtraError, TeacherError
+from e2gan.shield import safe_environment
 from e2gan.training.distill import Crew, Distilled, Job, default_workers
 
 __all__ = ["run_on_ray"]
@@ -137,7 +140,35 @@ def _cluster(workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    # The workers import what this process does: Ray would add the current folder.
+    paths = [path for path in sys.path if os.path.isabs(path)]
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "error",
+        "job_config": ray.job_config.JobConfig(_py_driver_sys_path=paths),
+    }
+    with _away(), safe_environment():
+        _begin(workers, quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Be, for the moment, in a folder that is on the path anyway."""
+    here = os.getcwd()
+    os.chdir(sysconfig.get_path("purelib"))
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def _begin(workers: int, quiet: dict[str, Any]) -> None:
+    import ray
+
     try:
         ray.init("auto", **quiet)
     except ConnectionError as error:
@@ -154,10 +185,6 @@ def _cluster(workers: int) -> Iterator[None]:
                 f"Ray could not be begun on this machine ({_last_line(fault)})",
                 hint="a machine that is busy with other things may need a second try",
             ) from fault
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _last_line(error: Exception) -> str:

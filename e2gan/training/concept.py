@@ -19,7 +19,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from e2gan.errors import ConceptError, DataError
 from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
 from e2gan.evaluation.page import PAGE, write_report
 from e2gan.evaluation.report import NETWORKS
-from e2gan.files import atomic_write, mend, sha256_file
+from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
@@ -61,7 +61,7 @@ from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
 from e2gan.training.steps import Steps, digest_of, read_state
 
-__all__ = ["STEPS", "bundle_folder", "encode_prompt", "train_concept"]
+__all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
 
 STEPS = ("distil", "select", "train", "eval", "preview", "card")
 
@@ -71,21 +71,27 @@ RUN = "run.json"
 def bundle_folder(folder: str | Path) -> Path:
     """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
 
-    What a killed training left of it is mended.
-
     Raises:
         ConceptError: there is none, or several.
     """
     folder = Path(folder)
     bundles = [folder, *sorted(folder.glob("*/bundle"))]
-    for bundle in bundles:
-        if bundle.is_dir():
-            mend(bundle)
-    found = [bundle for bundle in bundles if (bundle / MANIFEST).is_file()]
+    found = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
     if len(found) != 1:
         fault = f"holds no {MANIFEST}" if not found else "holds several bundles"
         raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
     return found[0]
+
+
+def read_bundle(folder: str | Path) -> Concept:
+    """The concept in :func:`bundle_folder`; where its last write was interrupted, as it will be when that is finished.
+
+    Raises:
+        ConceptError, RecipeError: as that, and as `Concept.read`.
+    """
+    bundle = bundle_folder(folder)
+    with finished(bundle) as readable:
+        return replace(Concept.read(readable), path=bundle)
 
 
 def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
@@ -137,7 +143,8 @@ def train_concept(
     if progress is None or not everyone.is_main_process:
         progress = Progress()
     with everyone.main_process_first():
-        concept = Concept.read(bundle_folder(folder))
+        concept = read_bundle(folder)
+    everyone.wait_for_everyone()  # until all have read it, nobody writes
     foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
     steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
@@ -148,6 +155,7 @@ def train_concept(
     if everyone.is_main_process:
         data = photographs(data, concept.recipe, work, progress)
         job.check(data, preview, todo)
+        recover(concept.path)
         job.distil(data, workers, ray)
         if "select" in todo:
             job.select()
@@ -181,7 +189,6 @@ class _Job:
 
     def check(self, data: Path, preview: str | Path | None, todo: tuple[str, ...]) -> None:
         """Raise now what would else be raised after hours."""
-        mend(self.work)
         self.concept.check_base(self.foundation)
         photos = find_inputs(data, self.concept.recipe)
         count = sum(split == "train" for split, _ in photos)
@@ -400,7 +407,6 @@ class _Job:
         if others and not run.exists():
             names = ", ".join(other.name for other in others)
             self.progress.stage(f"note: a new training, in {run}; the earlier ones are kept: {names}")
-        mend(run)
         if not (run / RUN).exists():
             _note_run(run, recipe=recipe, photos=now, finished=False)
 

@@ -30,8 +30,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from e2gan.errors import DataError, ImageError
-from e2gan.files import atomic_write, mend, read_bytes
+from e2gan.files import atomic_write, read_bytes
 from e2gan.images import open_image
+from e2gan.leftovers import names, sweep
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import default_workers, square_photo, to_jpeg
 from e2gan.training.layouts import Direction, Item, Layout, Picture, find_items, find_layout
@@ -129,8 +130,6 @@ def import_dataset(
     record = {"layout": layout, "direction": direction}
     fresh = _begin(out, record)
     jobs = [_job(item, out, direction) for item in items]
-    for folder in {part for job in jobs for part in (job.folder, job.folder / "input", job.folder / "output")}:
-        mend(folder)
 
     progress.stage(f"import {len(jobs)} {'pairs' if jobs[0].output else 'photos'}")
     made, skipped = _make_all(jobs, kind, size, quality, progress)
@@ -142,6 +141,8 @@ def import_dataset(
         name, why = next(iter(sorted(skipped.items())))
         raise DataError(f"{path}: none of the {len(jobs)} pictures can be read; the first fault: {name}: {why}")
     counts = _finish(out, [job for job in jobs if job in made], made)
+    for folder in {part for job in jobs for part in (job.folder, job.folder / "input", job.folder / "output")}:
+        sweep(folder)
     atomic_write(
         out / RECORD, json.dumps({**record, "size": size, "counts": counts, "skipped": len(skipped)}, indent=1)
     )
@@ -171,7 +172,7 @@ def _begin(out: Path, record: Mapping[str, object]) -> bool:
         if not isinstance(known, dict) or any(known.get(name) != value for name, value in record.items()):
             raise DataError(f"{out}: another data set was imported here", hint="choose another folder with -o")
         return False
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if out.exists() and not (out.is_dir() and not names(out)):
         raise DataError(f"{out}: there is something already", hint="choose another folder with -o")
     atomic_write(file, json.dumps(record))
     return True

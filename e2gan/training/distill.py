@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import os
 import pickle
-import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +22,7 @@ from e2gan.errors import E2GANError, ImageError, TeacherError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
 from e2gan.options import check_options
+from e2gan.processes import BrokenProcessPool, in_workers
 
 if TYPE_CHECKING:
     from e2gan.plugins import Entry
@@ -133,7 +130,7 @@ def distill(
     so is kept byte for byte.  Each picture is written atomically.  `workers` processes of one thread
     each share the work (default: one a processor; 1 runs in this process, and so does a teacher that asks
     for it).  With `ray` the workers are a Ray cluster's (`e2gan.training.cluster`).  Leaving the iterator
-    early, or Ctrl-C, drops the jobs not begun and lets the running ones finish their picture.
+    early, or Ctrl-C, drops the jobs not begun and lets the running ones finish their picture; a second Ctrl-C does not.
 
     Raises TeacherError when the teacher cannot be made or a worker process dies, E2GANError when a picture
     cannot be written.
@@ -156,19 +153,16 @@ def distill(
             yield from edit(teacher, some, size, quality)
         return
     crew.check()
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(crew,)
-    )
     try:
-        for future in as_completed([pool.submit(_edit_in_worker, some) for some in batches]):
-            yield from future.result()
+        # Closed at once when interrupted, so that nothing is still being written when this returns.
+        with closing(in_workers(_edit_in_worker, batches, workers, _begin_worker, crew)) as done:
+            for results in done:
+                yield from results
     except BrokenProcessPool:
         raise TeacherError(
             f"a process running the teacher '{teacher_id}' died",
             hint="often memory: try fewer workers; what is done is kept",
         ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass
@@ -206,8 +200,6 @@ _crew: Crew
 
 def _begin_worker(crew: Crew) -> None:
     global _crew
-    # Ctrl-C reaches every process of a terminal: the parent decides, and a picture begun is finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     crew.begin()
     _crew = crew
 

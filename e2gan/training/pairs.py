@@ -31,7 +31,8 @@ from typing import Any
 from PIL import Image
 
 from e2gan.errors import DataError
-from e2gan.files import atomic_write, mend, read_bytes, sha256_file
+from e2gan.files import atomic_write, read_bytes, sha256_file
+from e2gan.leftovers import sweep
 from e2gan.recipe import GIVEN, Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import Job, distill, make_teacher, teacher_version
@@ -248,8 +249,6 @@ def write_pairs(
     for teacher in recipe.teachers:
         make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
     edits = _plan(photos_dir, out_dir, recipe, size, quality)
-    for folder in {file.parent for edit in edits for file in (edit.job.input, edit.job.output)}:
-        mend(folder)
     if changes := _changes(out_dir, edits):
         progress.stage(changes)
 
@@ -470,7 +469,8 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
 
 
 def remove_others(folder: Path, known: Set[Path]) -> None:
-    """Remove the pictures made here earlier that are not among those ``known``."""
+    """Remove the pictures made here earlier that are not among those ``known``, and what killed processes left."""
+    sweep(folder)
     for picture in folder.glob("*"):
         if picture not in known and KEYED.search(picture.name):
             picture.unlink(missing_ok=True)

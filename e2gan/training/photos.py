@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from e2gan.errors import DataError
-from e2gan.files import mend
+from e2gan.leftovers import sweep
 from e2gan.plugins import registry
 from e2gan.recipe import Recipe
 from e2gan.tables import shown
@@ -40,7 +40,7 @@ def photographs(data: str | Path | None, recipe: Recipe, work: Path, progress: P
         )
         raise DataError(f"no folder of photographs is given, and {what}", hint="give --data DIR")
     folder = work / "photos"
-    mend(folder)
     progress.stage(f"photographs of {recipe.source}")
     registry().photo_source(scheme).factory(name, folder)
+    sweep(folder)
     return folder

@@ -42,7 +42,7 @@ from e2gan.models.lora import adapter_state, attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.concept import bundle_folder, encode_prompt
+from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import distilled_pairs
 from e2gan.training.progress import Progress
@@ -181,7 +181,7 @@ def search_ranks(
         )
     progress = progress or Progress()
     work = Path(work)
-    concepts = [Concept.read(bundle_folder(folder)) for folder in folders]
+    concepts = [read_bundle(folder) for folder in folders]
     for name, times in Counter(concept.id for concept in concepts).items():
         if times > 1:
             raise ConceptError(f"the concept '{name}' is given {times} times")

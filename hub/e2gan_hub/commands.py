@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import EXIT_ERROR, json_option, print_json, print_table, quiet_option, report, say
+from e2gan.cli.program import EXIT_ERROR, echo, json_option, print_json, print_table, quiet_option, report, say
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _show(publication: Publication) -> None:
     print_table(("FILE", "BYTES"), rows)
     content = publication.files[CARD]
     assert isinstance(content, bytes)
-    click.echo(f"\n{CARD}:\n\n{content.decode()}\nNothing was published.")
+    echo(f"\n{CARD}:\n\n{content.decode()}\nNothing was published.")
 
 
 def _tell(done: Published, quiet: bool) -> None:
@@ -370,7 +370,7 @@ def trust(owners: tuple[str, ...], away: bool, as_json: bool) -> None:
     if as_json:
         print_json(list(known))
     for owner in () if as_json else known:
-        click.echo(owner)
+        echo(owner)
 
 
 COMMANDS = (push, push_base, pull, remove, search, lock, sync, verify, outdated, trust)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.errors import E2GANError
-from e2gan.files import atomic_path
+from e2gan.files import FULL, atomic_path
 from e2gan_hub import client
 from e2gan_hub.card import CONCEPT_TAG
 from e2gan_hub.ref import Ref
@@ -145,6 +145,13 @@ def _text(value: Any) -> str:
 
 def write_index(entries: Iterable[Entry]) -> None:
     """Write the index whole, or not at all."""
+    try:
+        _write(entries)
+    except sqlite3.Error as fault:  # a full disk, for one: the database has no other error for it
+        raise E2GANError(f"cannot write {index_path()}: {fault}", hint=FULL) from fault
+
+
+def _write(entries: Iterable[Entry]) -> None:
     with atomic_path(index_path()) as temporary, closing(sqlite3.connect(temporary)) as database, database:
         database.execute(f"PRAGMA user_version = {SCHEMA}")
         database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from e2gan.concept import FILES, Concept
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write, read_toml, sha256_file
 from e2gan.plugins import registry
+from e2gan.processes import run_python
 from e2gan.tables import Table, shown
 from e2gan_hub import store
 from e2gan_hub.installed import source_of
@@ -216,21 +215,12 @@ def _compare(found: Concept, locked: LockedConcept) -> None:
 
 
 def _pip_install(requirement: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        requirement,
-    ]
     try:
-        ended = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=INSTALL_SECONDS
+        ended = run_python(
+            *("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", requirement),
+            timeout=INSTALL_SECONDS,
         )
-    except (OSError, subprocess.TimeoutExpired) as fault:
+    except OSError as fault:
         raise E2GANError(f"pip could not install {requirement}: {fault}") from fault
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR:")]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import click
 
     from e2gan.concept import Concept
-    from e2gan.hookspecs import Register, RegisterConcept
+    from e2gan.hookspecs import Register, RegisterConcept, RegisterFolder
 
 
 @e2gan.hookimpl
@@ -34,6 +34,14 @@ def _concept(name: str) -> Concept:
     from e2gan_hub.pull import concept_from
 
     return concept_from(name)
+
+
+@e2gan.hookimpl
+def register_folders(register: RegisterFolder) -> None:
+    from e2gan_hub.index import index_path
+
+    register(store.home(), store.unfinished)
+    register(index_path().parent)
 
 
 @e2gan.hookimpl

@@ -35,6 +35,7 @@ __all__ = [
     "read_record",
     "records",
     "repo_folder",
+    "unfinished",
 ]
 
 RECORD = "record.toml"
@@ -151,6 +152,20 @@ def is_intact(folder: Path, expected: Mapping[str, str]) -> bool:
         return digests(folder) == dict(expected)
     except (OSError, E2GANError):
         return False
+
+
+def unfinished() -> list[Path]:
+    """The pulls that were broken off; not those that go on just now."""
+    from filelock import FileLock, Timeout
+
+    found: list[Path] = []
+    for part in sorted(home().glob("*--*/*.part")):
+        try:
+            with FileLock(part.parent / "lock", timeout=0):
+                found.append(part)
+        except (OSError, Timeout):
+            continue
+    return found
 
 
 @contextmanager

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from e2gan import leftovers
 from e2gan.errors import E2GANError
-from e2gan.files import atomic_folder, atomic_path, atomic_write, mend, read_bytes, read_toml, sha256_file
+from e2gan.files import (
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    check_values,
+    finished,
+    interrupted,
+    parse_json,
+    read_bytes,
+    read_toml,
+    recover,
+    sha256_file,
+    temporary_folder,
+)
+from tests.dead import dead_name, foreign_name, own_name
 
 
 class Interrupted(Exception):
@@ -139,11 +161,8 @@ def test_devices_are_refused() -> None:
         read_toml("/dev/zero")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("moves", range(1, 8))
-def test_a_folder_whose_writer_was_killed_is_mended(tmp_path: Path, moves: int) -> None:
-    """Two files are exchanged for two others in six renames; killed before each of them, or not at all."""
-    folder = tmp_path / "folder"
+def killed_exchange(folder: Path, moves: int) -> None:
+    """Exchange a and b of the folder for b and c in a process that is killed before its rename number ``moves``."""
     for name in ("a", "b"):
         atomic_write(folder / name, b"old")
     child = os.fork()
@@ -161,19 +180,261 @@ def test_a_folder_whose_writer_was_killed_is_mended(tmp_path: Path, moves: int) 
                 (new / name).write_bytes(b"new")
             os.replace = die  # type: ignore[assignment]
         os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (9 if moves < 7 else 0)
-    mend(folder)
-    found = {file.name: file.read_bytes() for file in folder.iterdir()}
-    assert found == ({"a": b"old", "b": b"old"} if moves == 1 else {"b": b"new", "c": b"new"})
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (9 if moves < LAST else 0)
+
+
+LAST = 7
+"""One more than the renames of such an exchange."""
+
+OLD, NEW = {"a": b"old", "b": b"old"}, {"b": b"new", "c": b"new"}
+
+with_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@with_fork
+@pytest.mark.parametrize("moves", range(1, LAST + 1))
+def test_a_folder_whose_writer_was_killed_is_finished(tmp_path: Path, moves: int) -> None:
+    """Whoever reads it sees what it will be, and changes nothing; who writes finishes it and leaves nothing behind."""
+    folder = tmp_path / "folder"
+    killed_exchange(folder, moves)
+    before = sorted(tmp_path.rglob("*"))
+    with finished(folder) as readable:
+        assert content(readable) == (OLD if moves == 1 else NEW)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert bool(interrupted(folder)) == (1 < moves < LAST)
+    recover(folder)
+    assert content(folder) == (OLD if moves == 1 else NEW)
+    assert not interrupted(folder)
+    with atomic_folder(folder) as new:
+        (new / "d").write_bytes(b"newest")
+    leftovers.sweep(tmp_path)  # which a process does once for each folder
+    assert content(folder) == {"d": b"newest"}
     assert os.listdir(tmp_path) == ["folder"]
-    mend(folder)
-    assert len(os.listdir(folder)) == 2
 
 
-def test_mending_removes_what_a_killed_writer_left_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".0123456789ab.tmp.toml", ".0123456789ab.tmp", ".hidden.tmp", "a.tmp"):
-        (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "folder" / name).touch()
-    mend(tmp_path / "folder")
-    assert sorted(os.listdir(tmp_path / "folder")) == [".hidden.tmp", "a.tmp"]
-    mend(tmp_path / "none")
+@with_fork
+@pytest.mark.parametrize("moves", range(2, LAST))
+def test_a_folder_that_was_changed_since_is_left_to_its_owner(tmp_path: Path, moves: int) -> None:
+    folder = tmp_path / "folder"
+    killed_exchange(folder, moves)
+    for name in ("a", "b", "c"):
+        (folder / name).write_bytes(b"mine")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    recover(folder)
+    leftovers.sweep(tmp_path)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@with_fork
+@pytest.mark.parametrize("moves", range(2, LAST))
+def test_a_folder_that_was_removed_since_comes_back_whole(tmp_path: Path, moves: int) -> None:
+    folder = tmp_path / "folder"
+    killed_exchange(folder, moves)
+    shutil.rmtree(folder)
+    recover(folder)
+    assert content(folder) in (OLD, NEW)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@with_fork
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_a_recovery_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    folder, replace, calls = tmp_path / "folder", os.replace, []
+    killed_exchange(folder, 3)
+
+    def fail(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == step:
+            raise OSError(28, "No space left on device", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(E2GANError, match="No space left"):
+        recover(folder)
+    monkeypatch.setattr(os, "replace", replace)
+    # This very process has it now, so it still runs: another one goes on.
+    (swap,) = tmp_path.glob(".e2gan-*.swap")
+    swap.rename(tmp_path / dead_name(kind="swap"))
+    recover(folder)
+    assert content(folder) == NEW
+
+
+lookalikes = st.one_of(
+    st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40),
+    st.from_regex(r"\.[a-z0-9]{0,12}\.(tmp|old|was|new|swap|part)(\.[a-z]{0,4})?", fullmatch=True),
+    st.from_regex(r"\.(folder|e2gan)[-.][0-9a-f]{0,12}(\.|-)(tmp|old|was|new|swap)(\.png)?", fullmatch=True),
+    st.from_regex(r"\.?e2gan(-[0-9a-f]{8}){0,3}(-[0-9]{1,5}){0,2}(-[0-9a-f]{12})?\.?(tmp|swap)?", fullmatch=True),
+    st.builds(
+        lambda name, at, by: name[: at % len(name)] + by + name[at % len(name) :],
+        st.sampled_from(["tmp", "swap"]).map(lambda kind: dead_name(kind=kind)),
+        st.integers(0, 200),
+        st.text("abcdef0123456789.- x", min_size=1, max_size=4),
+    ),
+)
+
+
+@given(names=st.sets(lookalikes, max_size=8))
+def test_look_alikes_are_left_alone(names: set[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever lies beside what is written, files or folders, by whatever name: what is not ours stays."""
+    place = tmp_path_factory.mktemp("place")
+    names = {name for name in names if leftovers.writer(name) != "gone" and name not in (".", "..", "folder", "file")}
+    made = []
+    for number, name in enumerate(sorted(names)):
+        try:
+            (place / name).mkdir() if number % 2 else (place / name).write_text("precious")
+        except OSError:  # a name no file can have here
+            continue
+        if number % 2:
+            (place / name / "precious").touch()
+            (place / name / "new").mkdir()
+            (place / name / "plan.json").write_text('{"folder": "folder", "old": [], "new": []}')
+        made.append(name)
+    for _ in range(2):
+        with atomic_folder(place / "folder") as new:
+            (new / "inside").touch()
+        atomic_write(place / "file", b"")
+        recover(place / "folder")
+        leftovers.sweep(place)
+    assert set(os.listdir(place)) == {*made, "folder", "file"}
+    for name in made:
+        assert (place / name).read_text() == "precious" if (place / name).is_file() else len(os.listdir(place / name))
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_running_one_writes_stays(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    for place in (folder, outside):
+        place.mkdir()
+    (outside / "file").touch()
+    stay = {own_name(".png"), foreign_name(".png"), ".0123456789ab.tmp.toml", ".hidden.tmp", "a.tmp"}
+    for name in {*stay, dead_name(".png"), dead_name()}:
+        (folder / name).touch()
+    (folder / dead_name()).mkdir()
+    (folder / dead_name(kind="swap")).mkdir()
+    (folder / dead_name()).symlink_to(outside)
+    leftovers.sweep(folder)
+    assert set(os.listdir(folder)) == stay
+    assert os.listdir(outside) == ["file"]
+    leftovers.sweep(tmp_path / "none")
+
+
+def test_writing_removes_what_was_left_there(tmp_path: Path) -> None:
+    (tmp_path / dead_name(".png")).touch()
+    atomic_write(tmp_path / "file", b"")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_number_used_again_is_not_the_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = own_name()
+    assert leftovers.writer(name) == "running"
+    began = leftovers._start(os.getpid())
+    if began:
+        monkeypatch.setattr(leftovers, "_start", lambda pid: began + 1)
+        assert leftovers.writer(name) == "gone"
+    monkeypatch.setattr(leftovers, "_start", lambda pid: 0)  # where the system does not tell
+    assert leftovers.writer(name) == "running"
+    place = leftovers._place()
+    monkeypatch.setattr(leftovers, "_place", lambda: (place[0], "0" * 8, place[2]))
+    assert leftovers.writer(name) == "gone"  # by another boot of this machine
+    monkeypatch.setattr(leftovers, "_place", lambda: (place[0], place[1], "0" * 8))
+    assert leftovers.writer(name) == "unknown"  # in a container
+
+
+def test_long_suffixes_are_left_off(tmp_path: Path) -> None:
+    target = tmp_path / f"x.{'y' * 240}"
+    atomic_write(target, b"")
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_a_temporary_folder_takes_what_libraries_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / dead_name()).mkdir()
+    (tmp_path / "somebody's").mkdir()
+    with temporary_folder(for_libraries=True) as folder:
+        assert Path(tempfile.mkdtemp()).parent == folder
+    with pytest.raises(Interrupted), temporary_folder() as folder:
+        assert tempfile.gettempdir() == str(tmp_path)
+        raise Interrupted
+    assert os.listdir(tmp_path) == ["somebody's"]
+
+
+def test_a_full_disk_is_told_whatever_a_library_says_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "file"):
+        raise RuntimeError("enforce fail at inline_container.cc")
+    monkeypatch.setattr("e2gan.files._free", lambda folder: 0)
+    with (
+        pytest.raises(E2GANError, match=r"cannot write .*file: No space left on device"),
+        atomic_path(tmp_path / "file"),
+    ):
+        raise RuntimeError("enforce fail at inline_container.cc")
+    with pytest.raises(E2GANError, match="mine"), atomic_path(tmp_path / "file"):
+        raise E2GANError("mine")
+    assert not os.listdir(tmp_path)
+
+
+numbers = st.one_of(st.integers(), st.integers(2**60, 2**70), st.integers(-(2**70), -(2**60)), st.floats())
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.text(), numbers), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+)
+
+
+@given(value=values)
+def test_values_from_outside_are_bounded(value: Any) -> None:
+    def sound(part: Any) -> bool:
+        if isinstance(part, (list, dict)):
+            return all(map(sound, part.values() if isinstance(part, dict) else part))
+        if isinstance(part, float):
+            return math.isfinite(part)
+        return not isinstance(part, int) or -(2**63) <= part < 2**63
+
+    if sound(value):
+        check_values(value)
+        assert parse_json(json.dumps(value)) == value
+    else:
+        with pytest.raises(ValueError):
+            check_values(value)
+        with pytest.raises(ValueError):
+            parse_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e999",
+        "-1e999",
+        "NaN",
+        "9" * 400,
+        "9" * 5000,
+        "[" * 17 + "]" * 17,
+        "[" * 100_000,
+        '{"a": 1, "a": 2}',
+        "\ufeff1",
+        "{",
+    ],
+)
+def test_json_from_outside(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text.encode())
+    assert parse_json("[" * 16 + "]" * 16) is not None
+    with pytest.raises(ValueError, match="UTF-8"):
+        parse_json(b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("x = 0x" + "f" * 4000, "x must be a whole number of at most 64 bits"),
+        ("a.b = [1, " + "9" * 400 + "]", r"a\.b\[1\] must be a whole number of at most 64 bits"),
+        ('"\\u001b[31m" = ' + "9" * 400, r"\\x1b\[31m must be a whole number"),
+        ("x = " + "[" * 20 + "]" * 20, "nested too deeply"),
+        ("x = " + "9" * 4090, "at most 64 bits"),
+    ],
+)
+def test_toml_from_outside(tmp_path: Path, line: str, fault: str) -> None:
+    atomic_write(tmp_path / "file.toml", line)
+    with pytest.raises(E2GANError, match=fault) as error:
+        read_toml(tmp_path / "file.toml")
+    assert str(error.value).isprintable()

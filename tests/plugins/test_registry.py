@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -151,12 +153,45 @@ class TestQuarantine:
         assert registry.teachers == {}
         assert registry.plugins[0].status == "broken"
 
+    @pytest.mark.parametrize("fault", [KeyboardInterrupt, SystemExit, GeneratorExit, RuntimeError])
+    def test_nor_raise_what_the_user_would(self, plugin: Plugin, fault: type[BaseException]) -> None:
+        def interrupted(register: Any) -> None:
+            raise fault("not the user")
+
+        registry = Registry.load([plugin("p", register_teachers=interrupted), plugin("q")])
+        assert registry.teachers == {}
+        assert [info.status for info in registry.plugins] == ["broken", "ok"]
+
     def test_the_user_can(self, plugin: Plugin) -> None:
         def interrupted(register: Any) -> None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt):
-            _ = Registry.load([plugin("p", register_teachers=interrupted)]).teachers
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                _ = Registry.load([plugin("p", register_teachers=interrupted)]).teachers
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+    def test_what_it_prints_is_told_with_its_name(self, plugin: Plugin, capfd: pytest.CaptureFixture[str]) -> None:
+        def talkative(register: Any) -> None:
+            print("one\ntwo\x1b[31m")
+            sys.stdout.buffer.write(b"\xff and half a line")
+            os.write(1, b"below Python\n")
+            kept.append(sys.stdout)
+
+        kept: list[Any] = []
+        stdout = sys.stdout
+        registry = Registry.load([plugin("p", register_teachers=talkative)])
+        assert registry.teachers == {} and not registry.problems
+        assert sys.stdout is stdout
+        print("the result", flush=True)
+        print("later", file=kept[0])
+        seen = capfd.readouterr()
+        assert seen.out == "the result\n"
+        told = ["p: one", "p: two\\x1b[31m", "p: \\xff and half a line", "p: below Python", "p: later"]
+        assert [line for line in seen.err.splitlines() if line] == told
 
     def test_one_damaged_bundle_spares_its_neighbours(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
         folders: list[Any] = [bundle("a"), bundle("b", schema=2), tmp_path / "nowhere", None, bundle("c")]

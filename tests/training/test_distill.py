@@ -20,6 +20,7 @@ from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training import distill
 from e2gan.training.pairs import METADATA, Pairs, write_pairs
 from e2gan.training.progress import Progress
+from tests.dead import dead_name
 
 
 class Posterize:
@@ -439,7 +440,7 @@ def test_what_happened_to_the_photos_is_said(photos, tmp_path):
 
 
 def test_what_a_killed_run_was_writing_is_removed(photos, tmp_path):
-    left = tmp_path / "pairs/train/output/.0123456789ab.tmp.jpg"
+    left = tmp_path / "pairs/train/output" / dead_name(".jpg")
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a pict")
     make(photos, tmp_path / "pairs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 from e2gan.evaluation.psnr import psnr
+from e2gan.files import temporary_folder
 from e2gan.images import open_image
 from e2gan_coreml.convert import INPUT, OUTPUT, Compression, Size, function_names
 from e2gan_coreml.program import Program
@@ -85,7 +85,7 @@ def check(
 
 def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:
     """What Core ML makes of the photos, on a Mac."""
-    with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as folder:
+    with quiet_coremltools() as ct, temporary_folder(for_libraries=True) as folder:
         copy = shutil.copytree(package, Path(folder, "package.mlpackage"))  # Core ML knows packages by their names
         several: dict[str, Any] = {} if function == "main" else {"function_name": function}
         model = ct.models.MLModel(str(copy), **several)

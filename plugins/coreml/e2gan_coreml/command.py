@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from e2gan.cli.program import print_json, print_table, quiet_option, say
+from e2gan.cli.program import echo, print_json, print_table, quiet_option, say
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:
@@ -180,6 +180,6 @@ def _report(parts: dict[str, int], concepts: Sequence[Concept], likeness: Sequen
     rows += [("description", parts["rest"]), ("total", sum(parts.values()))]
     print_table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
     if likeness:
-        click.echo()
+        echo()
         cells = [(each.concept, each.runtime, f"{each.psnr:.1f}", f"{each.worst}/255") for each in likeness]
         print_table(("concept", "run by", "PSNR dB", "worst pixel"), cells)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from e2gan import __version__
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
+from e2gan.files import temporary_folder
 from e2gan.models.generator import MAX_KEYS
 from e2gan_coreml.network import Edit, build
 from e2gan_coreml.program import MODEL
@@ -65,7 +65,7 @@ def write_package(
         E2GANError: the base, or the choice of sizes, is none that Core ML can do.
     """
     _check_feasible(base, sizes)
-    with quiet_coremltools() as ct, tempfile.TemporaryDirectory() as work:
+    with quiet_coremltools() as ct, temporary_folder(for_libraries=True) as work:
         made = folder / "made.mlpackage"  # where coremltools writes the name must end so
         parts = []
         for name, concept in zip(function_names(concepts), concepts):

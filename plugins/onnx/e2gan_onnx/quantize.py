@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
+from e2gan.files import temporary_folder
 from e2gan_onnx.graph import IMAGE, silence
 from e2gan_onnx.photos import as_input
 
@@ -33,7 +33,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
             photo = next(self._left, None)
             return None if photo is None else {IMAGE: as_input(photo)}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder(for_libraries=True) as folder:
         given, prepared, made = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
         onnx.save(model, given)
         # Symbolic shape inference cannot follow sizes that are open; the ranges need none.

@@ -26,6 +26,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_folder
+from e2gan.leftovers import names
 from e2gan.models.layout import KEEPS, Ranks, adapter_shapes
 from e2gan.models.light import keep_shares, mix_tones
 from e2gan_onnx.check import compare, run
@@ -174,6 +175,6 @@ def _preview(concept: Concept) -> str:
 
 def _refuse_foreign(folder: Path) -> None:
     """Raise E2GANError for a folder with anything in it that is not of an earlier export."""
-    present = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    present = names(folder) if folder.is_dir() else []
     if present and INDEX not in present:
         raise E2GANError(f"{folder} holds {min(present)}, which is no part of an export", hint="choose an empty folder")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from e2gan.cli.make import data_option, device_option, folder
-from e2gan.cli.program import json_option, needs_extra, print_json, progress, quiet_option, say
+from e2gan.cli.program import echo, json_option, needs_extra, print_json, progress, quiet_option, say
 from e2gan_reproduce.catalogue import TABLES, Entry
 
 __all__ = ["reproduce"]
@@ -80,7 +79,7 @@ def _command(entry: Entry) -> click.Command:
         if as_json:
             print_json(table.to_dict())
         else:
-            click.echo(markdown(table))
+            echo(markdown(table))
         if not quiet and not as_json:
             say(f"wrote {path}")
 
@@ -113,7 +112,7 @@ def page(results: Path, output: Path, quiet: bool) -> None:
     from e2gan_reproduce.page import results_page
 
     if str(output) == "-":
-        sys.stdout.write(results_page(results, results))
+        echo(results_page(results, results).rstrip("\n"))
         return
     atomic_write(output, results_page(results, output.parent))
     if not quiet:

@@ -1,0 +1,132 @@
+"""What killed runs left behind: ``clean``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from e2gan.cli.program import json_option, print_json, print_table, say
+from e2gan.errors import E2GANError
+from e2gan.files import exchanged, interrupted, recover
+from e2gan.leftovers import find, is_rubbish, remove, writer
+
+__all__ = ["clean"]
+
+WORK = Path("runs")
+"""Where pairs and checkpoints go unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that a run left, or still uses."""
+
+    path: Path
+    what: str
+    """One line."""
+    remedy: Callable[[], object] | None
+    """What rids the folder of it; None if it is to stay."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of it and all in it."""
+        files = [self.path, *self.path.rglob("*")] if self.path.is_dir() and not self.path.is_symlink() else [self.path]
+        return sum(file.lstat().st_size for file in files if os.path.lexists(file) and not file.is_dir())
+
+
+@click.command(short_help="Remove what killed runs left behind.")
+@click.argument(
+    "folders", type=click.Path(exists=True, file_okay=False, path_type=Path), nargs=-1, metavar="[FOLDER]..."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do it; without, it is only listed.")
+@click.option(
+    "--other-machines",
+    is_flag=True,
+    help="Also what another machine or container wrote, of which nobody here can tell whether it still runs.",
+)
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, as_json: bool, quiet: bool) -> None:
+    """List what runs that were killed left behind, and with --yes remove it.
+
+    Looked for in each FOLDER and below it; in runs, and directly in the current folder; in the folders where plugins
+    keep what they pulled and cached; and among the system's temporary files. Only what the program made is taken, by
+    its full name, and only what nobody writes any more. A concept or base whose replacement was interrupted is
+    replaced to the end.
+    """
+    found = {left.path: left for left in _everywhere(folders, other_machines)}
+    leftovers = [found[path] for path in sorted(found)]
+    table = [(left, left.size) for left in leftovers]
+    kept = {left.path for left in leftovers if left.remedy is None}
+    failed = []
+    for left in leftovers if yes else ():
+        if left.remedy is not None:
+            left.remedy()
+            if os.path.lexists(left.path):
+                failed.append(left)
+    gone = [left.path for left in leftovers if yes and left.remedy is not None and left not in failed]
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "path": str(left.path),
+                "what": left.what,
+                "bytes": size,
+                "removable": left.path not in kept,
+                "removed": left.path in gone,
+            }
+            for left, size in table
+        ]
+        print_json(rows)
+    elif table and not quiet:
+        print_table(("BYTES", "WHAT", "PATH"), [(f"{size:,}", left.what, str(left.path)) for left, size in table])
+    if not (quiet or as_json):
+        _summarise(table, kept, gone, yes)
+    if failed:
+        raise E2GANError(f"cannot remove {failed[0].path}", hint="it may belong to somebody else, or be open elsewhere")
+
+
+def _summarise(table: list[tuple[Leftover, int]], kept: set[Path], gone: list[Path], yes: bool) -> None:
+    size = sum(size for left, size in table if left.path not in kept)
+    if not table:
+        say("nothing was left behind")
+    elif yes:
+        say(f"removed {len(gone)} of {len(table)}")
+    elif len(table) > len(kept):
+        say(f"{len(table) - len(kept)} can be removed ({size:,} bytes): e2gan clean --yes")
+
+
+def _everywhere(folders: Iterable[Path], other_machines: bool) -> Iterator[Leftover]:
+    from e2gan.plugins import registry
+
+    own = registry().folders
+    for folder in (*folders, WORK, *own):
+        for path in find(folder):
+            yield _leftover(path, other_machines)
+    for folder in (Path(), Path(tempfile.gettempdir())):
+        for path in find(folder, deep=False):
+            yield _leftover(path, other_machines)
+    for finders in own.values():
+        for unfinished in finders:
+            for path in filter(os.path.lexists, unfinished()):
+                yield Leftover(path, "unfinished", partial(remove, path))
+
+
+def _leftover(path: Path, other_machines: bool) -> Leftover:
+    path = Path(os.path.abspath(path))
+    whose = writer(path.name)
+    if whose == "running":
+        return Leftover(path, "being written", None)
+    if whose == "unknown" and not other_machines:
+        return Leftover(path, "written on another machine", None)
+    if whose == "unknown" or is_rubbish(path):
+        return Leftover(path, "left by a killed run", partial(remove, path))
+    place = exchanged(path)
+    if place is not None and path in interrupted(place):
+        return Leftover(path, f"an interrupted replacement of {place.name}", partial(recover, place))
+    return Leftover(path, "an interrupted replacement of a folder that was changed since", None)

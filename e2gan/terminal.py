@@ -1,0 +1,78 @@
+"""What the program prints: every line for a person goes through here, and nothing from outside is printed raw.
+
+Names, titles and error texts of bundles, pictures, repositories and packages may hold characters that rewrite a
+terminal, or that turn the direction of a line.  They are shown escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+__all__ = ["echo", "one_line", "printable", "say", "stdout_for_results"]
+
+
+def printable(text: object) -> str:
+    """Text in which every character that is not printed as itself is escaped; line ends and tabs stay.
+
+    Control and escape characters, those without a glyph (bidirectional marks among them), lone surrogates, and
+    line ends other than ``\\n`` become ``\\x1b``, ``\\u202e`` and the like.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(each if _is_harmless(each) else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
+
+
+def one_line(text: object) -> str:
+    """Text as one printable line."""
+    return printable(" ".join(str(text).split()))
+
+
+def echo(text: object = "") -> None:
+    """A line, or several, on stdout: what was asked for."""
+    print(printable(text), file=sys.stdout, flush=True)
+
+
+def say(text: object) -> None:
+    """A line, or several, on stderr, above the progress bar if there is one: what is told besides."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        tqdm.write(printable(text), file=sys.stderr)
+    else:
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stdout_for_results() -> Iterator[BinaryIO]:
+    """Give stdout as a stream of bytes, and have what anything else prints meanwhile told on stderr.
+
+    Libraries and plugins print, in Python and below it; whoever reads the results gets nothing but those.
+    """
+    usual, kept = sys.stdout, None
+    usual.flush()
+    sys.stdout = sys.stderr
+    with suppress(OSError, ValueError, AttributeError):  # what stands in for stdout may be no file
+        if usual.fileno() == 1:
+            kept = os.dup(1)
+            os.dup2(2, 1)
+    stream = usual.buffer if kept is None else os.fdopen(kept, "wb", closefd=False)
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        sys.stdout = usual
+        if kept is not None:
+            with suppress(OSError):
+                usual.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
