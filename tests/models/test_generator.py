@@ -117,6 +117,10 @@ def test_what_is_constant_stays_so_in_every_precision(smoothing, dtype):
     spread = (inner.amax((2, 3)) - inner.amin((2, 3))).max()
     assert spread < 1e-6 if dtype == torch.float32 else spread == 0
     assert (lattice.amax((2, 3)) - lattice.amin((2, 3))).max() > 0.1
+    if dtype != torch.float32:
+        with torch.no_grad():
+            rounded = smooth.folded(x.to(dtype), smooth.smoothed())[..., 4:-4, 4:-4]
+        assert not torch.equal(rounded, rounded[..., :1, :1].expand_as(rounded)), "so it may not be folded"
 
 
 def test_in_mixed_precision_what_is_constant_stays_so_exactly():
@@ -128,7 +132,7 @@ def test_in_mixed_precision_what_is_constant_stays_so_exactly():
     assert torch.equal(made, made[..., :1, :1].expand_as(made))
 
 
-@pytest.mark.parametrize("sampling", ["conv", "pool", "none"])
+@pytest.mark.parametrize("sampling", ["conv", "none"])  # unpooling puts each value among three zeros
 @pytest.mark.parametrize("smoothing", SMOOTH)
 @pytest.mark.parametrize("skips", [None, (1.0, 1.0, 1.0), (0.25, 0.5, 1.0)])
 def test_a_constant_photo_has_a_constant_edit(skips, smoothing, sampling):

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 from filelock import FileLock
 from PIL import Image
 
@@ -23,27 +22,10 @@ from e2gan_onnx.options import LEAST_PSNR, OPSETS
 from e2gan_onnx.quantize import quantized
 from e2gan_onnx.swap import base_part, concept_part, export_swappable, takes_noise
 from tests.editor.tiny import CONFIG, DRAWING, MIXED, PAINTING, photo, write_tiny_concept
-from tests.onnx.conftest import TONE, pictures
+from tests.onnx.conftest import pictures
 
 SIZES = ((64, 48), (40, 72), (264, 280))
 """The last is larger than the tile of noise."""
-
-
-@pytest.fixture(scope="module")
-def new_concepts(tmp_path_factory: pytest.TempPathFactory, new_base: Base) -> dict[str, Concept]:
-    folder = tmp_path_factory.mktemp("concepts")
-    return {
-        "painting": write_tiny_concept(folder / "painting", new_base, seed=1, **PAINTING),
-        "mixed": write_tiny_concept(folder / "mixed", new_base, seed=2, tokens=5, tone=TONE, **MIXED),
-        "drawing": write_tiny_concept(
-            folder / "drawing", new_base, seed=3, tokens=1, ranks=Ranks((2, 3, 5, 4), 3), **DRAWING
-        ),
-    }
-
-
-@pytest.fixture(scope="module")
-def new_editor(new_base: Base) -> Editor:
-    return Editor(new_base, device="cpu", dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +40,10 @@ def mixed(run_folder: Path, new_base: Base, new_concepts: dict[str, Concept]) ->
 
 
 @pytest.fixture(scope="module")
-def behind(run_folder: Path, new_base: Base, new_concepts: dict[str, Concept]) -> dict[str, bytes]:
+def behind(new_swappable: Path, new_concepts: dict[str, Concept]) -> dict[str, bytes]:
     """Each concept behind the one base."""
-    folder = run_folder / "behind"
-    with FileLock(run_folder / "behind.lock"):
-        if not folder.exists():
-            export_swappable(list(new_concepts.values()), new_base, folder, opset=OPSETS[0])
-    whole = (folder / "base.part").read_bytes()
-    return {name: whole + (folder / f"{name}.part").read_bytes() for name in new_concepts}
+    whole = (new_swappable / "base.part").read_bytes()
+    return {name: whole + (new_swappable / f"{name}.part").read_bytes() for name in new_concepts}
 
 
 def constant_nodes(model: bytes, folder: Path) -> list[str]:
