@@ -27,7 +27,7 @@ from e2gan_onnx.check import run
 from e2gan_onnx.export import export
 from e2gan_onnx.options import OPSETS
 from e2gan_onnx.photos import as_input
-from e2gan_onnx.swap import base_part, concept_part
+from e2gan_onnx.swap import base_part, concept_part, takes_noise
 
 SIZE = 256
 
@@ -96,8 +96,9 @@ def _speed(base: Base, concept: Concept, models: dict[str, Path], size: int, rou
 
 def _swapping(base: Base, concepts: Sequence[Concept], size: int, rounds: int) -> list[Figure]:
     """Of the parts: their sizes, and the time from one concept to the next."""
-    whole = base_part(base, opset=OPSETS[0])
-    parts = [concept_part(concept, base) for concept in concepts]
+    noise = takes_noise(base, concepts)
+    whole = base_part(base, opset=OPSETS[0], noise=noise)
+    parts = [concept_part(concept, base, noise=noise) for concept in concepts]
     image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
     threads = torch.get_num_threads()
     start = time.perf_counter()

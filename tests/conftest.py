@@ -92,6 +92,14 @@ def missing(what: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
+def new_base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """A tiny one with skips, smoothing and whatever else the paper's layout has not."""
+    from tests.editor.tiny import NEW, write_tiny_base
+
+    return write_tiny_base(tmp_path_factory.mktemp("bases") / "new", NEW)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium, the system's or Playwright's own, whose webcam shows a test picture.
 

@@ -68,11 +68,11 @@ class GEGLU(nn.Module):
 
 
 class UpConv(nn.ConvTranspose2d):
-    """A 3×3 transposed convolution of stride 2, and the filter after it as one convolution.
+    """A 3×3 transposed convolution of stride 2, and the filter after it.
 
-    Its weight is that of the 3×3 convolution alone.  The filter is folded into it on the way: with ``mean`` the kernel
-    has 4×4 taps, and each of a token's four pixels is a sum over all nine of the weight's.  So what is constant stays
-    constant, where the bare convolution makes a lattice of it.
+    Its weight is that of the convolution alone.  In float32 on a processor the filter is folded into it on the way:
+    with ``mean`` the kernel has 4×4 taps, and each of a token's four pixels is a sum over all nine of the weight's.
+    So what is constant stays constant, where the bare convolution makes a lattice of it.
     """
 
     # The sizes are arguments because PEFT makes layers of the class that it finds.
@@ -90,20 +90,38 @@ class UpConv(nn.ConvTranspose2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel_size, stride, padding, output_padding=1, groups=groups, bias=bias)
         self.smoothing = smoothing
+        self.means = SMOOTHING[smoothing]
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, C, H, W) to twice the height and width."""
         if self.smoothing == "none":
             return super().forward(x, output_size)
+        # Folded taps are rounded to the type that products are of.  In half precision, and in a GPU's TensorFloat-32,
+        # the four pixels' sums then differ, the norm behind them enlarges that, and the lattice is back.
+        if x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            return self.folded(x, self.smoothed())
+        return self.filtered(x)
+
+    def folded(self, x: Tensor, smoothed: Tensor) -> Tensor:
+        """By the weight that `smoothed` gives."""
         # The kernel grows by as much as the filter is longer than one tap; the picture's middle stays where it is.
-        return F.conv_transpose2d(x, self.smoothed(), self.bias, stride=2, padding=len(SMOOTHING[self.smoothing]) // 2)
+        return F.conv_transpose2d(x, smoothed, self.bias, stride=2, padding=(self.means + 1) // 2)
 
     def smoothed(self) -> Tensor:
         """The weight with the filter folded in: (inputs, outputs, 4, 4) for ``mean``, 6×6 for ``binomial``."""
-        taps = torch.tensor(SMOOTHING[self.smoothing], dtype=self.weight.dtype, device=self.weight.device)
-        kernels = self.weight.flatten(0, 1)[:, None]
-        smoothed = F.conv2d(kernels, torch.outer(taps, taps)[None, None], padding=len(taps) - 1)
-        return smoothed.view(*self.weight.shape[:2], *smoothed.shape[2:])
+        smoothed: Tensor = self.weight
+        for _ in range(self.means):
+            smoothed = F.avg_pool2d(F.pad(smoothed, [1, 1, 1, 1]), 2, stride=1)
+        return smoothed
+
+    def filtered(self, x: Tensor) -> Tensor:
+        """The same one after the other: each mean is then of the same four rounded numbers, in whatever order."""
+        made = F.conv_transpose2d(x, self.weight, stride=2)
+        if self.means > 1:
+            made = F.pad(made, [self.means // 2] * 4)
+        for _ in range(self.means):
+            made = F.avg_pool2d(made, 2, stride=1)
+        return made if self.bias is None else made + self.bias[:, None, None].to(made.dtype)
 
 
 class TransformerBlock(nn.Module):

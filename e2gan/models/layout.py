@@ -49,8 +49,8 @@ NO_SKIPS: Skips = (0.0, 0.0, 0.0)
 MAX_NOISE = 0.25
 """Most noise on a photo: a standard deviation, of values in [-1, 1]."""
 
-SMOOTHING = {"none": (1.0,), "mean": (0.5, 0.5), "binomial": (0.125, 0.375, 0.375, 0.125)}
-"""The filters that may follow a transposed convolution, along one axis."""
+SMOOTHING = {"none": 0, "mean": 1, "binomial": 3}
+"""The filters that may follow a transposed convolution: how many 2×2 means each is."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class GeneratorConfig:
             )
         if not isinstance(self.skips, bool):
             raise BaseModelError(f"generator configuration: skips must be true or false, not {self.skips!r}")
-        if self.smoothing not in SMOOTHING:
+        if not isinstance(self.smoothing, str) or self.smoothing not in SMOOTHING:
             raise BaseModelError(
                 f"generator configuration: smoothing must be {', '.join(SMOOTHING)}, not {self.smoothing!r}"
             )

@@ -43,10 +43,7 @@ def noisy(photo: Tensor, strength: Tensor, offsets: Tensor | None = None) -> Ten
         (N, 3, H, W), which may leave [-1, 1].
     """
     tile = noise_tile().to(photo.device, photo.dtype)
-    top, left = torch.zeros(1, 2, dtype=torch.long).unbind(1) if offsets is None else offsets.unbind(1)
-    rows, columns = (
-        (torch.arange(length, device=photo.device) + first.to(photo.device)[:, None]) % SIDE
-        for length, first in zip(photo.shape[2:], (top, left))
-    )
-    noise = tile[rows[:, :, None], columns[:, None, :]]
+    tiles = [tile] if offsets is None else [tile.roll((-top, -left), (0, 1)) for top, left in offsets.tolist()]
+    rows, columns = (torch.arange(length, device=photo.device) % SIDE for length in photo.shape[2:])
+    noise = torch.stack(tiles).index_select(1, rows).index_select(2, columns)
     return photo + strength.to(photo).view(-1, 1, 1, 1) * noise[:, None]

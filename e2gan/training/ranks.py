@@ -189,6 +189,8 @@ def search_ranks(
         bases = ", ".join(f"'{concept.id}' is for '{concept.base_id}'" for concept in concepts)
         raise ConceptError(f"a search needs concepts for one base: {bases or 'there are none'}")
     base = find_base(concepts[0].base_id)
+    for concept in concepts:
+        concept.check_base(base)
     embed = _embedder(embedder)
 
     found: dict[str, list[Trial]] = {}

@@ -301,7 +301,7 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
 
     monkeypatch.setattr(export, "export", write)
     monkeypatch.setattr(export, "base_part", lambda *_, **__: data)
-    monkeypatch.setattr(export, "concept_part", lambda *_: b"")
+    monkeypatch.setattr(export, "concept_part", lambda *_, **__: b"")
     monkeypatch.setattr(export, "Editor", lambda base, backend, threads: Editor(base, device="cpu"))
     monkeypatch.setattr(export, "make_teacher", lambda *_: ImageOps.invert)
     monkeypatch.setattr(export, "EfficientNetLite0", lambda: colours)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,31 @@ class TestSound:
         assert adapter.tensors.keys() == tensors.keys()
         assert all(np.array_equal(adapter.tensors[name], tensors[name]) for name in tensors)
         assert np.array_equal(adapter.prompt, prompt)
+
+    def test_skips_and_noise(self, write: Callable[..., Concept], base: Base, manifest: dict[str, Any]) -> None:
+        plain = write()
+        assert (plain.skips, plain.noise) == ((0, 0, 0), 0)
+        concept = write(manifest={**manifest, "skips": [0, 0.25, 1], "noise": 0.06})
+        assert (concept.skips, concept.noise) == ((0, 0.25, 1), 0.06)
+        skipping = replace(base, config=replace(base.config, skips=True))
+        assert concept.load(skipping)
+
+    def test_skips_need_a_base_that_has_them(
+        self, write: Callable[..., Concept], base: Base, manifest: dict[str, Any]
+    ) -> None:
+        concept = write(manifest={**manifest, "skips": [0, 0, 0.5]})
+        refused(concept.path, base, r"concept\.toml: it has skips, but the generator of the base 'tiny' has none")
+
+    def test_the_digest_is_that_of_older_bundles_where_there_are_none(
+        self, write: Callable[..., Concept], manifest: dict[str, Any]
+    ) -> None:
+        digest = "620c669621dc4bf33d5979d9894c3900d002479f96cf9adb35567ccec4c523d2"
+        told = {"base": {"id": "tiny", "sha256": "0" * 64}}
+        assert write(manifest={**manifest, **told}).recipe_digest == digest
+        assert write(manifest={**manifest, **told, "skips": [0, 0, 0], "noise": 0}).recipe_digest == digest
+        changed = [{"skips": [0, 0, 1]}, {"skips": [0, 1, 0]}, {"noise": 0.1}, {"noise": 0.1, "skips": [1, 0, 0]}]
+        digests = {write(manifest={**manifest, **told, **each}).recipe_digest for each in changed}
+        assert len(digests - {digest}) == len(changed)
 
     def test_half_precision_is_read_as_single(self, write: Callable[..., Concept], base: Base, tensors: Any) -> None:
         adapter = write(tensors={name: value.astype(np.float16) for name, value in tensors.items()}).load(base)
@@ -198,6 +224,18 @@ class TestManifest:
             ("tone", {"red": [1, 0, 0, "0"]}, r"red\[3\] must be a number from -16 to 16"),
             ("tone", {"green": [0, float("inf"), 0, 0]}, r"green\[1\] must be a number"),
             ("tone", {"grey": [1, 0, 0, 0]}, "unknown key 'grey'"),
+            ("skips", 1, "skips must be a list of 3 numbers"),
+            ("skips", [0.5, 0.5], "skips must be a list of 3 numbers"),
+            ("skips", [0, 0, 0, 0], "skips must be a list of 3 numbers"),
+            ("skips", [0, 0, 1.01], r"skips\[2\] must be a number from 0 to 1"),
+            ("skips", [-0.01, 0, 0], r"skips\[0\] must be a number from 0 to 1"),
+            ("skips", [0, float("nan"), 0], r"skips\[1\] must be a number"),
+            ("skips", [0, 0, float("inf")], r"skips\[2\] must be a number"),
+            ("skips", [True, 0, 0], r"skips\[0\] must be a number"),
+            ("noise", 0.26, "noise must be a number from 0 to 0.25"),
+            ("noise", -0.01, "noise must be a number from 0 to 0.25"),
+            ("noise", float("nan"), "noise must be a number"),
+            ("noise", [0.1], "noise must be a number"),
             ("versoin", "1", "unknown key 'versoin'"),
         ],
     )

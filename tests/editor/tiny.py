@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,21 +12,28 @@ import torch
 from e2gan.base import Base, write_base
 from e2gan.concept import Concept, write_concept
 from e2gan.models.generator import Generator
-from e2gan.models.layout import GeneratorConfig, Ranks, adapter_shapes
+from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Ranks, Skips, adapter_shapes
 
 CONFIG = GeneratorConfig(prompt_dim=16, width=8, res_blocks=1, tb_positions=(1,))
+NEW = replace(CONFIG, skips=True, smoothing="mean")
+"""The layout with all that the paper's has not."""
+
+PAINTING: dict[str, Any] = {"skips": (0.0, 0.0, 0.0), "noise": 0.06}
+MIXED: dict[str, Any] = {"skips": (0.25, 0.5, 1.0), "noise": 0.1, "keeps": "colour"}
+DRAWING: dict[str, Any] = {"skips": (1.0, 1.0, 1.0)}
+"""What concepts of that layout may say."""
 
 
-def write_tiny_base(folder: Path) -> Base:
+def write_tiny_base(folder: Path, config: GeneratorConfig = CONFIG) -> Base:
     torch.manual_seed(0)
-    generator = Generator(CONFIG)
+    generator = Generator(config)
     return write_base(
         folder,
         id="tiny",
         title="Tiny",
         version="1.0.0",
         license="apache-2.0",
-        config=CONFIG,
+        config=config,
         generator={name: value.numpy() for name, value in generator.state_dict().items()},
     )
 
@@ -39,9 +48,16 @@ def write_tiny_concept(
     keeps: str = "nothing",
     tone: dict[str, list[float]] | None = None,
     ranks: Ranks | None = None,
+    skips: Skips = NO_SKIPS,
+    noise: float = 0.0,
 ) -> Concept:
     """A concept named as its folder; its adapter is random, and large enough to be seen."""
     random = np.random.default_rng(seed)
+    more: dict[str, Any] = {}
+    if skips != NO_SKIPS:
+        more["skips"] = list(skips)
+    if noise:
+        more["noise"] = noise
     training = {}
     if ranks is not None:
         training["training"] = {"ranks": list(ranks.sampling), "transformer_rank": ranks.transformer}
@@ -56,6 +72,7 @@ def write_tiny_concept(
             "prompt": f"in the style of {folder.name}",
             "license": "apache-2.0",
             "keeps": keeps,
+            **more,
             "base": {"id": base.id, "sha256": base.sha256},
             "tone": tone or {},
             "recipe": {"teacher": "grade", "teacher_options": {"name": folder.name}, **training},

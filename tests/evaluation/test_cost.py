@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from e2gan.base import Base
 from e2gan.concept import record_quality
 from e2gan.evaluation import cost as cost_module
-from e2gan.evaluation.cost import concept_flops, cost, step_flops, training_flops
-from e2gan.models.layout import Ranks, adapter_parameters
+from e2gan.evaluation.cost import concept_flops, cost, macs, step_flops, training_flops
+from e2gan.models.generator import UpConv
+from e2gan.models.layout import GeneratorConfig, Ranks, adapter_parameters
 from e2gan.recipe import TrainingRecipe
-from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
+from tests.editor.tiny import CONFIG, MIXED, NEW, photo, write_tiny_base, write_tiny_concept
 
 SHORT = TrainingRecipe(steps=4, batch_size=2, crop=32)
 
@@ -27,6 +29,40 @@ SHORT = TrainingRecipe(steps=4, batch_size=2, crop=32)
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     return write_tiny_base(tmp_path_factory.mktemp("bases") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def papers_macs() -> int:
+    return macs_at_256(GeneratorConfig())
+
+
+def macs_at_256(config: GeneratorConfig) -> int:
+    """Of an edit with all skips there are, counted on tensors without values."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    from e2gan.models.generator import Generator
+
+    with FakeTensorMode():
+        skips = (torch.ones(1, 3),) if config.skips else ()
+        return macs(Generator(config), torch.zeros(1, 3, 256, 256), torch.zeros(1, 8, config.prompt_dim), None, *skips)
+
+
+def test_the_papers_generator_takes_what_the_paper_says(papers_macs: int) -> None:
+    assert papers_macs / 1e9 == pytest.approx(23.7, abs=0.1)
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_smoothing_costs_a_tenth_and_skips_nothing(papers_macs: int, skips: bool) -> None:
+    """Three enlarging convolutions with 4×4 taps in the place of 3×3, and nothing else."""
+    found = macs_at_256(GeneratorConfig(skips=skips, smoothing="mean"))
+    taps = 256 * 256 * 32**2 + 256 * 128 * 64**2 + 128 * 64 * 128**2
+    assert found - papers_macs == (16 - 9) * taps
+    assert found < 1.12 * papers_macs
+
+
+def test_an_enlarging_convolution_counts_by_its_input_and_its_smoothed_kernel() -> None:
+    for smoothing, side in (("none", 3), ("mean", 4), ("binomial", 6)):
+        assert macs(UpConv(5, 7, smoothing=smoothing), torch.zeros(2, 5, 6, 8)) == 2 * 6 * 8 * 5 * 7 * side**2
 
 
 def step_of(recipe: TrainingRecipe, base: Base, *, warm: bool) -> int:
@@ -39,7 +75,12 @@ def step_of(recipe: TrainingRecipe, base: Base, *, warm: bool) -> int:
 
 
 def count_the_loop(
-    generator: nn.Module, discriminator: nn.Module, recipe: TrainingRecipe, folder: Path, steps: Iterable[int]
+    generator: nn.Module,
+    discriminator: nn.Module,
+    recipe: TrainingRecipe,
+    folder: Path,
+    steps: Iterable[int],
+    **says: Any,
 ) -> list[int]:
     """The operations of steps of the training loop itself."""
     from e2gan.training.loop import ConceptPairs, Trainer
@@ -47,7 +88,7 @@ def count_the_loop(
 
     Image.fromarray(photo(recipe.crop, recipe.crop)).save(folder / "photo.png")
     pair = Pair(folder / "photo.png", folder / "photo.png")
-    concept = ConceptPairs("dusk", np.zeros((16, CONFIG.prompt_dim), np.float32), [pair] * 2, [])
+    concept = ConceptPairs("dusk", np.zeros((16, CONFIG.prompt_dim), np.float32), [pair] * 2, [], **says)
     trainer = Trainer(generator, discriminator, [concept], recipe, folder / "run", device="cpu", mixed_precision="no")
     counted = []
     for trainer.step in steps:
@@ -68,6 +109,17 @@ def test_a_step_takes_what_the_training_loop_takes(base: Base, tmp_path: Path) -
     counted = count_the_loop(generator, Discriminator(), recipe, tmp_path, range(4))
     assert counted == [2 * step_of(recipe, base, warm=step >= 2) for step in range(4)]
     assert concept_flops(recipe, base) == sum(counted)
+
+
+def test_so_it_does_with_skips_smoothing_and_noise(tmp_path: Path, new_base: Base) -> None:
+    from e2gan.models.discriminator import Discriminator
+    from e2gan.models.generator import Generator
+    from e2gan.models.lora import attach
+
+    recipe = replace(SHORT, steps=2)
+    generator = attach(Generator(NEW), recipe.adapter_ranks)
+    counted = count_the_loop(generator, Discriminator(), recipe, tmp_path, range(2), **MIXED)
+    assert concept_flops(recipe, new_base) == sum(counted)
 
 
 def test_the_penalties_count_as_often_as_the_loop_has_them(tmp_path: Path) -> None:

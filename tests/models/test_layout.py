@@ -24,6 +24,18 @@ def test_the_generator_has_the_papers_counts():
     assert count(generator) - sampling == 5_875_459
 
 
+@pytest.mark.parametrize("smoothing", ["none", "mean", "binomial"])
+def test_skips_and_smoothing_cost_no_parameter_and_rename_none(smoothing):
+    config = GeneratorConfig(skips=True, smoothing=smoothing)
+    with torch.device("meta"):
+        plain, new = Generator(), Generator(config)
+    assert count(new) == 7_055_619
+    shapes = [{name: value.shape for name, value in model.state_dict().items()} for model in (plain, new)]
+    assert shapes[0] == shapes[1]
+    assert adapter_parameters(config, Ranks()) == 91_926
+    assert adapter_shapes(config, Ranks()) == adapter_shapes(GeneratorConfig(), Ranks())
+
+
 def test_the_discriminator_has_the_papers_count():
     assert count(Discriminator()) == 2_767_809
 
@@ -98,11 +110,22 @@ def test_crucial_layers_are_the_generators_own(positions, sampling):
         {"tb_sampling": "stride"},
         {"heads": 7},
         {"depth": 1},
+        {"skips": 1},
+        {"skips": [1, 1, 1]},
+        {"smoothing": "gauss"},
+        {"smoothing": None},
+        {"smoothing": ["mean"]},
     ],
 )
 def test_a_wrong_configuration_is_refused(wrong):
     with pytest.raises(BaseModelError, match="generator configuration"):
         GeneratorConfig.from_dict(wrong)
+
+
+def test_a_configuration_survives_its_dictionary():
+    config = GeneratorConfig(width=16, tb_positions=(0, 2), skips=True, smoothing="binomial")
+    assert GeneratorConfig.from_dict(config.to_dict()) == config
+    assert GeneratorConfig.from_dict({}) == GeneratorConfig(), "what older bases do not say is the paper's"
 
 
 @pytest.mark.parametrize("wrong", [((1, 4, 8), 1), ((0, 4, 8, 8), 1), ((1, 4, 8, 8), 10_000), ((1, 4, 8, True), 1)])

@@ -1,6 +1,7 @@
 """Folded, unfolded and PEFT-merged adapters are one and the same."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,10 +16,10 @@ CONFIG = GeneratorConfig(prompt_dim=24, width=16, heads=4)
 RANKS = Ranks((1, 2, 3, 4), 2)
 
 
-@pytest.fixture(scope="module")
-def generator() -> Generator:
+@pytest.fixture(scope="module", params=["none", "mean", "binomial"])
+def generator(request: pytest.FixtureRequest) -> Generator:
     torch.manual_seed(0)
-    return Generator(CONFIG).eval()
+    return Generator(replace(CONFIG, smoothing=request.param)).eval()
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,11 @@ from PIL import Image
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
+from e2gan.models.layout import Ranks
 from e2gan_onnx.export import export
 from e2gan_onnx.options import OPSETS
 from e2gan_onnx.swap import export_swappable
-from tests.editor.tiny import photo, write_tiny_concept
+from tests.editor.tiny import DRAWING, MIXED, PAINTING, photo, write_tiny_concept
 
 TONE = {"red": [0.9, 0.1, 0.0, 0.2], "blue": [0.0, 0.1, 0.6, -0.2]}
 
@@ -62,6 +63,33 @@ def swappable(run_folder: Path, base: Base, concepts: dict[str, Concept]) -> Pat
     with FileLock(run_folder / "swappable.lock"):
         if not folder.exists():
             export_swappable(list(concepts.values()), base, folder, opset=OPSETS[0])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_concepts(tmp_path_factory: pytest.TempPathFactory, new_base: Base) -> dict[str, Concept]:
+    """Of a base with skips, smoothing and noise: one with no skips, one with a mixture, one with all."""
+    folder = tmp_path_factory.mktemp("concepts")
+    ranks = Ranks((2, 3, 5, 4), 3)
+    return {
+        "painting": write_tiny_concept(folder / "painting", new_base, seed=1, **PAINTING),
+        "mixed": write_tiny_concept(folder / "mixed", new_base, seed=2, tokens=5, tone=TONE, **MIXED),
+        "drawing": write_tiny_concept(folder / "drawing", new_base, seed=3, tokens=1, ranks=ranks, **DRAWING),
+    }
+
+
+@pytest.fixture(scope="session")
+def new_editor(new_base: Base) -> Editor:
+    return Editor(new_base, device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def new_swappable(run_folder: Path, new_base: Base, new_concepts: dict[str, Concept]) -> Path:
+    """The folder of the newer base's part and each concept's."""
+    folder = run_folder / "new-swappable"
+    with FileLock(run_folder / "new-swappable.lock"):
+        if not folder.exists():
+            export_swappable(list(new_concepts.values()), new_base, folder, opset=OPSETS[0])
     return folder
 
 

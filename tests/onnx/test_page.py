@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,22 +43,20 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, repository: Path, swappable: Path) -> Path:
+def put_together(folder: Path, repository: Path, models: Path) -> Path:
     """What ``make web`` puts together, with tiny models."""
-    folder = tmp_path_factory.mktemp("site")
     for file in (repository / "spaces/web").iterdir():
         if file.suffix in (".html", ".css", ".js"):
             shutil.copy(file, folder)
     assert RUNTIME is not None
     (folder / "ort").symlink_to(RUNTIME.parent)
-    (folder / "models").symlink_to(swappable)
+    (folder / "models").symlink_to(models)
     Image.fromarray(photo(96, 64)).save(folder / "sample.jpg")
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(site: Path) -> Iterator[tuple[str, list[str]]]:
+@contextmanager
+def served(site: Path) -> Iterator[tuple[str, list[str]]]:
     """The page's address, and the paths that are asked for."""
     handler = type("Handler", (Quiet,), {"asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
@@ -67,17 +66,31 @@ def server(site: Path) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def page(browser: Any, server: tuple[str, list[str]]) -> Iterator[Any]:
+@contextmanager
+def opened(browser: Any, address: str) -> Iterator[Any]:
     """The page, loaded, its sample edited."""
     context = browser.new_context(viewport={"width": 1000, "height": 800})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.goto(server[0])
+    page.goto(address)
     # It is loaded twice: the second time with threads.
     page.wait_for_selector('#stage[data-state="edited"]')
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, repository: Path, swappable: Path
+) -> Iterator[tuple[str, list[str]]]:
+    with served(put_together(tmp_path_factory.mktemp("site"), repository, swappable)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, server: tuple[str, list[str]]) -> Iterator[Any]:
+    with opened(browser, server[0]) as page:
+        yield page
 
 
 def edits(page: Any) -> int:
@@ -108,8 +121,8 @@ def shown(page: Any) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
 
 
-def test_the_pages_pictures_are_the_editors(page: Any, editor: Editor, concepts: dict[str, Concept]) -> None:
-    picture = photo(96, 64, seed=5)
+def pictures_of(page: Any, picture: np.ndarray, editor: Editor, concepts: dict[str, Concept]) -> dict[str, np.ndarray]:
+    """The page's picture for each concept, compared with the editor's."""
     choose_photo(page, picture)
     made = {}
     for concept in reversed(concepts.values()):
@@ -118,7 +131,26 @@ def test_the_pages_pictures_are_the_editors(page: Any, editor: Editor, concepts:
         wanted = np.asarray(editor.apply(Image.fromarray(picture), concept)).astype(int)
         assert made[concept.id].shape == wanted.shape
         assert np.abs(made[concept.id] - wanted).mean() < 0.5, "of 255: the limit is 2"
+    return made
+
+
+def test_the_pages_pictures_are_the_editors(page: Any, editor: Editor, concepts: dict[str, Concept]) -> None:
+    made = pictures_of(page, photo(96, 64, seed=5), editor, concepts)
     assert np.abs(made["paint"] - made["winter"]).mean() > 10
+
+
+def test_so_they_are_with_skips_smoothing_and_noise(
+    browser: Any,
+    repository: Path,
+    tmp_path: Path,
+    new_swappable: Path,
+    new_editor: Editor,
+    new_concepts: dict[str, Concept],
+) -> None:
+    site = put_together(tmp_path, repository, new_swappable)
+    with served(site) as (address, _), opened(browser, address) as page:
+        made = pictures_of(page, photo(264, 64, seed=5), new_editor, new_concepts)  # wider than the tile of noise
+    assert np.abs(made["painting"] - made["drawing"]).mean() > 10
 
 
 def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]) -> None:

@@ -200,6 +200,15 @@ def test_more_clusters_than_photos_is_said_before_anything_is_made(fresh: Path, 
     assert not (fresh / "work").exists()
 
 
+def test_skips_on_a_base_without_them_are_said_before_anything_is_made(fresh: Path, base: Base) -> None:
+    change(fresh, "[base]", "skips = [1, 1, 1]\n[base]")
+    with pytest.raises(
+        ConceptError, match=r"concept\.toml: it has skips, but the generator of the base 'tiny' has none"
+    ):
+        train(fresh, base)
+    assert not (fresh / "work").exists()
+
+
 def test_one_photo_that_is_not_for_training(fresh: Path, base: Base) -> None:
     shutil.rmtree(fresh / "photos")
     (fresh / "photos").mkdir()

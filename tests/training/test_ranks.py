@@ -421,11 +421,14 @@ def test_the_command(command: Callable[..., Result]) -> None:
         (["nowhere"], "error: nowhere: holds no concept.toml\n"),
         (["negative", "--embedder", "tine"], "error: no embedder 'tine'\nhint: did you mean 'tiny'?\n"),
         (["negative", "other"], "error: a search needs concepts for one base: 'negative' is for 'tiny', 'other' is"),
+        (["sketch"], "error: sketch/concept.toml: it has skips, but the generator of the base 'tiny' has none\n"),
         (["negative", "--data", "few"], "error: few: a search of ranks needs two photographs to validate on"),
     ],
 )
 def test_a_search_that_cannot_be(command: Callable[..., Result], tmp_path: Path, words: list[str], error: str) -> None:
     describe(tmp_path, "other", base="elsewhere")
+    sketch = describe(tmp_path, "sketch") / "concept.toml"
+    sketch.write_text("skips = [1, 1, 1]\n" + sketch.read_text())
     concepts.photos(tmp_path / "few", 64, train=2)
     result = command(*words)
     assert (result.exit_code, result.stdout) == (1, "")

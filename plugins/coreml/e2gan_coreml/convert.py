@@ -69,7 +69,7 @@ def write_package(
         made = folder / "made.mlpackage"  # where coremltools writes the name must end so
         parts = []
         for name, concept in zip(function_names(concepts), concepts):
-            network = build(base, concept, folded=len(concepts) == 1)
+            network = build(base, concept, sizes, folded=len(concepts) == 1)
             model = _compressed(ct, _converted(ct, network, sizes, target), compression)
             parts.append(made if len(concepts) == 1 else Path(work, f"{name}.mlpackage"))
             model.save(str(parts[-1]))

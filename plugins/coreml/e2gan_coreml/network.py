@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.generator import Generator
-from e2gan.models.layout import ADAPTER_PREFIX, crucial_layers
+from e2gan.models.generator import Generator, UpConv
+from e2gan.models.layout import ADAPTER_PREFIX, NO_SKIPS, crucial_layers
 from e2gan.models.light import CELL, LUMA, SHIFT, SPAN, STEADINESS
 from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.noise import SIDE, noise_tile
 
 __all__ = ["Edit", "build"]
 
@@ -22,15 +24,26 @@ class Edit(nn.Module):
     """What :meth:`e2gan.Editor.apply` does to a photo of the working size, at full strength."""
 
     prompt: Tensor
+    skips: Tensor | None
+    tile: Tensor | None
+    onto: Tensor | None
     tone_matrix: Tensor
     tone_offset: Tensor
     luma: Tensor
 
-    def __init__(self, generator: Generator, prompt: Tensor, concept: Concept) -> None:
-        """``prompt``: (T, D)."""
+    def __init__(
+        self, generator: Generator, prompt: Tensor, concept: Concept, sizes: Sequence[tuple[int, int]]
+    ) -> None:
+        """``prompt``: (T, D); ``sizes``: width and height of each photo that may come."""
         super().__init__()
         self.generator = generator
         self.keeps = concept.keeps
+        self.register_buffer("skips", torch.tensor([concept.skips]) if concept.skips != NO_SKIPS else None)
+        self.register_buffer("tile", _tiled(sizes) if concept.noise else None)
+        # As a convolution of photo and tile: of a product with the tile alone the converter makes another constant,
+        # and several concepts could not share it.
+        onto = torch.cat([torch.eye(3), torch.full((3, 1), concept.noise)], 1)[..., None, None]
+        self.register_buffer("onto", onto if concept.noise else None)
         tone = torch.tensor(concept.tone)
         self.register_buffer("prompt", prompt[None])
         self.register_buffer("tone_matrix", tone[:, :3, None, None])
@@ -42,7 +55,11 @@ class Edit(nn.Module):
 
         Rounded here, because what a runtime does with fractions of a pixel's step is its own affair.
         """
-        made = self.generator(photo, self.prompt)
+        seen = photo
+        if self.tile is not None and self.onto is not None:
+            height, width = photo.shape[2:]
+            seen = F.conv2d(torch.cat([photo, self.tile[:, :, :height, :width]], 1), self.onto)
+        made = self.generator(seen, self.prompt, None, self.skips)
         if self.keeps != "nothing":
             photo = F.conv2d(photo, self.tone_matrix, self.tone_offset).clamp(-1, 1)
         if self.keeps == "light":
@@ -90,6 +107,19 @@ def _around(x: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
+def _tiled(sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """(1, 1, H, W): the noise over the largest width and height."""
+    width, height = (max(lengths) for lengths in zip(*sizes))
+    return noise_tile().repeat(-(-height // SIDE), -(-width // SIDE))[None, None, :height, :width].contiguous()
+
+
+class TwoStepUpConv(UpConv):
+    """A smoothed transposed convolution in the form that half precision can hold."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        return self.filtered(x)
+
+
 class Branched(nn.Module):
     """A layer of the base with a concept's low-rank change beside it: W·x + B·(A·x).
 
@@ -119,8 +149,10 @@ class Branched(nn.Module):
         return self.layer(x) + (F.linear(h, self.up) if self.up.dim() == 2 else F.conv2d(h, self.up))
 
 
-def build(base: Base, concept: Concept, *, folded: bool) -> Edit:
+def build(base: Base, concept: Concept, sizes: Sequence[tuple[int, int]], *, folded: bool) -> Edit:
     """The network of a concept: its change folded into the base's weights, or in branches beside them.
+
+    ``sizes`` are of the photos that it will see, in pixels: widths and heights.
 
     Raises:
         ConceptError: the concept is untrained, malformed or made for another base.
@@ -129,10 +161,13 @@ def build(base: Base, concept: Concept, *, folded: bool) -> Edit:
     adapter = concept.load(base)
     tensors = {name: torch.from_numpy(value) for name, value in adapter.tensors.items()}
     generator = base.generator()
+    for module in generator.modules():
+        if isinstance(module, UpConv) and module.smoothing != "none":
+            module.__class__ = TwoStepUpConv
     if folded:
         Folder(generator).fold([(1.0, delta_weights(base.config, tensors))])
     else:
         for layer in crucial_layers(base.config):
             a, b = (tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_{factor}.weight"] for factor in "AB")
             generator.set_submodule(layer.name, Branched(generator.get_submodule(layer.name), a, b))
-    return Edit(generator, torch.from_numpy(adapter.prompt), concept).eval()
+    return Edit(generator, torch.from_numpy(adapter.prompt), concept, sizes).eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import onnx
 import onnxruntime
@@ -40,6 +39,7 @@ class OnnxGenerator:
             f"{layer.name}.weight": generator.get_parameter(f"{layer.name}.weight").clone()
             for layer in crucial_layers(base.config)
         }
+        self._skips = base.config.skips
         self._graph = _without_weights(generator, base, self._pristine)
         self.fold([])
 
@@ -55,10 +55,14 @@ class OnnxGenerator:
             self._graph + part.SerializeToString(), self._options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None) -> Tensor:
-        """(N, 3, H, W), (N, T, D) and (N, T) to (N, 3, H, W); pictures in [-1, 1]."""
+    def __call__(
+        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None, skips: Tensor | None = None
+    ) -> Tensor:
+        """(N, 3, H, W), (N, T, D), (N, T) and (N, 3) to (N, 3, H, W); pictures in [-1, 1]."""
         bias = torch.zeros(prompt.shape[:2]) if prompt_bias is None else prompt_bias
         inputs = {IMAGE: x, "prompt": prompt, "prompt_bias": bias}
+        if self._skips:
+            inputs["skips"] = torch.zeros(len(x), 3) if skips is None else skips
         (made,) = self._session.run(None, {name: tensor.contiguous().numpy() for name, tensor in inputs.items()})
         return torch.from_numpy(made)
 
@@ -70,8 +74,8 @@ class _Open(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, image: Tensor, prompt: Tensor, prompt_bias: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        made: Tensor = functional_call(self.generator, dict(weights), (image, prompt, prompt_bias))
+    def forward(self, image: Tensor, look: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
+        made: Tensor = functional_call(self.generator, dict(weights), (image,), dict(look))
         return made
 
 
@@ -80,20 +84,17 @@ def _without_weights(generator: Generator, base: Base, weights: Mapping[str, Ten
     image = example(base)
     size = picture_dimensions(base.config.stride)
     tokens = {0: size[0], 1: torch.export.Dim("tokens")}
-    inputs: dict[str, Any] = {
-        IMAGE: image,
-        "prompt": torch.zeros(len(image), 3, base.config.prompt_dim),
-        "prompt_bias": torch.zeros(len(image), 3),
-        "weights": dict(weights),
-    }
-    dynamic = {IMAGE: size, "prompt": tokens, "prompt_bias": tokens, "weights": {name: {} for name in weights}}
+    look = {"prompt": torch.zeros(len(image), 3, base.config.prompt_dim), "prompt_bias": torch.zeros(len(image), 3)}
+    look_sizes = {"prompt": tokens, "prompt_bias": tokens}
+    if base.config.skips:
+        look["skips"], look_sizes["skips"] = torch.zeros(len(image), 3), {0: size[0]}
     model = to_onnx(
         _Open(traceable(generator)).eval(),
-        inputs,
-        dynamic,
+        {IMAGE: image, "look": look, "weights": dict(weights)},
+        {IMAGE: size, "look": look_sizes, "weights": {name: {} for name in weights}},
         opset=OPSETS[0],
         name=base.id,
-        names=[IMAGE, "prompt", "prompt_bias", *weights],
+        names=[IMAGE, *look, *weights],
     )
-    del model.graph.input[3:]
+    del model.graph.input[1 + len(look) :]
     return model.SerializeToString()

@@ -35,7 +35,7 @@ from e2gan_onnx.export import Exported, describe, example, facts_of_base, facts_
 from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
 from e2gan_onnx.photos import check_photos
 
-__all__ = ["BASE_PART", "INDEX", "base_part", "concept_part", "export_swappable"]
+__all__ = ["BASE_PART", "INDEX", "base_part", "concept_part", "export_swappable", "takes_noise"]
 
 BASE_PART, INDEX = "base.part", "concepts.json"
 
@@ -45,8 +45,11 @@ SMALL = 1024
 """Numbers of an initialiser that is not worth a cast."""
 
 
-def base_part(base: Base, *, opset: int) -> bytes:
+def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
     """A model of the whole edit without what is a concept's; no runtime loads it alone.
+
+    Args:
+        noise: whether the concepts may begin their strokes at noise (`takes_noise`).
 
     Raises:
         E2GANError: it cannot be expressed at that opset.
@@ -59,7 +62,12 @@ def base_part(base: Base, *, opset: int) -> bytes:
     }
     concept["prompt"] = torch.zeros(1, 3, base.config.prompt_dim)
     concept["tone"], concept["shares"] = torch.zeros(1, 3, 4), torch.zeros(1, len(KEEPS))
-    dynamic |= {"prompt": {1: torch.export.Dim.AUTO}, "tone": {}, "shares": {}}
+    if base.config.skips:
+        concept["skips"] = torch.zeros(1, 3)
+    if noise:
+        concept["noise"] = torch.zeros(1)
+    dynamic |= {"prompt": {1: torch.export.Dim.AUTO}}
+    dynamic |= {name: {} for name in concept if name not in dynamic}
     model = to_onnx(
         SwappableEdit(traceable(base.generator())).eval(),
         {IMAGE: example(base), "concept": concept},
@@ -90,8 +98,16 @@ def _halve(model: onnx.ModelProto) -> None:
             model.graph.node.insert(0, cast)
 
 
-def concept_part(concept: Concept, base: Base) -> bytes:
-    """What makes a model of :func:`base_part`: the concept's LoRA, prompt, tone, and what it keeps; its metadata.
+def takes_noise(base: Base, concepts: Sequence[Concept]) -> bool:
+    """Whether the graph for some concepts has noise in it: with skips always, so that later concepts fit behind it."""
+    return base.config.skips or any(concept.noise for concept in concepts)
+
+
+def concept_part(concept: Concept, base: Base, *, noise: bool) -> bytes:
+    """What makes a model of :func:`base_part`: the concept's LoRA, prompt, tone, and so on; its metadata.
+
+    Args:
+        noise: as the base's part was made with.
 
     Raises:
         ConceptError: the concept is untrained, damaged or made for another base.
@@ -103,6 +119,10 @@ def concept_part(concept: Concept, base: Base) -> bytes:
         "tone": mix_tones((concept.tone, 1.0)).numpy()[None],
         "shares": keep_shares((concept.keeps, 1.0)).numpy()[None],
     }
+    if base.config.skips:
+        tensors["skips"] = np.array([concept.skips], np.float32)
+    if noise:
+        tensors["noise"] = np.array([concept.noise], np.float32)
     part = onnx.ModelProto()
     part.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in tensors.items())
     describe(part, facts_of_concept(concept))
@@ -135,9 +155,10 @@ def export_swappable(
     """
     _refuse_foreign(folder)
     with atomic_folder(folder) as new:
-        parts = [concept_part(concept, base) for concept in concepts]
+        noise = takes_noise(base, concepts)
+        parts = [concept_part(concept, base, noise=noise) for concept in concepts]
         tell(f"{base.id}: tracing")
-        whole = base_part(base, opset=opset)
+        whole = base_part(base, opset=opset, noise=noise)
         (new / BASE_PART).write_bytes(whole)
         made = [Exported(base.id, folder / BASE_PART, len(whole), None)]
         for concept, part in zip(concepts, parts):
