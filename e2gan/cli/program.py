@@ -31,6 +31,7 @@ __all__ = [
     "quiet_option",
     "report",
     "say",
+    "visible",
 ]
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
@@ -82,6 +83,7 @@ class Program(click.Group):
             with notes(quiet=False):
                 code = run(*args, standalone_mode=False, **extra)
         except click.ClickException as error:
+            error.message = visible(error.message)
             error.show()
             sys.exit(error.exit_code)
         except click.Abort:
@@ -120,8 +122,14 @@ def _exit_interrupted() -> NoReturn:
     sys.exit(EXIT_INTERRUPTED)
 
 
+def visible(text: str) -> str:
+    """Text with its control characters escaped: a file's name must not rewrite the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def say(text: str) -> None:
     """A line on stderr, above the progress bar if there is one."""
+    text = visible(text)
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
@@ -180,6 +188,7 @@ def print_json(data: object) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as what they hold."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     for row in (header, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
@@ -192,7 +201,7 @@ def print_flat(data: Mapping[str, Any]) -> None:
     rows = list(flat_rows(data))
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{name.ljust(width)}  {_figure(value)}")
+        click.echo(visible(f"{name.ljust(width)}  {_figure(value)}"))
 
 
 def _figure(value: Any) -> str:

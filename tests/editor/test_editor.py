@@ -121,7 +121,7 @@ def test_strength_mixes_the_edit_with_the_photo(editor: Editor, dusk: Concept) -
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1])
 def test_transparency_is_kept_as_it_was(editor: Editor, dusk: Concept, strength: float) -> None:
-    alpha = photo(seed=5)[..., 0]
+    alpha = np.maximum(photo(seed=5)[..., 0], 1)
     edited = editor.apply(Image.fromarray(np.dstack([photo(), alpha])), dusk, strength)
     assert edited.mode == "RGBA"
     assert np.array_equal(np.asarray(edited)[..., 3], alpha)
