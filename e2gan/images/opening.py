@@ -7,7 +7,7 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeAlias
 
@@ -346,12 +346,14 @@ def _from_tiff(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
     if page.shallow and page.first:
         tiff.check_length(stream, page, name)
         stream.seek(0)
-        image = _pillow(stream, name, limits, ("TIFF",))
-        # Pillow would turn the picture by the orientation in XMP, and turns it by EXIF's itself.
-        image.info.pop("xmp", None)
-        image.load()
-        picture.pixels = image
-        return picture
+        # Which does not know every layout of as many bits.
+        with suppress(UnidentifiedImageError):
+            image = _pillow(stream, name, limits, ("TIFF",))
+            # Pillow would turn the picture by the orientation in XMP, and turns it by EXIF's itself.
+            image.info.pop("xmp", None)
+            image.load()
+            picture.pixels = image
+            return picture
     picture.pixels, picture.alpha, note = tiff.read_samples(stream, page, name, limits)
     if int(page.page.photometric) in tiff.CONVERTED:
         picture.colour = None

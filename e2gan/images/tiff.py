@@ -35,7 +35,7 @@ _RATIOS = {1: 1, 5: 4096, 8: 1100, 32946: 1100, 32773: 64}
 _COMPRESSIONS = {1, 5, 7, 8, 32946, 32773, 33003, 33005, 34712, 34892, 34925, 50000, 50001, 50002, 52546}
 """Those of deep pictures that are read: LZW, JPEG, deflate, PackBits, JPEG 2000, LZMA, Zstandard, WebP, JPEG XL."""
 
-_PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000, 50001}
+_PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000}
 """Those of pictures of at most 8 bits that Pillow's libtiff reads."""
 
 _DNG_VERSION, _ORIENTATION, _PROFILE = 50706, 274, 34675
