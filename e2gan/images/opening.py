@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeAlias
@@ -190,7 +190,7 @@ def _from_pillow(image: Image.Image, name: str, limits: Limits) -> _Picture:
     exif = _exif_of(image)
     image.load()
     info = image.info
-    colour = _told_by(info, exif)
+    colour = _told_by(info, exif, image.format)
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     iptc = info.get("iptc") or b""
     picture = _Picture(image, "JPEG" if image.format == "MPO" else image.format, own=False)
@@ -201,7 +201,7 @@ def _from_pillow(image: Image.Image, name: str, limits: Limits) -> _Picture:
     return picture
 
 
-def _told_by(info: dict[str, object], exif: Image.Exif) -> Colour | None:
+def _told_by(info: Mapping[Any, Any], exif: Image.Exif, format: str | None) -> Colour | None:
     """What a Pillow image's ``info`` says of its colours, as Pillow and pillow-heif fill it."""
     profile, nclx, gamma = info.get("icc_profile"), info.get("nclx_profile"), info.get("gamma")
     if isinstance(profile, bytes) and profile:
@@ -219,7 +219,8 @@ def _told_by(info: dict[str, object], exif: Image.Exif) -> Colour | None:
             white, red, green, blue = zip(*[iter(corners)] * 2)
             primaries = Primaries(red, green, blue, white)
         return named_by_gamma(gamma, primaries)
-    return ADOBE_RGB if metadata.says_adobe_rgb(exif) else None
+    # In a PNG only chunks tell colours (the specification's third edition, 4.3).
+    return ADOBE_RGB if format != "PNG" and metadata.says_adobe_rgb(exif) else None
 
 
 def _from_others(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
@@ -235,7 +236,7 @@ def _from_others(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
     resources = info.get("photoshop")
     if isinstance(resources, dict):
         picture.iptc = resources.get(0x0404, b"")
-    picture.colour = _told_by(info, exif)
+    picture.colour = _told_by(info, exif, image.format)
     picture.notes = [SEVERAL] * several
     if format == "JPEG" and _has_gain_map(image):
         picture.notes.append(GAIN_MAP)
@@ -385,7 +386,7 @@ def _from_boxes(data: bytes, name: str, limits: Limits) -> _Picture:
         picture = _Picture(image, "AVIF", exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
         picture.xmp = image.info.get("xmp", b"")
         # An ICC profile goes before nclx (ISO/IEC 23000-22, 7.3.6.4).
-        picture.colour = _told_by(image.info, exif)
+        picture.colour = _told_by(image.info, exif, image.format)
         if "icc_profile" not in image.info and about.nclx:
             picture.colour = from_cicp(*about.nclx)
         picture.notes = notes + [SEVERAL] * bool(getattr(image, "is_animated", False))

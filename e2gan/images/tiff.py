@@ -6,6 +6,7 @@ tifffile, with imagecodecs for what is compressed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -40,6 +41,10 @@ _PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000}
 
 _DNG_VERSION, _ORIENTATION, _PROFILE = 50706, 274, 34675
 _MAKERS = ("NIKON", "Canon", "SONY", "PENTAX", "RICOH", "SAMSUNG", "Phase One", "Hasselblad", "Leaf", "KODAK", "EPSON")
+
+
+# It logs what is odd about a file, which would be printed where nobody has set up logging.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @dataclass
