@@ -119,7 +119,7 @@ def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def mutated(seed: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
-    """A damaged copy: bytes changed, numbers made huge, parts lost, doubled or taken from another file, an end cut off."""
+    """A damaged copy: bytes changed, numbers made huge, parts lost, doubled or another file's, an end cut off."""
     data = bytearray(seed)
     for _ in range(chance.choice((1, 1, 2, 3, 8))):
         # Most of what decides anything stands at the beginning.
