@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from e2gan.images.colour import Colour, from_cicp
-from e2gan.images.limits import Limits
+from e2gan.images.limits import HDR, PER_PIXEL, Limits
 
 __all__ = ["BRANDS", "Heif", "read_heif"]
 
@@ -44,7 +44,7 @@ def read_heif(data: bytes, name: str, limits: Limits) -> Heif:
     import pillow_heif
 
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-    limits.check(name, *file.size, 24 if ";" in file.mode else 12)
+    limits.check(name, *file.size, HDR + 4 if ";" in file.mode else PER_PIXEL["HEIF"])
     info: dict[str, Any] = file.info
     colour = None
     if profile := info.get("icc_profile"):

@@ -11,6 +11,18 @@ __all__ = ["LARGE", "PHOTO", "PREVIEW", "UPLOAD", "Limits"]
 DECODED = 12
 """Bytes a pixel of 8-bit channels takes at most while it is opened: decoded (4), turned upright (4), converted (4)."""
 
+CLEAR = 20
+"""Those where it can be transparent, and what is hidden is filled."""
+
+HDR = 26
+"""Those where light is computed with."""
+
+PER_PIXEL = {"GIF": CLEAR, "WEBP": 26, "AVIF": 24, "JPEG2000": 24, "HEIF": CLEAR}
+"""Those of formats whose decoders take more themselves; measured, and rounded up."""
+
+FEWEST = 1 / 50_000
+"""Least bytes a pixel of formats that put any number of like pixels into nothing: what has less is no photo."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -21,11 +33,6 @@ class Limits:
     side: int = 300_000
     """Most pixels in a row or a column: scaling a longer one takes gigabytes for its weights alone."""
     hint: str = "make it smaller first"
-
-    @property
-    def pixels(self) -> int:
-        """Most pixels of 8-bit channels."""
-        return self.memory // DECODED
 
     def check(self, name: str, width: int, height: int, per_pixel: int = DECODED) -> None:
         """Refuse a picture by its size.

@@ -22,6 +22,7 @@ __all__ = [
     "clean_xmp",
     "exif_for_file",
     "iptc_for_jpeg",
+    "iptc_for_png",
     "iptc_for_tiff",
     "iptc_of_png",
     "iptc_of_resources",
@@ -270,6 +271,14 @@ def iptc_of_png(text: str) -> bytes:
     return iptc_of_resources(data) if data.startswith(b"8BIM") else data
 
 
+def iptc_for_png(iptc: bytes, *, position: bool) -> str:
+    """The text "Raw profile type iptc" of a PNG."""
+    data = iptc if position else _without_position(iptc)
+    digits = data.hex()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    return "\niptc\n" + f"{len(data):8}\n" + "\n".join(lines) + "\n"
+
+
 def iptc_for_tiff(iptc: bytes, *, position: bool) -> bytes:
     """The value of a TIFF's tag :data:`IPTC_TAG`."""
     return iptc if position else _without_position(iptc)
@@ -370,10 +379,13 @@ def _wanted(name: str, table: Mapping[str, re.Pattern[str]]) -> bool:
     return pattern is not None and (pattern is _ALL or pattern.fullmatch(local) is not None)
 
 
-def xmp_packet(kept: bytes, iptc: bytes, provenance: str | None, *, position: bool, limit: int | None) -> bytes:
+def xmp_packet(
+    kept: bytes, iptc: bytes, provenance: str | None, *, position: bool, limit: int | None, alone: bool = False
+) -> bytes:
     """A packet of XMP: what :func:`clean_xmp` gave, IPTC's words that it lacks, and the provenance; empty if nothing.
 
-    What is longer than ``limit`` loses its longest words that are no rights.
+    What is longer than ``limit`` loses its longest words that are no rights.  ``alone``: the file has no place for IPTC
+    itself, so that rights that differ there are added.
     """
     try:
         description = ElementTree.fromstring(kept) if kept else None
@@ -386,7 +398,7 @@ def xmp_packet(kept: bytes, iptc: bytes, provenance: str | None, *, position: bo
             del description.attrib[name]
         for child in [child for child in description if _wanted(child.tag, _XMP_POSITION)]:
             description.remove(child)
-    _add_iptc(description, iptc)
+    _add_iptc(description, iptc, alone)
     if provenance is not None:
         ElementTree.SubElement(description, _name("e2gan", "provenance")).text = provenance
     if len(description) == 0 and len(description.attrib) == 1:
@@ -412,7 +424,7 @@ def _packed(description: ElementTree.Element) -> bytes:
     )
 
 
-def _add_iptc(description: ElementTree.Element, iptc: bytes) -> None:
+def _add_iptc(description: ElementTree.Element, iptc: bytes, alone: bool) -> None:
     utf8 = any(each == (1, 90, _UTF8) for each in _datasets(iptc))
     words: dict[int, list[str]] = {}
     for record, number, value in _datasets(iptc):
@@ -428,6 +440,8 @@ def _add_iptc(description: ElementTree.Element, iptc: bytes) -> None:
         prefix, local, container = _IPTC_TO_XMP[number]
         name = _name(prefix, local)
         if name in description.attrib or description.find(name) is not None:
+            if alone and local == "rights":
+                _add_words(description, name, texts[0])
             continue
         element = ElementTree.SubElement(description, name)
         if not container:
@@ -439,3 +453,14 @@ def _add_iptc(description: ElementTree.Element, iptc: bytes) -> None:
             item.text = text
             if container == "Alt":
                 item.set("{http://www.w3.org/XML/1998/namespace}lang", "x-default")
+
+
+def _add_words(description: ElementTree.Element, name: str, words: str) -> None:
+    """Put words behind those of a property, unless they are there."""
+    if name in description.attrib:
+        if words not in description.attrib[name]:
+            description.attrib[name] += f"; {words}"
+        return
+    items = [item for item in description.iterfind(f"{name}//*") if item.text and item.text.strip()]
+    if items and not any(words in (item.text or "") for item in items):
+        items[0].text = f"{items[0].text}; {words}"

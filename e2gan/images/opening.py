@@ -20,7 +20,7 @@ from e2gan.images.alpha import hide_nothing
 from e2gan.images.alpha import opaque as without_holes
 from e2gan.images.colour import ADOBE_RGB, Colour, Encoding, from_cicp, to_eight_bits, to_srgb
 from e2gan.images.formats import READABLE, TITLES
-from e2gan.images.limits import DECODED, PHOTO, Limits
+from e2gan.images.limits import CLEAR, DECODED, FEWEST, HDR, PER_PIXEL, PHOTO, Limits
 
 __all__ = ["ImageWarning", "Source", "one_line", "open_image", "opened", "silence"]
 
@@ -67,7 +67,7 @@ class _Picture:
 
 SEVERAL = "only the first of its frames or pages is used"
 GAIN_MAP = "its HDR gain map is left out: the picture for ordinary screens is used"
-HDR = "an HDR picture, brought to SDR"
+TO_SDR = "an HDR picture, brought to SDR"
 
 
 def open_image(source: Source, *, name: str | None = None, opaque: bool = False, limits: Limits = PHOTO) -> Image.Image:
@@ -169,18 +169,18 @@ def _read(source: Source, name: str, limits: Limits) -> _Picture:
         return _from_others(stream, name, limits)
 
 
-def _pillow(stream: BinaryIO, name: str, limits: Limits, formats: tuple[str, ...]) -> Image.Image:
+def _pillow(stream: BinaryIO, name: str, limits: Limits, formats: tuple[str, ...], per_pixel: int = 0) -> Image.Image:
     """The picture, its header read and its size checked, not decoded."""
     Image.init()
     try:
         image = Image.open(stream, formats=[format for format in formats if format in Image.OPEN])
     except Image.DecompressionBombError as fault:
-        if limits.pixels < 2 * (Image.MAX_IMAGE_PIXELS or 0):
-            raise ImageError(
-                f"{name}: larger than the {limits.pixels / 1e6:.3g} megapixels allowed", hint=limits.hint
-            ) from fault
-        raise ImageError(f"{name}: larger than Pillow allows") from fault
-    limits.check(name, *image.size)
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise ImageError(
+            f"{name}: larger than the {most:.3g} megapixels that Pillow allows",
+            hint="make it smaller first, or raise PIL.Image.MAX_IMAGE_PIXELS",
+        ) from fault
+    limits.check(name, *image.size, max(per_pixel, PER_PIXEL.get(str(image.format), DECODED)))
     return image
 
 
@@ -261,18 +261,19 @@ def _check_length(image: Image.Image, stream: BinaryIO, name: str) -> None:
     pixels = image.width * image.height
     # Least bytes a pixel: of a JPEG a bit for the first coefficient of each block of luminance; of GIF a code of at
     # most 12 bits for at most 4096 pixels; of PPM and BMP the samples themselves, but where those are compressed.
-    share = {"JPEG": 1 / 512, "MPO": 1 / 512, "GIF": 1.5 / 4096}.get(str(image.format), 0.0)
+    share = {"JPEG": 1 / 512, "MPO": 1 / 512, "GIF": 1.5 / 4096}.get(str(image.format), FEWEST)
     if any(tile[0] == "raw" for tile in getattr(image, "tile", ())):
         share = {"1": 1 / 8, "P": 1 / 8, "L": 1.0, "I": 1.0, "RGB": 2.0}.get(image.mode, 0.0)
-    if pixels * share > size:
+    if pixels * share > size + 200:
         raise ImageError(f"{name}: damaged or cut off ({size:,} bytes for {image.width}×{image.height} pixels)")
 
 
 def _from_png(data: bytes, name: str, limits: Limits) -> _Picture:
     told = png.read_png(data)
     deep = told.depth == 16 and told.kind != 0
-    channels = {2: 3, 4: 2, 6: 4}.get(told.kind, 3)
-    limits.check(name, told.width, told.height, channels * 2 * 2 + DECODED if deep else DECODED)
+    hdr = bool(told.colour and told.colour.encoding and told.colour.encoding.hdr)
+    clear = told.kind in (4, 6) or bool(told.transparent)
+    limits.check(name, told.width, told.height, max(HDR * hdr, CLEAR * clear, CLEAR if deep else DECODED) + 4 * deep)
     if told.compressed * 1100 < told.row * told.height:
         needed = told.row * told.height
         raise ImageError(f"{name}: damaged or cut off ({told.compressed:,} bytes for {needed:,} bytes of pixels)")
@@ -381,7 +382,8 @@ def _from_boxes(data: bytes, name: str, limits: Limits) -> _Picture:
     about = boxes.read_about(data)
     notes = [GAIN_MAP] * about.gain_map
     if about.brands & {b"avif", b"avis"}:
-        image = _pillow(io.BytesIO(data), name, limits, ("AVIF",))
+        hdr = about.nclx is not None and about.nclx[1] in (16, 18)
+        image = _pillow(io.BytesIO(data), name, limits, ("AVIF",), HDR * hdr)
         exif = _exif_of(image)
         picture = _Picture(image, "AVIF", exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
         picture.xmp = image.info.get("xmp", b"")
@@ -413,7 +415,9 @@ def _split(samples: np.ndarray, alpha: bool) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _from_jpeg2000(data: bytes, name: str, limits: Limits) -> _Picture:
-    image = _pillow(io.BytesIO(data), name, limits, ("JPEG2000",))
+    stream = io.BytesIO(data)
+    image = _pillow(stream, name, limits, ("JPEG2000",))
+    _check_length(image, stream, name)
     image.load()
     exif = _exif_of(image)
     picture = _Picture(image, "JPEG2000", exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
@@ -486,7 +490,7 @@ def _converted(picture: _Picture) -> Image.Image:
         pixels = _widened(pixels)
     encoding = picture.colour.encoding if picture.colour else None
     if isinstance(encoding, Encoding) and encoding.hdr:
-        picture.notes.append(HDR)
+        picture.notes.append(TO_SDR)
     image = to_srgb(pixels, picture.colour, own=own)
     if image is picture.pixels:
         image = image.copy()  # free of the file

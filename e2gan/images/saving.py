@@ -108,7 +108,9 @@ def _metadata_options(
         warnings.warn(
             f"{name}: too long for a JPEG, and left out of its EXIF: {', '.join(dropped)}", ImageWarning, stacklevel=4
         )
-    xmp = metadata.xmp_packet(info.get("xmp") or b"", iptc, told, position=position, limit=limit)
+    xmp = metadata.xmp_packet(
+        info.get("xmp") or b"", iptc, told, position=position, limit=limit, alone=format == "WEBP"
+    )
     options: dict[str, Any] = {}
     if dpi and format != "WEBP":
         options["dpi"] = dpi
@@ -118,6 +120,8 @@ def _metadata_options(
             texts.add_itxt("e2gan", record)
         if xmp:
             texts.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        if iptc:
+            texts.add_text("Raw profile type iptc", metadata.iptc_for_png(iptc, position=position), zip=True)
         options["pnginfo"] = texts
     elif format == "TIFF":
         exif = metadata.load_exif(exif.tobytes())  # Pillow writes directories into a TIFF only of EXIF that was read

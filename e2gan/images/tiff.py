@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from e2gan.errors import ImageError
-from e2gan.images.colour import from_lab
-from e2gan.images.limits import Limits
+from e2gan.images.colour import STRIP, from_lab
+from e2gan.images.limits import CLEAR, DECODED, Limits
 
 __all__ = ["CONVERTED", "Page", "check_length", "is_tiff", "read_page", "read_samples"]
 
@@ -100,7 +100,7 @@ def read_page(stream: BinaryIO, name: str) -> Page:
         several = sum(other.imagewidth * other.imagelength >= page.imagewidth * page.imagelength for other in whole) > 1
         formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
         shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(each) for each in formats} <= {1, 4}
-        itemsize = max(bits) // 8 + 1
+        itemsize = (max(bits) + 7) // 8
         return Page(
             page.imagewidth,
             page.imagelength,
@@ -110,7 +110,7 @@ def read_page(stream: BinaryIO, name: str) -> Page:
             and int(page.compression) in _PILLOWS,
             raw,
             several,
-            len(bits) * (2 * itemsize + 2) + 12,
+            len(bits) * (itemsize + 2) + (CLEAR if page.extrasamples else DECODED),
             int(page.tags.valueof(_ORIENTATION, 1) or 1),
             bytes(page.tags.valueof(_PROFILE, b"") or b""),
             page.offset,
@@ -203,41 +203,52 @@ def _arranged(samples: np.ndarray, tiff: Any, name: str) -> tuple[np.ndarray, np
     if samples.shape[-1] < colours:
         raise ImageError(f"{name}: a TIFF of {samples.shape[-1]} channels where {colours} are declared")
     extras = [int(each) for each in tiff.extrasamples]
-    alpha, note = None, ""
-    if extras and extras[0] in (1, 2) and samples.shape[-1] > colours:
-        alpha, note = _full_range(samples[..., colours], tiff)
-    body = samples[..., :colours]
-    if photometric == _PALETTE:
-        table = np.asarray(tiff.colormap)
-        return np.moveaxis(table[:, body[..., 0].clip(0, table.shape[1] - 1)], 0, -1), alpha, note
-    if photometric in (_LAB, _ICC_LAB, _ITU_LAB):
-        return _from_lab_samples(body, photometric, name), alpha, note
-    pixels, note = _full_range(body, tiff)
-    if alpha is not None and extras[0] == 1:
-        share = np.maximum(alpha, 1)[..., None].astype(np.float32) / 65_535
-        pixels = np.minimum(pixels / share + 0.5, 65_535).astype(np.uint16)
-    if photometric == 0:
-        pixels = 65_535 - pixels
-    return pixels[..., 0] if colours == 1 else pixels, alpha, note
+    clear = bool(extras) and extras[0] in (1, 2) and samples.shape[-1] > colours
+    highest = _highest(samples[..., :colours], tiff)
+    if not clear and photometric in (1, _RGB, _CMYK) and samples.dtype == np.uint16 and highest == 65_535:
+        return (samples[..., 0] if colours == 1 else samples[..., :colours]), None, ""  # as it is
+    pixels = np.empty((*samples.shape[:2], 3 if photometric == _PALETTE else colours), np.uint16)
+    alpha = np.empty(samples.shape[:2], np.uint16) if clear else None
+    rows = max(1, STRIP // 4 // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        part = samples[top : top + rows]
+        body, strip = part[..., :colours], slice(top, top + rows)
+        if photometric == _PALETTE:
+            table = np.asarray(tiff.colormap)
+            pixels[strip] = np.moveaxis(table[:, body[..., 0].clip(0, table.shape[1] - 1)], 0, -1)
+        elif photometric in CONVERTED:
+            pixels[strip] = _from_lab_samples(body, photometric, name)
+        else:
+            pixels[strip] = _full_range(body, highest)
+        if alpha is not None:
+            alpha[strip] = _full_range(part[..., colours], _highest(part[..., colours], tiff))
+            if extras[0] == 1:
+                share = np.maximum(alpha[strip], 1)[..., None].astype(np.float32) / 65_535
+                pixels[strip] = np.minimum(pixels[strip] / share + 0.5, 65_535).astype(np.uint16)
+        if photometric == 0:
+            pixels[strip] = 65_535 - pixels[strip]
+    floating = samples.dtype.kind == "f" and photometric not in CONVERTED
+    over = floating and float(np.nanmax(samples[..., :colours], initial=0)) > 1.001
+    note = "what is brighter than 1 in its floating-point pixels is cut off" if over else ""
+    return (pixels[..., 0] if pixels.shape[-1] == 1 else pixels), alpha, note
 
 
-def _full_range(samples: np.ndarray, tiff: Any) -> tuple[np.ndarray, str]:
-    """Samples of any type as uint16, all of its range used; and a note, or ""."""
-    kind, bits = samples.dtype.kind, max(_bits(tiff))
-    if kind == "f":
-        clean = np.nan_to_num(samples.astype(np.float32), nan=0, posinf=1, neginf=0)
-        over = float(clean.max(initial=0)) > 1.001
-        note = "what is brighter than 1 in its floating-point pixels is cut off" if over else ""
-        return (clean.clip(0, 1) * 65_535 + 0.5).astype(np.uint16), note
-    if kind == "b":
-        return samples.astype(np.uint16) * 65_535, ""
-    if kind == "i":
-        samples, bits = np.maximum(samples, 0), bits - 1
-    if bits == 16 and samples.dtype == np.uint16:
-        return samples, ""
-    if bits > 24 and int(samples.max(initial=0)) <= 65_535:
-        bits = 16  # what was saved in more bits than it has
-    return (samples * (65_535 / (2**bits - 1)) + 0.5).astype(np.uint16), ""
+def _highest(samples: np.ndarray, tiff: Any) -> int:
+    """What stands for the brightest: 1 of floating point and of yes and no, the type's end of whole numbers."""
+    if samples.dtype.kind not in "ui":
+        return 1
+    bits = max(_bits(tiff)) - (samples.dtype.kind == "i")
+    # Some programs save what has 16 bits in more.
+    return 65_535 if bits > 24 and int(samples.max(initial=0)) <= 65_535 else 2**bits - 1
+
+
+def _full_range(samples: np.ndarray, highest: int) -> np.ndarray:
+    """Samples of any type as uint16, all of its range used."""
+    kind = np.float64 if samples.dtype.itemsize > 2 and samples.dtype.kind in "ui" else np.float32
+    scaled = samples.astype(kind)
+    if samples.dtype.kind == "f":
+        np.nan_to_num(scaled, copy=False, nan=0, posinf=1, neginf=0)
+    return (scaled.clip(0, highest) * kind(65_535 / highest) + kind(0.5)).astype(np.uint16)
 
 
 def _from_lab_samples(lab: np.ndarray, photometric: int, name: str) -> np.ndarray:
