@@ -324,27 +324,12 @@ def _decode_deep_png(picture: _Picture, told: png.Png) -> None:
 
 def _from_tiff(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
     page = tiff.read_page(stream, name)
+    picture = _tiffs_metadata(stream, page)
     if page.raw or _named_raw(name):
-        return _Picture(raw.develop(stream, name, limits), "raw")
+        picture.pixels, picture.format, picture.colour = raw.develop(stream, name, limits), "raw", None
+        picture.notes = []
+        return picture
     limits.check(name, page.width, page.height)
-    stream.seek(0)
-    exif = Image.Exif()
-    try:
-        exif.bigtiff = page.big
-        exif.endian = page.page.parent.byteorder
-        exif.load_from_fp(stream, page.offset)
-    except Exception:  # as decoders do
-        exif = Image.Exif()
-    first = dict(exif)
-    camera = metadata.clean_exif(exif)
-    picture = _Picture(
-        Image.new("RGB", (1, 1)), "TIFF", exif=metadata.load_exif(camera), notes=[SEVERAL] * page.several
-    )
-    adobe_rgb = metadata.says_adobe_rgb(exif)
-    picture.xmp = _as_bytes(first.get(700))
-    picture.iptc = _as_bytes(first.get(33723)) or metadata.iptc_of_resources(_as_bytes(first.get(34377)))
-    picture.dpi = _exif_dpi(exif)
-    picture.colour = Colour(profile=page.profile) if page.profile else ADOBE_RGB if adobe_rgb else None
     if page.shallow and page.first:
         tiff.check_length(stream, page, name)
         stream.seek(0)
@@ -361,6 +346,29 @@ def _from_tiff(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
         picture.colour = None
     picture.orientation = page.orientation
     picture.notes += [note] * bool(note)
+    return picture
+
+
+def _tiffs_metadata(stream: BinaryIO, page: tiff.Page) -> _Picture:
+    """What a TIFF says beside its pixels; these are yet to be read."""
+    exif = Image.Exif()
+    try:
+        exif.bigtiff, exif.endian = page.big, page.page.parent.byteorder
+        stream.seek(0)
+        exif.load_from_fp(stream, page.offset)
+    except Exception:  # as decoders do
+        exif = Image.Exif()
+    first = dict(exif)
+    picture = _Picture(Image.new("RGB", (1, 1)), "TIFF", notes=[SEVERAL] * page.several)
+    # A copy that does not need the file.
+    picture.exif = metadata.load_exif(metadata.clean_exif(exif))
+    picture.xmp = _as_bytes(first.get(700))
+    picture.iptc = _as_bytes(first.get(33723)) or metadata.iptc_of_resources(_as_bytes(first.get(34377)))
+    picture.dpi = _exif_dpi(exif)
+    if page.profile:
+        picture.colour = Colour(profile=page.profile)
+    elif metadata.says_adobe_rgb(exif):
+        picture.colour = ADOBE_RGB
     return picture
 
 

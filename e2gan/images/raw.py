@@ -53,7 +53,10 @@ def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
         with rawpy.imread(stream) as raw:
             limits.check(name, raw.sizes.raw_width, raw.sizes.raw_height, DEVELOPED)
             developed = raw.postprocess(use_camera_wb=True, output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92))
-            return Image.fromarray(np.ascontiguousarray(developed))
+            # A sensor without colours gives one channel.
+            return Image.fromarray(
+                np.ascontiguousarray(developed.squeeze(-1) if developed.shape[-1] == 1 else developed)
+            )
     except rawpy.LibRawError as fault:
         reason = fault.args[0] if fault.args else ""
         reason = reason.decode("ascii", "replace") if isinstance(reason, bytes) else str(reason)

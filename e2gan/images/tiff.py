@@ -66,7 +66,7 @@ class Page:
     orientation: int
     profile: bytes
     offset: int
-    """Of its directory in the file."""
+    """Of the file's first directory, which holds the metadata, in the file."""
     big: bool
     page: Any
 
@@ -113,7 +113,7 @@ def read_page(stream: BinaryIO, name: str) -> Page:
             len(bits) * (itemsize + 2) + (CLEAR if page.extrasamples else DECODED),
             int(page.tags.valueof(_ORIENTATION, 1) or 1),
             bytes(page.tags.valueof(_PROFILE, b"") or b""),
-            page.offset,
+            first.offset,
             file.is_bigtiff,
             page,
         )

@@ -149,6 +149,19 @@ def test_a_padded_edit_begins_like_the_whole(editor: Editor, dusk: Concept) -> N
     assert np.array_equal(edited, np.asarray(editor.apply(Image.fromarray(reflected), dusk))[:37, :45])
 
 
+@pytest.mark.parametrize("size", [None, 32])
+def test_what_looks_alike_is_edited_alike(editor: Editor, dusk: Concept, size: int | None) -> None:
+    """Under full transparency there may be any colours."""
+    y, x = np.mgrid[:48, :48]
+    clear = np.hypot(x - 24, y - 24) > 16
+    edits = []
+    for hidden in ((0, 0, 0), (255, 255, 255), (0, 255, 0)):
+        pixels = np.dstack([photo(48, 48), np.where(clear, 0, 255).astype(np.uint8)])
+        pixels[clear, :3] = hidden
+        edits.append(np.asarray(editor.apply(Image.fromarray(pixels), dusk, size=size)))
+    assert all(np.array_equal(edits[0], other) for other in edits[1:])
+
+
 def test_orientation_is_applied(editor: Editor, dusk: Concept, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
