@@ -44,7 +44,7 @@ def measure_package(
     """Megabytes of one package with all concepts, and decibels of the edit that is farthest from the editor's."""
     base = base or find_base()
     concepts = concepts or shipped()
-    pictures = [open_image(file).convert("RGB") for file in photos or sorted(SAMPLES.glob("*.jpg"))]
+    pictures = [open_image(file, opaque=True) for file in photos or sorted(SAMPLES.glob("*.jpg"))]
     with tempfile.TemporaryDirectory() as folder:
         write_package(Path(folder), base, concepts, [size], "iOS18", compression)
         program = Program(folder)

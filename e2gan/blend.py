@@ -65,7 +65,7 @@ def resolve(concepts: Concepts) -> tuple[Part, ...] | OtherModel:
         ConceptError: a concept is unknown or malformed, named twice, or a weight is no number from 0 up; or another
             model, which takes none, is given a weight.
     """
-    if isinstance(concepts, str) and "=" in concepts:
+    if isinstance(concepts, str) and "=" in concepts and not _is_folder(concepts):
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
         found = _find(concepts)
@@ -81,6 +81,18 @@ def resolve(concepts: Concepts) -> tuple[Part, ...] | OtherModel:
     if not used:
         raise ConceptError("a blend needs a concept of a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
     return used
+
+
+def _is_folder(text: str) -> bool:
+    """Whether text with ``=`` in it is the path of a concept's folder and no blend."""
+    if not _looks_like_a_path(text):
+        return False
+    last = text.rpartition("=")[2]
+    return Path(text).expanduser().is_dir() or ("/" in last and "," not in text)
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return text.startswith((".", "~")) or "/" in text or os.sep in text
 
 
 def find_concept(name: Name) -> Concept:
@@ -115,7 +127,7 @@ def _find(name: Name) -> Concept | OtherModel:
         raise ConceptError(
             f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"
         )
-    if name.startswith((".", "~")) or "/" in name or os.sep in name:
+    if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:
         return registry().concept(name)

@@ -26,7 +26,7 @@ from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Concepts, OtherModel, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError, PluginError
-from e2gan.images import Source, open_image
+from e2gan.images import Source, opaque, open_image
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Look, edited
 from e2gan.models.generator import Generator
@@ -46,6 +46,9 @@ MAX_PIXELS = 1 << 20
 
 MIN_SIDE = 32
 """Smallest side that is put through the generator, in pixels; smaller photos are padded to it."""
+
+FAINT = 16
+"""Opacity, of 255, below which a pixel of a photo made smaller takes the colours around it."""
 
 LOADED = 16
 """Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
@@ -209,7 +212,7 @@ class Editor:
         self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
     ) -> Image.Image:
         """The edit at the photo's size, mixed with it, with its transparency and metadata."""
-        photo = np.asarray(_opaque(image))
+        photo = np.asarray(opaque(image))
         if edit.shape == photo.shape:
             result = Image.fromarray(mix(photo, edit, strength))
         else:
@@ -361,15 +364,11 @@ def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, i
 
 def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8."""
-    rgb = _opaque(image)
-    if rgb.size != (width, height):
-        rgb = rgb.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.asarray(rgb)
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """The picture without its transparency; itself if it has none, for a copy of a large photo costs."""
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.size == (width, height):
+        return np.asarray(opaque(image))
+    # Pillow weighs colours by their opacity: what is hidden takes no part.
+    smaller = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(opaque(smaller, faint=FAINT))
 
 
 def _padding(n: int, stride: int) -> int:

@@ -7,6 +7,7 @@ import ctypes
 import math
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,9 +28,6 @@ STREAM = "-"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """glibc's names for its settings."""
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".avif", ".jp2")
-"""What counts as a photo in a folder."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -41,6 +39,17 @@ class Job:
     @property
     def name(self) -> str:
         return "standard input" if self.source == STREAM else self.source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done."""
+
+    jobs: list[Job]
+    clashes: list[list[Job]]
+    """Photos that would be written to one file: none of them is edited."""
+    left_out: list[str]
+    """Files in folders that are no photos."""
 
 
 class Share(click.FloatRange):
@@ -68,6 +77,8 @@ class Share(click.FloatRange):
     help="Longer side to edit at; smaller gives broader strokes. The result keeps the photo's size.",
 )
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concept names.")
+@click.option("--large", is_flag=True, help="Edit photos of more than 125 megapixels, too: for files that you trust.")
+@click.option("--keep-location", is_flag=True, help="Leave in the metadata where the photo was taken.")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
 @quiet_option
@@ -78,6 +89,8 @@ def apply(
     strength: float,
     size: int | None,
     base: str | None,
+    large: bool,
+    keep_location: bool,
     device: str | None,
     threads: int | None,
     quiet: bool,
@@ -89,13 +102,15 @@ def apply(
 
     A PHOTO is a file, a folder (every photo directly in it), or - for standard input. OUT is a
     file for one photo, a folder for several, or - for standard output. A photo that cannot be
-    read does not stop the others.
+    read does not stop the others. What in a folder is no photo is left out, and named.
     """
     from e2gan.base import DEFAULT
     from e2gan.blend import Concepts, OtherModel, resolve
 
-    jobs = plan(photos, output)
+    planned = plan(photos, output)
+    jobs = planned.jobs
     failed = 0
+    sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with notes(quiet), stdout_for_results() as results:
         found = resolve(concept)
         # Another model has no use for a base.
@@ -109,15 +124,25 @@ def apply(
         editor.use(blend)
         for job in with_bar(jobs, "photo", shown=len(jobs) > 1 and not quiet):
             try:
-                photo = _read(job)
-                _write(editor.apply(photo, blend, strength, size), job, photo.format, results)
+                photo = _read(job, large)
+                edit = editor.apply(photo, blend, strength, size)
+                _write(edit, job, photo.format, sources, keep_location, results)
             except E2GANError as error:
                 failed += 1
                 report(error)
-    if len(jobs) > 1:
-        done = f"{len(jobs) - failed} of {len(jobs)}" if failed else f"{len(jobs)}"
+    for clash in planned.clashes:
+        failed += len(clash)
+        report(_clash(clash))
+    total = len(jobs) + sum(map(len, planned.clashes))
+    if not quiet:
+        from e2gan.images.formats import left_out
+
+        for line in left_out(planned.left_out):
+            say(line)
+    if total > 1 or planned.left_out:
+        done = f"{total - failed} of {total}" if failed else f"{total}"
         if failed or not quiet:
-            say(f"{done} photos edited into {output}")
+            say(f"{done} {'photo' if done == '1' else 'photos'} edited into {output}")
     elif not failed and not quiet and output != STREAM:
         say(f"wrote {jobs[0].target}")
     if failed:
@@ -136,13 +161,14 @@ def _keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def plan(photos: tuple[str, ...], output: str) -> list[Job]:
+def plan(photos: tuple[str, ...], output: str) -> Plan:
     """Which photo goes where.
 
     Raises:
-        click.UsageError: the photos and OUT do not fit together, or a photo would be overwritten.
+        click.UsageError: the photos and OUT do not fit together, a photo would be overwritten, or all go to one file.
         ImageError: a folder holds no photos.
     """
+    left_out: list[str] = []
     into_folder = (
         len(photos) > 1
         or any(os.path.isdir(photo) for photo in photos)
@@ -163,9 +189,12 @@ def plan(photos: tuple[str, ...], output: str) -> list[Job]:
     elif os.path.isfile(output):
         raise click.UsageError(f"OUT must be a folder for several photos, and {output} is a file.")
     else:
-        jobs = [Job(source, _target(source, output)) for photo in photos for source in _photos_of(photo)]
+        jobs = [Job(source, _target(source, output)) for photo in photos for source in _photos_of(photo, left_out)]
+    jobs, clashes = _apart(jobs)
+    if not jobs:
+        raise click.UsageError(f"{_clash(clashes[0])}.")
     _check_targets(jobs)
-    return jobs
+    return Plan(jobs, clashes, left_out)
 
 
 def _check_suffix(output: str) -> None:
@@ -177,7 +206,10 @@ def _check_suffix(output: str) -> None:
         raise click.UsageError(f"{error}; {error.hint}.") from None
 
 
-def _photos_of(photo: str) -> list[str]:
+def _photos_of(photo: str, left_out: list[str]) -> list[str]:
+    """The photo, or those directly in the folder; other files there go to ``left_out``."""
+    from e2gan.images.formats import left_out as lines
+    from e2gan.images.formats import why_left_out
 
     if not os.path.isdir(photo):
         return [photo]
@@ -186,9 +218,12 @@ def _photos_of(photo: str) -> list[str]:
     except OSError as fault:
         raise ImageError(f"{photo}: {fault.strerror}") from fault
     paths = [Path(photo, name) for name in names if not name.startswith(".")]
-    found = [str(path) for path in paths if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()]
+    files = [str(path) for path in paths if path.is_file()]
+    found = [file for file in files if why_left_out(file) is None]
+    left_out += [file for file in files if why_left_out(file)]
     if not found:
-        raise ImageError(f"{photo}: no photos in this folder", hint="folders in it are not looked into")
+        hint = "; ".join(lines(left_out)) or "folders in it are not looked into"
+        raise ImageError(f"{photo}: no photos in this folder", hint=hint)
     return found
 
 
@@ -200,19 +235,50 @@ def _target(source: str, folder: str) -> str:
     return str(Path(folder, path.name if path.suffix.lower() in WRITABLE else path.stem + ".png"))
 
 
-def _check_targets(jobs: list[Job]) -> None:
-    """No two photos go to one file, and none to a photo."""
-    sources = {(stat.st_dev, stat.st_ino): job.source for job in jobs if (stat := _stat(job.source))}
-    taken: dict[str, str] = {}
+def _apart(jobs: list[Job]) -> tuple[list[Job], list[list[Job]]]:
+    """The jobs that have a target of their own, and the others by their targets."""
+    by_target: dict[str, list[Job]] = {}
     for job in jobs:
-        key = os.path.normcase(job.target)
-        if key in taken:
-            raise click.UsageError(f"{taken[key]} and {job.source} would both be written to {job.target}.")
-        taken[key] = job.source
-        if (stat := _stat(job.target)) and (stat.st_dev, stat.st_ino) in sources:
-            raise click.UsageError(
-                f"the photo {sources[stat.st_dev, stat.st_ino]} would be overwritten: choose another OUT."
-            )
+        # Of letters that differ in case alone, too: where one folder is sent to another, they may be one file.
+        by_target.setdefault(os.path.realpath(job.target).casefold(), []).append(job)
+    together = [same for same in by_target.values() if len({job.source for job in same}) > 1]
+    alone = [same[0] for same in by_target.values() if len({job.source for job in same}) == 1]
+    return alone, together
+
+
+def _clash(jobs: list[Job]) -> ImageError:
+    first, second = (*dict.fromkeys(job.source for job in jobs),)[:2]
+    return ImageError(
+        f"{first} and {second} would both be written to {jobs[0].target}",
+        hint="edit them one by one, with names of your own",
+    )
+
+
+def _check_targets(jobs: list[Job]) -> None:
+    """No photo is overwritten."""
+    sources = _identities(job.source for job in jobs)
+    for job in jobs:
+        if job.target != STREAM and (photo := _overwritten(job.target, sources)):
+            raise click.UsageError(f"the photo {photo} would be overwritten: choose another OUT.")
+
+
+def _identities(paths: Iterable[str]) -> dict[object, str]:
+    """The files by what tells them apart, however they are named."""
+    found: dict[object, str] = {}
+    for path in paths:
+        if path != STREAM:
+            found[os.path.realpath(path)] = path
+            if stat := _stat(path):
+                found[stat.st_dev, stat.st_ino] = path
+    return found
+
+
+def _overwritten(target: str, sources: Mapping[object, str]) -> str | None:
+    """Which of the photos writing there would replace."""
+    if os.path.realpath(target) in sources:
+        return sources[os.path.realpath(target)]
+    stat = _stat(target)
+    return sources.get((stat.st_dev, stat.st_ino)) if stat else None
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -222,17 +288,31 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _read(job: Job) -> Image.Image:
-    from e2gan.images import open_image
+def _read(job: Job, large: bool) -> Image.Image:
+    from e2gan.images import LARGE, PHOTO, open_image
 
-    return open_image(sys.stdin.buffer if job.source == STREAM else job.source, name=job.name)
+    source = sys.stdin.buffer if job.source == STREAM else job.source
+    return open_image(source, name=job.name, limits=LARGE if large else PHOTO)
 
 
-def _write(image: Image.Image, job: Job, format: str | None, stdout: BinaryIO) -> None:
+def _write(
+    image: Image.Image,
+    job: Job,
+    format: str | None,
+    sources: Mapping[object, str],
+    keep_location: bool,
+    stdout: BinaryIO,
+) -> None:
     from e2gan.images import WRITABLE, save_image
 
     if job.target == STREAM:
-        save_image(image, stdout, format=format if format in WRITABLE.values() else "PNG")
+        format = format if format in WRITABLE.values() else "PNG"
+        save_image(image, stdout, format=format, keep_location=keep_location)
         stdout.flush()
-    else:
-        save_image(image, job.target)
+        return
+    # Again, now that it is written: a folder on the way may have been made, or become a link, since.
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
+    if photo := _overwritten(job.target, sources):
+        raise ImageError(f"{job.target}: the photo {photo} would be overwritten", hint="choose another OUT")
+    save_image(image, job.target, keep_location=keep_location)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["import_"]
 
+NAMED = 20
+"""Most pictures left out that are named."""
+
 
 def _limit(context: click.Context, option: click.Parameter, text: str | None) -> int | dict[str, int] | None:
     """``100`` for each split, or ``800,100,100`` for train, val and test."""
@@ -73,7 +76,9 @@ def import_(
     if quiet:
         return
     if done.skipped:
-        name, why = next(iter(done.skipped.items()))
-        say(f"note: {len(done.skipped)} left out, the first of them {name}: {why}")
+        for name, why in list(done.skipped.items())[:NAMED]:
+            say(f"note: {name}: left out: {why}")
+        if len(done.skipped) > NAMED:
+            say(f"note: {len(done.skipped) - NAMED} more left out")
     counts = ", ".join(f"{count} {split}" for split, count in done.counts.items())
     say(f"{done.folder}: {counts} ({done.made} made now)")

@@ -154,7 +154,7 @@ def photograph(source: str) -> str:
 
 def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:
     """A WebP of the photo and its edit side by side, each about 512 pixels wide."""
-    before = open_image(photo).convert("RGB")
+    before = open_image(photo, opaque=True)
     before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
     after = editor.apply(before, concept)
     both = Image.new("RGB", (2 * before.width, before.height))
@@ -166,7 +166,7 @@ def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:
 
 
 def _open(file: Path) -> Image.Image:
-    return open_image(file).convert("RGB")
+    return open_image(file, opaque=True)
 
 
 def _examples(

@@ -36,7 +36,15 @@ from e2gan.leftovers import names, sweep
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import default_workers, square_photo, to_jpeg
 from e2gan.training.layouts import Direction, Item, Layout, Picture, find_items, find_layout
-from e2gan.training.pairs import CONTACT_SHEET, METADATA, SPLITS, digest_key, remove_others, write_rows
+from e2gan.training.pairs import (
+    CONTACT_SHEET,
+    METADATA,
+    SPLITS,
+    digest_key,
+    left_out_below,
+    remove_others,
+    write_rows,
+)
 from e2gan.training.progress import Progress
 
 __all__ = ["REAL", "RECORD", "Imported", "import_dataset"]
@@ -131,6 +139,8 @@ def import_dataset(
     fresh = _begin(out, record)
     jobs = [_job(item, out, direction) for item in items]
 
+    for line in left_out_below(path):
+        progress.stage(line)
     progress.stage(f"import {len(jobs)} {'pairs' if jobs[0].output else 'photos'}")
     made, skipped = _make_all(jobs, kind, size, quality, progress)
     if not made:
@@ -209,6 +219,8 @@ def _make_all(
 
 def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
     """Raises ImageError or OSError: a picture cannot be read, or the two do not fit each other."""
+    if job.item.fault:
+        raise ImageError(job.item.fault)
     pictures = [job.input] if job.output is None else [job.input, job.output]
     data = [read_bytes(picture.file, limit=FILE_LIMIT, error=ImageError) for picture in pictures]
     digests = [hashlib.sha256(each).hexdigest() for each in data]
@@ -241,7 +253,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
 
 def _cut(picture: Picture, data: bytes) -> Image.Image:
     """The picture, RGB, in its own size."""
-    image = open_image(data, name=picture.file.name).convert("RGB")
+    image = open_image(data, name=picture.file.name, opaque=True)
     if not picture.half:
         return image
     side = image.height

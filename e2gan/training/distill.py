@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from e2gan.errors import E2GANError, ImageError, TeacherError
 from e2gan.files import atomic_write
@@ -262,7 +262,7 @@ def square_photo(
     data = path.read_bytes()
     if sha256 not in (None, hashlib.sha256(data).hexdigest()):
         raise ImageError(f"{path.name}: changed while the pairs were made; make them again")
-    photo = open_image(data, name=path.name).convert("RGB")
+    photo = open_image(data, name=path.name, opaque=True)
     if photo.size == (size, size) and _is_plain_jpeg(data):
         return photo, data
     photo = ImageOps.fit(photo, (size, size), Image.Resampling.LANCZOS)
@@ -272,8 +272,9 @@ def square_photo(
 def _is_plain_jpeg(data: bytes) -> bool:
     """Whether any reader sees in these bytes what `open_image` sees: upright sRGB."""
     with Image.open(io.BytesIO(data)) as header:
-        upright = header.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        return header.format == "JPEG" and header.mode == "RGB" and upright and "icc_profile" not in header.info
+        # EXIF may turn the picture, or say that its colours are others.
+        plain = not {"icc_profile", "exif", "xmp"} & header.info.keys()
+        return header.format == "JPEG" and header.mode == "RGB" and plain
 
 
 def to_jpeg(picture: Image.Image, quality: int) -> bytes:

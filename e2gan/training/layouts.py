@@ -8,14 +8,16 @@ published figure is measured on.  A set without parts is split 80/10/10 by the s
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from e2gan.errors import DataError
+from e2gan.images.formats import why_left_out
 from e2gan.tables import did_you_mean
 from e2gan.training.pairs import SPLIT_FOLDERS, photos_below, split_of
 
@@ -47,6 +49,8 @@ class Item:
     """The other picture of the pair; None in a set of photos."""
     side: Literal["A", "B"] = "A"
     """To which side of an unpaired set it belongs."""
+    fault: str = ""
+    """Why it cannot be used, in words; "" where nothing is known to be wrong."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def _own(folder: Path) -> Iterator[Item]:
 
 
 def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[dict[Path, str]]) -> Iterator[Item]:
-    """Pairs of files that have one name but for the suffix; a file without a partner is paired with one that is not."""
+    """Pairs of files of one name, but for the suffix and the letters' case; a file without a partner has a fault."""
     found: list[dict[str, Path]] = []
     for name, files in zip(names, sides):
         by_name: dict[str, Path] = {}
@@ -196,10 +200,29 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
             by_name[key] = file
         found.append(by_name)
     a, b = found
+    for key, other in _alike(a, b).items():
+        b[key] = b.pop(other)
     for key in sorted(a.keys() | b.keys()):
-        first, second = a.get(key, home / names[0] / key), b.get(key, home / names[1] / key)
-        split = sides[0][first] if key in a else sides[1][second]
-        yield Item(split, _name(folder, home / key), Picture(first), Picture(second))
+        side = 0 if key in a else 1
+        file = found[side][key]
+        item = Item(sides[side][file], _name(folder, home / key), Picture(file), Picture(b.get(key, file)))
+        if key not in found[1 - side]:
+            there = home / names[1 - side] / key
+            other = next((each for each in sorted(there.parent.glob(f"{glob.escape(there.name)}.*"))), None)
+            why = f"{other.name} there is {why_left_out(other)}" if other else "none there has its name"
+            item = replace(item, fault=f"{file.name}: it has no partner in {names[1 - side]}: {why}")
+        yield item
+
+
+def _alike(a: Mapping[str, Path], b: Mapping[str, Path]) -> dict[str, str]:
+    """Names of ``a`` without a partner, and those of ``b`` that differ in the letters' case alone, one for each."""
+    sides = []
+    for some, others in ((a, b), (b, a)):
+        folded: dict[str, list[str]] = {}
+        for key in some.keys() - others.keys():
+            folded.setdefault(key.casefold(), []).append(key)
+        sides.append({fold: keys[0] for fold, keys in folded.items() if len(keys) == 1})
+    return {sides[0][fold]: sides[1][fold] for fold in sides[0].keys() & sides[1].keys()}
 
 
 _SIDE_BY_SIDE = "folders train and val or test of pictures twice as wide as high, two squares side by side in each"

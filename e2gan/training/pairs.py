@@ -32,6 +32,7 @@ from PIL import Image
 
 from e2gan.errors import DataError
 from e2gan.files import atomic_write, read_bytes, sha256_file
+from e2gan.images.formats import RAW_SUFFIXES, SUFFIXES, left_out, why_left_out
 from e2gan.leftovers import sweep
 from e2gan.recipe import GIVEN, Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
@@ -53,6 +54,7 @@ __all__ = [
     "distilled_pairs",
     "find_inputs",
     "find_photos",
+    "left_out_below",
     "photos_below",
     "read_metadata",
     "remove_others",
@@ -67,7 +69,6 @@ REJECTED = "rejected.jsonl"
 CONTACT_SHEET = "contact-sheet.jpg"
 METADATA_LIMIT = 256 * 1024 * 1024
 """Most bytes of a metadata.jsonl: about half a million pairs."""
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
 KEYED = re.compile(r"-[0-9a-f]{16}\.(jpg|png)$")
 """The names of pictures that are made here."""
@@ -249,6 +250,8 @@ def write_pairs(
     for teacher in recipe.teachers:
         make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
     edits = _plan(photos_dir, out_dir, recipe, size, quality)
+    for line in left_out_below(photos_dir):
+        progress.stage(line)
     if changes := _changes(out_dir, edits):
         progress.stage(changes)
 
@@ -368,14 +371,20 @@ def find_photos(folder: Path) -> list[tuple[str, Path]]:
     if not given:
         found = [(split_of(_name_in(folder, photo)), photo) for photo in photos_below(folder)]
     if not found:
-        raise DataError(f"{folder}: no photos here", hint=f"looked for {', '.join(sorted(PHOTO_SUFFIXES))}")
+        raise DataError(f"{folder}: no photos here", hint=f"looked for {', '.join(sorted(SUFFIXES - RAW_SUFFIXES))}")
     return found
 
 
 def photos_below(folder: Path) -> list[Path]:
     """The photos below a folder, in a fixed order; hidden files are left out.  None where there is no folder."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and not p.name.startswith("."))
+    found = (p for p in folder.rglob("*") if why_left_out(p) is None and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())
+
+
+def left_out_below(folder: Path) -> list[str]:
+    """What is said of the files below a folder that are no photos: a line for each reason."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return left_out(_name_in(folder, file) for file in files)
 
 
 def _name_in(folder: Path, photo: Path) -> str:

@@ -59,7 +59,7 @@ def measure_files(photo: Path, edit: Path) -> Figures:
 def open_made(picture: Path) -> Image.Image:
     """A picture of a pair, RGB; raises DataError for one that cannot be read."""
     try:
-        return open_image(picture).convert("RGB")
+        return open_image(picture, opaque=True)
     except ImageError as error:
         raise DataError(f"{picture.parent}: {error}", hint="delete that picture, and it is made again") from None
 

@@ -2,6 +2,7 @@
 
 import { Editor } from "./editor.js";
 import { isolate } from "./isolate.js";
+import { fillHidden, openPhoto } from "./photo.js";
 
 const $ = (id) => document.getElementById(id);
 const stage = $("stage"), before = $("before"), after = $("after"), video = $("video"), split = $("split");
@@ -10,7 +11,7 @@ const SAMPLE = "sample.jpg";
 
 let editor; // once it is loaded
 let concepts = [];
-let source = null; // an ImageBitmap, or the video
+let source = null; // a canvas, or the video
 let wanted = 0; // the latest edit that was asked for
 let running = null; // the edit that is under way
 
@@ -38,6 +39,7 @@ function frame() {
   }
   stage.style.setProperty("--ratio", w / h);
   const context = before.getContext("2d", { willReadFrequently: true });
+  context.clearRect(0, 0, w, h); // a cut-out must not lie on the photo before it
   context.imageSmoothingQuality = "high";
   context.drawImage(source, (width - sw) / 2, (height - sh) / 2, sw, sh, 0, 0, w, h);
   return context.getImageData(0, 0, w, h);
@@ -50,6 +52,7 @@ async function edit() {
   if (mine !== wanted || !source || !editor) return;
   stage.dataset.busy = "true";
   const pixels = frame();
+  stage.dataset.transparent = String(fillHidden(pixels));
   if (stage.dataset.state === "empty") stage.dataset.state = "photo";
   if (source !== video) say("Editing…");
   running = editor.edit(pixels);
@@ -92,9 +95,9 @@ function kilobytes(bytes) {
 async function open(blob) {
   stop();
   try {
-    source = await createImageBitmap(blob);
+    source = await openPhoto(blob);
   } catch {
-    return fail(new Error("This file is no picture that the browser can read."));
+    return fail(new Error("This file is no picture that the browser can read. TIFF, HEIC and raw photos: e2gan apply."));
   }
   await edit();
 }
@@ -175,7 +178,7 @@ async function start() {
     concepts = editor.index.concepts;
     $("cards").replaceChildren(...concepts.map((concept, i) => card(concept, i === 0)));
     $("progress").hidden = true;
-    if (!source && sample.ok) source = await createImageBitmap(await sample.blob());
+    if (!source && sample.ok) source = await openPhoto(await sample.blob());
     await choose(concepts[0].id);
   } catch (error) {
     fail(error);

@@ -57,7 +57,7 @@ export class Model {
     return this.#ort.InferenceSession.create(bytes, { executionProviders: this.#providers, graphOptimizationLevel: "all" });
   }
 
-  /** An ImageData to its edit, and the milliseconds that it took; its opacity is lost. */
+  /** An ImageData to its edit, of the same opacity, and the milliseconds that it took. */
   async edit({ data, width, height }) {
     const start = performance.now();
     const size = width * height;
@@ -70,8 +70,8 @@ export class Model {
     const made = await edit.getData();
     edit.dispose();
     const picture = new ImageData(width, height);
-    picture.data.fill(255);
     for (let i = 0; i < size; i++) {
+      picture.data[4 * i + 3] = data[4 * i + 3];
       for (let c = 0; c < 3; c++) picture.data[4 * i + c] = 255 * made[c * size + i]; // rounds, and stays in range
     }
     return { picture, milliseconds: performance.now() - start };

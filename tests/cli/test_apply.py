@@ -13,7 +13,7 @@ from PIL import Image
 
 from e2gan.base import Base
 from e2gan.editor import Editor
-from e2gan.images import open_image, read_provenance
+from e2gan.images import Limits, open_image, read_provenance
 from tests.cli.conftest import Run
 from tests.editor.tiny import photo, write_tiny_concept
 
@@ -159,7 +159,7 @@ def test_a_bad_photo_alone(run: Run, data: bytes) -> None:
 
 
 def test_a_decompression_bomb(run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2gan.images.MAX_PIXELS", 100)
+    monkeypatch.setattr("e2gan.images.PHOTO", Limits(1200))
     result = run("apply", "dusk", photos[0], "-o", "out.png")
     assert result.exit_code == 1
     assert re.fullmatch(r"error: photos/a\.jpg: larger than .*\nhint: make it smaller .*\n", result.stderr)

@@ -121,7 +121,7 @@ def test_strength_mixes_the_edit_with_the_photo(editor: Editor, dusk: Concept) -
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1])
 def test_transparency_is_kept_as_it_was(editor: Editor, dusk: Concept, strength: float) -> None:
-    alpha = photo(seed=5)[..., 0]
+    alpha = np.maximum(photo(seed=5)[..., 0], 1)
     edited = editor.apply(Image.fromarray(np.dstack([photo(), alpha])), dusk, strength)
     assert edited.mode == "RGBA"
     assert np.array_equal(np.asarray(edited)[..., 3], alpha)
@@ -147,6 +147,19 @@ def test_a_padded_edit_begins_like_the_whole(editor: Editor, dusk: Concept) -> N
     reflected = np.pad(picture, ((0, 3), (0, 3), (0, 0)), mode="reflect")
     edited = editor.apply(Image.fromarray(picture), dusk)
     assert np.array_equal(edited, np.asarray(editor.apply(Image.fromarray(reflected), dusk))[:37, :45])
+
+
+@pytest.mark.parametrize("size", [None, 32])
+def test_what_looks_alike_is_edited_alike(editor: Editor, dusk: Concept, size: int | None) -> None:
+    """Under full transparency there may be any colours."""
+    y, x = np.mgrid[:48, :48]
+    clear = np.hypot(x - 24, y - 24) > 16
+    edits = []
+    for hidden in ((0, 0, 0), (255, 255, 255), (0, 255, 0)):
+        pixels = np.dstack([photo(48, 48), np.where(clear, 0, 255).astype(np.uint8)])
+        pixels[clear, :3] = hidden
+        edits.append(np.asarray(editor.apply(Image.fromarray(pixels), dusk, size=size)))
+    assert all(np.array_equal(edits[0], other) for other in edits[1:])
 
 
 def test_orientation_is_applied(editor: Editor, dusk: Concept, tmp_path: Path) -> None:

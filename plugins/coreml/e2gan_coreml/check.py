@@ -19,7 +19,7 @@ from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 from e2gan.evaluation.psnr import psnr
 from e2gan.files import temporary_folder
-from e2gan.images import open_image
+from e2gan.images import PREVIEW, open_image
 from e2gan_coreml.convert import INPUT, OUTPUT, Compression, Size, function_names
 from e2gan_coreml.program import Program
 from e2gan_coreml.tools import quiet_coremltools
@@ -51,8 +51,8 @@ def photos_for(concepts: Sequence[Concept], files: Sequence[Path]) -> list[Image
         E2GANError: there is no photo.
     """
     if files:
-        return [open_image(file).convert("RGB") for file in files]
-    previews = [open_image(concept.preview).convert("RGB") for concept in concepts if concept.preview]
+        return [open_image(file, opaque=True) for file in files]
+    previews = [open_image(concept.preview, opaque=True, limits=PREVIEW) for concept in concepts if concept.preview]
     if not previews:
         raise E2GANError("nothing to check with: the concept has no preview", hint="name a photo with --photo")
     photos = {half.tobytes(): half for half in (each.crop((0, 0, each.width // 2, each.height)) for each in previews)}

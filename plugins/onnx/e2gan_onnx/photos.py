@@ -28,7 +28,7 @@ MOST = 64
 
 def check_photos() -> list[Image.Image]:
     """Real photos of two sizes, each side a multiple of 16."""
-    return [open_image(file) for file in sorted(CHECK.glob("*.jpg"))]
+    return [open_image(file, opaque=True) for file in sorted(CHECK.glob("*.jpg"))]
 
 
 def calibration_photos(folder: Path) -> Iterator[Image.Image]:
@@ -46,7 +46,7 @@ def calibration_photos(folder: Path) -> Iterator[Image.Image]:
     found = 0
     for file in files[:: -(-len(files) // MOST) or 1]:
         try:
-            photo = open_image(file).convert("RGB")
+            photo = open_image(file, opaque=True)
         except ImageError:
             continue  # a folder of photos may hold a text file
         found += 1

@@ -197,7 +197,7 @@ class Lab:
         if not folder.is_dir():
             return []
         side = (self.scale.crop, self.scale.crop)
-        return [ImageOps.fit(open_image(photo).convert("RGB"), side) for _, photo in find_photos(folder)]
+        return [ImageOps.fit(open_image(photo, opaque=True), side) for _, photo in find_photos(folder)]
 
     @cached_property
     def networks(self) -> dict[str, Embedder]:

@@ -88,7 +88,7 @@ def read_photos(folder: Path, progress: Progress) -> np.ndarray:
     arrays = []
     for number, (_, photo) in enumerate(found, start=1):
         try:
-            square = ImageOps.fit(open_image(photo).convert("RGB"), (SIDE, SIDE), Image.Resampling.BILINEAR)
+            square = ImageOps.fit(open_image(photo, opaque=True), (SIDE, SIDE), Image.Resampling.BILINEAR)
         except ImageError as error:
             warnings.warn(E2GANWarning(f"{error}: left out"), stacklevel=2)
         else:

@@ -11,7 +11,7 @@ from typing import Any
 from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
-from e2gan.images import open_image
+from e2gan.images import PREVIEW, open_image
 from e2gan.plugins import registry
 from e2gan.tables import shown
 
@@ -120,7 +120,7 @@ class Catalogue:
         with self._lock:
             if not file.exists():
                 try:
-                    picture = open_image(concept.preview)
+                    picture = open_image(concept.preview, limits=PREVIEW)
                 except E2GANError:
                     return None
                 picture.thumbnail((PREVIEW_WIDTH, PREVIEW_WIDTH))

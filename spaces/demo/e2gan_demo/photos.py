@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from e2gan.errors import ImageError
-from e2gan.images import READABLE, open_image
+from e2gan.images import UPLOAD, open_image
 
-__all__ = ["KEPT", "MAX_PIXELS", "SMALL", "Photo", "Photos"]
+__all__ = ["KEPT", "SMALL", "Photo", "Photos"]
 
 KEPT = 30 * 60
 """Seconds for which a photo is kept after it was last used."""
@@ -25,9 +25,6 @@ MOST = 256
 
 SMALL = 512
 """Longer side of the copy that is edited while one tries things out, in pixels."""
-
-MAX_PIXELS = 40_000_000
-"""Largest photo: 40 megapixels, what a good camera makes.  Each takes about 20 bytes a pixel while it is saved."""
 
 
 @dataclass
@@ -48,28 +45,11 @@ class Photo:
     @classmethod
     def read(cls, path: Path, session: str = "", *, kept: bool = False) -> Photo:
         """Read and check a picture file; raises ImageError."""
-        _check_pixels(path)
-        image = open_image(path, name="this file")
+        image = open_image(path, name="this file", limits=UPLOAD)
         size = image.size
         image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
         image.info = {}
         return cls(path, image, size, session, kept)
-
-
-def _check_pixels(path: Path) -> None:
-    """Refuse by its header what would take too much memory; what is damaged is left to be found on reading."""
-    try:
-        with Image.open(path, formats=READABLE) as image:
-            width, height = image.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        width = height = MAX_PIXELS
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"this photo is larger than the {MAX_PIXELS // 1_000_000} megapixels allowed here",
-            hint="make it smaller first, or edit it with e2gan apply",
-        )
 
 
 class Photos:

@@ -22,7 +22,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, E2GANWarning, ImageError
 from e2gan.evaluation.sheet import picture_grid
-from e2gan.images import open_image, save_image
+from e2gan.images import PREVIEW, open_image, save_image
 from e2gan_demo.catalogue import Catalogue
 from e2gan_demo.photos import SMALL, Photo, Photos
 
@@ -218,7 +218,7 @@ def _frame(url: object) -> Image.Image:
     if head not in ("data:image/jpeg;base64", "data:image/webp;base64", "data:image/png;base64"):
         raise ImageError("the camera's picture is none, or too large")
     try:
-        frame = open_image(base64.b64decode(data, validate=True), name="the camera's picture")
+        frame = open_image(base64.b64decode(data, validate=True), name="the camera's picture", limits=PREVIEW)
     except binascii.Error as fault:
         raise ImageError("the camera's picture is damaged") from fault
     if max(frame.size) > FRAME:

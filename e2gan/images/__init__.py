@@ -1,0 +1,33 @@
+"""Pictures from and to the outside world: read, put upright, brought to 8-bit sRGB; written with provenance.
+
+Whatever comes in (any size, depth, colour and orientation of the formats in :data:`FORMATS`), the rest of the program
+sees an upright RGB or RGBA picture of 8 bits in sRGB.  Whatever cannot be read is one
+:class:`~e2gan.errors.ImageError` that names the file.
+"""
+
+from e2gan.images.alpha import opaque
+from e2gan.images.formats import FORMATS, READABLE, SUFFIXES, WRITABLE, Format, format_for, why_left_out
+from e2gan.images.limits import LARGE, PHOTO, PREVIEW, UPLOAD, Limits
+from e2gan.images.opening import ImageWarning, Source, open_image
+from e2gan.images.saving import read_provenance, save_image
+
+__all__ = [
+    "FORMATS",
+    "LARGE",
+    "PHOTO",
+    "PREVIEW",
+    "READABLE",
+    "SUFFIXES",
+    "UPLOAD",
+    "WRITABLE",
+    "Format",
+    "ImageWarning",
+    "Limits",
+    "Source",
+    "format_for",
+    "opaque",
+    "open_image",
+    "read_provenance",
+    "save_image",
+    "why_left_out",
+]

@@ -1,0 +1,160 @@
+"""The one table of picture formats: what is read, what is written, and by which suffixes a file is taken for a photo.
+
+The command line, distillation, imports, training, the demo and the page in the browser all ask here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from e2gan.errors import ImageError
+
+__all__ = [
+    "FORMATS",
+    "RAW_SUFFIXES",
+    "READABLE",
+    "SUFFIXES",
+    "WRITABLE",
+    "Format",
+    "format_for",
+    "left_out",
+    "reads_raw",
+    "some",
+    "why_left_out",
+]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is read."""
+
+    name: str
+    """Pillow's name of it."""
+    title: str
+    suffixes: tuple[str, ...]
+    """Lower case, the usual ones."""
+    rarer: tuple[str, ...] = ()
+    written: bool = False
+
+    @property
+    def all_suffixes(self) -> tuple[str, ...]:
+        return self.suffixes + self.rarer
+
+
+FORMATS = (
+    Format("JPEG", "JPEG", (".jpg", ".jpeg"), (".jpe", ".jfif", ".mpo"), written=True),
+    Format("PNG", "PNG", (".png",), (".apng",), written=True),
+    Format("WEBP", "WebP", (".webp",), written=True),
+    Format("TIFF", "TIFF", (".tif", ".tiff"), written=True),
+    Format("HEIF", "HEIC", (".heic", ".heif", ".hif")),
+    Format("AVIF", "AVIF", (".avif",)),
+    Format("JPEG2000", "JPEG 2000", (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc")),
+    Format("GIF", "GIF", (".gif",)),
+    Format("BMP", "BMP", (".bmp", ".dib")),
+    Format("PPM", "PPM", (".ppm", ".pgm", ".pbm", ".pnm")),
+)
+
+READABLE = tuple(format.name for format in FORMATS)
+"""Formats that are read, by Pillow's names.  Not all that Pillow can: some of the others run programs, or are no
+photos."""
+
+WRITABLE = {suffix: format.name for format in FORMATS if format.written for suffix in format.all_suffixes}
+"""Formats that are written, by suffix."""
+
+RAW_SUFFIXES = frozenset(
+    (
+        ".3fr",
+        ".arw",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".dcr",
+        ".dng",
+        ".erf",
+        ".fff",
+        ".gpr",
+        ".iiq",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".mrw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".raf",
+        ".rw2",
+        ".rwl",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".x3f",
+    )
+)
+"""Raw photos of cameras, which are read where rawpy is installed: the extra ``raw``."""
+
+SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.all_suffixes) | RAW_SUFFIXES
+"""What counts as a photo in a folder."""
+
+NAMED = 5
+"""Most files named in a line."""
+
+TITLES = ", ".join(format.title for format in FORMATS[:-1]) + f" and {FORMATS[-1].title}"
+
+_OTHERS: Mapping[str, str] = {
+    **dict.fromkeys((".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp"), "a film"),
+    **dict.fromkeys((".xmp", ".aae", ".thm", ".pp3", ".dop"), "a photo's side file"),
+    **dict.fromkeys(
+        (".jxl", ".psd", ".psb", ".svg", ".eps", ".ai", ".pdf", ".exr", ".hdr", ".jxr", ".xcf", ".kra", ".ico", ".tga"),
+        "a picture of a format that is not read",
+    ),
+}
+
+
+def reads_raw() -> bool:
+    """Whether raw photos can be read here: with the extra ``raw``."""
+    return find_spec("rawpy") is not None
+
+
+def why_left_out(path: str | os.PathLike[str]) -> str | None:
+    """Why a file of that name is not taken for a photo in a folder; None if it is."""
+    suffix = Path(path).suffix.lower()
+    if suffix in RAW_SUFFIXES and not reads_raw():
+        return "a raw photo, which needs: pip install 'e2gan[raw]'"
+    return None if suffix in SUFFIXES else _OTHERS.get(suffix, "not a photo by its suffix")
+
+
+def left_out(files: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """What is said of files that are no photos: a line for each reason, with their number and the first names."""
+    by_reason: dict[str, list[str]] = {}
+    for file in files:
+        if reason := why_left_out(file):
+            by_reason.setdefault(reason, []).append(os.fspath(file))
+    return [
+        f"left out: {len(names)} {'file' if len(names) == 1 else 'files'}, {reason}: {some(names)}"
+        for reason, names in by_reason.items()
+    ]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def format_for(path: str | os.PathLike[str]) -> str:
+    """The format that a file name's suffix asks for.
+
+    Raises:
+        ImageError: none that can be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITABLE:
+        usual = [each for format in FORMATS if format.written for each in format.suffixes]
+        ending = f"'{suffix}' pictures cannot be written" if suffix else "the name does not say which format to write"
+        raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"end it in one of: {', '.join(usual)}")
+    return WRITABLE[suffix]

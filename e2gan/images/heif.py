@@ -1,0 +1,67 @@
+"""HEIC and HEIF, through libheif (pillow-heif)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from e2gan.images.colour import Colour, from_cicp
+from e2gan.images.limits import HDR, PER_PIXEL, Limits
+
+__all__ = ["BRANDS", "Heif", "read_heif"]
+
+BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf")
+)
+
+
+@dataclass
+class Heif:
+    """The primary picture of a file; libheif has turned it upright."""
+
+    pixels: Image.Image | np.ndarray
+    """8 bits a sample as a Pillow image; more as (H, W, C) or (H, W) uint16, all of its range used."""
+    alpha: bool
+    """Whether the last channel of samples is the opacity."""
+    several: bool
+    """Whether the file shows other pictures, too."""
+    colour: Colour | None
+    exif: bytes
+    xmp: bytes
+
+
+def read_heif(data: bytes, name: str, limits: Limits) -> Heif:
+    """Decode.
+
+    Raises:
+        ImageError: it is larger than the limits allow.
+        Exception: whatever libheif raises on a damaged file.
+    """
+    import pillow_heif
+
+    file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    limits.check(name, *file.size, HDR + 4 if ";" in file.mode else PER_PIXEL["HEIF"])
+    info: dict[str, Any] = file.info
+    colour = None
+    if profile := info.get("icc_profile"):
+        colour = Colour(profile=profile)
+    elif nclx := info.get("nclx_profile"):
+        colour = from_cicp(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
+    pixels: Image.Image | np.ndarray
+    if ";" in file.mode:
+        pixels = np.asarray(file)
+        if file.has_alpha and file.premultiplied_alpha:
+            share = np.maximum(pixels[..., -1:], 1) / np.float32(65_535)
+            pixels = np.concatenate(
+                [np.minimum(pixels[..., :-1] / share, 65_535).astype(np.uint16), pixels[..., -1:]], -1
+            )
+    else:
+        pixels = Image.frombytes(file.mode, file.size, file.data, "raw", file.mode, file.stride)
+        if file.mode == "RGBa":
+            pixels = pixels.convert("RGBA")
+    exif, xmp = info.get("exif") or b"", info.get("xmp") or b""
+    return Heif(pixels, bool(file.has_alpha), len(file) > 1, colour, exif, xmp)

@@ -1,0 +1,466 @@
+"""What a photo's file says of the photo, as far as it is still true of the edit: who has rights in it, when, where
+and how it was taken, and how large it is to be printed.
+
+Read from EXIF, XMP and IPTC; what describes the old file (its size, colour space, focus area, previews) is left out.
+Where a photo was taken is read, and written only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from PIL import ExifTags, Image
+
+__all__ = [
+    "IPTC_TAG",
+    "clean_exif",
+    "clean_iptc",
+    "clean_xmp",
+    "exif_for_file",
+    "iptc_for_jpeg",
+    "iptc_for_png",
+    "iptc_for_tiff",
+    "iptc_of_png",
+    "iptc_of_resources",
+    "load_exif",
+    "says_adobe_rgb",
+    "xmp_packet",
+]
+
+XMP_LIMIT = 8 << 20
+"""Most bytes of XMP that are looked through: histories of painting programs have some megabytes."""
+
+MARKER_LIMIT = 65_000
+"""Most bytes of EXIF or XMP that fit a JPEG's marker."""
+
+IPTC_TAG = 33723
+"""Of a TIFF."""
+
+Base, IFD = ExifTags.Base, ExifTags.IFD
+
+_KEPT = frozenset(
+    Base[name]
+    for name in (
+        "ImageDescription",
+        "Make",
+        "Model",
+        "Software",
+        "DateTime",
+        "Artist",
+        "HostComputer",
+        "Copyright",
+        "Rating",
+        "RatingPercent",
+        "XPTitle",
+        "XPComment",
+        "XPAuthor",
+        "XPKeywords",
+        "XPSubject",
+    )
+)
+"""EXIF tags of the first directory that are kept: those that tell of the photo, not of its old file."""
+
+_STALE = frozenset(
+    (
+        Base.MakerNote,
+        IFD.Interop,
+        Base.ExifImageWidth,
+        Base.ExifImageHeight,
+        Base.ColorSpace,
+        Base.Gamma,
+        0x9214,  # SubjectArea
+        Base.SubjectLocation,
+        Base.ComponentsConfiguration,
+        Base.CompressedBitsPerPixel,
+        Base.CFAPattern,
+        Base.FocalPlaneXResolution,
+        Base.FocalPlaneYResolution,
+        Base.FocalPlaneResolutionUnit,
+        Base.SpatialFrequencyResponse,
+        Base.OECF,
+        Base.RelatedSoundFile,
+        0xA460,  # CompositeImage and what belongs to it
+        0xA461,
+        0xA462,
+    )
+)
+"""Tags of the camera's directory that are not kept: they hold positions in, the size or the colours of the old file.
+A maker's note may hold a whole preview of the unedited photo, too."""
+
+_RIGHTS = (Base.Copyright, Base.Artist, Base.XPAuthor)
+
+
+# EXIF
+
+
+def load_exif(data: bytes) -> Image.Exif:
+    """EXIF from its bytes, with the camera's and the position's directories; what is damaged is left out."""
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+    except Exception:  # as decoders do
+        return Image.Exif()
+    for directory in (IFD.Exif, IFD.GPSInfo):
+        _directory(exif, directory)
+    return exif
+
+
+def _directory(exif: Image.Exif, directory: int) -> Mapping[int, Any]:
+    try:
+        return exif.get_ifd(directory)
+    except Exception:  # as decoders do
+        return {}
+
+
+def says_adobe_rgb(exif: Image.Exif) -> bool:
+    """Whether a camera says that its colours are Adobe RGB: by the colour space 2, or the interoperability R03."""
+    camera = _directory(exif, IFD.Exif)
+    space = camera.get(Base.ColorSpace)
+    if space == 2:
+        return True
+    try:
+        index = exif.get_ifd(IFD.Interop).get(1, "")
+    except Exception:  # as decoders do
+        index = ""
+    if isinstance(index, bytes):
+        index = index.decode("latin-1")
+    return space != 1 and str(index).strip("\0 ") == "R03"
+
+
+def clean_exif(exif: Image.Exif) -> bytes:
+    """What is worth keeping of a photo's EXIF; empty if that is nothing.
+
+    Every value that cannot be written, such as one of a wrong type, is left out alone.
+    """
+    values = {(0, tag): exif[tag] for tag in sorted(_KEPT & set(exif))}
+    values |= {(int(IFD.Exif), tag): each for tag, each in _directory(exif, IFD.Exif).items() if tag not in _STALE}
+    values |= {(int(IFD.GPSInfo), tag): each for tag, each in _directory(exif, IFD.GPSInfo).items()}
+    kept = {key: value for key, value in values.items() if _writable(key, value)}
+    if Base.ColorSpace in _directory(exif, IFD.Exif):
+        kept[int(IFD.Exif), int(Base.ColorSpace)] = 1  # sRGB, which the edit is in
+    return _built(kept).tobytes() if kept else b""
+
+
+def _writable(key: tuple[int, int], value: Any) -> bool:
+    directory, tag = key
+    try:
+        again = Image.Exif()
+        again.load(_built({key: value}).tobytes())
+        return tag in (again if directory == 0 else again.get_ifd(directory))
+    except Exception:  # values of a wrong type raise several
+        return False
+
+
+def exif_for_file(
+    data: bytes, *, position: bool, dpi: tuple[float, float] | None, limit: int | None
+) -> tuple[Image.Exif, list[str]]:
+    """The EXIF to write, and the names of what is left out of it for its length.
+
+    Args:
+        data: what :func:`clean_exif` gave.
+        position: whether it may say where the photo was taken.
+        dpi: pixels an inch, across and down.
+        limit: most bytes.
+    """
+    read = load_exif(data)
+    values = {(0, tag): value for tag, value in read.items() if tag not in (IFD.Exif, IFD.GPSInfo)}
+    for directory in (IFD.Exif, IFD.GPSInfo) if position else (IFD.Exif,):
+        values |= {(int(directory), tag): value for tag, value in _directory(read, directory).items()}
+    if dpi:
+        told = {Base.XResolution: dpi[0], Base.YResolution: dpi[1], Base.ResolutionUnit: 2}
+        values |= {(0, int(tag)): value for tag, value in told.items()}
+    dropped: list[str] = []
+    exif = _built(values)
+    while limit and values and len(exif.tobytes()) > limit:
+        lengths = {key: len(str(value)) for key, value in values.items() if key[1] not in _RIGHTS} or {
+            key: len(str(value)) for key, value in values.items()
+        }
+        longest = max(lengths, key=lengths.__getitem__)
+        dropped.append(ExifTags.TAGS.get(longest[1], f"0x{longest[1]:04X}"))
+        del values[longest]
+        exif = _built(values)
+    return exif, dropped
+
+
+def _built(values: Mapping[tuple[int, int], Any]) -> Image.Exif:
+    """EXIF of values by directory (0 for the first) and tag."""
+    exif = Image.Exif()
+    for directory in (IFD.Exif, IFD.GPSInfo):
+        if inside := {tag: value for (where, tag), value in values.items() if where == directory}:
+            exif[directory] = inside
+    for (where, tag), value in values.items():
+        if where == 0:
+            exif[tag] = value
+    return exif
+
+
+# IPTC
+
+_IPTC_KEPT = {5, 25, 40, 55, 60, 80, 85, 105, 110, 115, 116, 118, 120, 122}
+_IPTC_POSITION = {26, 27, 90, 92, 95, 100, 101}
+_UTF8 = b"\x1b%G"
+
+_IPTC_TO_XMP = {
+    116: ("dc", "rights", "Alt"),
+    80: ("dc", "creator", "Seq"),
+    5: ("dc", "title", "Alt"),
+    120: ("dc", "description", "Alt"),
+    25: ("dc", "subject", "Bag"),
+    110: ("photoshop", "Credit", ""),
+    115: ("photoshop", "Source", ""),
+    105: ("photoshop", "Headline", ""),
+    40: ("photoshop", "Instructions", ""),
+    85: ("photoshop", "AuthorsPosition", ""),
+}
+"""IPTC's data sets of record 2 by the properties of XMP that stand for them (IPTC Photo Metadata Standard)."""
+
+
+def _datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(record, number, value) of IPTC-IIM; stops at what is damaged."""
+    at = 0
+    while at + 5 <= len(iptc) and iptc[at] == 0x1C:
+        record, number, size = struct.unpack_from(">BBH", iptc, at + 1)
+        if size > 0x7FFF or at + 5 + size > len(iptc):
+            return
+        yield record, number, iptc[at + 5 : at + 5 + size]
+        at += 5 + size
+
+
+def clean_iptc(iptc: bytes) -> bytes:
+    """What is worth keeping of IPTC-IIM: rights, names, words, and the place."""
+    kept = [each for each in _datasets(iptc) if each[0] == 2 and each[1] in _IPTC_KEPT | _IPTC_POSITION]
+    if not kept:
+        return b""
+    charset = [each for each in _datasets(iptc) if each[:2] == (1, 90)][:1]
+    return _joined([*charset, *kept])
+
+
+def _joined(datasets: list[tuple[int, int, bytes]]) -> bytes:
+    return b"".join(struct.pack(">BBBH", 0x1C, r, number, len(value)) + value for r, number, value in datasets)
+
+
+def _without_position(iptc: bytes) -> bytes:
+    return _joined([each for each in _datasets(iptc) if each[0] != 2 or each[1] not in _IPTC_POSITION])
+
+
+def iptc_of_resources(resources: bytes) -> bytes:
+    """The IPTC in Photoshop's image resources ("8BIM" blocks); empty if there is none."""
+    at = 0
+    while at + 12 <= len(resources) and resources[at : at + 4] == b"8BIM":
+        (number,) = struct.unpack_from(">H", resources, at + 4)
+        at += 6 + (resources[at + 6] // 2 + 1) * 2
+        if at + 4 > len(resources):
+            break
+        (size,) = struct.unpack_from(">I", resources, at)
+        if number == 0x0404:
+            return resources[at + 4 : at + 4 + size]
+        at += 4 + size + size % 2
+    return b""
+
+
+def iptc_of_png(text: str) -> bytes:
+    """The IPTC in a PNG's text "Raw profile type iptc", as ImageMagick and exiftool write it."""
+    try:
+        data = bytes.fromhex("".join(text.split("\n")[3:]))
+    except ValueError:
+        return b""
+    return iptc_of_resources(data) if data.startswith(b"8BIM") else data
+
+
+def iptc_for_png(iptc: bytes, *, position: bool) -> str:
+    """The text "Raw profile type iptc" of a PNG."""
+    data = iptc if position else _without_position(iptc)
+    digits = data.hex()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    return "\niptc\n" + f"{len(data):8}\n" + "\n".join(lines) + "\n"
+
+
+def iptc_for_tiff(iptc: bytes, *, position: bool) -> bytes:
+    """The value of a TIFF's tag :data:`IPTC_TAG`."""
+    return iptc if position else _without_position(iptc)
+
+
+def iptc_for_jpeg(iptc: bytes, *, position: bool) -> bytes:
+    """A JPEG's segment APP13 with this IPTC; empty if there is none, or it does not fit."""
+    iptc = iptc if position else _without_position(iptc)
+    block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    body = b"Photoshop 3.0\0" + block
+    if not iptc or len(body) > MARKER_LIMIT:
+        return b""
+    return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+
+
+# XMP
+
+_SPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
+    "cc": "http://creativecommons.org/ns#",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "e2gan": "urn:e2gan:provenance:1",
+}
+_ALL = re.compile("")
+_XMP_KEPT = {
+    "dc": re.compile("rights|creator|title|description|subject|publisher|contributor|source|language"),
+    "xmp": re.compile("Rating|Label|CreateDate"),
+    "xmpRights": _ALL,
+    "photoshop": re.compile("Credit|Source|Headline|Instructions|AuthorsPosition|CaptionWriter|DateCreated"),
+    "Iptc4xmpCore": re.compile("CreatorContactInfo|IntellectualGenre|AltTextAccessibility|ExtDescrAccessibility"),
+    "Iptc4xmpExt": re.compile("Contributor|PersonInImage|ArtworkOrObject|RegistryId"),
+    "plus": _ALL,
+    "cc": _ALL,
+}
+_XMP_POSITION = {
+    "photoshop": re.compile("City|State|Country"),
+    "Iptc4xmpCore": re.compile("Location|CountryCode"),
+    "Iptc4xmpExt": re.compile("LocationCreated|LocationShown"),
+    "exif": re.compile("GPS.*"),
+}
+_XMP_RIGHTS = {
+    "dc": re.compile("rights|creator"),
+    "xmpRights": _ALL,
+    "photoshop": re.compile("Credit"),
+    "Iptc4xmpCore": re.compile("CreatorContactInfo"),
+    "plus": _ALL,
+    "cc": _ALL,
+    "e2gan": _ALL,
+}
+"""What is left to the last where there is little room."""
+
+for _prefix, _space in _SPACES.items():
+    ElementTree.register_namespace(_prefix, _space)
+
+
+def clean_xmp(data: bytes | str) -> bytes | None:
+    """What is worth keeping of XMP, as one ``rdf:Description``; empty if that is nothing, None if it is damaged."""
+    text = data.encode() if isinstance(data, str) else data
+    text = text.strip(b"\0 \r\n\t")
+    # Entities could swell, and XMP has none of its own.
+    if not text or len(text) > XMP_LIMIT or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return None
+    try:
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return None
+    kept = ElementTree.Element(_name("rdf", "Description"), {_name("rdf", "about"): ""})
+    for description in root.findall(f".//{_name('rdf', 'RDF')}/{_name('rdf', 'Description')}"):
+        for name, value in description.attrib.items():
+            if _wanted(name, _XMP_KEPT) or _wanted(name, _XMP_POSITION):
+                kept.attrib.setdefault(name, value)
+        for child in description:
+            if (_wanted(child.tag, _XMP_KEPT) or _wanted(child.tag, _XMP_POSITION)) and kept.find(child.tag) is None:
+                child.tail = None
+                kept.append(child)
+    if len(kept) == 0 and len(kept.attrib) == 1:
+        return b""
+    try:
+        return ElementTree.tostring(kept, "utf-8")
+    except (ValueError, TypeError):
+        return None
+
+
+def _name(prefix: str, name: str) -> str:
+    return f"{{{_SPACES[prefix]}}}{name}"
+
+
+def _wanted(name: str, table: Mapping[str, re.Pattern[str]]) -> bool:
+    space, _, local = name[1:].partition("}")
+    pattern = next((pattern for prefix, pattern in table.items() if _SPACES[prefix] == space), None)
+    return pattern is not None and (pattern is _ALL or pattern.fullmatch(local) is not None)
+
+
+def xmp_packet(
+    kept: bytes, iptc: bytes, provenance: str | None, *, position: bool, limit: int | None, alone: bool = False
+) -> bytes:
+    """A packet of XMP: what :func:`clean_xmp` gave, IPTC's words that it lacks, and the provenance; empty if nothing.
+
+    What is longer than ``limit`` loses its longest words that are no rights.  ``alone``: the file has no place for IPTC
+    itself, so that rights that differ there are added.
+    """
+    try:
+        description = ElementTree.fromstring(kept) if kept else None
+    except ElementTree.ParseError:
+        description = None
+    if description is None:
+        description = ElementTree.Element(_name("rdf", "Description"), {_name("rdf", "about"): ""})
+    if not position:
+        for name in [name for name in description.attrib if _wanted(name, _XMP_POSITION)]:
+            del description.attrib[name]
+        for child in [child for child in description if _wanted(child.tag, _XMP_POSITION)]:
+            description.remove(child)
+    _add_iptc(description, iptc, alone)
+    if provenance is not None:
+        ElementTree.SubElement(description, _name("e2gan", "provenance")).text = provenance
+    if len(description) == 0 and len(description.attrib) == 1:
+        return b""
+    packet = _packed(description)
+    while limit and len(packet) > limit:
+        others = [child for child in description if not _wanted(child.tag, _XMP_RIGHTS)]
+        if not others:
+            return b""
+        description.remove(max(others, key=lambda child: len(ElementTree.tostring(child))))
+        packet = _packed(description)
+    return packet
+
+
+def _packed(description: ElementTree.Element) -> bytes:
+    rdf = ElementTree.Element(_name("rdf", "RDF"))
+    rdf.append(description)
+    body = ElementTree.tostring(rdf, "utf-8")
+    return (
+        b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        + body
+        + b'</x:xmpmeta>\n<?xpacket end="w"?>'
+    )
+
+
+def _add_iptc(description: ElementTree.Element, iptc: bytes, alone: bool) -> None:
+    utf8 = any(each == (1, 90, _UTF8) for each in _datasets(iptc))
+    words: dict[int, list[str]] = {}
+    for record, number, value in _datasets(iptc):
+        if record == 2 and number in _IPTC_TO_XMP:
+            try:
+                word = value.decode("utf-8")
+            except UnicodeDecodeError:
+                word = value.decode("utf-8" if utf8 else "latin-1", "replace")
+            words.setdefault(number, []).append(
+                re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", word)
+            )
+    for number, texts in words.items():
+        prefix, local, container = _IPTC_TO_XMP[number]
+        name = _name(prefix, local)
+        if name in description.attrib or description.find(name) is not None:
+            if alone and local == "rights":
+                _add_words(description, name, texts[0])
+            continue
+        element = ElementTree.SubElement(description, name)
+        if not container:
+            element.text = texts[0]
+            continue
+        items = ElementTree.SubElement(element, _name("rdf", container))
+        for text in texts[:1] if container == "Alt" else texts:
+            item = ElementTree.SubElement(items, _name("rdf", "li"))
+            item.text = text
+            if container == "Alt":
+                item.set("{http://www.w3.org/XML/1998/namespace}lang", "x-default")
+
+
+def _add_words(description: ElementTree.Element, name: str, words: str) -> None:
+    """Put words behind those of a property, unless they are there."""
+    if name in description.attrib:
+        if words not in description.attrib[name]:
+            description.attrib[name] += f"; {words}"
+        return
+    items = [item for item in description.iterfind(f"{name}//*") if item.text and item.text.strip()]
+    if items and not any(words in (item.text or "") for item in items):
+        items[0].text = f"{items[0].text}; {words}"

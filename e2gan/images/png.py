@@ -1,0 +1,155 @@
+"""A PNG's chunks: how its colours are told, its metadata, and the file without these, for the decoder.
+
+The decoder sees only what pixels need, so that no text or profile, however large or damaged, keeps a picture from
+being opened.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from e2gan.images.colour import Colour, Primaries, from_cicp, named_by_gamma
+
+__all__ = ["SIGNATURE", "Png", "read_png"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+PROFILE_LIMIT = 32 << 20
+"""Most bytes of a colour profile: those of printers and scanners have some megabytes."""
+
+TEXT_LIMIT = 1 << 20
+"""Most bytes of a text; metadata (XMP, EXIF) may have eight times as many."""
+
+TEXTS = 100
+"""Most texts that are looked at."""
+
+_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_METADATA = ("XML:com.adobe.xmp", "Raw profile type iptc", "Raw profile type exif", "Raw profile type APP1", "e2gan")
+
+
+@dataclass
+class Png:
+    """What a PNG says."""
+
+    width: int = 0
+    height: int = 0
+    depth: int = 0
+    """Bits a sample."""
+    kind: int = 0
+    """Colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha."""
+    colour: Colour | None = None
+    narrow: bool = False
+    """Whether its samples have the range of video: 16 to 235 of 255."""
+    transparent: bytes = b""
+    """The chunk tRNS."""
+    exif: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Metadata by keyword."""
+    dpi: tuple[float, float] | None = None
+    animated: bool = False
+    compressed: int = 0
+    """Bytes of compressed pixels."""
+    notes: list[str] = field(default_factory=list)
+    file: bytes = b""
+    """A PNG of the same pixels and nothing else."""
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row of pixels."""
+        return 1 + (self.width * self.depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(self.kind, 4) + 7) // 8
+
+
+def read_png(data: bytes) -> Png:
+    """Read the chunks of a PNG; a damaged one that pixels do not need is left out, and a note says so."""
+    png = Png()
+    told: dict[bytes, bytes] = {}
+    kept = [SIGNATURE]
+    at, texts = len(SIGNATURE), 0
+    view = memoryview(data)
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        body, end = view[at + 8 : at + 8 + size], at + 12 + size
+        if kind in _PIXELS:
+            kept.append(bytes(view[at:end]))
+            if kind == b"IHDR" and size == 13 and not png.width:
+                png.width, png.height, png.depth, png.kind = struct.unpack_from(">IIBB", body)
+            elif kind == b"tRNS":
+                png.transparent = bytes(body)
+            elif kind == b"IDAT":
+                png.compressed += len(body)
+            elif kind == b"IEND":
+                break
+        elif end > len(data) or struct.unpack_from(">I", data, end - 4)[0] != zlib.crc32(view[at + 4 : end - 4]):
+            pass  # damaged
+        elif kind in (b"tEXt", b"zTXt", b"iTXt") and texts < TEXTS:
+            texts += 1
+            _read_text(png, kind, bytes(body))
+        elif kind == b"pHYs" and size == 9:
+            across, down, unit = struct.unpack(">IIB", body)
+            png.dpi = (across * 0.0254, down * 0.0254) if unit == 1 else None
+        elif kind == b"eXIf" and size <= 8 * TEXT_LIMIT:
+            png.exif = bytes(body)
+        elif kind == b"acTL" and size == 8:
+            png.animated = struct.unpack_from(">I", body)[0] > 1
+        elif kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM") and not png.compressed:
+            told.setdefault(kind, bytes(body))
+        at = end
+    png.file = b"".join(kept)
+    _tell_colour(png, told)
+    return png
+
+
+def _tell_colour(png: Png, told: dict[bytes, bytes]) -> None:
+    """By the precedence of the PNG specification, third edition, section 4.3: cICP, iCCP, sRGB, gAMA with cHRM."""
+    cicp = told.get(b"cICP", b"")
+    # The matrix must be 0: a PNG holds RGB.
+    if len(cicp) == 4 and cicp[2] == 0 and (colour := from_cicp(cicp[0], cicp[1])):
+        png.colour, png.narrow = colour, cicp[3] == 0
+        return
+    if b"iCCP" in told:
+        _, _, packed = told[b"iCCP"].partition(b"\0")
+        profile = _inflate(packed[1:], PROFILE_LIMIT)
+        if profile:
+            png.colour = Colour(profile=profile)
+            return
+        png.notes.append("its colour profile is damaged or too large, and left out")
+    if b"sRGB" in told or len(told.get(b"gAMA", b"")) != 4:
+        return
+    gamma = struct.unpack(">I", told[b"gAMA"])[0] / 100_000
+    primaries = None
+    if len(told.get(b"cHRM", b"")) == 32:
+        white, *corners = zip(*[iter(value / 100_000 for value in struct.unpack(">8I", told[b"cHRM"]))] * 2)
+        primaries = Primaries(*corners, white)
+    png.colour = named_by_gamma(gamma, primaries)
+
+
+def _read_text(png: Png, kind: bytes, body: bytes) -> None:
+    keyword, _, rest = body.partition(b"\0")
+    name = keyword[:79].decode("latin-1")
+    limit = 8 * TEXT_LIMIT if name in _METADATA else TEXT_LIMIT
+    encoding = "latin-1"
+    packed = kind == b"zTXt"
+    if kind == b"zTXt":
+        rest = rest[1:]
+    elif kind == b"iTXt":
+        packed, encoding = rest[:1] == b"\1", "utf-8"
+        rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    text: bytes | None = rest
+    if packed:
+        text = _inflate(rest, limit)
+    if text is None or len(text) > limit:
+        png.notes.append(f"its text '{name}' is damaged or larger than {limit >> 20} MB, and left out")
+    elif name in _METADATA:
+        png.texts.setdefault(name, text.decode(encoding, "replace"))
+
+
+def _inflate(data: bytes, limit: int) -> bytes | None:
+    """What was compressed, if that is sound and at most ``limit`` bytes."""
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(data, limit)
+    except zlib.error:
+        return None
+    return plain if stream.eof else None

@@ -1,0 +1,66 @@
+"""Raw photos of cameras: what their files begin with, and their development through LibRaw (rawpy)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from e2gan.errors import ImageError
+from e2gan.images.formats import reads_raw
+from e2gan.images.limits import Limits
+
+__all__ = ["develop", "is_raw"]
+
+_BEGINNINGS = (
+    (0, b"FUJIFILMCCD-RAW"),
+    (0, b"IIRO"),  # Olympus
+    (0, b"IIRS"),
+    (0, b"MMOR"),
+    (0, b"IIU\0"),  # Panasonic
+    (0, b"FOVb"),
+    (0, b"\0MRM"),
+    (6, b"HEAPCCDR"),
+    (8, b"CR\2"),
+    (4, b"ftypcrx "),
+)
+
+DEVELOPED = 24
+"""Bytes a pixel: the sensor's samples and LibRaw's four channels of 16 bits twice, and the picture."""
+
+
+def is_raw(head: bytes) -> bool:
+    """Whether a file that begins so is a raw photo.  Those that are TIFFs are told by their directories."""
+    return any(head[at : at + len(start)] == start for at, start in _BEGINNINGS)
+
+
+def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
+    """The photo with the camera's white balance, upright, in 8-bit sRGB.
+
+    Raises:
+        ImageError: there is no rawpy, or it cannot read the file.
+    """
+    if not reads_raw():
+        raise ImageError(
+            f"{name}: a raw photo, which needs the package 'rawpy'",
+            hint="pip install 'e2gan[raw]'; or export it as JPEG or TIFF from the camera's or a raw program",
+        )
+    import rawpy
+
+    stream.seek(0)
+    try:
+        with rawpy.imread(stream) as raw:
+            limits.check(name, raw.sizes.raw_width, raw.sizes.raw_height, DEVELOPED)
+            developed = raw.postprocess(use_camera_wb=True, output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92))
+            # A sensor without colours gives one channel.
+            return Image.fromarray(
+                np.ascontiguousarray(developed.squeeze(-1) if developed.shape[-1] == 1 else developed)
+            )
+    except rawpy.LibRawError as fault:
+        reason = fault.args[0] if fault.args else ""
+        reason = reason.decode("ascii", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ImageError(
+            f"{name}: a raw photo that LibRaw cannot read ({reason})",
+            hint="export it as JPEG or TIFF from the camera's or a raw program",
+        ) from fault

@@ -1,0 +1,269 @@
+"""TIFF: which of a file's pictures is the photo, and its samples where they are deeper than 8 bits.
+
+Eight bits and fewer are Pillow's work.  Deeper samples, planes of their own, floating point and Lab go through
+tifffile, with imagecodecs for what is compressed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from e2gan.errors import ImageError
+from e2gan.images.colour import STRIP, from_lab
+from e2gan.images.limits import CLEAR, DECODED, Limits
+
+__all__ = ["CONVERTED", "Page", "check_length", "is_tiff", "read_page", "read_samples"]
+
+_GREY = {0, 1}
+_RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB, _ITU_LAB = 2, 3, 5, 6, 8, 9, 10
+CONVERTED = frozenset((_LAB, _ICC_LAB, _ITU_LAB))
+"""Photometric interpretations whose samples are given as sRGB."""
+
+_SENSOR = {32803: "a colour filter array", 34892: "linear raw"}
+_KINDS = {4: "a mask", 32844: "LogL", 32845: "LogLuv", 51177: "a depth map"}
+
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType: a smaller version of another picture, and a transparency mask."""
+
+_RATIOS = {1: 1, 5: 4096, 8: 1100, 32946: 1100, 32773: 64}
+"""Most bytes that one compressed byte can stand for, by compression: none, LZW, deflate twice, PackBits."""
+
+_COMPRESSIONS = {1, 5, 7, 8, 32946, 32773, 33003, 33005, 34712, 34892, 34925, 50000, 50001, 50002, 52546}
+"""Those of deep pictures that are read: LZW, JPEG, deflate, PackBits, JPEG 2000, LZMA, Zstandard, WebP, JPEG XL."""
+
+_PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000}
+"""Those of pictures of at most 8 bits that Pillow's libtiff reads."""
+
+_DNG_VERSION, _ORIENTATION, _PROFILE = 50706, 274, 34675
+_MAKERS = ("NIKON", "Canon", "SONY", "PENTAX", "RICOH", "SAMSUNG", "Phase One", "Hasselblad", "Leaf", "KODAK", "EPSON")
+
+
+# It logs what is odd about a file, which would be printed where nobody has set up logging.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+@dataclass
+class Page:
+    """The photo of a TIFF."""
+
+    width: int
+    height: int
+    first: bool
+    """Whether it is the file's first picture, which other readers take."""
+    shallow: bool
+    """Whether Pillow reads it right: unsigned samples of at most 8 bits."""
+    raw: bool
+    """Whether the file is a raw photo of a camera."""
+    several: bool
+    """Whether there are other pictures that are not smaller versions of this."""
+    per_pixel: int
+    """Bytes that a pixel takes while its samples are read."""
+    orientation: int
+    profile: bytes
+    offset: int
+    """Of the file's first directory, which holds the metadata, in the file."""
+    big: bool
+    page: Any
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file that begins so is a TIFF, or one of the raw formats that are."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read_page(stream: BinaryIO, name: str) -> Page:
+    """Find the photo among a file's pictures: the first that is no smaller version of another.
+
+    Raises:
+        ImageError: the file has no picture.
+        Exception: whatever tifffile raises on a damaged file.
+    """
+    import tifffile
+
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        pages = list(_pages(file))
+        if not pages:
+            raise ImageError(f"{name}: a TIFF without a picture")
+        first = pages[0]
+        whole = [page for page in pages if not int(page.subfiletype) & (_REDUCED | _MASK)] or pages[:1]
+        sensor = any(int(page.photometric) in _SENSOR for page in pages)
+        raw = sensor or _DNG_VERSION in first.tags or _is_makers(first, pages)
+        page = whole[0]
+        bits = _bits(page)
+        # Nobody saves several pictures of one photo, but those that are no smaller versions.
+        several = sum(other.imagewidth * other.imagelength >= page.imagewidth * page.imagelength for other in whole) > 1
+        formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
+        shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(each) for each in formats} <= {1, 4}
+        itemsize = (max(bits) + 7) // 8
+        return Page(
+            page.imagewidth,
+            page.imagelength,
+            page is first,
+            shallow
+            and int(page.photometric) in {0, 1, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB}
+            and int(page.compression) in _PILLOWS,
+            raw,
+            several,
+            len(bits) * (itemsize + 2) + (CLEAR if page.extrasamples else DECODED),
+            int(page.tags.valueof(_ORIENTATION, 1) or 1),
+            bytes(page.tags.valueof(_PROFILE, b"") or b""),
+            first.offset,
+            file.is_bigtiff,
+            page,
+        )
+
+
+def _pages(file: Any) -> Iterator[Any]:
+    """The pictures of the main chain and, one level below, of their sub-directories."""
+    for number, page in enumerate(file.pages):
+        if number == 64:
+            return
+        page = page.aspage() if hasattr(page, "aspage") else page
+        if page.imagewidth and page.imagelength:
+            yield page
+        for below in page.pages or ():
+            below = below.aspage() if hasattr(below, "aspage") else below
+            if below.imagewidth and below.imagelength:
+                yield below
+
+
+def _is_makers(first: Any, pages: list[Any]) -> bool:
+    """Whether a camera wrote a preview first and something that no TIFF reader knows behind it."""
+    maker = str(first.tags.valueof(271, "") or "")
+    small = bool(int(first.subfiletype) & _REDUCED) or int(first.compression) == 6
+    return maker.upper().startswith(tuple(each.upper() for each in _MAKERS)) and small and len(pages) > 1
+
+
+def _bits(page: Any) -> tuple[int, ...]:
+    bits = page.bitspersample
+    return tuple(bits) if isinstance(bits, tuple) else (int(bits),) * int(page.samplesperpixel)
+
+
+def read_samples(stream: BinaryIO, page: Page, name: str, limits: Limits) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """The samples of a deep picture.
+
+    Returns:
+        uint16, all of its range used: (H, W) of grey, (H, W, 3) of RGB or (H, W, 4) of CMYK; the opacity of the same
+        type, or None; and a note, or "".
+
+    Raises:
+        ImageError: pictures of this kind are not read, or the file is cut off.
+        Exception: whatever tifffile raises on a damaged file.
+    """
+    import tifffile
+
+    tiff = page.page
+    photometric, compression = int(tiff.photometric), int(tiff.compression)
+    if photometric in _SENSOR or photometric in _KINDS:
+        raise ImageError(f"{name}: a TIFF of {_SENSOR.get(photometric) or _KINDS[photometric]}, which is not read")
+    if compression not in _COMPRESSIONS:
+        title = getattr(tiff.compression, "name", compression)
+        raise ImageError(
+            f"{name}: a TIFF with the compression {title}, which is not read", hint="save it with LZW or deflate"
+        )
+    limits.check(name, page.width, page.height, page.per_pixel)
+    check_length(stream, page, name)
+    with tifffile.TiffFile(stream) as file:
+        tiff.parent = file
+        # One thread: a file that is damaged must not be decoded in several places at once.
+        samples = tiff.asarray(maxworkers=1)
+    while samples.ndim > (3 if int(tiff.samplesperpixel) > 1 else 2) and 1 in samples.shape:
+        samples = samples.squeeze(samples.shape.index(1))
+    if int(tiff.planarconfig) == 2 and samples.ndim == 3:
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.ndim not in (2, 3) or samples.shape[:2] != (page.height, page.width):
+        raise ImageError(f"{name}: a TIFF of {'×'.join(map(str, samples.shape))} samples, which is not a picture")
+    return _arranged(samples, tiff, name)
+
+
+def check_length(stream: BinaryIO, page: Page, name: str) -> None:
+    """Refuse a file that is too short for what it declares, before the memory for that is taken; raises ImageError."""
+    tiff = page.page
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    offsets, counts = tiff.dataoffsets, tiff.databytecounts
+    if not offsets or any(start + count > size for start, count in zip(offsets, counts)) or 0 in counts:
+        raise ImageError(f"{name}: damaged or cut off (its pixels lie beyond its end)")
+    needed = tiff.imagewidth * tiff.imagelength * sum(_bits(tiff)) // 8
+    if sum(counts) * _RATIOS.get(int(tiff.compression), 1 << 40) < needed:
+        raise ImageError(f"{name}: damaged or cut off ({sum(counts):,} bytes for {needed:,} bytes of pixels)")
+
+
+def _arranged(samples: np.ndarray, tiff: Any, name: str) -> tuple[np.ndarray, np.ndarray | None, str]:
+    photometric = int(tiff.photometric)
+    colours = 1 if photometric in (*_GREY, _PALETTE) else 4 if photometric == _CMYK else 3
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    if samples.shape[-1] < colours:
+        raise ImageError(f"{name}: a TIFF of {samples.shape[-1]} channels where {colours} are declared")
+    extras = [int(each) for each in tiff.extrasamples]
+    clear = bool(extras) and extras[0] in (1, 2) and samples.shape[-1] > colours
+    highest = _highest(samples[..., :colours], tiff)
+    if not clear and photometric in (1, _RGB, _CMYK) and samples.dtype == np.uint16 and highest == 65_535:
+        return (samples[..., 0] if colours == 1 else samples[..., :colours]), None, ""  # as it is
+    pixels = np.empty((*samples.shape[:2], 3 if photometric == _PALETTE else colours), np.uint16)
+    alpha = np.empty(samples.shape[:2], np.uint16) if clear else None
+    rows = max(1, STRIP // 4 // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        part = samples[top : top + rows]
+        body, strip = part[..., :colours], slice(top, top + rows)
+        if photometric == _PALETTE:
+            table = np.asarray(tiff.colormap)
+            pixels[strip] = np.moveaxis(table[:, body[..., 0].clip(0, table.shape[1] - 1)], 0, -1)
+        elif photometric in CONVERTED:
+            pixels[strip] = _from_lab_samples(body, photometric, name)
+        else:
+            pixels[strip] = _full_range(body, highest)
+        if alpha is not None:
+            alpha[strip] = _full_range(part[..., colours], _highest(part[..., colours], tiff))
+            if extras[0] == 1:
+                share = np.maximum(alpha[strip], 1)[..., None].astype(np.float32) / 65_535
+                pixels[strip] = np.minimum(pixels[strip] / share + 0.5, 65_535).astype(np.uint16)
+        if photometric == 0:
+            pixels[strip] = 65_535 - pixels[strip]
+    floating = samples.dtype.kind == "f" and photometric not in CONVERTED
+    over = floating and float(np.nanmax(samples[..., :colours], initial=0)) > 1.001
+    note = "what is brighter than 1 in its floating-point pixels is cut off" if over else ""
+    return (pixels[..., 0] if pixels.shape[-1] == 1 else pixels), alpha, note
+
+
+def _highest(samples: np.ndarray, tiff: Any) -> int:
+    """What stands for the brightest: 1 of floating point and of yes and no, the type's end of whole numbers."""
+    if samples.dtype.kind not in "ui":
+        return 1
+    bits = max(_bits(tiff)) - (samples.dtype.kind == "i")
+    # Some programs save what has 16 bits in more.
+    return 65_535 if bits > 24 and int(samples.max(initial=0)) <= 65_535 else 2**bits - 1
+
+
+def _full_range(samples: np.ndarray, highest: int) -> np.ndarray:
+    """Samples of any type as uint16, all of its range used."""
+    kind = np.float64 if samples.dtype.itemsize > 2 and samples.dtype.kind in "ui" else np.float32
+    scaled = samples.astype(kind)
+    if samples.dtype.kind == "f":
+        np.nan_to_num(scaled, copy=False, nan=0, posinf=1, neginf=0)
+    return (scaled.clip(0, highest) * kind(65_535 / highest) + kind(0.5)).astype(np.uint16)
+
+
+def _from_lab_samples(lab: np.ndarray, photometric: int, name: str) -> np.ndarray:
+    """8-bit, 16-bit and float Lab (TIFF 6, section 23; Adobe's ICCLab for 9; ITU-T T.42's default range for 10)."""
+    lightness, a, b = (lab[..., i].astype(np.float32) for i in range(3))
+    if lab.dtype.kind == "f":
+        return from_lab(lightness, a, b)
+    if lab.dtype.itemsize not in (1, 2):
+        raise ImageError(f"{name}: a TIFF of Lab with {8 * lab.dtype.itemsize} bits, which is not read")
+    eight = lab.dtype.itemsize == 1
+    unit = 1.0 if eight else 256.0
+    if photometric == _LAB:
+        signed = lab.view(np.int8 if eight else np.int16)
+        return from_lab(lightness * (100 / (255 if eight else 65_535)), signed[..., 1] / unit, signed[..., 2] / unit)
+    if photometric == _ICC_LAB:
+        return from_lab(lightness * (100 / (255 if eight else 65_280)), a / unit - 128, b / unit - 128)
+    most = 255 if eight else 65_535
+    return from_lab(lightness * (100 / most), (a / most - 128 / 255) * 170, (b / most - 96 / 255) * 200)

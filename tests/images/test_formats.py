@@ -1,0 +1,73 @@
+"""One table of formats and suffixes, and the documents that show it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from e2gan.images import FORMATS, READABLE, SUFFIXES, WRITABLE, formats, why_left_out
+from e2gan.images.formats import RAW_SUFFIXES, left_out
+from tests.images import table
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_the_documents_table_is_what_trying_finds_out() -> None:
+    found = table.results()
+    assert {key: why for key, why in found.items() if why} == {}
+    text = table.DOCUMENT.read_text()
+    assert table.written(text, table.markdown(found)) == text, "write it anew: python -m tests.images.table --write"
+
+
+def test_the_documents_suffixes_are_the_tables() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ((?:`\.\w+` ?)+) \| (yes|no) \|$", table.DOCUMENT.read_text(), re.M)
+    shown = [(title, tuple(re.findall(r"\.\w+", suffixes)), written == "yes") for title, suffixes, written in rows]
+    assert shown == [(format.title, format.all_suffixes, format.written) for format in FORMATS]
+
+
+def test_the_page_in_the_browser_offers_the_tables_suffixes() -> None:
+    accepted = re.search(r'id="file" type="file" accept="([^"]+)"', (REPOSITORY / "spaces/web/index.html").read_text())
+    assert accepted and set(accepted[1].split(",")) == {"image/*", *(SUFFIXES - RAW_SUFFIXES)}
+
+
+def test_every_suffix_belongs_to_one_format() -> None:
+    every = [suffix for format in FORMATS for suffix in format.all_suffixes]
+    assert len(every) == len(set(every)) and set(WRITABLE) <= set(every)
+    assert not RAW_SUFFIXES & set(every)
+    assert len(READABLE) == len(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.JPG", None),
+        ("a.jfif", None),
+        ("a.HEIC", None),
+        ("a.j2k", None),
+        ("a.pnm", None),
+        ("a.mov", "a film"),
+        ("a.xmp", "a photo's side file"),
+        ("a.psd", "a picture of a format that is not read"),
+        ("a", "not a photo by its suffix"),
+        ("a.txt", "not a photo by its suffix"),
+    ],
+)
+def test_what_in_a_folder_is_no_photo_has_a_reason(name: str, reason: str | None) -> None:
+    assert why_left_out(name) == reason
+
+
+def test_raw_photos_count_where_they_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda name: object())
+    assert why_left_out("a.NEF") is None
+    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    assert why_left_out("a.NEF") == "a raw photo, which needs: pip install 'e2gan[raw]'"
+
+
+def test_what_is_left_out_is_counted_and_named() -> None:
+    files = [f"{n}.mov" for n in range(7)] + ["notes.txt", "a.jpg"]
+    assert left_out(files) == [
+        "left out: 7 files, a film: 0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 2 more",
+        "left out: 1 file, not a photo by its suffix: notes.txt",
+    ]
