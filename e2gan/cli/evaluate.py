@@ -38,7 +38,7 @@ __all__ = ["evaluate"]
 @quiet_option
 def evaluate(
     concept: str,
-    data: Path | None,
+    data: Path | tuple[Path, ...] | None,
     work: Path | None,
     split: str,
     output: Path | None,
@@ -79,13 +79,23 @@ def evaluate(
 
             segmenter = Segmenter(miou, device=editor.device)
         shown.stage(f"edit and measure {len(pairs)} photos")
-        measured = examine(editor, found, pairs, inception=inception, download=download, segmenter=segmenter)
+        measured = examine(
+            editor, found, pairs, inception=inception, download=download, segmenter=segmenter, progress=shown
+        )
         if record:
             found = record_quality(found, measured.quality)
         if output is not None:
             from e2gan.evaluation.page import write_report
 
-            page = write_report(output, found, measured.quality, measured.examples, unmeasured=measured.unmeasured)
+            page = write_report(
+                output,
+                found,
+                measured.quality,
+                measured.examples,
+                closeups=measured.closeups,
+                missing=measured.missing,
+                unmeasured=measured.unmeasured,
+            )
             if not (quiet or as_json):
                 say(f"wrote {page}")
     if not (quiet or as_json):
@@ -93,5 +103,11 @@ def evaluate(
             say(f"note: not measured: {name}: {why}")
     if as_json:
         print_json(measured.quality)
-    else:
-        print_flat(measured.quality)
+        return
+    print_flat(measured.quality)
+    if not quiet:
+        from e2gan.evaluation.summary import summary
+
+        click.echo()
+        for line in summary(measured.quality, found.training):
+            click.echo(line)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.embedders import Embedder
 from e2gan.errors import E2GANError
+from e2gan.evaluation.closeups import Closeup, choose_closeups, face_finder
 from e2gan.evaluation.cost import cost
 from e2gan.evaluation.forgetting import measure_forgetting
 from e2gan.evaluation.inception import FILE, Inception, find_inception
@@ -25,6 +26,7 @@ from e2gan.evaluation.miou import Segmenter, measure_miou
 from e2gan.evaluation.report import NETWORKS, evaluate, l1_distance
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.images import open_image
+from e2gan.training.progress import Progress
 
 if TYPE_CHECKING:
     from e2gan.training.pairs import Pair
@@ -35,6 +37,9 @@ EXAMPLES = 9
 """Most photos shown: the best, the worst, the median, and what lies evenly between."""
 
 PREVIEW_SIDE = 512
+
+AT_ONCE = 8
+"""Photos edited between two words on how far it is."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ class Measurement:
     """From the best to the worst by L1, evenly spread."""
     unmeasured: dict[str, str] = field(default_factory=dict)
     """What could not be measured here, and why."""
+    closeups: list[Closeup] = field(default_factory=list)
+    """Crops at full size of what shows faults first."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Kinds of these of which there is none, and why."""
 
 
 def examine(
@@ -78,6 +87,7 @@ def examine(
     download: bool = False,
     encode: Callable[[str], np.ndarray] | None = None,
     segmenter: Segmenter | None = None,
+    progress: Progress | None = None,
 ) -> Measurement:
     """Measure a concept on test pairs, edited as a user's photos are.
 
@@ -89,6 +99,7 @@ def examine(
         download: whether Inception may be downloaded.
         encode: the base's prompt encoder; by default the one that comes with the extra ``train``.
         segmenter: a network that labels photographs, where the pairs are of label maps and photographs.
+        progress: told of the photos edited, then of the sets of pictures that a network has looked at.
 
     Raises:
         DataError: there are fewer than two pairs, or the teacher changed nothing.
@@ -96,6 +107,7 @@ def examine(
         MissingExtraError: a network's package is not installed.
         E2GANError: the file named for Inception is not there or not the right one.
     """
+    progress = progress or Progress()
     unmeasured: dict[str, str] = {}
     networks: dict[str, Embedder] = {}
     weights = find_inception(inception, download=download)
@@ -111,9 +123,26 @@ def examine(
         unmeasured["LPIPS"] = str(error)
 
     photos, targets = [_open(pair.input) for pair in test], [_open(pair.output) for pair in test]
-    edited = editor.apply_batch(photos, concept)
+    edited: list[Image.Image] = []
+    for start in range(0, len(photos), AT_ONCE):
+        edited += editor.apply_batch(photos[start : start + AT_ONCE], concept)
+        progress.advance(len(edited), len(photos), {})
+    progress.stage("compare with the teacher's pictures")
     groups = [photograph(pair.source) for pair in test]
-    quality = evaluate(photos, edited, targets, groups, networks=networks, lpips=lpips).to_dict()
+    looked = 0
+
+    def counted(embed: Embedder) -> Embedder:
+        def look(images: Sequence[Image.Image]) -> np.ndarray:
+            nonlocal looked
+            found = embed(images)
+            looked += 1
+            progress.advance(looked, 3 * len(networks), {})  # photos, edits and the teacher's pictures
+            return found
+
+        return look
+
+    counting = {name: counted(embed) for name, embed in networks.items()}
+    quality = evaluate(photos, edited, targets, groups, networks=counting, lpips=lpips).to_dict()
     forgetting = measure_forgetting(editor.base, concept, photos, device=editor.device, encode=encode)
     quality["forgetting"] = forgetting.to_dict()
     if forgetting.unmeasured:
@@ -133,7 +162,10 @@ def examine(
         missing = "the packages of the extra 'train' are not installed"
         recorded = "steps" in concept.training
         unmeasured["operations of the training"] = missing if recorded else "the concept has no record of its training"
-    return Measurement(quality, _examples(photos, targets, edited, test), unmeasured)
+    sources = [pair.source for pair in test]
+    closeups, missing = choose_closeups(photos, targets, edited, sources, faces=face_finder())
+    examples = _examples(photos, targets, edited, test)
+    return Measurement(quality, examples, unmeasured, closeups, missing)
 
 
 def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.PathLike[str]) -> None:
@@ -147,9 +179,13 @@ def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.
 
 
 def photograph(source: str) -> str:
-    """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on."""
+    """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on.
+
+    In another folder the same name is another photograph: cameras begin anew at IMG_0001.jpg.
+    """
+    path = PurePosixPath(source)
     # Two digits: a camera's own numbers have more.
-    return re.sub(r"_\d\d$", "", Path(source).stem)
+    return str(path.with_name(re.sub(r"_\d\d$", "", path.stem) or path.stem)) if path.name else ""
 
 
 def draw_preview(editor: Editor, concept: Concept, photo: str | Path) -> bytes:

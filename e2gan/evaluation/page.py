@@ -15,7 +15,9 @@ from PIL import Image
 from e2gan import __version__
 from e2gan.concept import Concept
 from e2gan.errors import MissingExtraError
+from e2gan.evaluation.closeups import Closeup
 from e2gan.evaluation.measure import Example, draw_examples
+from e2gan.evaluation.summary import duration, worse_than_nothing
 from e2gan.files import atomic_write
 from e2gan.tables import flat_rows
 
@@ -60,6 +62,11 @@ EXPLAINED = {
         "Stroke match",
         "Correlation of that detail with the teacher's, -1 to 1: noise has the energy, but not the places.",
     ),
+    "lattice_share": (
+        "Lattice share",
+        "Fine detail in the photos' flat areas that repeats every 8 pixels, a share from 0 to 1: the weave that a "
+        "network leaves in skies.",
+    ),
     "miou": (
         "mIoU",
         "What a segmentation network sees in the edits, against the label maps they were made of: 0 is nothing of it, "
@@ -85,6 +92,8 @@ def write_report(
     quality: Mapping[str, Any],
     examples: Sequence[Example],
     *,
+    closeups: Sequence[Closeup] = (),
+    missing: Mapping[str, str] | None = None,
     unmeasured: Mapping[str, str] | None = None,
     history: Iterable[Mapping[str, float]] = (),
     times: Mapping[str, float] | None = None,
@@ -99,6 +108,7 @@ def write_report(
         concept: what was measured; its recipe and the record of its training are shown.
         quality: its ``[quality]``; whatever of it is there is shown.
         examples: photos with both edits, from the best to the worst, as `e2gan.evaluation.measure.examine` gives them.
+        closeups: crops at full size, and which kinds are missing and why, as it gives them too.
         unmeasured: what could not be measured, and why.
         history: rows of the training's ``metrics.jsonl``, each with a ``step``.
         times: seconds of each step, from distilling on.
@@ -119,7 +129,7 @@ def write_report(
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(picture=_data_uri, number=_number, duration=_duration, size=_size, power=_power)
+    environment.filters.update(picture=_data_uri, number=_number, duration=duration, size=_size, power=_power)
     networks = {name: table for name, table in quality.items() if isinstance(table, Mapping) and "features" in table}
     page = environment.get_template("page.html.jinja").render(
         concept=concept,
@@ -132,6 +142,9 @@ def write_report(
         shown=next((each for each in examples if each.place == "median"), None),
         recipe=list(flat_rows(concept.manifest["recipe"])),
         training=list(flat_rows(concept.training)),
+        closeups=closeups,
+        missing=missing or {},
+        warnings=worse_than_nothing(quality),
         unmeasured=unmeasured or {},
         curves=list(_curves(list(history))),
         times=times or {},
@@ -183,6 +196,9 @@ def _figures(quality: Mapping[str, Any]) -> Iterator[Figure]:
     for key in ("ssim", "lpips", "stroke_energy", "stroke_match"):
         if key in quality:
             yield _figure(key, quality)
+    if "lattice_share" in quality:
+        teacher = quality.get("lattice_share_teacher")
+        yield _figure("lattice_share", quality, "" if teacher is None else f"the teacher's: {_number(teacher)}")
     if "miou" in (seen := quality.get("segmentation", {})):
         yield _figure("miou", seen, f"real photos: {seen['miou_real']:.3f}" if "miou_real" in seen else "")
 
@@ -239,14 +255,6 @@ def _number(value: Any) -> str:
         return f"{value:,.0f}"
     text = f"{value:#.3g}" if 1e-3 <= abs(value) < 1000 else f"{value:.3g}"
     return text.removesuffix(".")
-
-
-def _duration(seconds: float) -> str:
-    seconds = round(seconds)
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {seconds % 60:02} s" if minutes else f"{seconds} s"
 
 
 def _size(count: int) -> str:

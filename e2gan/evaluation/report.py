@@ -17,6 +17,7 @@ from PIL import Image
 from e2gan.embedders import DinoV2, EfficientNetLite0, Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid, kid, kid_of_draws
+from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.ssim import ssim
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 
@@ -78,6 +79,11 @@ class Quality:
     """Correlation of that detail with the teacher's, -1 to 1."""
     stroke_energy_unedited: float
     stroke_match_unedited: float
+    lattice_share: float | None
+    """Mean share, 0 to 1, of the fine detail in the photos' flat areas that repeats like a lattice
+    (`e2gan.evaluation.lattice`); None where no photo has a flat area."""
+    lattice_share_teacher: float | None
+    """The same of the teacher's pictures."""
     headline: str | None
     """The network whose distances stand for the others where one figure must: Inception where it is there."""
     distances: Mapping[str, Distance]
@@ -139,6 +145,7 @@ def evaluate(
         raise DataError("the teacher's pictures are the photos themselves: there is nothing to measure against")
     alike, alike_unedited = both(ssim)
     seen, seen_unedited = both(lpips) if lpips else (None, None)
+    areas = [flat_areas(photo) for photo in photos]
     details = [[detail(image) for image in images] for images in (photos, edited, targets)]
     return Quality(
         pictures=len(photos),
@@ -157,12 +164,21 @@ def evaluate(
         stroke_match=stroke_match(details[1], details[2]),
         stroke_energy_unedited=stroke_energy(details[0], details[2]),
         stroke_match_unedited=stroke_match(details[0], details[2]),
+        lattice_share=_lattice(edited, areas),
+        lattice_share_teacher=_lattice(targets, areas),
         headline=next(iter(networks), None),
         distances={
             name: _distance(FEATURES.get(name, name), embed(photos), embed(edited), embed(targets), samples)
             for name, embed in networks.items()
         },
     )
+
+
+def _lattice(images: Sequence[Image.Image], areas: Sequence[np.ndarray]) -> float | None:
+    """Mean over the pictures with a flat area large enough to say something; None where there is none."""
+    shares = [lattice_share(image, area) for image, area in zip(images, areas)]
+    known = [share for share in shares if share is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _check(

@@ -15,18 +15,24 @@ from e2gan.training.pairs import Pair, Pairs
 from tests.cli.conftest import Run
 from tests.editor.tiny import photo, write_tiny_concept
 
+figures: dict[str, Any] = {}
+"""What is measured besides."""
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Two test pairs, and an evaluation that only notes what it was asked for."""
     calls: list[dict[str, Any]] = []
+    figures.clear()
     pair = Pair(Path("a.jpg"), Path("b.jpg"))
 
-    def examine(editor: Any, concept: Concept, pairs: list[Pair], **options: Any) -> Measurement:
+    def examine(editor: Any, concept: Concept, pairs: list[Pair], *, progress: Any, **options: Any) -> Measurement:
         calls.append({"concept": concept.id, "pairs": len(pairs), **options})
         picture = Image.fromarray(photo())
-        quality = {"pictures": 2, "photographs": 2, "l1": 0.125, "intervals": "none"}
-        return Measurement(quality, [Example(picture, picture, picture, "a.jpg", 0.1, "best")], {"LPIPS": "not here"})
+        quality = {"pictures": 2, "photographs": 2, "l1": 0.125, "intervals": "none", **figures}
+        return Measurement(
+            quality, [Example(picture, picture, picture, "a.jpg", 0.1, "best")], unmeasured={"LPIPS": "not here"}
+        )
 
     monkeypatch.setattr("e2gan.evaluation.measure.examine", examine)
     monkeypatch.setattr(
@@ -45,6 +51,27 @@ def test_the_report_is_written_and_what_is_left_out_said(run: Run, asked: list[d
     assert "not here" in Path("report/report.html").read_text(encoding="utf-8")
     assert run("eval", "dusk", "--data", "photos", "-q").stderr == ""
     assert json.loads(run("eval", "dusk", "--data", "photos", "--json").stdout)["l1"] == 0.125
+
+
+def test_the_main_figures_come_last_and_say_what_is_bad(run: Run, asked: list[dict[str, Any]]) -> None:
+    figures["l1_ratio"] = 1.25
+    result = run("eval", "dusk", "--data", "photos")
+    assert result.stdout.endswith(
+        "\n\nL1 ratio  1.25  0 is the teacher, 1 is doing nothing\n"
+        "worse than doing nothing: L1 ratio 1.25: the unedited photos are nearer to the teacher's pictures than the "
+        "edits\n  try: more steps, or a higher l1 or a lower gan in [recipe.training]; set keeps if the "
+        "edit should stay a photo\n"
+    )
+    assert "worse" not in run("eval", "dusk", "--data", "photos", "-q").stdout
+    assert json.loads(run("eval", "dusk", "--data", "photos", "--json").stdout)["l1_ratio"] == 1.25
+
+
+def test_several_folders_are_passed_on(run: Run, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("e2gan.training.photos.photographs", lambda data, *words: given.append(data) or data)
+    for words in ([], ["--data", "a"], ["--data", "a", "--data", "b"]):
+        assert run("eval", "dusk", *words).exit_code == 0
+    assert given == [None, Path("a"), (Path("a"), Path("b"))]
 
 
 def test_inception_may_be_named_or_downloaded(run: Run, asked: list[dict[str, Any]]) -> None:

@@ -119,7 +119,15 @@ def test_one_pair_or_a_broken_one_is_an_error(editor: Editor, dusk: Concept, pai
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("test/p044_03.jpg", "p044"), ("p044_03", "p044"), ("sea.jpg", "sea"), ("IMG_2041.jpg", "IMG_2041"), ("", "")],
+    [
+        ("test/p044_03.jpg", "test/p044"),
+        ("p044_03", "p044"),
+        ("sea.jpg", "sea"),
+        ("IMG_2041.jpg", "IMG_2041"),
+        ("mine/train/IMG_2041.jpg", "mine/train/IMG_2041"),
+        ("_03.jpg", "_03"),
+        ("", ""),
+    ],
 )
 def test_crops_of_one_photograph_are_known_by_their_names(source: str, name: str) -> None:
     assert photograph(source) == name

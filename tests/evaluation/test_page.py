@@ -16,6 +16,7 @@ from PIL import Image
 
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError, MissingExtraError
+from e2gan.evaluation.closeups import Closeup
 from e2gan.evaluation.measure import Example
 from e2gan.evaluation.page import write_report
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
@@ -191,6 +192,53 @@ def test_what_is_given_besides_is_shown(tmp_path: Path, dusk: Concept) -> None:
     assert len(curves) == 2
     assert curves[0].startswith("M0.0,0.0 L") and curves[0].endswith("240.0,80.0")
     assert curves[0].count("L") < 300
+
+
+def test_crops_are_shown_at_full_size(tmp_path: Path, dusk: Concept) -> None:
+    crops = [Image.fromarray(photo(120, 200, seed)) for seed in range(3)]
+    missing = {"face": "not looked for: pip install 'e2gan[faces]'", "night": "none among the test photos"}
+    page = report(tmp_path, dusk, closeups=[Closeup("flat sky", *crops, source="test/p1.jpg")], missing=missing)
+    assert "At full size" in page.text and "flat sky · test/p1.jpg" in page.text
+    assert (
+        "Not here: face (not looked for: pip install 'e2gan[faces]'), night (none among the test photos)." in page.text
+    )
+    shown = [image for image in page.attributes("img") if (image["alt"] or "").startswith("flat sky")]
+    assert [(image["width"], image["height"]) for image in shown] == [("120", "200")] * 3
+    assert "object-fit: none" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "At full size" not in report(tmp_path, dusk).text
+
+
+def test_a_pixel_of_a_crop_is_one_of_the_page(tmp_path: Path, dusk: Concept, browser: Any) -> None:
+    crops = [Image.fromarray(photo(304, 304, seed)) for seed in range(3)]
+    wide = Example(*(Image.fromarray(photo(96, 40, 1)),) * 3, source="wide", l1=0.1, place="best")
+    tall = Example(*(Image.fromarray(photo(40, 96, 1)),) * 3, source="tall", l1=0.2, place="worst")
+    write_report(tmp_path, dusk, QUALITY, [wide, tall], closeups=[Closeup("face", *crops, source="a")])
+    for width in (1440, 390):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        try:
+            page.goto((tmp_path / "report.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            boxes = page.eval_on_selector_all(
+                ".full img", "all => all.map(e => [e.clientWidth, e.clientHeight, getComputedStyle(e).objectFit])"
+            )
+            assert len(boxes) == 3 and all(fit == "none" for _, _, fit in boxes)
+            assert boxes[0][0] == (304 if width == 1440 else boxes[2][0])
+            shapes = page.eval_on_selector_all(".trio img", "all => all.map(e => e.clientWidth / e.clientHeight)")
+            assert shapes == pytest.approx([2.4] * 3 + [40 / 96] * 3, rel=0.03)
+        finally:
+            page.close()
+
+
+def test_worse_than_doing_nothing_is_said(tmp_path: Path, dusk: Concept) -> None:
+    assert "Worse than doing nothing" not in report(tmp_path, dusk).text
+    text = report(tmp_path, dusk, {**QUALITY, "l1_ratio": 1.2}).text
+    assert "Worse than doing nothing: L1 ratio 1.2:" in text and "Try: more steps" in text
+
+
+def test_the_lattice_stands_beside_the_teachers(tmp_path: Path, dusk: Concept) -> None:
+    assert "Lattice" not in report(tmp_path, dusk).text
+    text = report(tmp_path, dusk, {**QUALITY, "lattice_share": 0.08, "lattice_share_teacher": 0.03}).text
+    assert "Lattice share" in text and "(the teacher's: 0.0300) 0.0800" in text
 
 
 def test_a_concept_nothing_was_measured_of_has_a_page_too(tmp_path: Path, dusk: Concept) -> None:

@@ -76,6 +76,34 @@ def test_l1_is_on_values_from_0_to_1() -> None:
     assert (quality.l1, quality.l1_unedited, quality.l1_ratio) == (pytest.approx(0.6), 1, pytest.approx(0.6))
 
 
+def test_a_lattice_in_a_flat_sky_shows_beside_the_teachers() -> None:
+    sky = Image.new("RGB", (96, 96), (90, 120, 200))
+    random = np.random.default_rng(0)
+    strokes = Image.fromarray((np.asarray(sky) + random.normal(0, 8, (96, 96, 1))).clip(0, 255).astype(np.uint8))
+    rows, columns = np.indices((96, 96))
+    woven = np.asarray(sky, np.int16) + np.where((rows + columns) % 8 < 4, 8, -8)[:, :, None]
+    weave = Image.fromarray(woven.astype(np.uint8))
+    busy = Image.fromarray(random.integers(0, 256, (96, 96, 3), np.uint8))
+    quality = evaluate([sky, busy], [weave, weave], [strokes, strokes], networks={})
+    assert quality.lattice_share is not None and quality.lattice_share_teacher is not None
+    assert quality.lattice_share > 0.9 and quality.lattice_share_teacher < 0.1
+    assert quality.to_dict()["lattice_share"] == float(f"{quality.lattice_share:.4g}")
+
+
+def test_without_flat_areas_there_is_no_lattice_share() -> None:
+    assert measure(BLURRED).lattice_share is None, "too small to say"
+    assert "lattice_share" not in measure(BLURRED).to_dict()
+    assert "lattice_share_teacher" not in measure(BLURRED).to_dict()
+
+
+def test_photos_of_unequal_sizes_are_measured() -> None:
+    sizes = [(96, 48), (48, 80), (64, 64), (72, 48)]
+    photos = [picture.resize(size) for picture, size in zip(PHOTOS, sizes)]
+    targets = [painted(picture) for picture in photos]
+    quality = evaluate(photos, targets, targets, networks={"colours": colours})
+    assert (quality.l1_ratio, quality.stroke_match) == (0, pytest.approx(1))
+
+
 def test_a_blurred_picture_with_the_right_colours_shows() -> None:
     quality = measure(BLURRED)
     assert quality.l1_ratio < 0.7
