@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -238,6 +239,21 @@ def with_bar(items: Sequence[T], unit: str, *, shown: bool) -> Iterable[T]:
     return tqdm(items, unit=unit, disable=None if shown else True, dynamic_ncols=True)
 
 
+BAR = 64
+"""Columns that a progress bar takes with its counts and times: with fewer, nothing is left of the bar itself."""
+
+
+def _fitting(metrics: Mapping[str, float], columns: int) -> str:
+    """As many of the figures, the first ones, as a bar leaves room for on a terminal so wide."""
+    text = ""
+    for name, value in metrics.items():
+        longer = f"{text}, " * bool(text) + f"{name}={value:.3g}"
+        if BAR + len(longer) > columns:
+            break
+        text = longer
+    return text
+
+
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """Stages as lines and steps as bars, on stderr; bars only on a terminal."""
@@ -262,7 +278,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
         nonlocal bar
         if bar is None or bar.total != total:
             bar = tqdm(total=total, initial=done, disable=None, dynamic_ncols=True)
-        bar.set_postfix({name: f"{value:.3g}" for name, value in metrics.items()}, refresh=False)
+        bar.set_postfix_str(_fitting(metrics, shutil.get_terminal_size().columns), refresh=False)
         bar.update(done - bar.n)
 
     try:

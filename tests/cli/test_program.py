@@ -14,6 +14,7 @@ import pytest
 import e2gan
 from e2gan import plugins
 from e2gan.base import Base
+from e2gan.cli import program
 from e2gan.cli.program import cli
 from e2gan.plugins import Registry
 from tests.cli.conftest import Run, install
@@ -190,6 +191,19 @@ def test_the_traceback_of_a_known_error(run: Run, monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 1
     assert result.stderr.startswith("Traceback (most recent call last)")
     assert result.stderr.endswith("error: no concept 'dust'\nhint: did you mean 'dusk'?\n")
+
+
+# Progress
+
+
+def test_a_bar_keeps_room_for_itself() -> None:
+    metrics = {"rate": 0.001, "l1": 0.123456, "gan": 12.3, "perceptual": 0.5, "discriminator": 0.25}
+    assert program._fitting(metrics, 200) == "rate=0.001, l1=0.123, gan=12.3, perceptual=0.5, discriminator=0.25"
+    for columns in range(200):
+        text = program._fitting(metrics, columns)
+        assert not text or len(text) + program.BAR <= columns
+        assert program._fitting(metrics, 200).startswith(text)
+    assert program._fitting(metrics, 109) == "rate=0.001, l1=0.123, gan=12.3"
 
 
 # Plugins' commands
