@@ -21,7 +21,8 @@ from e2gan.editor import Editor
 from e2gan.embedders import EfficientNetLite0
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
-from e2gan.training.distill import make_teacher, square_photo
+from e2gan.recipe import Framing
+from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.pairs import find_photos
 from e2gan_onnx.check import run
 from e2gan_onnx.export import export
@@ -128,7 +129,7 @@ def _quality(base: Base, concepts: Sequence[Concept], data: Path, folder: Path) 
     files = [file for split, file in find_photos(data) if split == "test"]
     if len(files) < 2:
         raise DataError(f"{data}: {len(files)} test photos, which is too few to measure on")
-    photos = [square_photo(file, SIZE)[0] for file in files]
+    photos = [framed_photo(file, Framing(SIZE))[0] for file in files]
     embed = EfficientNetLite0()
     figures = [Figure("test pictures", len(photos))]
     for concept in concepts:

@@ -19,7 +19,8 @@ from e2gan.errors import DataError
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import Quality, evaluate
 from e2gan.evaluation.sheet import draw_sheet
-from e2gan.training.distill import make_teacher, square_photo
+from e2gan.recipe import Framing
+from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.pairs import find_photos
 
 SIZE = 256
@@ -39,7 +40,7 @@ def measure(
     files = [file for split, file in find_photos(data) if split == "test"]
     if len(files) < 2:
         raise DataError(f"{data}: {len(files)} test photos, which is too few to measure on")
-    photos = [square_photo(file, SIZE)[0] for file in files]
+    photos = [framed_photo(file, Framing(SIZE))[0] for file in files]
     groups = [photograph(file.name) for file in files]
     editor = Editor(base or find_base())
     figures = [Figure("test pictures", len(photos)), Figure("photographs they were cut from", len(set(groups)))]

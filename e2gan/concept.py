@@ -44,7 +44,7 @@ from e2gan.models.layout import (
     adapter_shapes,
     crucial_layers,
 )
-from e2gan.recipe import GIVEN, Recipe, TeacherChoice
+from e2gan.recipe import GIVEN, Framing, Recipe, TeacherChoice
 from e2gan.tables import Table, canonical_json, shown
 from e2gan.terminal import one_line
 
@@ -578,6 +578,7 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
         ),
         *([f"| noise | {_figure(concept.noise)} |"] if concept.noise else []),
         f"| photos | {_escape(recipe.source) or 'not stated'} |",
+        *([f"| pictures | {recipe.pictures} |"] if recipe.pictures != Framing() else []),
         f"| pairs kept | {recipe.selection.method}"
         + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")
         + " |",

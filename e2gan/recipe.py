@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from e2gan.errors import BaseModelError, RecipeError
@@ -22,6 +22,7 @@ __all__ = [
     "BestOf",
     "Candidate",
     "Choice",
+    "Framing",
     "Recipe",
     "Rejection",
     "Selection",
@@ -160,6 +161,50 @@ def _tuple(table: Table, key: str, length: int) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
+class Framing:
+    """How a photo becomes the picture that a teacher edits; `e2gan.training.distill.frame` does it.
+
+    Raises RecipeError: a value is out of range.
+    """
+
+    side: int = 256
+    """Of the square, or the shorter side of a whole photo, in pixels, 32 to 4096."""
+    whole: bool = False
+    """Whether the photo is kept whole, and not its middle square: a filter's strokes have the photo's scale, so that
+    only crops of the edited whole show them as they are."""
+    quality: int = 95
+    """Of the JPEGs, 1 to 100."""
+    least: int = 32
+    """Least shorter side of a whole photo, in pixels: it is never enlarged, and a smaller one has no pair."""
+
+    def __post_init__(self) -> None:
+        values = Table(vars(self), "the pairs' pictures", RecipeError)
+        values.whole("side", low=32, high=4096)
+        values.flag("whole")
+        values.whole("quality", low=1, high=100)
+
+    @classmethod
+    def from_table(cls, table: Table) -> Framing:
+        framing = cls(
+            side=table.whole("side", cls.side, low=32, high=4096),
+            whole=table.flag("whole", cls.whole),
+            quality=table.whole("quality", cls.quality, low=1, high=100),
+        )
+        table.done()
+        if framing.side % 8:
+            raise table.fault(f"side must be a multiple of 8, not {framing.side}")
+        return framing
+
+    def __str__(self) -> str:
+        """For people: ``whole photos, shorter side 432 pixels``."""
+        return f"whole photos, shorter side {self.side} pixels" if self.whole else f"squares of {self.side} pixels"
+
+    def for_crops(self, crop: int) -> Framing:
+        """The same, without photos that are too small for crops of ``crop`` pixels, unless all pictures are."""
+        return replace(self, least=min(self.side, crop))
+
+
+@dataclass(frozen=True)
 class Selection:
     """Which of the distilled pairs are trained on (paper section 4.3)."""
 
@@ -251,6 +296,8 @@ class Recipe:
     rejection: Rejection | None = None
     """Which pairs are left out; None: none."""
     best_of: BestOf = BestOf()
+    pictures: Framing = Framing()
+    """How the photos become the pairs' pictures."""
     selection: Selection = Selection()
     training: TrainingRecipe = TrainingRecipe()
 
@@ -269,6 +316,7 @@ class Recipe:
             source=table.text("source", ""),
             rejection=Rejection.from_table(table.sub("rejection", {})) if "rejection" in data else None,
             best_of=BestOf.from_table(table.sub("best_of", {})),
+            pictures=Framing.from_table(table.sub("pictures", {})),
             selection=Selection.from_table(table.sub("selection", {})),
             training=TrainingRecipe.from_dict(training.data, training.where),
         )
@@ -280,6 +328,8 @@ class Recipe:
                 raise table.fault(f"the teacher '{GIVEN}' has no options")
             if recipe.rejection is not None:
                 raise table.fault("pairs that are given are not sifted", "take out [recipe.rejection]")
+            if "pictures" in data:
+                raise table.fault("pairs that are given are taken as they are", "take out [recipe.pictures]")
         return recipe
 
 
@@ -345,6 +395,16 @@ class BaseRecipe:
     candidates: tuple[Candidate, ...]
     choice: Choice
     training: TrainingRecipe
+    pictures: Framing = Framing()
+    """How the photos become the pairs' pictures."""
+
+    def pairs_of(self, candidate: Candidate) -> Recipe:
+        """How a candidate's pairs are made."""
+        return Recipe(
+            (TeacherChoice(candidate.teacher, candidate.teacher_options),),
+            pictures=self.pictures,
+            training=self.training,
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> BaseRecipe:
@@ -364,6 +424,7 @@ class BaseRecipe:
             candidates=_candidates(table),
             choice=_choice(table.sub("choice")),
             training=TrainingRecipe.from_dict(training.data, training.where),
+            pictures=Framing.from_table(table.sub("pictures", {})),
         )
         table.done()
         open_ids = [candidate.id for candidate in recipe.candidates if not candidate.held_out]

@@ -81,7 +81,7 @@ teacher = "$teacher"   # who makes the edits to learn from; docs/teachers.md lis
 source = "$data of mine"   # where the $data come from, for the reader
 
 [recipe.teacher_options]
-$options
+$options$pictures
 [recipe.selection]
 # K-means over the photos, and from each cluster the one nearest its centre. With fewer than 500 photos lower
 # clusters, or take all of them: method = "all".
@@ -93,7 +93,7 @@ embedder = "efficientnet-lite0"
 seed = 0   # two runs with one seed on one machine give the same adapter
 steps = 1000   # a smaller number for a first look; the learning rate falls over the second half
 batch_size = 1
-crop = 256   # whole pictures: of parts, four times as many take as long and teach less
+crop = 256   # all of a square; four times as many smaller crops take as long and teach less
 learning_rate = 1e-3
 discriminator_learning_rate = 1e-4
 l1 = 50.0   # nearness to the teacher's picture: more, where colours wander
@@ -104,6 +104,12 @@ ema = 0.99   # the weights kept are an average over about the last 1 / (1 - ema)
 # Parameters of the adapter: LoRA ranks from the image side inward, and in the transformer block.
 ranks = [1, 4, 8, 8]
 transformer_rank = 1
+"""
+
+PICTURES = """
+# [recipe.pictures]   # what the teacher edits: by default the middle square of each photo, of 256 pixels
+# side = 432   # of the square, or the shorter side of a whole photo, which is never enlarged
+# whole = true   # whole photos, and training crops them: for filters, whose strokes have the photo's scale
 """
 
 README = """\
@@ -230,6 +236,7 @@ def new_concept(
         "data": data,
         "train": f"{f'e2gan train . --data {data}/':<47} # {first}trains, measures, draws",
         "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
+        "pictures": "" if teacher == GIVEN else PICTURES,
         "base": foundation.id,
         "sha256": foundation.sha256,
     }

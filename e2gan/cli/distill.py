@@ -28,18 +28,23 @@ __all__ = ["distill"]
 )
 @options_option
 @click.option(
-    "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
+    "--size",
+    type=click.IntRange(32, 4096),
+    metavar="PIXELS",
+    help="Side of the square pictures, or the shorter side of whole ones; by default the recipe's, or 256.",
 )
+@click.option("--whole", is_flag=True, help="Keep photos whole, instead of their middle squares.")
 @click.option("--reject", is_flag=True, help="Leave out pairs in which the teacher did nothing or broke the picture.")
 @workers_option
 @ray_option
 @quiet_option
 def distill(
     teacher: str,
-    data: Path | None,
+    data: Path | tuple[Path, ...] | None,
     output: Path,
     options: tuple[str, ...],
-    size: int,
+    size: int | None,
+    whole: bool,
     reject: bool,
     workers: int | None,
     ray: bool,
@@ -56,11 +61,11 @@ def distill(
         from e2gan.training.photos import photographs
 
         recipe, prompt, work = _recipe(teacher, settings, reject)
+        pictures = replace(recipe.pictures, side=size or recipe.pictures.side, whole=whole or recipe.pictures.whole)
+        recipe = replace(recipe, pictures=pictures)
         photos = photographs(data, recipe, work, shown)
         try:
-            report = write_pairs(
-                photos, output, recipe, prompt=prompt, workers=workers, ray=ray, size=size, progress=shown
-            )
+            report = write_pairs(photos, output, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
         except TeacherError as error:
             if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
                 raise TeacherError(str(error), hint=f"for the folder of that name write .{os.sep}{teacher}") from None

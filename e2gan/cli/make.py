@@ -14,19 +14,29 @@ __all__ = ["new", "select", "train", "train_base"]
 
 folder = click.Path(file_okay=False, path_type=Path)
 
+
+def _one_or_several(ctx: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Any:
+    return given if len(given) > 1 else given[0] if given else None
+
+
 data_option = click.option(
     "--data",
     type=folder,
     required=True,
+    multiple=True,
+    callback=_one_or_several,
     metavar="DIR",
-    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'.",
+    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'. "
+    "May be repeated.",
 )
 photos_option = click.option(
     "--data",
     type=folder,
+    multiple=True,
+    callback=_one_or_several,
     metavar="DIR",
     help="Photographs, as folders train, val and test, or else split by their names; by default what the recipe's "
-    "source makes, if it is one that makes any.",
+    "source makes, if it is one that makes any. May be repeated.",
 )
 work_option = click.option(
     "--work",
@@ -110,7 +120,9 @@ def new(
 @workers_option
 @ray_option
 @quiet_option
-def select(concept: Path, data: Path | None, work: Path | None, workers: int | None, ray: bool, quiet: bool) -> None:
+def select(
+    concept: Path, data: Path | tuple[Path, ...] | None, work: Path | None, workers: int | None, ray: bool, quiet: bool
+) -> None:
     """Select, among the pairs of the concept in FOLDER, those that its recipe trains on.
 
     The pairs are made first, if they are not there.
@@ -144,7 +156,7 @@ def select(concept: Path, data: Path | None, work: Path | None, workers: int | N
 @quiet_option
 def train(
     concept: Path,
-    data: Path | None,
+    data: Path | tuple[Path, ...] | None,
     work: Path | None,
     step: str,
     preview: Path | None,
@@ -184,7 +196,7 @@ def train(
 @quiet_option
 def train_base(
     recipe: Path,
-    data: Path,
+    data: Path | tuple[Path, ...],
     output: Path | None,
     work: Path | None,
     workers: int | None,

@@ -60,7 +60,7 @@ __all__ = ["search_ranks"]
 @quiet_option
 def search_ranks(
     concepts: tuple[Path, ...],
-    data: Path,
+    data: Path | tuple[Path, ...],
     work: Path,
     every: int,
     steps: int | None,

@@ -18,10 +18,10 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import KEEPS, NO_SKIPS, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
-from e2gan.recipe import BaseRecipe, Candidate, Recipe, TeacherChoice
-from e2gan.training.distill import make_teacher, square_photo
+from e2gan.recipe import BaseRecipe, Candidate, Framing
+from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import distilled_pairs, find_photos
+from e2gan.training.pairs import Data, check_crop, distilled_pairs, find_photos, named
 from e2gan.training.progress import Progress
 from e2gan.training.select import choose_concepts
 from e2gan.training.steps import digest_of
@@ -31,7 +31,7 @@ __all__ = ["choose", "train_base"]
 
 def train_base(
     recipe_path: str | Path,
-    data: str | Path,
+    data: Data,
     out: str | Path,
     *,
     work: str | Path,
@@ -45,7 +45,7 @@ def train_base(
 
     Args:
         recipe_path: the recipe's TOML.
-        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
+        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without.
         out: the base's folder; its weights are replaced at the very end.
         work: where pairs and checkpoints go; a second run goes on from there.
         workers: processes that distil; all cores if None.
@@ -58,6 +58,7 @@ def train_base(
     if progress is None or not everyone.is_main_process:
         progress = Progress()
     recipe = BaseRecipe.read(Path(recipe_path))
+    check_crop(recipe, str(recipe_path))
     work = Path(work)
     encoder = PromptEncoder()
     if encoder.dim != recipe.generator.prompt_dim:
@@ -67,12 +68,12 @@ def train_base(
         )
     concepts = []
     with everyone.main_process_first():  # the others find what the first has made
-        chosen = choose(recipe, Path(data), work, progress)
+        chosen = choose(recipe, data, work, progress)
         for candidate in chosen:
             pairs = distilled_pairs(
                 data,
                 work / "pairs" / candidate.id,
-                Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),)),
+                recipe.pairs_of(candidate),
                 workers=workers,
                 progress=progress,
             )
@@ -108,10 +109,10 @@ def train_base(
             generator=trainer.generator_state(),
             discriminator=trainer.discriminator_state(),
             recipe={
-                "sha256": digest_of(asdict(recipe)),
+                "sha256": recipe_digest(recipe),
                 "concepts": [_known(c, pairs.tone) for c, pairs in zip(chosen, concepts, strict=True)],
                 "held_out": [c.id for c in recipe.candidates if c.held_out],
-                "photos": sum(len(c.train) for c in concepts) // len(concepts),
+                "photos": trainer.sampler.photographs(trainer.sampler.steps_per_epoch),
             },
             training={**trainer.record(), **{key: round(value, 4) for key, value in sorted(metrics.items())}},
         )
@@ -119,7 +120,7 @@ def train_base(
     return Base.read(out)
 
 
-def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None = None) -> list[Candidate]:
+def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None = None) -> list[Candidate]:
     """The base's concepts: those included by name, and one candidate a cluster of the others' mean image embeddings.
 
     The choice is kept in ``work/choice.json`` and made again only when the recipe changes.
@@ -127,16 +128,22 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
     kept = work / "choice.json"
-    digest = digest_of({"choice": asdict(recipe.choice), "candidates": [_edits(c) for c in open_to_choice]})
+    digest = digest_of(
+        {
+            "choice": asdict(recipe.choice),
+            "candidates": [_edits(c) for c in open_to_choice],
+            **({} if recipe.pictures == Framing() else {"pictures": asdict(recipe.pictures)}),
+        }
+    )
     if kept.exists():
         state = json.loads(kept.read_text(encoding="utf-8"))
         if state.get("recipe") == digest:
             return [c for c in open_to_choice if c.id in state["chosen"]]
     photos = [photo for split, photo in find_photos(data) if split == "train"]
     if not photos:
-        raise DataError(f"{data}: there are no photographs to train on")
+        raise DataError(f"{named(data)}: there are no photographs to train on")
     count = min(recipe.choice.images, len(photos))
-    sample = [square_photo(photos[int(i)])[0] for i in np.linspace(0, len(photos) - 1, count)]
+    sample = [framed_photo(photos[int(i)], recipe.pictures)[0] for i in np.linspace(0, len(photos) - 1, count)]
     embed = registry().embedder(recipe.choice.embedder).factory()
     progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
     means: dict[str, np.ndarray] = {}
@@ -150,6 +157,14 @@ def choose(recipe: BaseRecipe, data: Path, work: Path, progress: Progress | None
         ids += choose_concepts(means, clusters, recipe.choice.seed)
     atomic_write(kept, json.dumps({"recipe": digest, "chosen": sorted(ids)}, indent=1))
     return [c for c in open_to_choice if c.id in ids]
+
+
+def recipe_digest(recipe: BaseRecipe) -> str:
+    """SHA-256 of a base's recipe; that of one which does not speak of pictures is as it was before there was a word."""
+    values = asdict(recipe)
+    if recipe.pictures == Framing():
+        del values["pictures"]
+    return digest_of(values)
 
 
 def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:

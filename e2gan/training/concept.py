@@ -47,6 +47,7 @@ from e2gan.errors import ConceptError, DataError
 from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
 from e2gan.evaluation.page import PAGE, write_report
 from e2gan.evaluation.report import NETWORKS
+from e2gan.evaluation.summary import summary
 from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
@@ -55,7 +56,17 @@ from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
-from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_inputs
+from e2gan.training.pairs import (
+    Data,
+    Pair,
+    Pairs,
+    check_crop,
+    check_sizes,
+    distilled_pairs,
+    find_inputs,
+    named,
+    open_pairs,
+)
 from e2gan.training.photos import photographs
 from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
@@ -104,7 +115,7 @@ def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
 
 def train_concept(
     folder: str | Path,
-    data: str | Path | None = None,
+    data: Data | None = None,
     *,
     work: str | Path | None = None,
     base: str | Path | None = None,
@@ -122,8 +133,9 @@ def train_concept(
 
     Args:
         folder: the bundle's folder, or its distribution's.
-        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without; of pairs, where the
-            recipe says that they are given; if None, what the recipe's source makes (`e2gan.training.photos`).
+        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without; of pairs,
+            where the recipe says that they are given; if None, what the recipe's source makes
+            (`e2gan.training.photos`).
         work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
         preview: the photo shown before and after; if None the last one given, or else the first test photo.
@@ -148,7 +160,7 @@ def train_concept(
     foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
     steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
-    pairs = Path(data) if concept.recipe.given and data is not None else work / "pairs"
+    pairs: Data = data if concept.recipe.given and data is not None else work / "pairs"
     job = _Job(concept, foundation, work, pairs, steps, progress, device)
     todo = STEPS[: STEPS.index(until) + 1]
 
@@ -171,6 +183,9 @@ def train_concept(
     if "card" in todo:
         job.describe()
         progress.stage(f"wrote {concept.path}")
+    if "train" in todo:
+        for line in summary(job.concept.quality, job.concept.training):
+            progress.stage(line)
     return job.concept
 
 
@@ -181,23 +196,27 @@ class _Job:
     concept: Concept
     foundation: Base
     work: Path
-    pairs: Path
-    """The folder of pairs: given, or made by the first step."""
+    pairs: Data
+    """The folder of pairs: given, or made by the first step; or several that are given."""
     steps: Steps
     progress: Progress
     device: str | None
 
-    def check(self, data: Path, preview: str | Path | None, todo: tuple[str, ...]) -> None:
+    def check(self, data: Data, preview: str | Path | None, todo: tuple[str, ...]) -> None:
         """Raise now what would else be raised after hours."""
         self.concept.check_base(self.foundation)
         photos = find_inputs(data, self.concept.recipe)
         count = sum(split == "train" for split, _ in photos)
         if not count:
             raise DataError(
-                f"{data}: none of the {len(photos)} photos here is for training",
+                f"{named(data)}: none of the {len(photos)} photos here is for training",
                 hint="a few photos may all fall into one split: put them into folders train, val and test",
             )
-        check_selection(self.concept.recipe.selection, count, f"{self.concept.path / MANIFEST}: the recipe")
+        recipe, where = self.concept.recipe, f"{self.concept.path / MANIFEST}: the recipe"
+        check_crop(recipe, where)
+        if recipe.given:
+            check_sizes((photo for split, photo in photos if split == "train"), recipe.training.crop)
+        check_selection(recipe.selection, count, where)
         if preview is not None:
             open_image(preview)
         if "train" in todo:
@@ -208,11 +227,13 @@ class _Job:
 
     # The steps
 
-    def distil(self, data: Path, workers: int | None, ray: bool) -> None:
+    def distil(self, data: Data, workers: int | None, ray: bool) -> None:
         recipe, prompt = self.concept.recipe, self.concept.prompt
 
         def make(shown: Progress) -> dict[str, Any]:
-            made = distilled_pairs(data, self.pairs, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
+            made = distilled_pairs(
+                data, self.work / "pairs", recipe, prompt=prompt, workers=workers, ray=ray, progress=shown
+            )
             return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in made.splits.items()}
 
         # It looks at every photo itself, and makes the pairs that are missing.
@@ -316,7 +337,7 @@ class _Job:
         def measure(shown: Progress) -> dict[str, Any]:
             shown.stage(f"measure on {len(test)} test photos")
             started = time.monotonic()
-            measured = examine(Editor(self.foundation, device=self.device), self.concept, test)
+            measured = examine(Editor(self.foundation, device=self.device), self.concept, test, progress=shown)
             self.concept = record_quality(self.concept, measured.quality)
             times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distil", "select")}
             times |= {"train": self.concept.training["seconds"], "eval": time.monotonic() - started}
@@ -326,6 +347,8 @@ class _Job:
                 self.concept,
                 measured.quality,
                 measured.examples,
+                closeups=measured.closeups,
+                missing=measured.missing,
                 unmeasured=measured.unmeasured,
                 history=read_metrics(run / "metrics.jsonl"),
                 times=times,
@@ -379,7 +402,7 @@ class _Job:
         return encode_prompt(self.concept, self.foundation)
 
     def _pairs(self) -> Pairs:
-        return Pairs.open(self.pairs)
+        return open_pairs(self.pairs)
 
     def _first_photo(self) -> Path:
         splits = self._pairs().splits

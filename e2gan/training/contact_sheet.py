@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from e2gan.evaluation.sheet import cut
 from e2gan.files import atomic_path
@@ -64,8 +64,9 @@ def draw_contact_sheet(path: str | os.PathLike[str], sections: Sequence[Section]
             row, column = divmod(number, COLUMNS)
             x, y = MARGIN + column * (2 * SIDE + GAP), top + 44 + row * (SIDE + CAPTION + GAP)
             for place, file in enumerate((cell.photo, cell.edit)):
-                picture = open_made(file).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-                sheet.paste(picture, (x + place * SIDE, y))
+                picture = ImageOps.contain(open_made(file), (SIDE, SIDE), Image.Resampling.LANCZOS)
+                left, down = (SIDE - picture.width) // 2, (SIDE - picture.height) // 2
+                sheet.paste(picture, (x + place * SIDE + left, y + down))
             if section.left_out:
                 draw.rectangle((x - 3, y - 3, x + 2 * SIDE + 2, y + SIDE + 2), outline=RED, width=3)
             draw.text((x, y + SIDE + 12), cut(cell.title, small, 2 * SIDE), INK, small, "lm")

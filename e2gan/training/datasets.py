@@ -33,8 +33,9 @@ from e2gan.errors import DataError, ImageError
 from e2gan.files import atomic_write, read_bytes
 from e2gan.images import open_image
 from e2gan.leftovers import names, sweep
+from e2gan.recipe import Framing
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
-from e2gan.training.distill import default_workers, square_photo, to_jpeg
+from e2gan.training.distill import default_workers, framed_photo, to_jpeg
 from e2gan.training.layouts import Direction, Item, Layout, Picture, find_items, find_layout
 from e2gan.training.pairs import (
     CONTACT_SHEET,
@@ -231,7 +232,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
         file = job.folder / f"{name}.jpg"
         if file.is_file():
             return _Made((file,), False)
-        atomic_write(file, square_photo(job.input.file, size, quality, sha256=digests[0])[1])
+        atomic_write(file, framed_photo(job.input.file, Framing(size, quality=quality), sha256=digests[0])[1])
         return _Made((file,), True)
     files = tuple(
         job.folder / part / f"{name}{'.png' if picture.labels else '.jpg'}"

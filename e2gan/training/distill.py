@@ -23,6 +23,7 @@ from e2gan.files import atomic_write
 from e2gan.images import open_image
 from e2gan.options import check_options
 from e2gan.processes import BrokenProcessPool, in_workers
+from e2gan.recipe import Framing
 
 if TYPE_CHECKING:
     from e2gan.plugins import Entry
@@ -36,19 +37,24 @@ __all__ = [
     "distill",
     "edit",
     "find_teacher",
+    "frame",
+    "framed_photo",
     "make_teacher",
-    "square_photo",
     "teacher_version",
     "to_jpeg",
 ]
 
 
+WIDEST = 3
+"""Of a whole photo's longer side, most times its shorter one."""
+
+
 class Teacher(Protocol):
     """Edits a photo.
 
-    RGB in, RGB of the same size out, deterministic: the same photo gives the same picture in every process.
-    Making one must be cheap and only check the options; load networks on the first call.  A factory must be
-    picklable (a class or function of a module), because each worker process makes its own teacher.
+    RGB in, a square or a whole photo, RGB of the same size out, deterministic: the same photo gives the same picture
+    in every process.  Making one must be cheap and only check the options; load networks on the first call.  A factory
+    must be picklable (a class or function of a module), because each worker process makes its own teacher.
 
     A teacher may have more:
 
@@ -73,7 +79,7 @@ class Job:
     sha256: str
     """Of the photo's file: what is there now must be what the pictures' names were made from."""
     input: Path
-    """Where the square photo goes (JPEG)."""
+    """Where the framed photo goes (JPEG)."""
     output: Path
     """Where the teacher's picture of it goes (JPEG)."""
 
@@ -119,28 +125,28 @@ def distill(
     options: Mapping[str, Any],
     jobs: Sequence[Job],
     *,
-    size: int = 256,
-    quality: int = 95,
+    framing: Framing | None = None,
     workers: int | None = None,
     ray: bool = False,
 ) -> Generator[Distilled, None, None]:
     """Run a teacher over photos; yields each job when it is done, in any order.
 
-    Photos are oriented, centre-cropped to a square and scaled to `size` pixels; a JPEG that is already
-    so is kept byte for byte.  Each picture is written atomically.  `workers` processes of one thread
-    each share the work (default: one a processor; 1 runs in this process, and so does a teacher that asks
-    for it).  With `ray` the workers are a Ray cluster's (`e2gan.training.cluster`).  Leaving the iterator
-    early, or Ctrl-C, drops the jobs not begun and lets the running ones finish their picture; a second Ctrl-C does not.
+    Photos are put upright and framed (`frame`); a JPEG that is already so is kept byte for byte.  Each picture is
+    written atomically.  `workers` processes of one thread each share the work (default: one a processor; 1 runs in
+    this process, and so does a teacher that asks for it).  With `ray` the workers are a Ray cluster's
+    (`e2gan.training.cluster`).  Leaving the iterator early, or Ctrl-C, drops the jobs not begun and lets the running
+    ones finish their picture; a second Ctrl-C does not.
 
     Raises TeacherError when the teacher cannot be made or a worker process dies, E2GANError when a picture
     cannot be written.
     """
+    framing = framing or Framing()
     factory = find_teacher(teacher_id).factory
     teacher = make_teacher(teacher_id, options)
     in_process = getattr(teacher, "in_process", False)
     batch = max(getattr(teacher, "batch_size", 1), 1) if hasattr(teacher, "edit_batch") else 1
     batches = [jobs[start : start + batch] for start in range(0, len(jobs), batch)]
-    crew = Crew(factory, teacher_id, dict(options), size, quality)
+    crew = Crew(factory, teacher_id, dict(options), framing)
     if ray and batches:
         from e2gan.training.cluster import run_on_ray
 
@@ -150,7 +156,7 @@ def distill(
     workers = min(default_workers() if workers is None else workers, len(batches))
     if workers <= 1 or in_process:
         for some in batches:
-            yield from edit(teacher, some, size, quality)
+            yield from edit(teacher, some, framing)
         return
     crew.check()
     try:
@@ -172,8 +178,7 @@ class Crew:
     factory: Callable[..., Teacher]
     teacher_id: str
     options: dict[str, Any]
-    size: int
-    quality: int
+    framing: Framing
 
     def check(self) -> None:
         """Raise TeacherError if this cannot be sent to another process."""
@@ -191,7 +196,7 @@ class Crew:
         self._teacher = self.factory(**self.options)
 
     def edit(self, jobs: Sequence[Job]) -> list[Distilled]:
-        return edit(self._teacher, jobs, self.size, self.quality)
+        return edit(self._teacher, jobs, self.framing)
 
 
 _crew: Crew
@@ -208,21 +213,21 @@ def _edit_in_worker(jobs: Sequence[Job]) -> list[Distilled]:
     return _crew.edit(jobs)
 
 
-def edit(teacher: Teacher, jobs: Sequence[Job], size: int, quality: int) -> list[Distilled]:
+def edit(teacher: Teacher, jobs: Sequence[Job], framing: Framing) -> list[Distilled]:
     """Make the pairs of a batch; faults of a photo, or of the teacher on it, are returned, all others raised."""
     getattr(teacher, "load", lambda: None)()
     results = []
     readable: list[tuple[Job, Image.Image, bytes]] = []
     for job in jobs:
         try:
-            readable.append((job, *square_photo(job.photo, size, quality, sha256=job.sha256)))
+            readable.append((job, *framed_photo(job.photo, framing, sha256=job.sha256)))
         except (ImageError, OSError) as error:
             results.append(Distilled(job, _one_line(error)))
     pictures = _pictures(teacher, [photo for _, photo, _ in readable])
     for (job, _, encoded), picture in zip(readable, pictures, strict=True):
         if isinstance(picture, Image.Image):
             atomic_write(job.input, encoded)
-            atomic_write(job.output, to_jpeg(picture, quality))
+            atomic_write(job.output, to_jpeg(picture, framing.quality))
             results.append(Distilled(job))
         else:
             results.append(Distilled(job, f"the teacher failed ({_one_line(picture)})"))
@@ -252,21 +257,50 @@ def _picture(teacher: Teacher, photo: Image.Image) -> Image.Image | Exception:
         return error
 
 
-def square_photo(
-    path: Path, size: int = 256, quality: int = 95, *, sha256: str | None = None
-) -> tuple[Image.Image, bytes]:
-    """The centre of a photo as a size × size RGB picture, and that as JPEG bytes.
+def framed_photo(path: Path, framing: Framing, *, sha256: str | None = None) -> tuple[Image.Image, bytes]:
+    """A photo as the RGB picture that a teacher edits, and that as JPEG bytes.
 
-    Raises ImageError or OSError: the photo cannot be read, or is not the one of the digest `sha256`, where given.
+    Raises ImageError or OSError: the photo cannot be read, is too small to be kept whole, or is not the one of the
+    digest `sha256`, where given.
     """
     data = path.read_bytes()
     if sha256 not in (None, hashlib.sha256(data).hexdigest()):
         raise ImageError(f"{path.name}: changed while the pairs were made; make them again")
     photo = open_image(data, name=path.name, opaque=True)
-    if photo.size == (size, size) and _is_plain_jpeg(data):
+    picture = frame(photo, framing)
+    if min(picture.size) < framing.least and framing.whole:
+        raise ImageError(
+            f"{path.name}: {photo.width}×{photo.height}: the shorter side must have {framing.least} pixels"
+        )
+    if picture is photo and _is_plain_jpeg(data):
         return photo, data
-    photo = ImageOps.fit(photo, (size, size), Image.Resampling.LANCZOS)
-    return photo, to_jpeg(photo, quality)
+    return picture, to_jpeg(picture, framing.quality)
+
+
+def frame(photo: Image.Image, framing: Framing) -> Image.Image:
+    """A photo's middle square, or the whole of it, scaled; the photo itself where it is so already.
+
+    Whole, the shorter side becomes ``framing.side`` unless it is shorter, and the proportions stay, but for what is cut
+    off at the edges: of a panorama what is beyond `WIDEST`, and of every side what is beyond a multiple of 8 pixels.
+    """
+    side = framing.side
+    if not framing.whole:
+        done = photo.size == (side, side)
+        return photo if done else ImageOps.fit(photo, (side, side), Image.Resampling.LANCZOS)
+    shorter = min(photo.size)
+    width, height = (min(length, WIDEST * shorter) for length in photo.size)
+    picture = _middle(photo, width, height)
+    if shorter > side:
+        width, height = (round(length * side / shorter) for length in (width, height))
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return _middle(picture, width - width % 8, height - height % 8)
+
+
+def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.size == (width, height):
+        return picture
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
 
 
 def _is_plain_jpeg(data: bytes) -> bool:

@@ -28,6 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from e2gan.errors import DataError, TrainingError
+from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.device import computes_bfloat16
@@ -124,6 +125,13 @@ class Sampler:
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.index) / self.recipe.batch_size)
+
+    def photographs(self, steps: int) -> int:
+        """How many photographs the first ``steps`` batches are of: their crops, and edits of one by several teachers,
+        count once."""
+        first = self._permutation(self.recipe.seed, 0)[: steps * self.recipe.batch_size]
+        pairs = [self.concepts[concept].train[pair] for concept, pair in (self.index[place] for place in first)]
+        return len({photograph(pair.source) or str(pair.input) for pair in pairs})
 
     def batch(self, step: int, process: int = 0, processes: int = 1) -> Batch:
         """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
@@ -452,6 +460,7 @@ class Trainer:
             "processes": self.accelerator.num_processes,
             "steps": self.steps,
             "pictures": self.steps * self.recipe.batch_size,
+            "photographs": self.sampler.photographs(self.steps),
             "seconds": round(self.seconds),
             "torch": torch.__version__,
         }

@@ -2,7 +2,7 @@
 
 ```
 PAIRS/train/metadata.jsonl         {"input_file_name": …, "output_file_name": …, "source": …, …} a line
-PAIRS/train/input/NAME-KEY.jpg     the square photo
+PAIRS/train/input/NAME-KEY.jpg     the photo, its middle square or the whole of it
 PAIRS/train/output/NAME-KEY.jpg    the teacher's picture of it
 PAIRS/val/…  PAIRS/test/…
 PAIRS/rejected.jsonl               what was left out, and the "reason", a line each; the pictures stay
@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -34,7 +35,7 @@ from e2gan.errors import DataError
 from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.images.formats import RAW_SUFFIXES, SUFFIXES, left_out, why_left_out
 from e2gan.leftovers import sweep
-from e2gan.recipe import GIVEN, Recipe
+from e2gan.recipe import GIVEN, BaseRecipe, Framing, Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import Job, distill, make_teacher, teacher_version
 from e2gan.training.progress import Progress
@@ -47,14 +48,20 @@ __all__ = [
     "REJECTED",
     "SPLITS",
     "SPLIT_FOLDERS",
+    "Data",
     "Pair",
     "Pairs",
     "PairsReport",
+    "check_crop",
+    "check_sizes",
     "digest_key",
     "distilled_pairs",
     "find_inputs",
     "find_photos",
+    "folders_of",
     "left_out_below",
+    "named",
+    "open_pairs",
     "photos_below",
     "read_metadata",
     "remove_others",
@@ -73,6 +80,9 @@ METADATA_LIMIT = 256 * 1024 * 1024
 KEYED = re.compile(r"-[0-9a-f]{16}\.(jpg|png)$")
 """The names of pictures that are made here."""
 
+Data: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+"""A folder of photos (or of pairs, where they are given), or several."""
+
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -83,7 +93,8 @@ class Pair:
     input: Path
     output: Path
     source: str = ""
-    """The photo's name in the folder it came from, "" when unknown."""
+    """The photo's name in the folder it came from, with that folder's before it where there were several; "" when
+    unknown."""
 
     @cached_property
     def key(self) -> str:
@@ -214,56 +225,51 @@ def _stays_inside(name: str) -> bool:
 
 
 def write_pairs(
-    photos_dir: str | Path,
+    photos: Data,
     out_dir: str | Path,
     recipe: Recipe,
     *,
     prompt: str = "",
     workers: int | None = None,
     ray: bool = False,
-    size: int = 256,
-    quality: int = 95,
     progress: Progress | None = None,
 ) -> PairsReport:
-    """Make pairs from a folder of photos with a recipe's teachers.
+    """Make pairs from a folder of photos, or from several, with a recipe's teachers.
 
-    Folders train, val and test in `photos_dir` are kept as the splits; without them the photos are
-    split by a hash of their names.  Photos that cannot be read, or on which every teacher fails, are
-    skipped and reported.  Pairs that fall below the recipe's limits are rejected, and of several teachers'
-    edits of a photo the best is kept.  Run again, only what is missing or changed is made, and what is
-    made of photos that are no longer there is removed.
+    Folders train, val and test in each of `photos` are kept as the splits; without them the photos are split by a hash
+    of their names.  A photo that two folders hold under one name counts once.  Photos that cannot be read or are too
+    small, or on which every teacher fails, are skipped and reported.  Pairs that fall below the recipe's limits are
+    rejected, and of several teachers' edits of a photo the best is kept.  Run again, only what is missing or changed is
+    made, and what is made of photos that are no longer there is removed.
 
     prompt: the concept's, which CLIP judges edits by.  workers: processes (default: one a processor).  ray: whether
-    the workers are a Ray cluster's; both folders must be where all its machines see them.  size: side of the square
-    pictures, 32 to 4096 pixels.  quality: JPEG quality, 1 to 100.
+    the workers are a Ray cluster's; all folders must be where all its machines see them.
     Raises DataError (no photos, or none with a pair), TeacherError (unknown teacher, wrong options), E2GANError
     (a picture cannot be written).
     """
-    photos_dir, out_dir = Path(photos_dir), Path(out_dir)
+    out_dir = Path(out_dir)
     progress = progress or Progress()
-    if out_dir.resolve().is_relative_to(photos_dir.resolve()):
+    if any(out_dir.resolve().is_relative_to(folder.resolve()) for folder in folders_of(photos)):
         raise DataError(f"{out_dir}: pairs inside the folder of photos would be taken for photos next time")
-    if not 32 <= size <= 4096:
-        raise DataError(f"the size of the pictures must be 32 to 4096 pixels, not {size}")
-    if not 1 <= quality <= 100:
-        raise DataError(f"the JPEG quality must be 1 to 100, not {quality}")
+    framing = recipe.pictures.for_crops(recipe.training.crop)
     for teacher in recipe.teachers:
         make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
-    edits = _plan(photos_dir, out_dir, recipe, size, quality)
-    for line in left_out_below(photos_dir):
-        progress.stage(line)
+    edits = _plan(photos, out_dir, recipe)
+    for folder in folders_of(photos):
+        for line in left_out_below(folder):
+            progress.stage(line)
     if changes := _changes(out_dir, edits):
         progress.stage(changes)
 
     faults: dict[Edit, str] = {}
-    there = {edit for edit in edits if edit.job.input.is_file() and edit.job.output.is_file()}
+    there = {edit for edit in edits if _is_there(edit.job, framing)}
     for number, teacher in enumerate(recipe.teachers):
         progress.stage(f"distil with {teacher}")
         jobs = {edit.job: edit for edit in edits if edit.teacher == number}
         todo = [job for job, edit in jobs.items() if edit not in there]
         done = len(jobs) - len(todo)
         progress.advance(done, len(jobs), {})
-        results = distill(teacher.id, teacher.options, todo, size=size, quality=quality, workers=workers, ray=ray)
+        results = distill(teacher.id, teacher.options, todo, framing=framing, workers=workers, ray=ray)
         # Closed at once when interrupted, so that nothing is still being written when this returns.
         with closing(results):
             for result in results:
@@ -277,7 +283,7 @@ def write_pairs(
         skipped.pop(edit.source, None)  # another teacher could
     if not made:
         why = next(iter(skipped.values()))
-        raise DataError(f"{photos_dir}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
+        raise DataError(f"{named(photos)}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
 
     verdict = sift(out_dir, made, recipe, prompt, progress)
     _write(out_dir, recipe, verdict)
@@ -294,14 +300,14 @@ def write_pairs(
     if not verdict.kept:
         reasons = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
         raise DataError(
-            f"{photos_dir}: all {len(made)} pairs are rejected ({reasons})",
+            f"{named(photos)}: all {len(made)} pairs are rejected ({reasons})",
             hint=f"look at {out_dir / CONTACT_SHEET}; the limits are those of [recipe.rejection]",
         )
     return report
 
 
 def distilled_pairs(
-    data: str | Path,
+    data: Data,
     folder: str | Path,
     recipe: Recipe,
     *,
@@ -312,8 +318,8 @@ def distilled_pairs(
 ) -> Pairs:
     """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back.
 
-    Where the recipe says that its pairs are given, ``data`` is the folder of pairs and is read as it is, and
-    nothing is written.
+    Where the recipe says that its pairs are given, ``data`` is the folder of pairs, or several, and is read as it is,
+    and nothing is written.
     """
     if recipe.given:
         return _given_pairs(data)
@@ -321,7 +327,37 @@ def distilled_pairs(
     return Pairs.open(folder)
 
 
-def find_inputs(data: Path, recipe: Recipe) -> list[tuple[str, Path]]:
+def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
+    """Raise DataError when a recipe's crops are larger than the pictures that it makes; ``where`` it stands."""
+    made_here = isinstance(recipe, BaseRecipe) or not recipe.given
+    if made_here and recipe.training.crop > recipe.pictures.side:
+        raise DataError(
+            f"{where} trains on crops of {recipe.training.crop} pixels, but its pairs' side is {recipe.pictures.side}",
+            hint="raise side in the table pictures, or lower crop in the table training",
+        )
+
+
+def check_sizes(photos: Iterable[Path], crop: int) -> None:
+    """Raise DataError for the first picture of given pairs that is smaller than the crops to train on."""
+    for photo in photos:
+        width, height = _size(photo)
+        if min(width, height) < crop:
+            raise DataError(
+                f"{photo}: {width}×{height}, smaller than the crops of {crop} pixels that the recipe trains on",
+                hint="lower crop in [recipe.training], or take such pairs out of train/metadata.jsonl",
+            )
+
+
+def _size(picture: Path) -> tuple[int, int]:
+    """Of a picture file, from its header; raises DataError when it cannot be read."""
+    try:
+        with Image.open(picture) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise DataError(f"{picture}: not a picture that can be read") from None
+
+
+def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:
     """(split, photo) for each photo that the recipe's pairs are of, or would be.
 
     Raises as `find_photos`; where they are given as `Pairs.open`, and DataError when their sizes cannot be trained on.
@@ -331,19 +367,33 @@ def find_inputs(data: Path, recipe: Recipe) -> list[tuple[str, Path]]:
     return [(split, pair.input) for split, pairs in _given_pairs(data).splits.items() for pair in pairs]
 
 
-def _given_pairs(folder: str | Path) -> Pairs:
-    """Pairs that are trained on as they are; raises DataError as `Pairs.open`, and for pictures of a wrong size."""
-    found = Pairs.open(folder)
+def open_pairs(data: Data) -> Pairs:
+    """The pairs of a folder, or of several together; raises DataError as `Pairs.open` and `folders_of`."""
+    found = [(name, Pairs.open(folder)) for name, folder in _named_folders(data)]
+    if len(found) == 1:
+        return found[0][1]
+    splits = {
+        split: tuple(
+            replace(pair, source=f"{name}/{pair.source}") if pair.source else pair
+            for name, pairs in found
+            for pair in pairs.splits.get(split, ())
+        )
+        for split in SPLITS
+    }
+    rejected = Counter[str]()
+    for _, pairs in found:
+        rejected.update(pairs.rejected)
+    together = {split: pairs for split, pairs in splits.items() if pairs}
+    return Pairs(Path(named(data)), together, dict(sorted(rejected.items())))
+
+
+def _given_pairs(data: Data) -> Pairs:
+    """Pairs that are trained on as they are; raises DataError as `open_pairs`, and for pictures of a wrong size."""
+    found = open_pairs(data)
     # What is made here has the right size, and would take long to look at where there are many.
     others = (pair for pairs in found.splits.values() for pair in pairs if not KEYED.search(pair.output.name))
     for pair in others:
-        sizes = []
-        for file in (pair.input, pair.output):
-            try:
-                with Image.open(file) as picture:
-                    sizes.append(picture.size)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-                raise DataError(f"{file}: not a picture that can be read") from None
+        sizes = [_size(file) for file in (pair.input, pair.output)]
         if sizes[0] != sizes[1] or any(side % 8 for side in sizes[0]):
             (width, height), (other_width, other_height) = sizes
             raise DataError(
@@ -354,12 +404,50 @@ def _given_pairs(folder: str | Path) -> Pairs:
     return found
 
 
-def find_photos(folder: Path) -> list[tuple[str, Path]]:
-    """(split, photo) for each photo below a folder, in a fixed order; hidden files are left out.
+def folders_of(data: Data) -> tuple[Path, ...]:
+    """The folders that are given, one or several.
 
-    Where there are folders train, val (or validation) and test, only photos in them count.
-    Raises DataError when there are none, or when these are pairs.
+    Raises DataError: none is, or one lies in another, whose photos would count twice.
     """
+    folders = (Path(data),) if isinstance(data, (str, os.PathLike)) else tuple(map(Path, data))
+    if not folders:
+        raise DataError("no folder of photos is given")
+    places = [folder.resolve() for folder in folders]
+    for i, place in enumerate(places):
+        for j, other in enumerate(places):
+            if i != j and place.is_relative_to(other):
+                raise DataError(
+                    f"{folders[i]}: given twice" if place == other else f"{folders[i]}: inside {folders[j]}"
+                )
+    return folders
+
+
+def named(data: Data) -> str:
+    """The folders that are given, for people."""
+    return ", ".join(map(str, folders_of(data)))
+
+
+def _named_folders(data: Data) -> list[tuple[str, Path]]:
+    """Each folder with a name that tells it from the others: the last part of its path, or as many as that takes."""
+    folders = folders_of(data)
+    paths = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(parts[-count:]) for parts in paths]
+        if len(set(names)) == len(names):
+            break
+    return [(_text(name.lstrip("/")), folder) for name, folder in zip(names, folders)]
+
+
+def find_photos(data: Data) -> list[tuple[str, Path]]:
+    """(split, photo) for each photo below a folder, or several, in a fixed order; hidden files are left out.
+
+    Where there are folders train, val (or validation) and test in a folder, only photos in them count of it.
+    Raises DataError when there are none in one of them, when these are pairs, or as `folders_of`.
+    """
+    return [found for folder in folders_of(data) for found in _photos_in(folder)]
+
+
+def _photos_in(folder: Path) -> list[tuple[str, Path]]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of photos")
     for name in SPLIT_FOLDERS:
@@ -389,7 +477,11 @@ def left_out_below(folder: Path) -> list[str]:
 
 def _name_in(folder: Path, photo: Path) -> str:
     """A photo's name in its folder, as text that any reader of JSON takes (file systems allow names that are none)."""
-    return photo.relative_to(folder).as_posix().encode(errors="replace").decode()
+    return _text(photo.relative_to(folder).as_posix())
+
+
+def _text(name: str) -> str:
+    return name.encode(errors="replace").decode()
 
 
 def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,29 +492,48 @@ def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plan(photos_dir: Path, out_dir: Path, recipe: Recipe, size: int, quality: int) -> list[Edit]:
+def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
     """Every teacher's edit of every photo, made or not; those of a photo one after the other."""
+    framing = recipe.pictures
+    # Of squares as before there were whole photos: their pictures keep their names.
+    frame: list[Any] = [framing.side, framing.quality, *(["whole"] if framing.whole else [])]
     settings = [
         {
             "teacher": teacher.id,
             "version": teacher_version(teacher.id),
             "teacher_options": _portable(teacher.options),
-            "size": size,
-            "quality": quality,
+            "size": framing.side,
+            "quality": framing.quality,
         }
         for teacher in recipe.teachers
     ]
-    edits = []
-    for split, photo in find_photos(photos_dir):
-        source, digest = _name_in(photos_dir, photo), sha256_file(photo)
-        photo_key = digest_key([source, digest, size, quality])
-        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
-        folder = out_dir / split
-        for number, setting in enumerate(settings):
-            pair_key = digest_key([photo_key, setting])
-            input, output = folder / "input" / f"{stem}-{photo_key}.jpg", folder / "output" / f"{stem}-{pair_key}.jpg"
-            edits.append(Edit(Job(photo, digest, input, output), split, source, number))
-    return edits
+    edits: dict[tuple[str, str, int], Edit] = {}
+    several = _named_folders(photos)
+    for prefix, home in several:
+        for split, photo in find_photos(home):
+            # A picture's name does not depend on what other folders are given: more photos leave it as it is.
+            source, digest = _name_in(home, photo), sha256_file(photo)
+            photo_key = digest_key([source, digest, *frame])
+            stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
+            folder = out_dir / split
+            if len(several) > 1:
+                source = f"{prefix}/{source}"
+            for number, setting in enumerate(settings):
+                pair_key = digest_key([photo_key, setting])
+                input, output = (
+                    folder / "input" / f"{stem}-{photo_key}.jpg",
+                    folder / "output" / f"{stem}-{pair_key}.jpg",
+                )
+                job = Job(photo, digest, input, output)
+                edits.setdefault((split, photo_key, number), Edit(job, split, source, number))
+    return list(edits.values())
+
+
+def _is_there(job: Job, framing: Framing) -> bool:
+    """Whether a job was done before, and would not be left out today for its size."""
+    if not (job.input.is_file() and job.output.is_file()):
+        return False
+    return not framing.whole or min(_size(job.input)) >= framing.least
 
 
 def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
@@ -434,7 +545,9 @@ def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
             rows = _read_rows(file)
             before |= {str(row.get("source")): PurePosixPath(str(row.get("input_file_name"))).name for _, row in rows}
     now = {edit.source: edit.job.input.name for edit in edits}
-    gone = sum(source not in now for source in before)
+    # Where another folder is given as well, photos have other sources, but their pictures the same names.
+    pictures = set(now.values())
+    gone = sum(source not in now and name not in pictures for source, name in before.items())
     changed = sum(now.get(source, name) != name for source, name in before.items())
     if changed == len(before):
         changed = 0  # rather, another size is asked for

@@ -9,6 +9,7 @@ from e2gan.leftovers import sweep
 from e2gan.plugins import registry
 from e2gan.recipe import Recipe
 from e2gan.tables import shown
+from e2gan.training.pairs import Data
 from e2gan.training.progress import Progress
 
 __all__ = ["photographs"]
@@ -17,8 +18,8 @@ KNOWN_SOURCES = {"ssd": "e2gan-ssd"}
 """Sources of photographs by the distributions that offer them, for whoever has not installed these."""
 
 
-def photographs(data: str | Path | None, recipe: Recipe, work: Path, progress: Progress) -> Path:
-    """The folder of photographs: ``data``; or ``photos`` in ``work``, with what the recipe's ``source`` makes.
+def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progress) -> Data:
+    """The folder of photographs, or several: ``data``; or else ``photos`` in ``work``, made by the recipe's ``source``.
 
     A source that makes photographs is an id that a plugin registered, a colon, and a name there, such as ``ssd:dogs``.
 
@@ -27,7 +28,7 @@ def photographs(data: str | Path | None, recipe: Recipe, work: Path, progress: P
         PluginError: several plugins claim the source's id.
     """
     if data is not None:
-        return Path(data)
+        return Path(data) if isinstance(data, str) else data
     scheme, colon, name = recipe.source.partition(":")
     if not colon or scheme not in registry().photo_sources:
         if colon and scheme in KNOWN_SOURCES:

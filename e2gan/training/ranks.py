@@ -44,7 +44,7 @@ from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import distilled_pairs
+from e2gan.training.pairs import Data, check_crop, distilled_pairs, named
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
@@ -144,7 +144,7 @@ def _doubled(ranks: Ranks, thresholds: Ranks) -> Ranks:
 
 def search_ranks(
     folders: Sequence[str | Path],
-    data: str | Path,
+    data: Data,
     *,
     work: str | Path = "runs",
     epochs: int = 10,
@@ -162,7 +162,7 @@ def search_ranks(
 
     Args:
         folders: the concepts' bundles or distributions, all for one base.
-        data: the folder of photographs, with ``train``, ``val`` and ``test`` in it or without.
+        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without.
         work: where pairs and checkpoints go, and ``ranks.json`` and ``ranks.png``.
         epochs: passes over the training pairs between two doublings.
         steps: optimiser steps between them; given, it decides instead of ``epochs``.
@@ -188,6 +188,8 @@ def search_ranks(
     if not concepts or any(concept.base_id != concepts[0].base_id for concept in concepts):
         bases = ", ".join(f"'{concept.id}' is for '{concept.base_id}'" for concept in concepts)
         raise ConceptError(f"a search needs concepts for one base: {bases or 'there are none'}")
+    for concept in concepts:
+        check_crop(concept.recipe, f"{concept.path}: the recipe")
     base = find_base(concepts[0].base_id)
     for concept in concepts:
         concept.check_base(base)
@@ -236,7 +238,7 @@ def _embedder(name: str) -> Embedder:
 
 
 def _pairs(
-    concept: Concept, data: str | Path, work: Path, base: Base, workers: int | None, progress: Progress
+    concept: Concept, data: Data, work: Path, base: Base, workers: int | None, progress: Progress
 ) -> ConceptPairs:
     """What the concept would be trained on and is scored on."""
     prompt = encode_prompt(concept, base)
@@ -245,7 +247,7 @@ def _pairs(
     )
     val = made.split("val")
     if len(val) < 2:
-        raise DataError(f"{data}: a search of ranks needs two photographs to validate on, or more")
+        raise DataError(f"{named(data)}: a search of ranks needs two photographs to validate on, or more")
     progress.stage(f"{concept.id}: select pairs: {concept.recipe.selection.method}")
     train = select_pairs(
         made.split("train"),

@@ -14,7 +14,7 @@ from PIL import Image
 
 from e2gan import plugins
 from e2gan.base import Base
-from e2gan.recipe import Recipe, Rejection
+from e2gan.recipe import Framing, Recipe, Rejection
 from e2gan.training.pairs import PairsReport
 from tests.cli.conftest import Run, install
 from tests.editor.tiny import photo, write_tiny_concept
@@ -185,6 +185,33 @@ def test_reject_and_ray_are_passed_on(run: Run, asked: list[dict[str, Any]]) -> 
     assert run("distill", "t", "--data", "photos", "-o", "pairs", "--reject", "--ray", "--workers", "3").exit_code == 0
     assert [call["recipe"].rejection for call in asked] == [None, Rejection()]
     assert [(call["ray"], call["workers"]) for call in asked] == [(False, None), (True, 3)]
+
+
+def test_whole_photos_and_their_size(run: Run, asked: list[dict[str, Any]], concept: Path) -> None:
+    words = ["--data", "photos", "-o", "pairs"]
+    manifest = next(Path("noon").rglob("concept.toml"))
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text + "\n[recipe.pictures]\nside = 432\nquality = 90\n", encoding="utf-8")
+    for more in ([], ["--whole"], ["--whole", "--size", "128"]):
+        assert run("distill", "t", *words, *more).exit_code == 0
+        assert run("distill", "./noon", *words, *more).exit_code == 0
+    assert [call["recipe"].pictures for call in asked] == [
+        *(Framing(), Framing(432, quality=90)),
+        *(Framing(whole=True), Framing(432, True, 90)),
+        *(Framing(128, True), Framing(128, True, 90)),
+    ]
+    assert run("distill", "t", *words, "--size", "16").exit_code == 2
+
+
+def test_pairs_of_whole_photos_of_two_folders(run: Run, teacher: Path, data: Path) -> None:
+    Path("more/train").mkdir(parents=True)
+    Image.new("RGB", (100, 60), "teal").save("more/train/wide.png")
+    words = ["--data", data, "--data", "more", "-o", "pairs", "--size", "32", "--whole", "--workers", "1"]
+    result = run("distill", "grade", *words)
+    assert result.stderr == "distil with grade\npairs: 3 train, 1 val, 1 test pairs (5 made now)\n"
+    rows = [json.loads(line) for line in Path("pairs/train/metadata.jsonl").read_text().splitlines()]
+    assert rows[-1]["source"] == "more/train/wide.png"
+    assert Image.open(Path("pairs/train", rows[-1]["input_file_name"])).size == (48, 32)
 
 
 def test_a_concepts_teachers_take_no_options_here(run: Run, concept: Path) -> None:

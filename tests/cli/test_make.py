@@ -51,6 +51,18 @@ def test_train(run: Run, calls: list[tuple[Any, ...]]) -> None:
     assert run("train", "noon", "--data", "photos", "--step", "everything").exit_code == 2
 
 
+def test_several_folders_of_photos(run: Run, calls: list[tuple[Any, ...]]) -> None:
+    folders = (Path("photos"), Path("more"))
+    words = ["--data", "photos", "--data", "more"]
+    Path("sea.toml").write_text(RECIPE)
+    for command in (["train", "noon"], ["select", "noon"], ["train-base", "sea.toml"]):
+        assert run(*command, *words).exit_code == 0
+    assert [call[1] for call in calls] == [folders] * 3
+    assert run("train", "noon").exit_code == 0
+    assert calls[3][1] is None
+    assert "Missing option '--data'" in run("train-base", "sea.toml").stderr
+
+
 def test_every_step_can_be_named(run: Run, calls: list[tuple[Any, ...]]) -> None:
     from e2gan.training.concept import STEPS
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import e2gan.training.base
-from e2gan.base import Base
+from e2gan.base import Base, find_base
 from e2gan.cli.program import cli
 from e2gan.errors import DataError, E2GANError
 from e2gan.training.loop import Trainer
@@ -228,6 +229,20 @@ def test_a_base_without_its_recipe(place: Path, tmp_path: Path) -> None:
     base: Base = concepts.tiny_base(tmp_path / "tiny")
     with pytest.raises(E2GANError, match="without its recipe"):
         make("tab4", place, base=str(base.path))
+
+
+def test_a_lab_of_several_folders(place: Path, tmp_path: Path) -> None:
+    """Photos of one name in two folders are two; the other side of an unpaired set may lie in one of them."""
+    more = concepts.photos(tmp_path / "more", side=48, train=2)
+    for name in ("a.jpg", "b.jpg"):
+        (more / "real/test").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 40), "teal").save(more / "real/test" / name)
+    both = (place / "photos", more)
+    work = lab.Lab(both, tmp_path / "runs", replace(TINY, base_photos=8), find_base(place / "tiny"), [])
+    copies = sorted(file.name for file in (work.photographs / "train").iterdir())
+    assert copies == sorted([*(f"train{n}.jpg" for n in range(6)), "6-train0.jpg", "7-train1.jpg"])
+    assert [picture.size for picture in work.real] == [(64, 64)] * 2
+    assert lab.Lab(both, tmp_path, replace(TINY, base_photos=None), work.base, []).photographs == both
 
 
 def test_too_few_test_photos(place: Path, tmp_path: Path) -> None:

@@ -135,6 +135,14 @@ class TestPhotos:
                 photo.rename(folder / split / photo.name)
         assert np.array_equal(read_photos(folder, Progress()), photos[:7])
 
+    def test_several_folders_each_by_its_own_splits(self, folder: Path, photos: np.ndarray, tmp_path: Path) -> None:
+        for split, count in (("train", 2), ("val", 1)):
+            (tmp_path / "parted" / split).mkdir(parents=True)
+            for photo in sorted(folder.glob("*.png"))[:count]:
+                photo.rename(tmp_path / "parted" / split / photo.name)
+        read = read_photos((tmp_path / "parted", folder), Progress())
+        assert np.array_equal(read, np.concatenate([photos[:2], photos[3:]]))
+
     def test_a_damaged_photo_is_left_out_with_a_word(self, folder: Path) -> None:
         (folder / "03.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
         with pytest.warns(E2GANWarning, match=r"03\.png.*left out"):

@@ -69,9 +69,11 @@ class Encoder:
         return np.random.default_rng(len(prompt)).standard_normal((3, 8)).astype(np.float32)
 
 
-def quality(editor: Any, concept: Any, test: list[Any]) -> Any:
+def quality(editor: Any, concept: Any, test: list[Any], *, progress: Any) -> Any:
     """In the place of `examine`."""
-    return types.SimpleNamespace(quality={"pictures": len(test), "l1": 0.25}, examples=[], unmeasured={})
+    return types.SimpleNamespace(
+        quality={"pictures": len(test), "l1": 0.25}, examples=[], closeups=[], missing={}, unmeasured={}
+    )
 
 
 def page(folder: Path, *words: Any, **more: Any) -> Path:

@@ -3,6 +3,7 @@
 import functools
 import json
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from e2gan.errors import E2GANError
 from e2gan.plugins import Entry
-from e2gan.recipe import BestOf, Recipe, Rejection, TeacherChoice
+from e2gan.recipe import BestOf, Framing, Recipe, Rejection, TeacherChoice
 from e2gan.training import bestof, distill
 from e2gan.training.pairs import METADATA, REJECTED, Pairs, write_pairs
 from tests.training.test_reject import PHOTOS
@@ -73,7 +74,7 @@ def recipe(*teachers: dict, **more) -> Recipe:
 
 
 def make(photos, out, recipe, **more):
-    return write_pairs(photos, out, recipe, size=64, workers=1, **more)
+    return write_pairs(photos, out, replace(recipe, pictures=Framing(64)), workers=1, **more)
 
 
 def chosen(out) -> dict[str, dict]:

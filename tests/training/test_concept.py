@@ -100,6 +100,57 @@ def test_a_concept_is_trained_pinned_measured_drawn_and_described(trained: Path,
     assert any(np.abs(t).sum() > 0 for name, t in adapter.tensors.items() if "lora_B" in name)
 
 
+def test_its_figures_are_said_at_the_end(place: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    def worse(*words: object, **options: object) -> object:
+        measured = concepts.quality(*words, **options)  # type: ignore[arg-type]
+        measured.quality |= {"l1_ratio": 1.5, "photographs": 2}
+        return measured
+
+    monkeypatch.setattr(training, "examine", worse)
+    (place / "work" / "report.html").unlink()
+    said = train(place, base)
+    names = [line.split("  ")[0] for line in said[said.index(f"wrote {bundle(place)}") + 1 :]]
+    assert names[:3] == ["L1 ratio", "photographs", "training"]
+    assert names[3].startswith("worse than doing nothing: L1 ratio 1.5")
+    assert "seen in training; tested on 2" in said[-4]
+    assert train(place, base)[-4:] == said[-4:], "also when there is nothing left to do"
+    assert not any(line.startswith("training ") for line in train(place, base, until="select"))
+
+
+def test_whole_photos_of_several_folders(fresh: Path, base: Base) -> None:
+    more = fresh / "more"
+    for n, (split, size) in enumerate(
+        [("train", (96, 64)), ("train", (70, 130)), ("val", (400, 90)), ("test", (64, 90))]
+    ):
+        (more / split).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(n).integers(0, 256, (5, 5, 3), np.uint8)
+        Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(more / split / f"{n}.png")
+    change(fresh, "[recipe.teacher_options]", "[recipe.pictures]\nside = 64\nwhole = true\n[recipe.teacher_options]")
+    change(fresh, 'method = "similarity-clustering"', 'method = "all"')
+    said: list[str] = []
+    concept = training.train_concept(
+        fresh / "negative",
+        [fresh / "photos", more],
+        work=fresh / "work",
+        base=base.path,
+        workers=1,
+        device="cpu",
+        progress=Progress(stage=said.append),
+    )
+    assert concept.training["pictures"] == concept.training["photographs"] == 6, "three steps of two, all different"
+    assert concept.quality["pictures"] == 3
+    sizes = {Image.open(file).size for file in (fresh / "work/pairs/train/input").iterdir()}
+    assert sizes == {(64, 64), (96, 64), (64, 112)}
+    assert Image.open(next(iter((fresh / "work").glob("run-*/grid.png")))).size[1] > 64
+
+
+def test_crops_larger_than_the_pictures_are_one_error_at_once(fresh: Path, base: Base) -> None:
+    change(fresh, "crop = 32", "crop = 264")
+    with pytest.raises(DataError, match="crops of 264 pixels, but its pairs' side is 256"):
+        train(fresh, base)
+    assert not (fresh / "work" / "pairs").exists()
+
+
 def test_its_makers_comments_stay(trained: Path) -> None:
     text = (bundle(trained) / "concept.toml").read_text()
     assert text.startswith(concepts.CONCEPT.split("sha256")[0])

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from e2gan.errors import DataError, E2GANError, TeacherError
+from e2gan.errors import DataError, E2GANError, RecipeError, TeacherError
 from e2gan.plugins import Entry
-from e2gan.recipe import Recipe, TeacherChoice
+from e2gan.recipe import Framing, Recipe, TeacherChoice
 from e2gan.training import distill
 from e2gan.training.pairs import METADATA, Pairs, write_pairs
 from e2gan.training.progress import Progress
@@ -107,10 +107,20 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def make(photos: Path, out: Path, options: dict | None = None, teacher: str = "posterize", advance=None, **more):
-    recipe = Recipe((TeacherChoice(teacher, {"bits": 2} if options is None else options),))
+def make(
+    photos: Path,
+    out: Path,
+    options: dict | None = None,
+    teacher: str = "posterize",
+    advance=None,
+    size=64,
+    quality=95,
+    **more,
+):
+    teachers = (TeacherChoice(teacher, {"bits": 2} if options is None else options),)
+    recipe = Recipe(teachers, pictures=Framing(size, quality=quality))
     progress = Progress(advance=lambda done, total, _: advance(done, total)) if advance else None
-    return write_pairs(photos, out, recipe, progress=progress, **{"size": 64, "workers": 1, **more})
+    return write_pairs(photos, out, recipe, progress=progress, **{"workers": 1, **more})
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -254,7 +264,7 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         # As a terminal has it: a shell's background jobs, of which this test may be one, ignore the signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    distill.find_teacher = lambda id: Entry(id, slow.Slow, '', 'throwaway')\n"
-        "    pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2, size=64)\n"
+        "    pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2)\n"
     )
     root = Path(distill.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
@@ -365,7 +375,7 @@ def test_misspelt_options_are_named(options, message, hint):
 
 @pytest.mark.parametrize("settings", [{"size": 0}, {"size": 10_000}, {"quality": 0}, {"quality": 101}])
 def test_settings_out_of_range(photos, tmp_path, settings):
-    with pytest.raises(DataError, match="must be"):
+    with pytest.raises(RecipeError, match="must be"):
         make(photos, tmp_path / "pairs", **settings)
 
 
@@ -429,7 +439,7 @@ def test_what_happened_to_the_photos_is_said(photos, tmp_path):
     def said() -> list[str]:
         lines: list[str] = []
         recipe = Recipe((TeacherChoice("posterize", {"bits": 2}),))
-        write_pairs(photos, tmp_path / "pairs", recipe, size=64, workers=1, progress=Progress(stage=lines.append))
+        write_pairs(photos, tmp_path / "pairs", recipe, workers=1, progress=Progress(stage=lines.append))
         return lines
 
     assert said() == said() == ["distil with posterize (bits = 2)"]

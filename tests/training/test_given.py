@@ -153,6 +153,28 @@ def test_too_few_pairs_are_known_at_once(place: Path, base: Base) -> None:
         train(place, base, "few")
 
 
+def test_pairs_smaller_than_the_crops_are_known_at_once(place: Path, base: Base) -> None:
+    manifest = bundle(place) / "concept.toml"
+    manifest.write_text(manifest.read_text().replace("crop = 32", "crop = 72"))
+    with pytest.raises(DataError, match=r"64×64, smaller than the crops of 72 pixels") as caught:
+        train(place, base)
+    assert "lower crop" in str(caught.value.hint)
+
+
+def test_pairs_of_two_folders_are_trained_on_together(place: Path, base: Base) -> None:
+    said: list[str] = []
+    concept = training.train_concept(
+        place / "negative",
+        [place / "pairs", foreign(place / "more")],
+        work=place / "work",
+        base=base.path,
+        device="cpu",
+        progress=Progress(stage=said.append),
+    )
+    assert "selected 4 of 12 pairs" in said
+    assert concept.training["photographs"] == 4
+
+
 def test_there_is_nothing_to_distil(place: Path) -> None:
     assert Registry.load().teachers["given"].summary
     with pytest.raises(TeacherError, match="edits no photos"):

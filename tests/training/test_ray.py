@@ -59,10 +59,10 @@ if __name__ == "__main__":
             ray.shutdown()
     distill.find_teacher = lambda id: Entry(id, getattr(mortal, id), "", "throwaway")
     recipe = Recipe((TeacherChoice("Mortal"),))
-    report = pairs.write_pairs("photos", "ray", recipe, size=64, workers=2, ray=True)
-    pairs.write_pairs("photos", "local", recipe, size=64, workers=1)
+    report = pairs.write_pairs("photos", "ray", recipe, workers=2, ray=True)
+    pairs.write_pairs("photos", "local", recipe, workers=1)
     try:
-        pairs.write_pairs("photos", "none", Recipe((TeacherChoice("Weightless"),)), size=64, ray=True)
+        pairs.write_pairs("photos", "none", Recipe((TeacherChoice("Weightless"),)), ray=True)
     except TeacherError as error:
         said = {"made": report.made, "skipped": dict(report.skipped), "error": [str(error), error.hint]}
         Path("said.json").write_text(json.dumps(said))  # what is printed, Ray adds its own to

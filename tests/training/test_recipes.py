@@ -3,11 +3,11 @@
 import textwrap
 
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 import e2gan.plugins
 from e2gan.base import find_base
-from e2gan.errors import RecipeError
+from e2gan.errors import DataError, RecipeError
 from e2gan.recipe import BaseRecipe
 from e2gan.training import base as base_training
 from tests.training import concepts
@@ -71,6 +71,7 @@ def test_a_base_says_what_it_was_made_of_and_loads(base, tmp_path):
     assert recipe["held_out"] == ["negative"]
     assert recipe["photos"] == 8
     training = base.manifest["training"]
+    assert 3 <= training["photographs"] <= 6, "two concepts' edits of a photo are one photograph"
     assert training["steps"] == 3
     assert training["pictures"] == 6
     assert "CPU" in training["device"]
@@ -84,6 +85,23 @@ def test_the_same_recipe_gives_the_same_base(base, recipe, photos, tmp_path):
         recipe, photos, tmp_path / "again", work=tmp_path / "elsewhere", workers=1, device="cpu"
     )
     assert again.sha256 == base.sha256
+
+
+def test_a_base_of_whole_photos_of_two_folders(recipe, photos, tmp_path):
+    for n, size in enumerate([(96, 64), (64, 120)]):
+        (tmp_path / "more/train").mkdir(parents=True, exist_ok=True)
+        Image.radial_gradient("L").convert("RGB").resize(size).save(tmp_path / f"more/train/{n}.png")
+    whole = "pictures = { side = 64, whole = true }\n"
+    recipe.write_text(recipe.read_text().replace("training = {", f"{whole}training = {{"))
+    made = base_training.train_base(
+        recipe, (photos, tmp_path / "more"), tmp_path / "base", work=tmp_path / "work", workers=1, device="cpu"
+    )
+    assert made.manifest["recipe"]["photos"] == 10
+    sizes = {Image.open(file).size for file in (tmp_path / "work/pairs").glob("*/train/input/*.jpg")}
+    assert sizes == {(64, 64), (96, 64), (64, 120)}
+    recipe.write_text(recipe.read_text().replace("crop = 32", "crop = 72"))
+    with pytest.raises(DataError, match=r"recipe\.toml trains on crops of 72 pixels, but its pairs' side is 64"):
+        base_training.train_base(recipe, photos, tmp_path / "base", work=tmp_path / "work", device="cpu")
 
 
 def test_the_choice_is_kept_until_the_recipe_changes(recipe, photos, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from e2gan.errors import DataError
 from e2gan.plugins import Entry
-from e2gan.recipe import Recipe, Rejection, TeacherChoice
+from e2gan.recipe import Framing, Recipe, Rejection, TeacherChoice
 from e2gan.training import distill, sift
 from e2gan.training.pairs import CONTACT_SHEET, METADATA, REJECTED, Pairs, write_pairs
 from e2gan.training.reject import Figures, measure, reason
@@ -136,7 +136,7 @@ def photos(tmp_path, monkeypatch):
 
 def make(photos, out, rejection=None, **more):
     return write_pairs(
-        photos, out, Recipe((TeacherChoice("moody"),), rejection=rejection), size=SIDE, workers=1, **more
+        photos, out, Recipe((TeacherChoice("moody"),), rejection=rejection, pictures=Framing(SIDE)), workers=1, **more
     )
 
 

@@ -31,7 +31,7 @@ from e2gan.plugins import registry
 from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
-from e2gan.training.pairs import Pair, distilled_pairs
+from e2gan.training.pairs import Data, Pair, distilled_pairs, named
 from e2gan.training.photos import photographs
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
@@ -82,7 +82,7 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
 def train_baseline(
     id: str,
     concept: Concept,
-    data: Path | None,
+    data: Data | None,
     folder: Path,
     *,
     pairs: Path | None = None,
@@ -101,7 +101,7 @@ def train_baseline(
     Args:
         id: of a registered model.
         concept: whose recipe makes the pairs, and whose prompt the model may read.
-        data: folder of photos; if None, what the recipe's source makes.
+        data: folder of photos, or several; if None, what the recipe's source makes.
         folder: where the model goes.
         pairs: folder of pairs, made if it is not there; by default in ``folder``.
         epochs, steps: in place of the paper's.
@@ -121,7 +121,7 @@ def train_baseline(
     found = distilled_pairs(data, pairs or folder / "pairs", concept.recipe, prompt=concept.prompt, progress=progress)
     test = found.splits.get("test", ())
     if len(test) < 2:
-        raise DataError(f"{data}: {len(test)} test photos, which is too few to measure on")
+        raise DataError(f"{named(data)}: {len(test)} test photos, which is too few to measure on")
     prompt = PromptEncoder().encode(concept.prompt)
     learnt = ConceptPairs(concept.id, prompt, found.split("train"), list(found.splits.get("val", ())))
     torch.manual_seed(0)

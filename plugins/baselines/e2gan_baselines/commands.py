@@ -27,7 +27,7 @@ __all__ = ["train_baseline"]
 def train_baseline(
     model: str,
     concept: str,
-    data: Path | None,
+    data: Path | tuple[Path, ...] | None,
     output: Path | None,
     pairs: Path | None,
     epochs: int | None,

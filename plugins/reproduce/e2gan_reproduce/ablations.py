@@ -169,7 +169,10 @@ TEACHERS: dict[str, dict[str, Any]] = {
 def teachers(lab: Lab) -> Findings:
     def taught(subject: Subject, id: str) -> Outcome:
         recipe = Recipe(
-            (TeacherChoice(id, TEACHERS[id]),), selection=subject.recipe.selection, training=subject.recipe.training
+            (TeacherChoice(id, TEACHERS[id]),),
+            pictures=subject.recipe.pictures,
+            selection=subject.recipe.selection,
+            training=subject.recipe.training,
         )
         return lab.adapter(Subject(f"by-{id}", subject.prompt, recipe))
 

@@ -49,7 +49,7 @@ def _command(entry: Entry) -> click.Command:
     @json_option
     @quiet_option
     def command(
-        data: Path,
+        data: Path | tuple[Path, ...],
         scale: str,
         concepts: tuple[str, ...],
         base: str,

@@ -37,7 +37,7 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
 from e2gan.training.datasets import REAL
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, Pairs, distilled_pairs, find_photos
+from e2gan.training.pairs import Data, Pair, Pairs, distilled_pairs, find_photos, folders_of, named
 from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of, read_state
@@ -133,7 +133,7 @@ class Lab:
     """Photographs, a base and concepts, and what was trained on them.
 
     Args:
-        data: the folder of photographs.
+        data: the folder of photographs, or several.
         work: its ``ID/pairs`` are a concept's, as `e2gan train` leaves them in ``runs``; trainings go to ``reproduce``.
         scale: how much is done.
         base: which adapters are trained on.
@@ -144,7 +144,7 @@ class Lab:
 
     def __init__(
         self,
-        data: Path,
+        data: Data,
         work: Path,
         scale: Scale,
         base: Base,
@@ -193,11 +193,10 @@ class Lab:
     @cached_property
     def real(self) -> list[Image.Image]:
         """Where the data are of an unpaired set, its test pictures of the other kind, as large as the edits."""
-        folder = self.data / REAL / "test"
-        if not folder.is_dir():
-            return []
+        folders = [folder / REAL / "test" for folder in folders_of(self.data) if (folder / REAL / "test").is_dir()]
         side = (self.scale.crop, self.scale.crop)
-        return [ImageOps.fit(open_image(photo, opaque=True), side) for _, photo in find_photos(folder)]
+        photos = [photo for folder in folders for _, photo in find_photos(folder)]
+        return [ImageOps.fit(open_image(photo, opaque=True), side) for photo in photos]
 
     @cached_property
     def networks(self) -> dict[str, Embedder]:
@@ -372,18 +371,21 @@ class Lab:
         )
 
     @cached_property
-    def photographs(self) -> Path:
-        """The folder of photographs that a base is trained on."""
+    def photographs(self) -> Data:
+        """The folder of photographs that a base is trained on, or several."""
         count = self.scale.base_photos
         if count is None:
             return self.data
         photos = [photo for split, photo in find_photos(self.data) if split == "train"]
         if not photos:
-            raise DataError(f"{self.data}: there are no photographs to train on")
+            raise DataError(f"{named(self.data)}: there are no photographs to train on")
         folder = self.folder / f"photographs-{count}"
+        taken: set[str] = set()
         for i in np.linspace(0, len(photos) - 1, min(count, len(photos))):
             photo = photos[int(i)]
-            copy = folder / "train" / photo.name
+            name = f"{int(i)}-{photo.name}" if photo.name in taken else photo.name
+            taken.add(name)
+            copy = folder / "train" / name
             if not copy.is_file():
                 with atomic_path(copy) as temporary:
                     shutil.copyfile(photo, temporary)
@@ -407,7 +409,7 @@ class Lab:
         """
         test = self.pairs(subject).splits.get("test", ())
         if len(test) < 2:
-            raise DataError(f"{self.data}: {len(test)} test photos, which is too few to measure on")
+            raise DataError(f"{named(self.data)}: {len(test)} test photos, which is too few to measure on")
         recipe = replace(recipe, seed=self.seed)
         key = self._key(recipe, [learnt], {**made_from, "test": [pair.key for pair in test]})
         folder = self.folder / f"{subject.id}-{name}-{key[:10]}"

@@ -16,7 +16,7 @@ from e2gan.base import find_base
 from e2gan.blend import find_concept
 from e2gan.errors import E2GANError
 from e2gan.training.metrics import device_name
-from e2gan.training.pairs import find_photos
+from e2gan.training.pairs import Data, find_photos, folders_of
 from e2gan.training.progress import Progress
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
@@ -28,7 +28,7 @@ __all__ = ["run"]
 
 def run(
     entry: Entry,
-    data: Path,
+    data: Data,
     output: Path,
     *,
     scale: str = "small",
@@ -43,7 +43,7 @@ def run(
 
     Args:
         entry: which table.
-        data: the folder of photographs, or of pairs for concepts that are trained on given ones.
+        data: the folder of photographs, or several, or of pairs for concepts that are trained on given ones.
         output: the folder for ``ID-SCALE.json``, ``.png`` and ``.webp``.
         concepts: ids or folders in place of the entry's own.
         work: where pairs and trainings are kept.
@@ -57,6 +57,7 @@ def run(
     if not names and entry.edits:
         raise E2GANError(f"{entry.id} has no concepts of its own", hint="name yours with --concept")
     photos = find_photos(data)
+    folders = " and ".join(folder.resolve().name for folder in folders_of(data))
     lab = Lab(
         data,
         work,
@@ -71,7 +72,7 @@ def run(
     found: Findings = make(lab)
     facts = {
         "scale": scale,
-        "data": f"{data.resolve().name}, {len(photos):,} photographs",
+        "data": f"{folders}, {len(photos):,} photographs",
         "concepts": list(names),
         "base": lab.base.id,
         "seed": seed,

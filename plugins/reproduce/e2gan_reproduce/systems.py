@@ -18,6 +18,7 @@ from e2gan.files import atomic_write
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.pairs import named
 from e2gan.training.steps import digest_of, read_state
 from e2gan_reproduce.compare import Findings, Way, compare
 from e2gan_reproduce.lab import Lab, Networks
@@ -72,7 +73,8 @@ def paired(lab: Lab) -> Findings:
 def horse2zebra(lab: Lab) -> Findings:
     if not lab.real:
         raise DataError(
-            f"{lab.data}: no real pictures of the other kind here", hint="bring them in with: e2gan import horse2zebra"
+            f"{named(lab.data)}: no real pictures of the other kind here",
+            hint="bring them in with: e2gan import horse2zebra",
         )
     ours = {subject.id: float(lab.adapter(subject).quality["fid_to_real"]) for subject in lab.subjects}
     others = {"CycleGAN": 74.04, "CUT": 45.76, "GAN Compression": 64.95, "GAN Slimming": 86.09}

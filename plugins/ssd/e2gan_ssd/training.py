@@ -23,7 +23,7 @@ from e2gan.images import open_image
 from e2gan.models.pixels import to_tensor
 from e2gan.training.losses import gan_loss
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
-from e2gan.training.pairs import find_photos
+from e2gan.training.pairs import Data, find_photos, folders_of, named
 from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
 from e2gan_ssd.models import LATENT, SIDE, Discriminator, Generator, variant
@@ -73,20 +73,21 @@ class Settings:
             raise E2GANError(f"the share of the photos is more than 0 and at most 1, not {self.share}")
 
 
-def read_photos(folder: Path, progress: Progress) -> np.ndarray:
-    """The photos in a folder as (N, 64, 64, 3) uint8: the middle square of each, made smaller bilinearly.
+def read_photos(data: Data, progress: Progress) -> np.ndarray:
+    """The photos in a folder, or several, as (N, 64, 64, 3) uint8: the middle square of each, made smaller bilinearly.
 
-    Where there are folders train, val and test, those in train.  A photo that cannot be read is left
+    Where there are folders train, val and test in one, those in train.  A photo that cannot be read is left
     out, with a warning.
 
     Raises:
         DataError: fewer than two can be read.
     """
-    found = find_photos(folder)
-    if (folder / "train").is_dir():
-        found = [(split, photo) for split, photo in found if split == "train"]
+    found: list[Path] = []
+    for folder in folders_of(data):
+        parted = (folder / "train").is_dir()
+        found += [photo for split, photo in find_photos(folder) if split == "train" or not parted]
     arrays = []
-    for number, (_, photo) in enumerate(found, start=1):
+    for number, photo in enumerate(found, start=1):
         try:
             square = ImageOps.fit(open_image(photo, opaque=True), (SIDE, SIDE), Image.Resampling.BILINEAR)
         except ImageError as error:
@@ -95,7 +96,7 @@ def read_photos(folder: Path, progress: Progress) -> np.ndarray:
             arrays.append(np.asarray(square))
         progress.advance(number, len(found), {})
     if len(arrays) < 2:
-        raise DataError(f"{folder}: training takes at least two photos, and {len(arrays)} can be read")
+        raise DataError(f"{named(data)}: training takes at least two photos, and {len(arrays)} can be read")
     return np.stack(arrays)
 
 
