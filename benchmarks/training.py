@@ -30,7 +30,7 @@ from benchmarks.measuring import Figure, parser, ratio, report, script
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.errors import DataError
-from e2gan.evaluation.cost import step_kind
+from e2gan.evaluation.cost import concept_flops, step_kind
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.evaluation.sheet import draw_sheet
@@ -163,6 +163,13 @@ def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, An
     return found
 
 
+def work_figures(base: Base, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    """Each way's operations as a share of the former's, counted; what they take differs from processor to processor."""
+    former = concept_flops(recipe, base)
+    shares = {name: concept_flops(recipe_of(recipe, way), base) / former for name, way in ways.items() if way}
+    return [Figure(f"{name}: operations over former", share, "×") for name, share in shares.items()]
+
+
 def cost_figures(found: Mapping[str, Cost], limit: float = 0.5) -> list[Figure]:
     """Each way's seconds, and as a share of the former's, which of those in `TOGETHER` is to be ``limit`` at most."""
     former = found["former"]
@@ -265,7 +272,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scale = options.crop / FORMER.crop
     recipe = replace(FORMER, steps=options.steps, crop=options.crop, scales=(scale, scale))
     ways = {name: way for name, way in WAYS.items() if name in ("former", *(options.way or WAYS))}
-    shown = {"cost": cost_figures(costs(task, recipe, ways, options.rounds))}
+    shown = {
+        "work": work_figures(task.base, recipe, ways),
+        "cost": cost_figures(costs(task, recipe, ways, options.rounds)),
+    }
     if options.train:
         found = {}
         for name, way in ways.items():

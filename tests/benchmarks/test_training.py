@@ -24,6 +24,7 @@ from benchmarks.training import (
     quality_figures,
     recipe_of,
     train,
+    work_figures,
 )
 from e2gan.concept import Concept
 from e2gan.models.discriminator import Discriminator
@@ -89,6 +90,14 @@ def test_a_run_is_timed_by_its_kinds_of_steps(task: Task, monkeypatch: pytest.Mo
     # Half size and whole, each with the discriminator's update and without; once to warm up and once timed.
     assert stepped == 2 * [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3)]
     assert all(len(cost.processor) == len(cost.wall) == 1 and cost.processor[0] > 0 for cost in found.values())
+
+
+def test_operations_are_shares_of_the_formers(task: Task) -> None:
+    ways = {name: WAYS[name] for name in ("former", "half_size = 0.5", "sparing", "shorter")}
+    shares = {name: figure.value for name, figure in by_name(work_figures(task.base, SMALL, ways)).items()}
+    assert list(shares) == [f"{name}: operations over former" for name in list(ways)[1:]]
+    half, sparing, shorter = shares.values()
+    assert 0.6 < half < 0.65 and shorter < sparing < 0.45
 
 
 def test_shares_are_of_the_same_round() -> None:
