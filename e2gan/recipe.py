@@ -35,6 +35,11 @@ GIVEN = "given"
 """The teacher of a recipe that needs none: its pairs are there already."""
 
 
+LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every")
+"""Settings that came when there were kept trainings, which know them by the digest of all settings: in it they are
+only where they are used."""
+
+
 @dataclass(frozen=True)
 class TrainingRecipe:
     """How long, on what, and against which losses: for a concept and for a base alike."""
@@ -51,6 +56,9 @@ class TrainingRecipe:
     scales: tuple[float, float] = (1.0, 1.0)
     """Smallest and largest scale that a pair's pictures are brought to before the crop, drawn anew each time; never so
     small that the crop would not fit.  For pairs of whole photos: strokes and faces of many sizes are then seen."""
+    half_size: float = 0.0
+    """Share of the run, 0 to 1, from its start, on pictures at half their size, a quarter of the work; strokes as fine
+    as the teacher's are learnt in the rest."""
     learning_rate: float = 2e-4
     """Adam's, before it decays."""
     discriminator_learning_rate: float | None = None
@@ -73,7 +81,12 @@ class TrainingRecipe:
     """Weight of the L1 distance between deep features."""
     style: float = 0.0
     """Weight of the distance between Gram matrices of deep features."""
+    perceptual_shrink: int = 1
+    """Side in pixels of the squares that pictures are averaged over before deep features are taken of them: with 2
+    these cost a quarter."""
     gan_loss: Literal["lsgan", "vanilla"] = "lsgan"
+    discriminator_every: int = 1
+    """Steps from one update of the discriminator to the next."""
     ema: float = 0.995
     """Decay of the generator's moving average, 0 (none) to below 1."""
     diffaugment: bool = False
@@ -104,6 +117,9 @@ class TrainingRecipe:
             Table({"scales": scale}, values.where, RecipeError).number("scales", low=0.05, high=4)
         if self.scales[0] > self.scales[1]:
             raise values.fault(f"scales must rise, not fall from {self.scales[0]:g} to {self.scales[1]:g}")
+        values.number("half_size", low=0, high=1)
+        if self.half_size and (self.crop % 16 or self.crop < 64):
+            raise values.fault(f"with half_size, crop must be a multiple of 16 from 64 up, not {self.crop}")
         values.number("learning_rate", low=1e-8, high=1)
         if self.discriminator_learning_rate is not None:
             values.number("discriminator_learning_rate", low=1e-8, high=1)
@@ -115,7 +131,11 @@ class TrainingRecipe:
             raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")
         if self.warmup and not self.l1:
             raise values.fault("warmup trains on l1 alone, which is 0")
+        values.whole("perceptual_shrink", low=1, high=4)
+        if self.perceptual_shrink == 3:
+            raise values.fault("perceptual_shrink must be 1, 2 or 4, not 3")
         values.choice("gan_loss", ("lsgan", "vanilla"))
+        values.whole("discriminator_every", low=1, high=1000)
         values.number("ema", low=0, high=0.99999)
         values.flag("diffaugment")
         for name in ("weight_decay", "cosine_to", "r1", "path_length"):
@@ -148,9 +168,10 @@ class TrainingRecipe:
             raise RecipeError(f"{where}: {str(error).removeprefix('training recipe: ')}", hint=error.hint) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting as TOML can hold it: lists for tuples, ``steps`` left out where it is None."""
+        """Every setting as TOML can hold it: lists for tuples, and left out what is None, or of `LATER` its default."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
-        return {name: value for name, value in values.items() if value is not None}
+        unused = {each.name for each in fields(self) if each.name in LATER and getattr(self, each.name) == each.default}
+        return {name: value for name, value in values.items() if value is not None and name not in unused}
 
 
 def _tuple(table: Table, key: str, length: int) -> tuple[Any, ...]:

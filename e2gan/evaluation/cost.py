@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
@@ -19,7 +19,37 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.flop_counter import FlopCounterMode
 
-__all__ = ["concept_flops", "cost", "macs", "step_flops", "training_flops"]
+__all__ = ["StepKind", "concept_flops", "cost", "macs", "step_flops", "step_kind", "training_flops"]
+
+
+class StepKind(NamedTuple):
+    """What a step of a training does; steps of a kind do the same work."""
+
+    warm: bool = True
+    """Whether it is past the warm-up, in which the discriminator and what is perceptual have no part."""
+    half_size: bool = False
+    """Whether its pictures are at half their size."""
+    updates_discriminator: bool = True
+    """Whether the discriminator is updated, once warm."""
+    path_length: bool = False
+    """Whether the generator's penalty is due."""
+    r1: bool = False
+    """Whether the discriminator's penalty is due, where it is updated."""
+
+
+def step_kind(recipe: TrainingRecipe, step: int) -> StepKind:
+    """The kind of a step, counted from 0, as `e2gan.training.loop.Trainer` decides it; ``recipe`` gives ``steps``."""
+    from e2gan.training.loop import PATH_EVERY, R1_EVERY
+
+    assert recipe.steps is not None
+    updates, later = divmod(step, recipe.discriminator_every)
+    return StepKind(
+        warm=step >= recipe.warmup * recipe.steps,
+        half_size=step < recipe.half_size * recipe.steps,
+        updates_discriminator=later == 0,
+        path_length=bool(recipe.path_length) and step % PATH_EVERY == 0,
+        r1=bool(recipe.r1) and later == 0 and updates % R1_EVERY == 0,
+    )
 
 
 def cost(concept: Concept, base: Base) -> dict[str, int]:
@@ -48,10 +78,10 @@ def concept_flops(recipe: TrainingRecipe, base: Base) -> int:
 def training_flops(recipe: TrainingRecipe, generator: nn.Module, discriminator: nn.Module, prompt_dim: int) -> int:
     """Floating-point operations of a training, a multiply-add counted as two.
 
-    Counted, not timed: steps × batch × what one picture takes in `step_flops`, with the warm-up's steps, those with
-    a penalty and the others each for themselves.  Only matrix products and convolutions count, forwards and
-    backwards, of the generator, the discriminator and the perceptual trunk; what is frozen has no gradient of
-    its weights.  Validation, the optimiser and elementwise work do not count.
+    Counted, not timed: steps × batch × what one picture takes in `step_flops`, each `StepKind` for itself.  Only
+    matrix products and convolutions count, forwards and backwards, of the generator, the discriminator and the
+    perceptual trunk; what is frozen has no gradient of its weights.  Validation, the optimiser and elementwise work do
+    not count.
 
     Args:
         recipe: with ``steps`` given.
@@ -62,23 +92,12 @@ def training_flops(recipe: TrainingRecipe, generator: nn.Module, discriminator: 
         ValueError: the recipe gives no ``steps``.
         MissingExtraError: the training packages are not installed.
     """
-    from e2gan.training.loop import PATH_EVERY, R1_EVERY
-
     steps = recipe.steps
     if steps is None:
         raise ValueError("the length of the training depends on the number of pairs: give steps")
-    # As the loop decides it, step by step.
-    kinds = Counter(
-        (
-            step >= recipe.warmup * steps,
-            bool(recipe.path_length) and step % PATH_EVERY == 0,
-            bool(recipe.r1) and step % R1_EVERY == 0,
-        )
-        for step in range(steps)
-    )
+    kinds = Counter(step_kind(recipe, step) for step in range(steps))
     per_picture = sum(
-        count * step_flops(recipe, generator, discriminator, prompt_dim, warm=warm, path_length=path_length, r1=r1)
-        for (warm, path_length, r1), count in kinds.items()
+        count * step_flops(recipe, generator, discriminator, prompt_dim, kind) for kind, count in kinds.items()
     )
     return recipe.batch_size * per_picture
 
@@ -88,10 +107,8 @@ def step_flops(
     generator: nn.Module,
     discriminator: nn.Module,
     prompt_dim: int,
+    kind: StepKind,
     *,
-    warm: bool,
-    path_length: bool = False,
-    r1: bool = False,
     tokens: int = 16,
 ) -> int:
     """The operations of one step of training on one picture, by running it once on copies of the networks.
@@ -99,8 +116,7 @@ def step_flops(
     Args:
         recipe: its crop and losses count.
         generator, discriminator, prompt_dim: as of `training_flops`.
-        warm: whether the step is past the warm-up, in which the discriminator and what is perceptual have no part.
-        path_length, r1: whether the step has this penalty; the discriminator's only once warm.
+        kind: what the step does.
         tokens: the prompt's length, of little weight.
 
     Raises:
@@ -109,33 +125,35 @@ def step_flops(
     import torch
 
     from e2gan.models.light import toned
-    from e2gan.training.losses import VGG16Trunk, content_and_style
+    from e2gan.training.losses import VGG16Trunk, content_and_style, shrunk
 
     generator, discriminator = deepcopy(generator).train(), deepcopy(discriminator).train()
     device = next(generator.parameters()).device
     trunk = VGG16Trunk().to(device) if recipe.perceptual or recipe.style else None
-    photo = edit = torch.zeros(1, 3, recipe.crop, recipe.crop, device=device)
+    side = recipe.crop // 2 if kind.half_size else recipe.crop
+    photo = edit = torch.zeros(1, 3, side, side, device=device)
     prompt, prompt_bias = torch.zeros(1, tokens, prompt_dim, device=device), torch.zeros(1, tokens, device=device)
     with _counting() as counter:
         fake = generator(photo, prompt, prompt_bias)
         # What an edit keeps is elementwise, but for the photo's tone.
         toned(photo, torch.tensor([NEUTRAL], device=device))
         losses = [(fake - edit).abs().mean()]
-        if warm:
+        if kind.warm:
             discriminator.requires_grad_(False)
             losses.append(discriminator(photo, fake).mean())
             if trunk is not None:
+                made, target = (shrunk(picture, recipe.perceptual_shrink) for picture in (fake, edit))
                 with torch.no_grad():
-                    wanted = trunk(edit)
-                losses += content_and_style(trunk(fake), wanted)
-        if path_length:
+                    wanted = trunk(target)
+                losses += content_and_style(trunk(made), wanted)
+        if kind.path_length:
             penalty: Any = generator.path_penalty
             losses.append(penalty(photo, prompt, prompt_bias))
         torch.stack(losses).sum().backward()
-        if warm:
+        if kind.warm and kind.updates_discriminator:
             discriminator.requires_grad_(True)
             loss = (discriminator(photo, edit) + discriminator(photo, fake.detach())).mean()
-            if r1:
+            if kind.r1:
                 edit = edit.clone().requires_grad_(True)
                 # The counter cannot follow into a module whose own input is what the gradient is taken by.
                 (slope,) = torch.autograd.grad(discriminator(photo, edit.clone()).sum(), edit, create_graph=True)

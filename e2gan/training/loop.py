@@ -39,7 +39,7 @@ from e2gan.models.noise import SIDE
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
-from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss
+from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
 from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
@@ -133,16 +133,24 @@ class Sampler:
         pairs = [self.concepts[concept].train[pair] for concept, pair in (self.index[place] for place in first)]
         return len({photograph(pair.source) or str(pair.input) for pair in pairs})
 
+    @property
+    def steps(self) -> int:
+        """The length of the run."""
+        return self.recipe.steps or self.recipe.epochs * self.steps_per_epoch
+
     def batch(self, step: int, process: int = 0, processes: int = 1) -> Batch:
         """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
         size, seed = self.recipe.batch_size, self.recipe.seed
         positions = range(step * size, (step + 1) * size)[process::processes]
+        half = step < self.recipe.half_size * self.steps
         items, offsets = [], []
         for position in positions:
             epoch, offset = divmod(position, len(self.index))
             concept, pair = self.index[self._permutation(seed, epoch)[offset]]
             rng = np.random.default_rng((seed, 1, position))
             photo, target = self._crop(load_pair(self.concepts[concept].train[pair]), rng)
+            if half:
+                photo, target = (_resized(picture, self.recipe.crop // 2) for picture in (photo, target))
             items.append((photo, target, self.concepts[concept]))
             offsets.append(rng.integers(SIDE, size=2))
         batch = collate(items)
@@ -285,7 +293,7 @@ class Trainer:
         self.checkpoint_every = checkpoint_every
         self.report = report
         self.sampler = Sampler(concepts, recipe)
-        self.steps = recipe.steps or recipe.epochs * self.sampler.steps_per_epoch
+        self.steps = self.sampler.steps
         if recipe.batch_size % self.accelerator.num_processes:
             raise TrainingError(
                 f"a batch of {recipe.batch_size} cannot be shared by {self.accelerator.num_processes} processes",
@@ -349,11 +357,61 @@ class Trainer:
         return result
 
     def train_step(self) -> dict[str, float]:
-        """One batch: forward, the generator's update, and after the warm-up the discriminator's."""
+        """One batch: forward, the generator's update, and after the warm-up the discriminator's.
+
+        Returns:
+            The step's figures, by name.
+        """
+        batch = self._set_input()
+        with self.accelerator.autocast():
+            fake = edited(self.generator, batch.photo, batch.look, batch.offsets)
+        metrics = {"rate": self._rate(self.recipe.learning_rate, self.step)}
+        # The generator's update: match the teacher, and once warm fool the discriminator.
+        self._backward(self.optimizer_g, self.generator_loss(batch, fake, metrics))
+        self.ema.update()
+        # The discriminator's: tell the teacher's pictures from the generator's.
+        if self._warm and self.step % self.recipe.discriminator_every == 0:
+            self._backward(self.optimizer_d, self.discriminator_loss(batch, fake.detach(), metrics))
+        return metrics
+
+    def generator_loss(self, batch: Batch, fake: Tensor, metrics: dict[str, float]) -> Tensor:
+        """The weighted sum of the recipe's losses; each goes into ``metrics`` by its name."""
         recipe = self.recipe
-        accelerator = self.accelerator
+        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.target)}
+        if self._warm:
+            self._freeze_discriminator(True)
+            with self.accelerator.autocast():
+                losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
+                if self.trunk is not None:
+                    made, target = (shrunk(picture, recipe.perceptual_shrink) for picture in (fake, batch.target))
+                    with torch.no_grad():
+                        wanted = self.trunk(target)
+                    losses["perceptual"], losses["style"] = content_and_style(self.trunk(made), wanted)
+        if recipe.path_length and self.step % PATH_EVERY == 0:
+            penalty = self.accelerator.unwrap_model(self.generator).path_penalty
+            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.look.prompt, batch.look.prompt_bias)
+        metrics.update({name: loss.item() for name, loss in losses.items()})
+        return torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
+
+    def discriminator_loss(self, batch: Batch, fake: Tensor, metrics: dict[str, float]) -> Tensor:
+        """How badly the discriminator tells the teacher's pictures from ``fake``, and its penalty where it is due."""
+        recipe = self.recipe
+        self._freeze_discriminator(False)
+        with self.accelerator.autocast():
+            loss_real = gan_loss(self._judge(batch.photo, batch.target), True, recipe.gan_loss)
+            loss_fake = gan_loss(self._judge(batch.photo, fake), False, recipe.gan_loss)
+        loss = (loss_real + loss_fake) / 2
+        metrics["discriminator"] = loss.item()
+        if recipe.r1 and self.step // recipe.discriminator_every % R1_EVERY == 0:
+            slope = self._slope(batch)
+            loss = loss + R1_EVERY * recipe.r1 / 2 * slope
+            metrics["r1"] = slope.item()
+        return loss
+
+    def _set_input(self) -> Batch:
+        """The step's batch; the random numbers and the rates are set to what the step's number says."""
+        recipe, accelerator = self.recipe, self.accelerator
         batch = self.sampler.batch(self.step, accelerator.process_index, accelerator.num_processes)
-        batch = batch.to(accelerator.device)
         # What is drawn at random, such as dropout, is the same in a run that was stopped.
         torch.manual_seed(
             int(np.random.SeedSequence((recipe.seed, 2, self.step, accelerator.process_index)).generate_state(1)[0])
@@ -362,47 +420,17 @@ class Trainer:
         for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = self._rate(rate, self.step)
+        return batch.to(accelerator.device)
 
-        with accelerator.autocast():
-            fake = edited(self.generator, batch.photo, batch.look, batch.offsets)
-        metrics = {"rate": self._rate(rates[0], self.step)}
-        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.target)}
-        warm = self.step >= recipe.warmup * self.steps
-        # The generator's update: match the teacher, and once warm fool the discriminator.
-        if warm:
-            self._freeze_discriminator(True)
-            with accelerator.autocast():
-                losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
-                if self.trunk is not None:
-                    with torch.no_grad():
-                        wanted = self.trunk(batch.target)
-                    losses["perceptual"], losses["style"] = content_and_style(self.trunk(fake), wanted)
-        if recipe.path_length and self.step % PATH_EVERY == 0:
-            penalty = self.accelerator.unwrap_model(self.generator).path_penalty
-            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.look.prompt, batch.look.prompt_bias)
-        total = torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
-        self.optimizer_g.zero_grad()
-        accelerator.backward(total)
-        self.optimizer_g.step()
-        self.ema.update()
-        metrics.update({name: loss.item() for name, loss in losses.items()})
-        if not warm:
-            return metrics
-        # The discriminator's update: tell the teacher's pictures from the generator's.
-        self._freeze_discriminator(False)
-        with accelerator.autocast():
-            loss_real = gan_loss(self._judge(batch.photo, batch.target), True, recipe.gan_loss)
-            loss_fake = gan_loss(self._judge(batch.photo, fake.detach()), False, recipe.gan_loss)
-        loss_d = (loss_real + loss_fake) / 2
-        metrics["discriminator"] = loss_d.item()
-        if recipe.r1 and self.step % R1_EVERY == 0:
-            slope = self._slope(batch)
-            loss_d = loss_d + R1_EVERY * recipe.r1 / 2 * slope
-            metrics["r1"] = slope.item()
-        self.optimizer_d.zero_grad()
-        accelerator.backward(loss_d)
-        self.optimizer_d.step()
-        return metrics
+    def _backward(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        optimizer.step()
+
+    @property
+    def _warm(self) -> bool:
+        """Whether the step is past the warm-up."""
+        return self.step >= self.recipe.warmup * self.steps
 
     def _slope(self, batch: Batch) -> Tensor:
         """The discriminator's squared gradient by the teacher's picture, mean over the batch, in full precision."""
@@ -542,7 +570,8 @@ class Trainer:
             return json.dumps({k: v for k, v in values.items() if k not in ("steps", "epochs")}, sort_keys=True)
 
         # Up to there a step is the same in a run of any length.
-        fixed = min(self.recipe.lr_decay_from, self.recipe.warmup or 1.0) if self.recipe.cosine_to is None else 0
+        shares = self.recipe.lr_decay_from, self.recipe.warmup or 1.0, self.recipe.half_size or 1.0
+        fixed = min(shares) if self.recipe.cosine_to is None else 0
         past = step > fixed * min(steps, self.steps)
         return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not past)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from e2gan.errors import MissingExtraError
 
-__all__ = ["VGG16Trunk", "content_and_style", "gan_loss"]
+__all__ = ["VGG16Trunk", "content_and_style", "gan_loss", "shrunk"]
 
 
 def gan_loss(logits: Tensor, real: bool, kind: str) -> Tensor:
@@ -78,6 +78,11 @@ class VGG16Trunk(nn.Module):
                 h = F.relu(conv(h), inplace=True)
             activations.append(h)
         return activations
+
+
+def shrunk(pictures: Tensor, factor: int) -> Tensor:
+    """(N, C, H, W) to (N, C, H / factor, W / factor): means over squares of ``factor`` pixels."""
+    return pictures if factor == 1 else F.avg_pool2d(pictures, factor)
 
 
 class ContentAndStyle(NamedTuple):

@@ -26,6 +26,18 @@ class TestTraining:
         assert TrainingRecipe.from_dict(recipe.to_dict(), "here") == recipe
         assert TrainingRecipe.from_dict(TrainingRecipe().to_dict(), "here").steps is None
 
+    def test_settings_that_came_later_are_in_the_digest_only_where_they_are_used(self) -> None:
+        """A training kept before they were there goes on, and its digest holds."""
+        later = {"scales": [0.5, 1.0], "half_size": 0.5, "perceptual_shrink": 2, "discriminator_every": 2}
+        assert not later.keys() & TrainingRecipe().to_dict().keys()
+        assert later.items() <= TrainingRecipe.from_dict(later, "here").to_dict().items()
+
+    @pytest.mark.parametrize("crop", [32, 72])
+    def test_a_crop_that_has_no_half(self, crop: int) -> None:
+        assert TrainingRecipe(crop=crop).crop == crop
+        with pytest.raises(RecipeError, match=f"here: with half_size, crop must be .* not {crop}"):
+            TrainingRecipe.from_dict({"crop": crop, "half_size": 0.5}, "here")
+
     @pytest.mark.parametrize(
         ("key", "value"),
         [
@@ -53,6 +65,11 @@ class TestTraining:
             ("gan_loss", "hinge"),
             ("ema", 1.0),
             ("diffaugment", 1),
+            ("half_size", 1.1),
+            ("half_size", True),
+            ("perceptual_shrink", 3),
+            ("perceptual_shrink", 8),
+            ("discriminator_every", 0),
         ],
     )
     def test_out_of_range(self, key: str, value: Any) -> None:

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from e2gan.base import Base
 from e2gan.concept import record_quality
 from e2gan.evaluation import cost as cost_module
-from e2gan.evaluation.cost import concept_flops, cost, macs, step_flops, training_flops
+from e2gan.evaluation.cost import StepKind, concept_flops, cost, macs, step_flops, training_flops
 from e2gan.models.generator import UpConv
 from e2gan.models.layout import GeneratorConfig, Ranks, adapter_parameters
 from e2gan.recipe import TrainingRecipe
@@ -71,7 +71,7 @@ def step_of(recipe: TrainingRecipe, base: Base, *, warm: bool) -> int:
     from e2gan.models.lora import attach
 
     generator = attach(Generator(base.config), recipe.adapter_ranks)
-    return step_flops(recipe, generator, Discriminator(), base.config.prompt_dim, warm=warm)
+    return step_flops(recipe, generator, Discriminator(), base.config.prompt_dim, StepKind(warm=warm))
 
 
 def count_the_loop(
@@ -134,6 +134,22 @@ def test_the_penalties_count_as_often_as_the_loop_has_them(tmp_path: Path) -> No
     counted = count_the_loop(made.generator, made.discriminator, recipe, tmp_path, range(20))
     assert len(set(counted)) == 5, "cold and warm, each without and with the path's penalty, and warm with both"
     assert total == sum(counted)
+
+
+def test_what_spares_work_counts_as_the_loop_does_it(base: Base, tmp_path: Path) -> None:
+    from e2gan.models.discriminator import Discriminator
+    from e2gan.models.generator import Generator
+    from e2gan.models.lora import attach
+
+    spared = {"half_size": 0.5, "perceptual_shrink": 2, "discriminator_every": 3}
+    usual = replace(SHORT, steps=8, crop=64, style=1.0, perceptual=1.0)
+    recipe = replace(usual, **spared)
+    generator = attach(Generator(CONFIG), recipe.adapter_ranks)
+    counted = count_the_loop(generator, Discriminator(), recipe, tmp_path, range(8))
+    assert len(set(counted)) == 4, "half the size and whole, each with the discriminator's update and without"
+    assert concept_flops(recipe, base) == sum(counted) < 0.5 * concept_flops(usual, base)
+    for name, value in spared.items():
+        assert concept_flops(replace(usual, **{name: value}), base) < 0.95 * concept_flops(usual, base), name
 
 
 def test_the_perceptual_terms_and_the_ranks_count(base: Base) -> None:

@@ -23,12 +23,20 @@ RECIPE = TrainingRecipe(steps=6, batch_size=2, crop=32, learning_rate=1e-3, l1=1
 
 @pytest.fixture(scope="module")
 def concept(tmp_path_factory) -> ConceptPairs:
+    return negatives(tmp_path_factory.mktemp("pairs"), (64, 48))
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory) -> ConceptPairs:
+    return negatives(tmp_path_factory.mktemp("squares"), (64, 64))
+
+
+def negatives(folder, size) -> ConceptPairs:
     """Twelve pairs whose edit is the negative."""
-    folder = tmp_path_factory.mktemp("pairs")
     rng = np.random.default_rng(0)
     pairs = []
     for n in range(12):
-        photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize((64, 48), Image.Resampling.BICUBIC)
+        photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
         photo.save(folder / f"{n}.png")
         Image.fromarray(255 - np.asarray(photo)).save(folder / f"{n}_edit.png")
         pairs.append(Pair(folder / f"{n}.png", folder / f"{n}_edit.png"))
@@ -90,10 +98,12 @@ def test_each_run_of_a_process_has_its_own_precision(concept, tmp_path, precisio
         {},
         {"style": 1.0, "perceptual": 1.0, "diffaugment": True, "gan_loss": "vanilla"},
         {"warmup": 0.7},
+        {"half_size": 0.7, "crop": 64, "style": 1.0, "perceptual_shrink": 2, "discriminator_every": 3},
     ],
 )
-def test_a_stopped_run_resumes_as_if_it_never_stopped(concept, tmp_path, extras):
+def test_a_stopped_run_resumes_as_if_it_never_stopped(concept, squares, tmp_path, extras):
     recipe = dataclasses.replace(RECIPE, **extras)
+    concept = squares if recipe.crop == 64 else concept
     whole = trainer(concept, tmp_path / "whole", recipe)
     whole.run()
 
@@ -123,6 +133,42 @@ def test_the_warm_up_leaves_the_discriminator_alone(concept, tmp_path):
     after = t.train_step().keys()
     assert "gan" not in during and {"gan", "discriminator"} <= after
     assert not same(t.discriminator_state(), untouched)
+
+
+def test_the_discriminator_is_updated_as_often_as_the_recipe_says(concept, tmp_path):
+    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, discriminator_every=3, r1=1.0))
+    updated = {}
+    for t.step in range(6):
+        before = {name: tensor.copy() for name, tensor in t.discriminator_state().items()}
+        metrics = t.train_step()
+        updated[t.step] = not same(t.discriminator_state(), before)
+        assert "gan" in metrics
+        assert ("discriminator" in metrics) == updated[t.step]
+        assert ("r1" in metrics) == (t.step == 0), "its penalty is due on every 16th update"
+    assert [step for step, was in updated.items() if was] == [0, 3]
+
+
+def test_a_run_begins_with_pictures_at_half_size(squares):
+    recipe = dataclasses.replace(RECIPE, steps=10, crop=64, half_size=0.3)
+    sampler, usual = Sampler([squares], recipe), Sampler([squares], dataclasses.replace(recipe, half_size=0.0))
+    assert [sampler.batch(step).photo.shape[-1] for step in (0, 2, 3, 9)] == [32, 32, 64, 64]
+    assert torch.equal(sampler.batch(3).photo, usual.batch(3).photo)
+    small, large = sampler.batch(1), usual.batch(1)
+    for a, b in ((small.photo, large.photo), (small.target, large.target)):
+        assert (a - torch.nn.functional.avg_pool2d(b, 2)).abs().mean() < 0.05, "the same pictures, not parts of them"
+
+
+def test_deep_features_may_be_of_averaged_pictures(concept, tmp_path):
+    losses = {}
+    for shrink in (1, 2):
+        recipe = dataclasses.replace(RECIPE, perceptual=1.0, style=1.0, perceptual_shrink=shrink)
+        t = trainer(concept, tmp_path / str(shrink), recipe)
+        seen = []
+        t.trunk.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0].shape[-1]))  # noqa: B023
+        losses[shrink] = t.train_step()
+        assert seen == [32 // shrink] * 2
+    assert losses[1]["l1"] == losses[2]["l1"]
+    assert losses[1]["style"] != losses[2]["style"]
 
 
 def test_what_is_kept_of_the_light_makes_an_unedited_photo_easy(concept, tmp_path):
