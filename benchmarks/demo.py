@@ -1,4 +1,7 @@
-"""The web demo: what the server adds to an edit, twenty visitors at once, live frames, and how soon it is there."""
+"""The web demo: what the server adds to an edit, live frames, how soon it is there; and forty visitors at once.
+
+Among these are some who hang up while they wait, and some whose uploads are slow or broken off.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,13 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import requests
@@ -60,7 +64,7 @@ class Visitor:
             if dependency["backend_fn"]
         }
 
-    def ask(self, what: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, what: str, request: Mapping[str, Any], patience: float = 120) -> dict[str, Any]:
         body = {
             "data": [request],
             "fn_index": self._functions[f"ask_{what}"],
@@ -72,7 +76,7 @@ class Visitor:
         joined.raise_for_status()
         event = joined.json()["event_id"]
         data = f"{self._url}gradio_api/queue/data"
-        with self._session.get(data, params={"session_hash": self._hash}, stream=True, timeout=120) as lines:
+        with self._session.get(data, params={"session_hash": self._hash}, stream=True, timeout=patience) as lines:
             for line in lines.iter_lines(chunk_size=None):  # type: ignore[call-overload]  # as they come
                 message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
                 if message.get("msg") == "process_completed" and message.get("event_id") == event:
@@ -118,6 +122,18 @@ class Running:
     seconds: float
     """From its start until the page could be got."""
     process: subprocess.Popen[bytes]
+    folder: Path
+    """Where it keeps what visitors bring."""
+    left: int | None = None
+    """Files that stayed there after SIGTERM; None while it runs."""
+
+    def disk(self) -> float:
+        """MB on disk now."""
+        sizes = []
+        for path in self.folder.rglob("*"):
+            with suppress(OSError):  # gone meanwhile
+                sizes.append(path.stat().st_size if path.is_file() else 0)
+        return sum(sizes) / 1e6
 
     def memory(self) -> float:
         """MB that it holds now."""
@@ -135,8 +151,8 @@ def running(cores: int = CORES) -> Iterator[Running]:
         url = f"http://127.0.0.1:{port}/"
         start = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "demo", "--port", str(port), "--threads", str(cores)],
-            env={**os.environ, "GRADIO_TEMP_DIR": folder},
+            [sys.executable, "-c", PROGRAM, "demo", "--port", str(port), "--threads", str(cores), "--public"],
+            env={**os.environ, "GRADIO_TEMP_DIR": folder, "TMPDIR": folder},
             stdout=subprocess.DEVNULL,
         )
         try:
@@ -144,10 +160,14 @@ def running(cores: int = CORES) -> Iterator[Running]:
                 if process.poll() is not None or time.perf_counter() - start > 120:
                     raise E2GANError("the demo does not start", hint="pip install -e hub -e spaces/demo")
                 time.sleep(0.05)
-            yield Running(url, time.perf_counter() - start, process)
-        finally:
+            demo = Running(url, time.perf_counter() - start, process, Path(folder))
+            yield demo
             process.terminate()
             process.wait(30)
+            demo.left = sum(1 for _ in demo.folder.rglob("*"))
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _answers(url: str) -> bool:
@@ -177,13 +197,15 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
     Server and visitor share this process, so that the editor's part of each request is known.
     """
     from e2gan_demo import page
+    from e2gan_demo.guard import Access
 
     editor, concepts = Timed(), [concept.id for concept in shipped()[:2]]
     with tempfile.TemporaryDirectory() as folder:
-        served = Path(folder)
-        blocks = page.build(page.make_studio(editor, served), served)
+        served, access = Path(folder), Access()
+        studio = page.make_studio(editor, served)
+        blocks = page.build(studio, served, access)
         _, url, _ = blocks.launch(
-            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **page.launching(served)
+            server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **page.launching(studio, served, access)
         )
         visitor = Visitor(url)
         photo = visitor.open(picture(0))
@@ -228,7 +250,69 @@ class Tally:
     waits: list[float] = field(default_factory=list)
 
 
-def measure_load(demo: Running, visitors: int = 20, seconds: float = 120) -> list[Figure]:
+def hang_up(url: str, photo: bytes, ended: threading.Event) -> None:
+    """Ask for an edit, and be gone before it is there."""
+    visitor = Visitor(url)
+    name = visitor.open(Image.open(io.BytesIO(photo)))
+    visitor.ask("edit", {"photo": name, "concepts": {shipped()[0].id: 1}, "size": 512}, patience=0.05)
+
+
+@contextmanager
+def uploading(url: str) -> Iterator[socket.socket]:
+    """An upload of 9 MB that has begun."""
+    address = urlsplit(url)
+    with socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=60) as connection:
+        connection.sendall(
+            f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 9000000\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            '--b\r\nContent-Disposition: form-data; name="files"; filename="s.png"\r\n\r\n'.encode()
+        )
+        yield connection
+
+
+def break_off(url: str, photo: bytes, ended: threading.Event) -> None:
+    """Send two of its megabytes, and hang up."""
+    with uploading(url) as connection:
+        connection.sendall(b"x" * 2_000_000)
+
+
+def dawdle(url: str, photo: bytes, ended: threading.Event) -> None:
+    """Send a kilobyte a second, and give up after twenty."""
+    with uploading(url) as connection:
+        for _ in range(20):
+            connection.sendall(b"x" * 1000)
+            if ended.wait(1):
+                return
+
+
+NUISANCES = (hang_up, hang_up, hang_up, break_off, break_off, *[dawdle] * 10)
+"""What some do all the time while the others edit."""
+
+
+@contextmanager
+def nuisances(url: str) -> Iterator[None]:
+    """Have them about."""
+    ended = threading.Event()
+    buffer = io.BytesIO()
+    picture(99).save(buffer, "PNG")
+
+    def go_on(nuisance: Callable[[str, bytes, threading.Event], None]) -> None:
+        while not ended.wait(0.5):
+            with suppress(OSError, E2GANError, requests.RequestException):  # that they are turned away is no error
+                nuisance(url, buffer.getvalue(), ended)
+
+    threads = [threading.Thread(target=go_on, args=(nuisance,), daemon=True) for nuisance in NUISANCES]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(30)
+
+
+def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> list[Figure]:
     """Visitors who each click through the concepts without a pause; every picture is held against the editor's own."""
     concepts = [concept.id for concept in shipped()]
     editor = Editor(device="cpu")
@@ -265,10 +349,14 @@ def measure_load(demo: Running, visitors: int = 20, seconds: float = 120) -> lis
         for thread in threads:
             thread.join()
 
-    together(time.perf_counter() + seconds / 4)  # until all is loaded
-    tally, before, start = Tally(), demo.memory(), time.perf_counter()
-    together(start + seconds)
-    took = time.perf_counter() - start
+    with nuisances(demo.url):
+        together(time.perf_counter() + seconds / 4)  # until all is loaded
+        tally, before, disk, start = Tally(), demo.memory(), demo.disk(), time.perf_counter()
+        together(start + seconds)
+        took = time.perf_counter() - start
+    time.sleep(2)  # until the last of them have been noticed to be gone
+    if not tally.waits:
+        raise E2GANError(f"not one edit was done in {seconds:.0f} s, and {tally.errors} failed")
     of = f"{visitors} visitors, {seconds:.0f} s"
     return [
         Figure(f"{of}: edits a second", len(tally.waits) / took, "1/s"),
@@ -277,27 +365,39 @@ def measure_load(demo: Running, visitors: int = 20, seconds: float = 120) -> lis
         Figure(f"{of}: pictures of another or another concept", tally.mixed, at_most=0),
         Figure(f"{of}: memory before", before, "MB"),
         Figure(f"{of}: memory gained", demo.memory() - before, "MB", at_most=100),
+        Figure(f"{of}: on disk before", disk, "MB"),
+        Figure(f"{of}: on disk gained", demo.disk() - disk, "MB", at_most=10),
     ]
 
 
-def measure(seconds: float = 120) -> list[Figure]:
+def measure(seconds: float = 300, visitors: int = 40) -> list[Figure]:
     with running():
         pass  # what Python compiles and the system reads from disk, once
     overhead = measure_overhead()
     with running() as demo:
-        return [
+        figures = [
             *overhead,
             Figure("start until the page is there", demo.seconds, "s", at_most=30),
             *measure_live(demo.url),
-            *measure_load(demo, seconds=seconds),
         ]
+    return [*figures, *measure_siege(seconds, visitors)]
+
+
+def measure_siege(seconds: float = 300, visitors: int = 40) -> list[Figure]:
+    """The load alone, and what stays of it."""
+    with running() as demo:
+        figures = measure_load(demo, visitors, seconds)
+    return [*figures, Figure("files left after SIGTERM", float(demo.left or 0), at_most=0)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
-    command.add_argument("--seconds", type=float, default=120, help="how long the visitors stay")
+    command.add_argument("--seconds", type=float, default=300, help="how long the visitors stay")
+    command.add_argument("--visitors", type=int, default=40, help="how many of them edit at once")
+    command.add_argument("--load", action="store_true", help="measure the load alone")
     options = command.parse_args(arguments)
-    report({"demo": measure(options.seconds)}, options.output)
+    measured = measure_siege if options.load else measure
+    report({"demo": measured(options.seconds, options.visitors)}, options.output)
 
 
 if __name__ == "__main__":

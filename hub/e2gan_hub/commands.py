@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import EXIT_ERROR, echo, json_option, print_json, print_table, quiet_option, report, say
+from e2gan.cli.program import EXIT_ERROR, echo, json_option, notes, print_json, print_table, quiet_option, report, say
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def push_base(
 def _target(repo: str, revision: str | None) -> Any:
     from e2gan_hub.ref import Ref
 
-    ref = Ref.parse(repo)
+    ref = Ref.given(repo)
     if ref.revision:
         raise click.UsageError("--repo takes OWNER/NAME alone; the branch goes into --revision.")
-    return Ref.parse(f"{repo}@{revision}") if revision else ref
+    return Ref.parse(f"{ref.repo}@{revision}") if revision else ref
 
 
 def _show(publication: Publication) -> None:
@@ -147,7 +147,7 @@ def _tell(done: Published, quiet: bool) -> None:
 
 @click.command(short_help="Get a concept from the Hugging Face Hub.")
 @click.argument("concepts", nargs=-1, required=True, metavar="OWNER/NAME[@REVISION]...")
-@click.option("--offline", is_flag=True, help="Ask nobody: what is here is what there is.")
+@click.option("--offline", is_flag=True, help="Make no network requests; use what is already pulled.")
 @trusted_option
 @click.option(
     "--signed-by", metavar="IDENTITY", help="Who must have signed it: an e-mail address, or a workflow's URI."
@@ -167,6 +167,7 @@ def pull(
     """Get concepts, check them, and install them: from then on e2gan list shows them.
 
     REVISION is a branch, a version's tag such as v1.0.0, or a commit. A commit that is here already takes no network.
+    The address of a concept's page on the Hub does as well.
     """
     from e2gan_hub.config import Signer
     from e2gan_hub.pull import pull
@@ -176,13 +177,14 @@ def pull(
         raise click.UsageError("--signed-by and --issuer go together.")
     signer = Signer(signed_by, issuer) if signed_by and issuer else None
     pulled = []
-    for ref in [Ref.parse(name) for name in concepts]:
-        done = pull(ref, offline=offline, require_trusted=require_trusted, signer=signer)
-        pulled.append(done)
-        if not quiet and not as_json:
-            what = "pulled" if done.fetched else "is here already:"
-            named = done.concept.id if done.listed else f"hub:{ref.repo}"
-            say(f"{what} {named} {done.concept.version}, {ref.repo} at {done.commit[:12]}")
+    with notes(quiet):
+        for ref in [Ref.given(name) for name in concepts]:
+            done = pull(ref, offline=offline, require_trusted=require_trusted, signer=signer)
+            pulled.append(done)
+            if not quiet and not as_json:
+                what = "pulled" if done.fetched else "is here already:"
+                named = done.concept.id if done.listed else f"hub:{done.ref}"
+                say(f"{what} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
     if as_json:
         print_json(
             [
@@ -208,7 +210,7 @@ def remove(repos: tuple[str, ...]) -> None:
     from e2gan_hub.ref import Ref
 
     for repo in repos:
-        remove(Ref.parse(repo).repo)
+        remove(Ref.given(repo).repo)
 
 
 @click.command(short_help="Search the concepts on the Hugging Face Hub.")
@@ -281,8 +283,9 @@ def lock(output: Path, quiet: bool) -> None:
     """Write which concepts and bases are installed here, exactly, into a file for e2gan sync."""
     from e2gan_hub.lock import installed, write_lock
 
-    found = installed()
-    write_lock(found, output)
+    with notes(quiet):
+        found = installed()
+        write_lock(found, output)
     if not quiet:
         say(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
 
@@ -295,22 +298,25 @@ def lock(output: Path, quiet: bool) -> None:
 def sync(file: Path, require_trusted: bool, as_json: bool, quiet: bool) -> None:
     """Install exactly what FILE says: e2gan.lock, unless another is named.
 
-    Concepts from the Hub are pulled at their commits; those from pip are installed with pip install --no-deps if they
-    are missing or of another version. Whatever has not exactly the files that are locked is refused. Concepts that are
-    not in FILE stay.
+    Concepts from the Hub are fetched at their commits; those from pip with pip download, if they are missing or of
+    another version. All of it is checked first: where anything has not exactly the files that are locked, nothing is
+    changed. Concepts that are not in FILE stay.
     """
-    from e2gan_hub.lock import read_lock, sync
+    from e2gan_hub.lock import CHANGED, read_lock, sync
 
-    results = []
-    for each in sync(read_lock(file), require_trusted=require_trusted):
-        results.append(each)
+    with notes(quiet):
+        results = sync(read_lock(file), require_trusted=require_trusted)
+    failed = [each for each in results if each.problem]
+    for each in results:
         if each.problem:
             report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
         elif not quiet and not as_json:
             say(f"{each.done}: {each.id} ({each.source})")
     if as_json:
         print_json([vars(each) for each in results])
-    if any(each.problem for each in results):
+    if failed:
+        changed = any(each.done in CHANGED for each in results)
+        report(E2GANError(f"{file}: not everything is as it is locked" if changed else f"{file}: nothing was changed"))
         sys.exit(EXIT_ERROR)
 
 
@@ -321,7 +327,8 @@ def verify(as_json: bool, quiet: bool) -> None:
     """Check again everything installed: concepts from the Hub and from pip, and bases."""
     from e2gan_hub.installed import verify
 
-    results = list(verify())
+    with notes(quiet):
+        results = list(verify())
     if as_json:
         print_json([vars(each) for each in results])
     else:
@@ -349,7 +356,7 @@ def outdated(as_json: bool) -> None:
         rows = [(each.id, each.version, each.newest, f"e2gan pull {each.repo}@v{each.newest}") for each in found]
         print_table(("ID", "VERSION", "NEWEST", "TO GET IT"), rows)
     else:
-        say("everything pulled is of its newest version")
+        say("all pulled concepts are up to date")
 
 
 @click.command()

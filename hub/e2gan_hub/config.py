@@ -40,6 +40,14 @@ class Config:
     bases: Mapping[str, str] = field(default_factory=dict)
     """By the SHA-256 of a base's generator: its repository on the Hub."""
 
+    def trusts(self, owner: str) -> bool:
+        """Whether a publisher is on the allow-list, written in whatever capitals."""
+        return owner.lower() in (known.lower() for known in self.trusted)
+
+    def signer(self, owner: str) -> Signer | None:
+        """Who must have signed what comes from a publisher, if anybody."""
+        return next((signer for known, signer in self.signers.items() if known.lower() == owner.lower()), None)
+
 
 def config_path() -> Path:
     """Where the settings are, or would be."""
@@ -67,6 +75,9 @@ def read_config() -> Config:
         bases={digest: _repo(table.sub("bases"), digest) for digest in table.sub("bases", {}).data},
     )
     table.done()
+    owners = [owner.lower() for owner in config.signers]
+    if twice := next((owner for owner in owners if owners.count(owner) > 1), None):
+        raise E2GANError(f"{path}: [signers] has {shown(twice)} twice, in other capitals: the Hub knows one")
     return config
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from e2gan.errors import E2GANError
 from e2gan.files import FULL, atomic_path
-from e2gan_hub import client
+from e2gan_hub import answers, client
 from e2gan_hub.card import CONCEPT_TAG
 from e2gan_hub.ref import Ref
 
@@ -75,20 +75,15 @@ def refresh() -> int:
         Unreachable: the Hub cannot be asked; the index is what it was.
         E2GANError: the Hub refuses.
     """
-    from huggingface_hub.utils import get_session
-
     api = client.client()
+    asked = {"filter": CONCEPT_TAG, "full": "true", "cardData": "true"}
     with client.failures("the list of concepts"):
-        # Whether anybody answers: for the list itself the library would try for half a minute.
-        get_session().head(api.endpoint, timeout=client.TIMEOUT)
-        models = client.patiently(lambda: list(api.list_models(filter=CONCEPT_TAG, full=True, cardData=True)))
-    entries = [entry for model in models if (entry := entry_of(vars(model)))]
-    write_index(entries)
-    return len(entries)
+        models = answers.pages(api, "/api/models", asked)
+        return write_index(entry for model in models if (entry := entry_of(model)))
 
 
 def entry_of(model: dict[str, Any]) -> Entry | None:
-    """What the Hub says of a model as an entry; None if its name cannot be a concept's.
+    """What the Hub's list says of a model as an entry; None if its name cannot be a concept's.
 
     A card is written by whoever publishes: of what is not as it should be, nothing is taken.
     """
@@ -96,9 +91,9 @@ def entry_of(model: dict[str, Any]) -> Entry | None:
         repo = Ref.parse(str(model.get("id"))).repo
     except E2GANError:
         return None
-    card = model.get("card_data")
-    told: dict[str, Any] = card.to_dict() if card is not None and hasattr(card, "to_dict") else {}
-    index = told.get("model-index") or model.get("model_index")
+    card = model.get("cardData")
+    told: dict[str, Any] = card if isinstance(card, dict) else {}
+    index = told.get("model-index")
     downloads = model.get("downloads")
     return Entry(
         repo=repo,
@@ -143,20 +138,23 @@ def _text(value: Any) -> str:
     return text if text.isprintable() else ""
 
 
-def write_index(entries: Iterable[Entry]) -> None:
-    """Write the index whole, or not at all."""
+def write_index(entries: Iterable[Entry]) -> int:
+    """Write the index whole, or not at all; gives the number of entries.
+
+    Raises:
+        E2GANError: it cannot be written, for example because the disk is full.
+    """
+    path = index_path()
+    marks = ", ".join("?" * len(COLUMNS))
     try:
-        _write(entries)
-    except sqlite3.Error as fault:  # a full disk, for one: the database has no other error for it
-        raise E2GANError(f"cannot write {index_path()}: {fault}", hint=FULL) from fault
-
-
-def _write(entries: Iterable[Entry]) -> None:
-    with atomic_path(index_path()) as temporary, closing(sqlite3.connect(temporary)) as database, database:
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-        database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")
-        marks = ", ".join("?" * len(COLUMNS))
-        database.executemany(f"INSERT INTO concepts VALUES ({marks})", map(astuple, entries))
+        with atomic_path(path) as temporary, closing(sqlite3.connect(temporary)) as database, database:
+            # The file is replaced as a whole: it needs no journal, which would be another file to leave behind.
+            database.execute("PRAGMA journal_mode = OFF")
+            database.execute(f"PRAGMA user_version = {SCHEMA}")
+            database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")
+            return database.executemany(f"INSERT INTO concepts VALUES ({marks})", map(astuple, entries)).rowcount
+    except sqlite3.Error as fault:
+        raise E2GANError(f"cannot write {path}: {fault}", hint=FULL if "full" in str(fault) else None) from fault
 
 
 def search(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import importlib.metadata
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from e2gan import base as bases
 from e2gan.base import Base
@@ -15,8 +17,11 @@ from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
 from e2gan.plugins import Registry
 from e2gan_hub import store
-from e2gan_hub.pull import check_files
+from e2gan_hub.pull import check_files, listing
 from e2gan_hub.ref import Ref
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 __all__ = ["Checked", "Outdated", "outdated", "source_of", "verify"]
 
@@ -122,36 +127,50 @@ class Outdated:
 
 
 def outdated() -> Iterator[Outdated]:
-    """The pulled concepts with a newer version's tag on the Hub: one request for each.
+    """The pulled concepts with a newer version's tag on the Hub: two requests for each.
+
+    One that the Hub does not have any more, or that is damaged here, is noted and left out.
 
     Raises:
         Unreachable: the Hub cannot be asked.
-        E2GANError: it refuses; or a record here is damaged.
     """
-    from packaging.version import InvalidVersion, Version
-
     from e2gan_hub import client
 
     api = client.client()
     for record in store.records():
-        if isinstance(record, E2GANError):
-            raise record
-        if record.listed is None:
-            continue
-        concept = record.concept(record.listed)
-        with client.failures(record.repo):
-            tags = [tag.name for tag in client.patiently(api.list_repo_refs, record.repo).tags]
-        versions = []
-        for tag in tags:
-            if tag.startswith("v"):
-                try:
-                    versions.append(Version(tag[1:]))
-                except InvalidVersion:
-                    continue
         try:
-            own = Version(concept.version)
-        except InvalidVersion:
-            continue  # then no version is newer or older than it
-        newest = max((version for version in versions if not version.is_prerelease), default=own)
-        if newest > own:
-            yield Outdated(record.repo, concept.id, concept.version, str(newest))
+            if isinstance(record, E2GANError):
+                raise record
+            if record.listed and (found := _newer(record, record.listed, api)):
+                yield found
+        except client.Unreachable:
+            raise
+        except E2GANError as error:
+            warnings.warn(client.HubWarning(str(error)), stacklevel=2)
+
+
+def _newer(record: store.Record, commit: str, api: HfApi) -> Outdated | None:
+    from packaging.version import InvalidVersion, Version
+
+    from e2gan_hub import answers, client
+
+    concept = record.concept(commit)
+    ref = listing(Ref(record.repo), api).ref
+    if not ref.is_of(record.repo):
+        warnings.warn(client.HubWarning(f"moved from {record.repo} to {ref.repo}"), stacklevel=3)
+    with client.failures(ref.repo):
+        refs = answers.parse(answers.read(api, f"/api/models/{ref.repo}/refs").body)
+        tags = [str(tag["name"]) for tag in refs["tags"]]
+    versions = []
+    for tag in tags:
+        if tag.startswith("v"):
+            try:
+                versions.append(Version(tag[1:]))
+            except InvalidVersion:
+                continue
+    try:
+        own = Version(concept.version)
+    except InvalidVersion:
+        return None  # then no version is newer or older than it
+    newest = max((version for version in versions if not version.is_prerelease), default=own)
+    return Outdated(ref.repo, concept.id, concept.version, str(newest)) if newest > own else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,18 @@ def register_concepts(register: RegisterConcept) -> None:
 @e2gan.hookimpl
 def register_sources(register: Register) -> None:
     register("hub", _concept, summary="the Hugging Face Hub: hub:OWNER/NAME@REVISION")
+    for scheme in ("https", "http"):
+        register(scheme, functools.partial(_concept_at, scheme), summary="the address of a concept's page on the Hub")
 
 
 def _concept(name: str) -> Concept:
     from e2gan_hub.pull import concept_from
 
     return concept_from(name)
+
+
+def _concept_at(scheme: str, rest: str) -> Concept:
+    return _concept(f"{scheme}:{rest}")
 
 
 @e2gan.hookimpl

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import os
 import shutil
 import tempfile
@@ -16,25 +15,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from e2gan.base import Base, find_base
 from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, render_adapter_config
-from e2gan.errors import BaseModelError, ConceptError, E2GANError, E2GANWarning, RecipeError
+from e2gan.errors import BaseModelError, ConceptError, E2GANError, RecipeError
 from e2gan.tables import shown
-from e2gan_hub import client, config, signing, store, trust
-from e2gan_hub.ref import COMMIT, Ref
+from e2gan_hub import answers, client, config, signing, store, trust
+from e2gan_hub.client import HubWarning
+from e2gan_hub.ref import COMMIT, Ref, is_repo
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 __all__ = [
     "NEEDED",
-    "HubWarning",
+    "Found",
+    "Listing",
     "Pulled",
     "RemoteFile",
+    "adopt",
     "base_of",
     "check_files",
     "concept_from",
+    "fetch",
+    "find",
+    "here",
+    "install",
     "listing",
     "pull",
     "remove",
@@ -45,10 +52,6 @@ NEEDED = (MANIFEST, *TRAINED)
 
 TOLERATED = {".gitattributes": 64 * 1024, signing.SIGNATURE: signing.SIGNATURE_LIMIT}
 """What else may lie in a repository, and the most bytes of it; it is not fetched."""
-
-
-class HubWarning(E2GANWarning):
-    """What was asked for was got, though not quite as asked."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,46 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What the Hub says of a repository at a revision."""
+
+    ref: Ref
+    """The repository as the Hub writes it, which is another where it has been renamed; and the revision asked for."""
+    commit: str
+    files: Mapping[str, RemoteFile]
+    """By name."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A concept on the Hub that may be had, by what is listed of it; nothing of it has been fetched."""
+
+    listing: Listing
+    signer: config.Signer | None
+    """Who must have signed it."""
+    note: Warning | None
+    """What is to be said when it is fetched."""
+
+    @property
+    def ref(self) -> Ref:
+        return self.listing.ref
+
+    @property
+    def commit(self) -> str:
+        return self.listing.commit
+
+    @property
+    def size(self) -> int:
+        """Bytes of what will be fetched."""
+        return sum(self.listing.files[name].size for name in NEEDED)
+
+
+@dataclass(frozen=True)
 class Pulled:
     """A concept that is here."""
 
     ref: Ref
+    """Named as the Hub names it."""
     commit: str
     concept: Concept
     fetched: bool
@@ -91,7 +130,7 @@ def concept_from(name: str) -> Concept:
 
     A revision is looked up once in a process; where the Hub cannot be asked, it is what it was when it last could.
     """
-    return _concept_from(Ref.parse(name))
+    return _concept_from(Ref.given(name))
 
 
 @functools.cache
@@ -125,74 +164,128 @@ def pull(
         Unreachable: the Hub cannot be asked.
         E2GANError: there is no such concept, it is refused, or it is no sound bundle; nothing of it is visible then.
     """
-    settings = config.read_config()
-    note = trust.check(ref, settings, required=require_trusted)
-    signer = signer or settings.signers.get(ref.owner)
-    record = store.read_record(ref.repo)
     offline = offline or client.is_offline()
-    commit, files = _resolve(ref, record, offline)
-    _check_tag(ref, record, commit)
+    if done := here(ref, offline=offline, require_trusted=require_trusted, signer=signer):
+        return done if done.listed or not list_it else install(done.ref, done.commit, asked=ref)
+    api = client.client()
+    found = find(ref, api, require_trusted=require_trusted, signer=signer)
+    _check_tag(found)
+    record = store.read_record(found.ref.repo)
+    fetched = False
+    known = ref.commit or record.revisions.get(ref.branch) == found.commit
+    if not (known and record.repo == found.ref.repo and _is_here(record, found.commit, found.signer)):
+        with store.locked(found.ref.repo):
+            record = store.read_record(found.ref.repo)
+            fetched = not _is_here(record, found.commit, found.signer)
+            digests = None
+            if fetched:
+                _say(found.note)
+                digests = fetch(found, _part(found), api)
+            _keep(record, found, digests)
+    done = install(found.ref, found.commit, asked=ref) if list_it else None
+    listed = done.listed if done else record.listed == found.commit
+    return Pulled(found.ref, found.commit, record.concept(found.commit), fetched, listed)
 
-    done = _is_here(record, commit, signer)
-    if not done and offline:
-        raise _not_here(ref)
-    known = ref.commit or record.revisions.get(ref.branch) == commit
-    if done and known and record.listed == (commit if list_it else record.listed):
-        return Pulled(ref, commit, record.concept(commit), False, record.listed == commit)
 
-    with store.locked(ref.repo):
-        record = store.read_record(ref.repo)
-        fetched = not _is_here(record, commit, signer)
-        if fetched:
-            if note is not None:
-                warnings.warn(note, stacklevel=2)
-            _fetch(ref.at(commit), record, files, signer)
-        concept = record.concept(commit)
-        if list_it and _may_list(concept, ref.repo):
-            record.listed = commit
-        if not ref.commit:
-            record.revisions[ref.branch] = commit
-        record.save()
-    return Pulled(ref, commit, concept, fetched, record.listed == commit)
+def here(
+    ref: Ref, *, offline: bool = False, require_trusted: bool = False, signer: config.Signer | None = None
+) -> Pulled | None:
+    """The concept as it is here, without a request; None if the Hub must be asked for it.
+
+    Raises:
+        Unreachable: it is not here, and ``offline``.
+        E2GANError: its publisher is not trusted, as for :func:`pull`.
+    """
+    settings = config.read_config()
+    record = store.read_record(ref.repo)
+    ref = ref.called(record.repo)
+    commit = ref.commit or (record.revisions.get(ref.branch) if offline else None)
+    if commit is not None:
+        # Where nothing is here, the Hub may yet name another publisher.
+        if offline or record.commits:
+            trust.check(ref, settings, required=require_trusted)
+        if _is_here(record, commit, signer or settings.signer(ref.owner)):
+            return Pulled(ref, commit, record.concept(commit), False, record.listed == commit)
+    if offline:
+        raise client.Unreachable(
+            f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online"
+        )
+    return None
+
+
+def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.Signer | None = None) -> Found:
+    """Ask the Hub for a concept, and see by what it lists whether it may be had; as for :func:`pull`.
+
+    Whose it is goes by the name that the Hub answers, not by the one that it was asked for.
+
+    Raises:
+        Unreachable: the Hub cannot be asked.
+        E2GANError: there is no such concept, its publisher is not trusted, or it holds what no concept does.
+    """
+    settings = config.read_config()
+    listed = listing(ref, api)
+    if moved := trust.check_move(ref, listed.ref, settings):
+        _say(HubWarning(moved))
+    note = trust.check(listed.ref, settings, required=require_trusted)
+    _check_listing(ref.at(listed.commit), listed.files.values())
+    return Found(listed, signer or settings.signer(listed.ref.owner), note)
+
+
+def install(ref: Ref, commit: str, *, asked: Ref | None = None) -> Pulled:
+    """Let the id of a concept that is here mean it, unless it is the id of another.
+
+    ``asked`` is the name it was asked for by: it may be what the repository was called before, and then gives way.
+    """
+    record = store.read_record(ref.repo)
+    concept = record.concept(commit)
+    if record.listed != commit and _may_list(concept, ref, asked or ref):
+        with store.locked(ref.repo):
+            record = store.read_record(ref.repo)
+            if commit in record.commits:
+                record.listed = commit
+                record.save()
+    return Pulled(ref, commit, concept, False, record.listed == commit)
+
+
+def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref) -> Pulled:
+    """Take into the store, and install, what was fetched into a folder elsewhere."""
+    with store.locked(found.ref.repo):
+        part = _part(found)
+        with client.failures(str(found.ref)):
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(folder, part)
+        _keep(store.read_record(found.ref.repo), found, digests)
+    return install(found.ref, found.commit, asked=asked)
 
 
 def remove(repo: str) -> None:
-    """Forget a repository and delete what is here of it; raises E2GANError if there is nothing."""
-    folder = store.repo_folder(repo)
-    if not (folder / store.RECORD).exists():
+    """Forget a repository, in whatever capitals, and delete what is here of it; E2GANError if there is nothing."""
+    folders = [folder for folder in store.repo_folders(repo) if (folder / store.RECORD).exists()]
+    if not folders:
         raise E2GANError(f"nothing of {repo} is here", hint="e2gan list shows what is")
-    with store.locked(repo):
-        (folder / store.RECORD).unlink(missing_ok=True)
-        for entry in folder.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+    for folder in folders:
+        with store.locked(repo):
+            (folder / store.RECORD).unlink(missing_ok=True)
+            for entry in folder.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
-def _resolve(ref: Ref, record: store.Record, offline: bool) -> tuple[str, Mapping[str, RemoteFile] | None]:
-    """The commit that is meant, and what the Hub lists there if it had to be asked."""
-    if ref.commit:
-        return ref.commit, None
-    if offline:
-        commit = record.revisions.get(ref.branch)
-        if commit is None:
-            raise _not_here(ref)
-        return commit, None
-    return listing(ref)
+def _say(note: Warning | None) -> None:
+    if note is not None:
+        warnings.warn(note, stacklevel=3)
 
 
-def _not_here(ref: Ref) -> client.Unreachable:
-    return client.Unreachable(f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online")
-
-
-def _check_tag(ref: Ref, record: store.Record, commit: str) -> None:
+def _check_tag(found: Found) -> None:
     """Refuse a version's tag that has been moved: it is no longer what it was when it was first pulled."""
+    ref, record = found.ref, store.read_record(found.ref.repo)
     before = record.revisions.get(ref.branch)
-    if before in (None, commit) or before not in record.commits:
+    if before in (None, found.commit) or before not in record.commits:
         return
     if ref.revision == f"v{record.concept(before).version}":
         raise E2GANError(
-            f"{ref}: the tag has been moved, from {before[:12]} to {commit[:12]}: a version is published once",
-            hint=f"e2gan pull {ref.at(before)} is what you had, e2gan pull {ref.at(commit)} what it is now",
+            f"{ref}: the tag has been moved, from {before[:12]} to {found.commit[:12]}: a version is published once",
+            hint=f"e2gan pull {ref.at(before)} is what you had, e2gan pull {ref.at(found.commit)} what it is now",
         )
 
 
@@ -202,49 +295,61 @@ def _is_here(record: store.Record, commit: str, signer: config.Signer | None) ->
     return store.is_intact(store.bundle_folder(record.repo, commit), record.commits[commit])
 
 
-def _may_list(concept: Concept, repo: str) -> bool:
-    """Whether the concept's id is free, or this repository's."""
+def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
+    """Whether the concept's id is free, or that of this repository, which may have had other names."""
     from e2gan.plugins import registry
 
     other = registry().concepts.get(concept.id)
-    if other is None or (other.source or "").startswith(f"hub:{repo}@"):
+    if other is None:
         return True
-    owner = other.source or other.distribution
-    warnings.warn(
-        HubWarning(f"the id '{concept.id}' is that of {owner}, so this one is to be called hub:{repo}"), stacklevel=2
-    )
-    return False
+    source = Ref.parse(other.source) if other.source and other.source.startswith("hub:") else None
+    if source is None or not (ref.is_of(source.repo) or asked.is_of(source.repo)):
+        owner = other.source or other.distribution
+        _say(HubWarning(f"the id '{concept.id}' is that of {owner}, so this one is to be called hub:{ref}"))
+        return False
+    if store.repo_folder(source.repo) != store.repo_folder(ref.repo):
+        with store.locked(source.repo):
+            former = store.read_record(source.repo)
+            former.listed = None
+            former.save()
+    return True
 
 
 # What the Hub lists
 
 
-def listing(ref: Ref, api: HfApi | None = None) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit of a revision, and its files by name: one request to the Hub, or two to a mirror that tells less.
+def listing(ref: Ref, api: HfApi | None = None) -> Listing:
+    """What is known of a revision: one request to the Hub, or two to a mirror that tells less.
 
     Raises:
         Unreachable: the Hub cannot be asked.
         E2GANError: there is no such repository or revision, or the answer is malformed.
     """
-    from huggingface_hub.hf_api import RepoFile
-
     api = api or client.client()
     with client.failures(ref.repo, ref.revision):
-        info = client.patiently(
-            api.model_info, ref.repo, revision=ref.revision, files_metadata=True, timeout=client.TIMEOUT
-        )
-        commit = info.sha
+        at = f"/revision/{quote(ref.revision, safe='')}" if ref.revision else ""
+        info = answers.parse(answers.read(api, f"/api/models/{ref.repo}{at}", params={"blobs": "true"}).body)
+        repo, commit, siblings = info["id"], info["sha"], info.get("siblings") or []
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit) or ref.commit not in (None, commit):
             raise ValueError(f"it names the commit {shown(commit)}")
-        files: list[tuple[str, Any, Any, Any]]
-        files = [(each.rfilename, each.size, each.blob_id, each.lfs) for each in info.siblings or ()]
+        if not is_repo(repo):
+            raise ValueError(f"it names the repository {shown(repo)}")
+        files = [(each["rfilename"], each.get("size"), each.get("blobId"), each.get("lfs")) for each in siblings]
         if any(size is None for _, size, _, _ in files):
-            tree = client.patiently(lambda: list(api.list_repo_tree(ref.repo, recursive=True, revision=commit)))
-            files = [(each.path, each.size, each.blob_id, each.lfs) for each in tree if isinstance(each, RepoFile)]
+            tree = answers.pages(api, f"/api/models/{repo}/tree/{commit}", {"recursive": "true"})
+            files = [
+                (each["path"], each["size"], each["oid"], _tree_lfs(each)) for each in tree if each["type"] == "file"
+            ]
         found = [
-            RemoteFile(str(name), int(size), str(blob), lfs.sha256 if lfs else None) for name, size, blob, lfs in files
+            RemoteFile(str(name), int(size), str(blob), str(lfs["sha256"]) if lfs else None)
+            for name, size, blob, lfs in files
         ]
-    return commit, {file.name: file for file in found}
+    return Listing(ref.called(repo), commit, {file.name: file for file in found})
+
+
+def _tree_lfs(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same of a file in git-lfs as the other list says it."""
+    return {"sha256": entry["lfs"]["oid"]} if entry.get("lfs") else None
 
 
 def _check_listing(ref: Ref, files: Iterable[RemoteFile]) -> None:
@@ -271,84 +376,81 @@ def _check_listing(ref: Ref, files: Iterable[RemoteFile]) -> None:
 # Fetching
 
 
-def _fetch(
-    ref: Ref, record: store.Record, files: Mapping[str, RemoteFile] | None, signer: config.Signer | None
-) -> None:
-    """Bring a commit's bundle into the store and into ``record``, which is not saved here."""
-    api = client.client()
-    if files is None:
-        _, files = listing(ref, api)
-    _check_listing(ref, files.values())
-    assert ref.revision
-    final = store.bundle_folder(ref.repo, ref.revision)
-    part = final.with_name(f"{final.name}.part")
+def fetch(found: Found, folder: Path, api: HfApi) -> dict[str, str]:
+    """Fetch what is not in ``folder`` yet, and check all of it; gives the SHA-256 of each file.
+
+    Raises:
+        Unreachable: the Hub cannot be asked; what was whole stays in the folder, to go on from.
+        E2GANError: a file is not what is listed.
+        ConceptError: the bundle is not sound; then the folder is gone.
+    """
+    ref, files = found.ref.at(found.commit), found.listing.files
     with client.failures(str(ref)):
-        if final.exists():  # damaged, or of a pull that ended before the record was written
-            shutil.rmtree(part, ignore_errors=True)
-            os.replace(final, part)
-        part.mkdir(exist_ok=True)
-        for file in part.iterdir():
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
             if file.name not in NEEDED:
                 file.unlink()
         try:
-            _fetch_file(api, ref, files[MANIFEST], part)
-            _make_config(part, files[CONFIG])
+            _fetch_file(api, ref, files[MANIFEST], folder)
+            _make_config(folder, files[CONFIG])
             for name in TRAINED:
-                _fetch_file(api, ref, files[name], part)
-            concept = _checked(part)
+                _fetch_file(api, ref, files[name], folder)
+            _checked(folder)
+            digests = store.digests(folder)
         except (ConceptError, RecipeError) as error:
-            shutil.rmtree(part, ignore_errors=True)  # all there, and wrong: there is nothing to go on from
-            raise type(error)(f"{ref}: {str(error).replace(f'{part}{os.sep}', '')}", hint=error.hint) from error
-        found = store.digests(part)
-        if signer:
-            _check_signature(api, ref, files.get(signing.SIGNATURE), signing.statement(concept, found), signer)
-            record.signers[ref.revision] = signer.identity
-        os.replace(part, final)
-        record.commits[ref.revision] = found
+            shutil.rmtree(folder, ignore_errors=True)  # all there, and wrong: there is nothing to go on from
+            raise type(error)(f"{ref}: {str(error).replace(f'{folder}{os.sep}', '')}", hint=error.hint) from error
+        if found.signer:
+            statement = signing.statement(Concept.read(folder), digests)
+            _check_signature(api, ref, files.get(signing.SIGNATURE), statement, found.signer)
+    return digests
+
+
+def _part(found: Found) -> Path:
+    """The place in the store where a bundle lies while it is fetched."""
+    final = store.bundle_folder(found.ref.repo, found.commit)
+    return final.with_name(f"{final.name}.part")
+
+
+def _keep(record: store.Record, found: Found, digests: dict[str, str] | None) -> None:
+    """Put what was fetched, if anything, from beside its place into it, and all that is known of it into the record."""
+    if digests is not None:
+        final = store.bundle_folder(record.repo, found.commit)
+        with client.failures(str(found.ref)):
+            if final.exists():  # damaged, or of a pull that ended before the record was written
+                shutil.rmtree(final)
+            os.replace(_part(found), final)
+        record.commits[found.commit] = digests
+        if found.signer:
+            record.signers[found.commit] = found.signer.identity
+    record.repo = found.ref.repo  # an earlier version wrote it as it was asked for
+    if not found.ref.commit:
+        record.revisions[found.ref.branch] = found.commit
+    record.save()
 
 
 def _fetch_file(api: HfApi, ref: Ref, file: RemoteFile, folder: Path) -> None:
     """Fetch one file, unless it is there already; what is not as the Hub lists it does not stay."""
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
 
     path = folder / file.name
     if file.holds(path):
         return
-    with open(path, "wb") as out:
+    try:
         # Not hf_hub_download: it asks twice for each file, and believes what comes.
-        http_get(
-            hf_hub_url(ref.repo, file.name, revision=ref.revision, endpoint=api.endpoint),
-            _Limited(out, file.size),  # type: ignore[arg-type]
-            headers=build_hf_headers(token=api.token, **client.LIBRARY),
-            expected_size=file.size,
-        )
-        out.flush()
-        os.fsync(out.fileno())
-    if not file.holds(path):
-        path.unlink()
+        address = hf_hub_url(ref.repo, file.name, revision=ref.revision, endpoint=api.endpoint)
+        content = answers.read(api, address, limit=file.size).body
+    except answers.TooLargeError:
+        raise E2GANError(f"{ref}: {file.name}: more bytes come than the {file.size:,} that the Hub lists") from None
+    if not file.is_of(content):
         raise E2GANError(
             f"{ref}: {file.name} is not what the Hub lists: it was damaged on the way, or exchanged",
             hint="run it again; if it stays so, tell the publisher",
         )
-
-
-class _Limited:
-    """A file to write to that takes no more bytes than were announced."""
-
-    def __init__(self, file: io.BufferedWriter, limit: int) -> None:
-        self._file = file
-        self._limit = limit
-        self.name = file.name
-
-    def write(self, data: bytes) -> int:
-        if self._file.tell() + len(data) > self._limit:
-            raise E2GANError(f"{Path(self.name).name}: more bytes come than the {self._limit:,} that the Hub lists")
-        return self._file.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    with open(path, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def _make_config(folder: Path, file: RemoteFile) -> None:

@@ -17,7 +17,7 @@ from e2gan.concept import CARD, CONFIG, FILES, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.files import read_bytes, sha256_file
 from e2gan_hub import card, client, config, signing
-from e2gan_hub.pull import NEEDED, RemoteFile, base_of, check_files, listing
+from e2gan_hub.pull import NEEDED, Listing, RemoteFile, base_of, check_files, listing
 from e2gan_hub.ref import Ref
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _base_model(concept: Concept, given: str | None) -> str:
                 hint="--base-model OWNER/NAME says it once; e2gan push-base publishes a base",
             )
         return known
-    repo = Ref.parse(given).repo
+    repo = Ref.given(given).repo
     if repo != known:
         remember_base(concept.base_sha256, repo)
     return repo
@@ -190,12 +190,12 @@ def publish(
     message = message or f"Version {publication.version}"
     with client.failures(ref.repo, ref.revision):
         tagged = _listing_or_none(api, ref.at(publication.tag)) if releases else None
-        if tagged is not None and not _same(publication, tagged[1], but=CARD):
+        if tagged is not None and not _same(publication, tagged.files, but=CARD):
             raise E2GANError(
                 f"{ref.repo}: version {publication.version} is published already, with other content",
                 hint="raise the version in the manifest, and push again",
             )
-        if sign and tagged is not None and signing.SIGNATURE not in tagged[1]:
+        if sign and tagged is not None and signing.SIGNATURE not in tagged.files:
             raise E2GANError(
                 f"{ref.repo}: version {publication.version} is published already, without a signature",
                 hint="raise the version in the manifest, and push again",
@@ -204,7 +204,7 @@ def publish(
         if head is None:
             _make_place(api, ref, private=private, create_pr=create_pr)
             head = listing(ref, api)
-        commit, present = head
+        commit, present = head.commit, head.files
         pull_request = None
         committed = not _same(publication, present) or (sign and signing.SIGNATURE not in present)
         if committed:
@@ -212,7 +212,8 @@ def publish(
             kept = {UNTOUCHED, signing.SIGNATURE} if _same(publication, present, but=CARD) else {UNTOUCHED}
             if sign and publication.statement is not None and not present.keys() & kept - {UNTOUCHED}:
                 files[signing.SIGNATURE] = signing.sign(publication.statement).encode()
-            done = api.create_commit(
+            done = client.patiently(
+                api.create_commit,
                 ref.repo,
                 _operations(files, present.keys() - kept),
                 commit_message=message,
@@ -222,18 +223,30 @@ def publish(
             )
             commit, pull_request = done.oid, done.pr_url
         if releases and tagged is None:
-            api.create_tag(ref.repo, tag=publication.tag, revision=commit)
+            client.patiently(api.create_tag, ref.repo, tag=publication.tag, revision=commit)
     return Published(
         ref.repo, commit, committed, publication.tag if releases else None, releases and tagged is None, pull_request
     )
 
 
-def _listing_or_none(api: HfApi, ref: Ref) -> tuple[str, dict[str, RemoteFile]] | None:
-    """What is there; None where there is no such revision, or no repository yet."""
+def _listing_or_none(api: HfApi, ref: Ref) -> Listing | None:
+    """What is there; None where there is no such revision, or no repository yet.
+
+    Raises:
+        E2GANError: the repository has another name now, or another spelling, which its card must have.
+    """
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return listing(ref, api)
+        found = listing(ref, api)
+        if found.ref != ref:
+            raise E2GANError(
+                f"{ref.repo}: the Hub has moved this repository, and calls it {found.ref.repo}"
+                if not ref.is_of(found.ref.repo)
+                else f"{ref.repo}: the Hub writes it {found.ref.repo}",
+                hint=f"--repo {found.ref.repo}",
+            )
+        return found
     except E2GANError as error:
         if isinstance(error.__cause__, (RepositoryNotFoundError, RevisionNotFoundError)) and not isinstance(
             error.__cause__, GatedRepoError
@@ -245,9 +258,9 @@ def _listing_or_none(api: HfApi, ref: Ref) -> tuple[str, dict[str, RemoteFile]] 
 def _make_place(api: HfApi, ref: Ref, *, private: bool, create_pr: bool) -> None:
     """The repository and the branch to commit to."""
     if not create_pr:
-        api.create_repo(ref.repo, private=private or None, exist_ok=True)
+        client.patiently(api.create_repo, ref.repo, private=private or None, exist_ok=True)
         if ref.revision not in (None, "main"):
-            api.create_branch(ref.repo, branch=ref.branch, exist_ok=True)
+            client.patiently(api.create_branch, ref.repo, branch=ref.branch, exist_ok=True)
 
 
 def _same(publication: Publication, present: Mapping[str, RemoteFile], but: str = "") -> bool:

@@ -8,15 +8,24 @@ from dataclasses import dataclass
 from e2gan.errors import E2GANError
 from e2gan.tables import shown
 
-__all__ = ["COMMIT", "Ref"]
+__all__ = ["COMMIT", "Ref", "is_repo"]
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A commit's full SHA-1, the one name that always means the same."""
 
+# The Hub has ASCII names, so that lower() is all there is to comparing them.
 _PART = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPO = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?<!\.git)")
 # As git has it, but for what only confuses.
 _REVISION = re.compile(r"(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|$)))[A-Za-z0-9][A-Za-z0-9._/+-]{0,127}(?<![./])")
+
+
+_HOSTS = ("huggingface.co/", "hf.co/", "www.huggingface.co/")
+
+
+def is_repo(text: object) -> bool:
+    """Whether it is a repository's name, ``OWNER/NAME``."""
+    return isinstance(text, str) and len(text) <= 96 and _REPO.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -24,9 +33,35 @@ class Ref:
     """A repository, and a revision of it."""
 
     repo: str
-    """``OWNER/NAME``."""
+    """``OWNER/NAME``, which the Hub knows in any capitals and writes in its own."""
     revision: str | None = None
     """A branch, a tag or a commit; None for the main branch."""
+
+    @classmethod
+    def given(cls, text: str) -> Ref:
+        """What a person names: as :meth:`parse` reads it, or the address of its page on the Hub.
+
+        Raises:
+            E2GANError: it is neither, or the page is not a model's.
+        """
+        text = text.strip()
+        name = text.removeprefix("hub:")
+        if "://" not in name and not name.lower().startswith(_HOSTS):
+            return cls.parse(text)
+        from huggingface_hub import constants
+        from huggingface_hub.errors import HfUriError
+        from huggingface_hub.utils import parse_hf_uri
+
+        try:
+            page = parse_hf_uri(name, endpoint=constants.ENDPOINT)
+        except (HfUriError, ValueError):
+            raise E2GANError(
+                f"{shown(text)} is no address of a repository on the Hub",
+                hint=f"for example {constants.ENDPOINT}/alice/vangogh, or alice/vangogh",
+            ) from None
+        if page.type != "model":
+            raise E2GANError(f"{shown(text)} is a {page.type}, and concepts are models", hint="check the address")
+        return cls.parse(f"{page.id}@{page.revision}" if page.revision else page.id)
 
     @classmethod
     def parse(cls, text: str) -> Ref:
@@ -36,7 +71,7 @@ class Ref:
             E2GANError: it is none.
         """
         repo, at, revision = text.removeprefix("hub:").partition("@")
-        if not _REPO.fullmatch(repo) or len(repo) > 96:
+        if not is_repo(repo):
             raise E2GANError(
                 f"{shown(text)} names no repository on the Hub",
                 hint="for example alice/vangogh, or alice/vangogh@v1.0.0",
@@ -64,6 +99,14 @@ class Ref:
 
     def at(self, revision: str) -> Ref:
         return Ref(self.repo, revision)
+
+    def called(self, repo: str) -> Ref:
+        """The same revision of a repository by another name."""
+        return Ref(repo, self.revision)
+
+    def is_of(self, repo: str) -> bool:
+        """Whether that name is this repository's, capitals aside."""
+        return self.repo.lower() == repo.lower()
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.revision}" if self.revision else self.repo

@@ -1,11 +1,13 @@
 """What has been pulled: one folder for each repository, below the user's data folder.
 
 ===================================== ========================================================================
-OWNER--NAME/record.toml               which commits are here with their files' digests, and what is listed
+OWNER--NAME/record.toml               its name, which commits are here with their digests, and what is listed
 OWNER--NAME/COMMIT/                   the bundle at that commit; never written to again
 OWNER--NAME/COMMIT.part/              a pull that has not ended: the next one fetches what is missing
 OWNER--NAME/lock                      held by who changes any of these
 ===================================== ========================================================================
+
+The folder may have the name in other capitals than the Hub's own, which the record has: one repository, one folder.
 
 A bundle exists for everybody else once the record names it, which is the last thing a pull does.
 """
@@ -22,19 +24,21 @@ from e2gan.concept import FILES, Concept
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write, read_toml, sha256_file
 from e2gan.tables import Table, shown
-from e2gan_hub.ref import COMMIT, Ref
+from e2gan_hub.ref import COMMIT, is_repo
 
 __all__ = [
     "Record",
     "bundle_folder",
     "differing",
     "digests",
+    "has_owner",
     "home",
     "is_intact",
     "locked",
     "read_record",
     "records",
     "repo_folder",
+    "repo_folders",
     "unfinished",
 ]
 
@@ -49,6 +53,7 @@ class Record:
     """What is here of one repository."""
 
     repo: str
+    """As the Hub writes it, if anything is here; else as it was asked for."""
     listed: str | None = None
     """The commit that ``e2gan list`` shows and the concept's id means, if any."""
     revisions: dict[str, str] = field(default_factory=dict)
@@ -80,7 +85,31 @@ def home() -> Path:
 
 
 def repo_folder(repo: str) -> Path:
-    return home() / repo.replace("/", "--")  # which no name on the Hub has in it
+    """Where a repository is or would be kept."""
+    exact = home() / _folder_name(repo)
+    return exact if exact.exists() else next(iter(repo_folders(repo)), exact)
+
+
+def repo_folders(repo: str) -> list[Path]:
+    """Where it is kept, the exact name first: earlier versions kept one again for each way it was spelt."""
+    wanted = _folder_name(repo)
+    found = [folder for folder in _folders() if folder.name.lower() == wanted.lower()]
+    return sorted(found, key=lambda folder: folder.name != wanted)
+
+
+def has_owner(owner: str) -> bool:
+    """Whether anything of a publisher is here."""
+    return any(
+        folder.name.partition("--")[0].lower() == owner.lower() and (folder / RECORD).exists() for folder in _folders()
+    )
+
+
+def _folders() -> list[Path]:
+    return sorted(home().glob("*--*"))
+
+
+def _folder_name(repo: str) -> str:
+    return repo.replace("/", "--")  # which no name on the Hub has in it
 
 
 def bundle_folder(repo: str, commit: str) -> Path:
@@ -88,18 +117,21 @@ def bundle_folder(repo: str, commit: str) -> Path:
 
 
 def read_record(repo: str) -> Record:
-    """What is here of a repository: maybe nothing.
+    """What is here of a repository, asked for in any capitals: maybe nothing.
 
     Raises:
         E2GANError: the record is damaged.
     """
     path = repo_folder(repo) / RECORD
-    if not path.exists():
-        return Record(repo)
+    return _read_record(path) if path.exists() else Record(repo)
+
+
+def _read_record(path: Path) -> Record:
     table = Table(read_toml(path, limit=LIMIT, error=E2GANError), str(path), E2GANError)
     table.whole("schema", low=SCHEMA, high=SCHEMA)
-    if table.text("repo") != repo:
-        raise table.fault(f"repo is {shown(table.data['repo'])}, but the folder is that of {repo}")
+    repo = table.text("repo")
+    if _folder_name(repo).lower() != path.parent.name.lower() or not is_repo(repo):
+        raise table.fault(f"repo is {shown(repo)}, but the folder is {shown(path.parent.name)}")
     listed = table.text("listed", "") or None
     revisions = table.sub("revisions", {})
     commits = table.sub("commits", {})
@@ -129,9 +161,10 @@ def _digests(table: Table) -> dict[str, str]:
 
 def records() -> Iterator[Record | E2GANError]:
     """Every repository of which something is here; for one whose record is damaged, the error that says so."""
-    for file in sorted(home().glob(f"*--*/{RECORD}")):
+    for folder in _folders():
         try:
-            yield read_record(Ref.parse(file.parent.name.replace("--", "/")).repo)
+            if (folder / RECORD).exists():
+                yield _read_record(folder / RECORD)
         except E2GANError as error:
             yield error
 

@@ -12,7 +12,7 @@ from e2gan_hub.ref import Ref
 if TYPE_CHECKING:
     import tomlkit
 
-__all__ = ["TrustWarning", "check", "distrust", "trust"]
+__all__ = ["TrustWarning", "check", "check_move", "distrust", "trust"]
 
 
 class TrustWarning(E2GANWarning):
@@ -25,16 +25,33 @@ def check(ref: Ref, settings: config.Config, *, required: bool = False) -> Trust
     Raises:
         E2GANError: the publisher is not on the allow-list, and ``required`` or the settings demand it.
     """
-    if ref.owner.lower() in (owner.lower() for owner in settings.trusted):
+    if settings.trusts(ref.owner):
         return None
     if required or settings.require_trusted:
         raise E2GANError(f"{ref}: '{ref.owner}' is not among the publishers you trust", hint=f"e2gan trust {ref.owner}")
-    if any(store.home().glob(f"{ref.owner}--*/{store.RECORD}")):
+    if store.has_owner(ref.owner):
         return None
     return TrustWarning(
         f"{ref} is the first of '{ref.owner}' here, who is not among the publishers you trust "
         f"(e2gan trust {ref.owner} ends this note)"
     )
+
+
+def check_move(asked: Ref, found: Ref, settings: config.Config) -> str | None:
+    """Whether a repository may be used under the name that it has now; gives what to say where that is another.
+
+    Raises:
+        E2GANError: it belongs to somebody else now, whom the allow-list does not name.
+    """
+    if asked.is_of(found.repo):
+        return None
+    moved = f"moved from {asked.repo} to {found.repo}"
+    if asked.owner.lower() != found.owner.lower() and not settings.trusts(found.owner):
+        raise E2GANError(
+            f"{asked}: {moved}, and '{found.owner}' is not among the publishers you trust",
+            hint=f"e2gan trust {found.owner}, or ask for {found.repo} by its new name",
+        )
+    return moved
 
 
 def trust(owners: tuple[str, ...]) -> None:
@@ -48,7 +65,9 @@ def trust(owners: tuple[str, ...]) -> None:
 
     def edit(document: tomlkit.TOMLDocument) -> None:
         known = document.setdefault("trusted", [])
-        known.extend(owner for owner in dict.fromkeys(owners) if owner not in known)
+        for owner in owners:
+            if owner.lower() not in (each.lower() for each in known):
+                known.append(owner)
 
     config.change(edit)
 
@@ -56,12 +75,14 @@ def trust(owners: tuple[str, ...]) -> None:
 def distrust(owners: tuple[str, ...]) -> None:
     """Take publishers off the allow-list; raises E2GANError for one that is not on it."""
     for owner in owners:
-        if owner not in config.read_config().trusted:
+        if not config.read_config().trusts(owner):
             raise E2GANError(f"{shown(owner)} is not among the publishers you trust", hint="e2gan trust lists them")
 
     def edit(document: tomlkit.TOMLDocument) -> None:
-        for owner in set(owners):
-            document["trusted"].remove(owner)  # type: ignore[union-attr]
+        away = {owner.lower() for owner in owners}
+        known: list[str] = document["trusted"]  # type: ignore[assignment]
+        for owner in [each for each in known if each.lower() in away]:
+            known.remove(owner)
 
     config.change(edit)
 

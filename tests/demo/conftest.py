@@ -51,6 +51,7 @@ def page(browser: Any, served: Served, tmp_path: Path) -> Iterator[Any]:
     wrong: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda told: wrong.append(told.text) if "Security Policy" in told.text else None)
     page.goto(served.url)
     ready(page)
     yield page

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import functools
 import io
+import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 import e2gan
 from e2gan.base import Base
@@ -19,6 +27,7 @@ from e2gan.concept import PREVIEW, Concept
 from e2gan.editor import Editor
 from e2gan.plugins import Registry
 from e2gan_demo import page
+from e2gan_demo.guard import Access
 from e2gan_demo.studio import Studio
 from tests.editor.tiny import photo, write_tiny_concept
 
@@ -67,14 +76,66 @@ class Shelf:
         return self._load()
 
 
-def serve(base: Base, folder: Path) -> Served:
+def serve(base: Base, folder: Path, access: Access | None = None, **options: Any) -> Served:
     """Start the page at a free port, as for strangers; ``folder`` is an empty one."""
     editor = Editor(base, device="cpu", dtype=torch.float32)
-    studio = page.make_studio(editor, folder, public=True)
-    blocks = page.build(studio, folder)
-    options = page.launching(folder)
+    served, access = folder / "served", access or Access()
+    served.mkdir()
+    studio = page.make_studio(editor, served, strangers=folder / "added")
+    blocks = page.build(studio, served, access)
+    options |= page.launching(studio, served, access)
     _, url, _ = blocks.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options)
     return Served(url, studio, editor, blocks)
+
+
+class Proxy:
+    """Shows a page below a path, as ``location /studio/ { proxy_pass http://127.0.0.1:7860/; }`` of nginx does.
+
+    Beside it, ``/frame`` is a page of another origin that has ours in a frame.
+    """
+
+    def __init__(self, url: str, path: str) -> None:
+        self.path = path
+        self.outside: list[str] = []
+        """What was asked for and lies outside of that path."""
+        self._to = url.rstrip("/")
+        self._client = httpx.AsyncClient(timeout=120)
+        methods = ["GET", "HEAD", "POST"]
+        app = Starlette(routes=[Route("/{path:path}", self._pass_on, methods=methods)])
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def _pass_on(self, request: Request) -> Response:
+        if request.url.path == "/frame":
+            return HTMLResponse(f'<iframe src="{self._to}/"></iframe>')
+        if not request.url.path.startswith(f"{self.path}/"):
+            self.outside.append(request.url.path)
+            return Response("outside", 404)
+        host = request.headers["host"]
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
+        headers |= {"X-Forwarded-Host": host, "X-Forwarded-Proto": "http", "X-Forwarded-For": "192.0.2.1"}
+        asked = self._client.build_request(
+            request.method,
+            self._to + request.url.path.removeprefix(self.path),
+            params=request.url.query,
+            headers=headers,
+            content=await request.body(),
+        )
+        answer = await self._client.send(asked, stream=True)
+        skip = ("content-length", "transfer-encoding", "content-encoding")
+        told = {name: value for name, value in answer.headers.items() if name.lower() not in skip}
+        return StreamingResponse(answer.aiter_bytes(), answer.status_code, told)
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
 
 
 def png(width: int = 256, height: int = 192, seed: int = 0) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2gan.base import Base
 from e2gan.images import read_provenance, save_image
+from e2gan_demo.guard import Access
 from e2gan_demo.studio import data_url
 from tests.demo.conftest import ready
-from tests.demo.serving import PATIENCE, Served, pixels, png
+from tests.demo.serving import PATIENCE, Proxy, Served, pixels, png, serve
 
 
 def upload(page: Any, data: bytes, name: str = "mine.png") -> None:
@@ -307,3 +309,43 @@ class TestLooks:
             if each["impact"] in ("serious", "critical")
         ]
         assert not serious
+
+
+class TestBehindAProxy:
+    @pytest.fixture
+    def proxied(self, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Served, Proxy]]:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+        (tmp_path / "demo").mkdir()
+        serving = serve(base, tmp_path / "demo", Access(proxies=1), root_path="/studio")
+        proxy = Proxy(serving.url, "/studio")
+        yield serving, proxy
+        proxy.stop()
+        serving.blocks.close(verbose=False)
+
+    def test_below_a_path(self, browser: Any, proxied: tuple[Served, Proxy]) -> None:
+        _, proxy = proxied
+        page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE)
+        asked: list[str] = []
+        wrong: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
+        page.goto(f"{proxy.url}/studio/")
+        ready(page)
+        upload(page, png())
+        opened(page)
+        name, data = download(page, "png")
+        assert (name, pixels(data).shape) == ("mine-dawn.png", (192, 256, 3))
+        assert not [url for url in asked if not url.startswith((f"{proxy.url}/studio/", "data:", "blob:"))]
+        assert (proxy.outside, wrong) == ([], [])
+        page.context.close()
+
+    def test_no_other_page_may_show_it(self, browser: Any, proxied: tuple[Served, Proxy]) -> None:
+        serving, proxy = proxied
+        page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE)
+        with page.expect_console_message(lambda told: "frame-ancestors" in told.text):
+            page.goto(f"{proxy.url}/frame")
+        assert not [frame for frame in page.frames if frame.url.startswith(serving.url) and "e2gan" in frame.content()]
+        page.context.close()

@@ -14,8 +14,9 @@ from PIL import Image
 
 from e2gan.cli import cli
 from e2gan.images import read_provenance, save_image
+from e2gan_demo.guard import Access
 from e2gan_demo.limits import RateLimit
-from e2gan_demo.page import MAX_UPLOAD
+from e2gan_demo.uploads import MAX_UPLOAD
 from tests.demo.serving import Served, png
 
 
@@ -131,7 +132,7 @@ class TestRateLimit:
 
         buckets = Buckets(rate=0, reserve=6)
         hello = [Route("/{path:path}", lambda request: PlainTextResponse("hello"), methods=["GET", "POST"])]
-        app = TestClient(Starlette(routes=hello, middleware=[Middleware(RateLimit, buckets=buckets)]))
+        app = TestClient(Starlette(routes=hello, middleware=[Middleware(RateLimit, access=Access(), buckets=buckets)]))
         assert [app.post(path).status_code for path in ("/upload", "/queue/join", "/queue/join")] == [200, 200, 429]
         assert app.get("/").status_code == 200
 

@@ -12,10 +12,11 @@ from e2gan.base import Base
 from e2gan.concept import CONFIG, Concept, render_adapter_config
 from e2gan.errors import ConceptError, E2GANError
 from e2gan.plugins import registry
-from e2gan_demo.catalogue import MOST_ADDED, Catalogue
-from e2gan_hub import pull
+from e2gan_demo.catalogue import IN_RESERVE, Catalogue
+from e2gan_demo.disk import KEPT
+from e2gan_hub import pull, store
 from tests.editor.tiny import write_tiny_concept
-from tests.hub.bundles import visible
+from tests.hub.bundles import Run, visible
 from tests.hub_server import HubServer
 
 Open = Callable[..., Catalogue]
@@ -24,7 +25,7 @@ Open = Callable[..., Catalogue]
 @pytest.fixture
 def open_catalogue(base: Base, tmp_path: Path) -> Open:
     def open_catalogue(public: bool = False) -> Catalogue:
-        return Catalogue(base, tmp_path / f"previews-{public}", public=public)
+        return Catalogue(base, tmp_path / f"previews-{public}", strangers=tmp_path / "added" if public else None)
 
     return open_catalogue
 
@@ -95,9 +96,104 @@ def test_one_for_another_base_is_not_offered(hub: HubServer, published: str, bas
     assert catalogue.cards() == []
 
 
-def test_strangers_cannot_fill_the_disk(hub: HubServer, published: str, open_catalogue: Open) -> None:
-    catalogue = open_catalogue(public=True)
-    card = catalogue.add("alice/dusk")
-    catalogue._added.update({f"hub:a/{number}@x": catalogue.find(card["name"]) for number in range(MOST_ADDED)})
-    with pytest.raises(E2GANError, match="enough"):
-        catalogue.add("alice/dusk@v1.2.0")
+class TestStrangers:
+    """In public: bounded, and nothing of the host's."""
+
+    @pytest.fixture
+    def catalogue(self, open_catalogue: Open) -> Catalogue:
+        return open_catalogue(public=True)
+
+    @pytest.fixture
+    def added(self, tmp_path: Path) -> Callable[[], list[str]]:
+        """What lies on disk of all that was asked for."""
+        return lambda: sorted(path.name for path in (tmp_path / "added").rglob("*") if path.is_file())
+
+    def test_nothing_private_of_the_hosts(
+        self, hub: HubServer, published: str, catalogue: Catalogue, added: Callable[[], list[str]], run: Run
+    ) -> None:
+        hub.repository("alice/dusk").settings.private = True
+        assert run("pull", "alice/dusk").exit_code == 0  # the host may, and has it
+        hub.requests.clear()
+        for ref in ("alice/dusk", "alice/dusk@main", f"alice/dusk@{published}", "ALICE/dusk"):
+            with pytest.raises(E2GANError, match=r"no such repository|not signed in"):
+                catalogue.add(ref)
+        assert not any("authorization" in each.headers for each in hub.requests)
+        assert added() == []
+
+    def test_nothing_is_installed(self, published: str, catalogue: Catalogue, machine: Path) -> None:
+        catalogue.add("alice/dusk")
+        assert not visible()
+        assert not store.home().exists()
+
+    def test_what_is_refused_does_not_stay(
+        self, hub: HubServer, published: str, base: Base, tmp_path: Path, added: Callable[[], list[str]]
+    ) -> None:
+        catalogue = Catalogue(replace(base, sha256="0" * 64), tmp_path / "previews", strangers=tmp_path / "added")
+        hub.put("bob/broken", {**hub_files(hub, published), "concept.toml": b"broken"})
+        for ref in ("alice/dusk", "bob/broken", "bob/none"):
+            with pytest.raises(E2GANError):
+                catalogue.add(ref)
+        assert added() == []
+        assert list((tmp_path / "added").iterdir()) == []
+
+    def test_but_was_asked_for(self, hub: HubServer, catalogue: Catalogue, published: str) -> None:
+        for _ in range(int(IN_RESERVE)):
+            with pytest.raises(E2GANError, match="no such repository"):
+                catalogue.add("bob/none", "192.0.2.1")
+        with pytest.raises(E2GANError, match="too many concepts were asked for"):
+            catalogue.add("alice/dusk", "192.0.2.1")
+        assert catalogue.add("alice/dusk", "192.0.2.2")["title"] == "Dusk"
+
+    def test_it_is_bounded_in_bytes(
+        self,
+        hub: HubServer,
+        published: str,
+        catalogue: Catalogue,
+        added: Callable[[], list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("e2gan_demo.catalogue.MOST_ADDED", sum(map(len, hub_files(hub, published).values())))
+        card = catalogue.add("alice/dusk")
+        before = added()
+        assert catalogue.add("alice/dusk@v1.2.0")["name"] == card["name"]
+        hub.put("bob/dusk", hub_files(hub, published))
+        with pytest.raises(E2GANError, match="enough concepts"):
+            catalogue.add("bob/dusk")
+        assert added() == before
+        # What nobody uses makes room.
+        catalogue._added[card["name"]].used -= 2 * KEPT
+        assert catalogue.add("bob/dusk")["name"].startswith("hub:bob/dusk@")
+        assert added() == before
+        with pytest.raises(ConceptError):
+            catalogue.find(card["name"])
+
+    def test_a_page_address_and_a_move(self, hub: HubServer, published: str, catalogue: Catalogue) -> None:
+        assert catalogue.add(f"{hub.endpoint}/alice/dusk/tree/main")["name"] == f"hub:alice/dusk@{published}"
+        hub.move("alice/dusk", "bob/dusk")
+        with pytest.raises(E2GANError, match="moved from alice/dusk to bob/dusk"):
+            catalogue.add("alice/dusk")
+        assert catalogue.add("bob/dusk")["install"] == f"e2gan pull bob/dusk@{published}"
+
+
+def hub_files(hub: HubServer, commit: str) -> dict[str, bytes]:
+    """The files of ``alice/dusk``."""
+    repository = hub.repository("alice/dusk")
+    return {name: repository.content(entry) for name, entry in repository.files(commit).items() if name in pull.NEEDED}
+
+
+def test_a_huge_figure_stops_no_page(published: str, open_catalogue: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = open_catalogue()
+    catalogue.add("alice/dusk")
+    concept = catalogue.find("dusk")
+    for value in (10**400, float("inf"), -(10**400), "x", True):
+        concept.quality["l1_ratio"] = value  # type: ignore[index]
+        assert all(
+            figure[0] != "Difference to the teacher" or value is True for figure in catalogue.cards()[0]["quality"]
+        )
+
+
+def test_a_bundle_that_goes_while_the_page_runs(published: str, open_catalogue: Open) -> None:
+    catalogue = open_catalogue()
+    catalogue.add("alice/dusk")
+    (catalogue.find("dusk").path / "adapter_model.safetensors").unlink()
+    assert catalogue.cards() == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +14,10 @@ from typing import Any
 import pytest
 
 from e2gan_hub import store
+from e2gan_hub.index import index_path
 from e2gan_hub.pull import NEEDED
 from tests.hub.bundles import Push, Run, kill, listed, program, visible
-from tests.hub_server import Break, Forge, HubServer, Slow, Status
+from tests.hub_server import Answer, Break, Forge, HubServer, Packed, Slow, Status
 from tests.hub_server.repositories import SYMLINK
 
 INFO = "/api/models/alice/dusk*"
@@ -105,13 +109,64 @@ class TestTooManyRequests:
         hub.faults.add("GET", path, Status(429, retry_after=0))
         assert run("pull", "alice/dusk").exit_code == 0
 
+    @pytest.fixture
+    def waited(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The seconds for which the program would have waited."""
+        waited: list[float] = []
+        monkeypatch.setattr("e2gan_hub.client.time.sleep", waited.append)
+        return waited
+
+    @pytest.mark.parametrize("path", [INFO, "/alice/dusk/resolve/*", STORED])
+    def test_as_the_hub_says_it(self, hub: HubServer, run: Run, published: str, path: str, waited: list[float]) -> None:
+        hub.faults.add("GET", path, Status(429, rate_limit=55))
+        result = run("pull", "alice/dusk")
+        assert result.exit_code == 0
+        assert waited == [56]
+        assert "note: the Hub has had too many requests and is asked again in 56 s" in result.stderr
+
+    def test_searching(self, hub: HubServer, run: Run, waited: list[float]) -> None:
+        hub.faults.add("GET", "/api/models", Status(429, rate_limit=9))
+        assert run("search").exit_code == 0
+        assert waited == [10]
+
+    @pytest.mark.parametrize("path", ["/api/repos/create", "*/commit/main", "*/tag/*"])
+    def test_pushing(self, hub: HubServer, push: Push, dusk: Path, path: str, waited: list[float]) -> None:
+        hub.faults.add("POST", path, Status(429, rate_limit=3))
+        push(dusk)
+        assert waited == [4]
+        assert hub.repository("alice/dusk").resolve("v1.2.0")
+
+    @pytest.mark.parametrize("fault", [Status(429, retry_after=3600), Status(429, rate_limit=3599)], ids=range(2))
     def test_not_for_an_hour(
-        self, hub: HubServer, run: Run, published: str, fails: Callable[..., None], works: Callable[[], None]
+        self,
+        hub: HubServer,
+        run: Run,
+        published: str,
+        fails: Callable[..., None],
+        works: Callable[[], None],
+        fault: Status,
+        waited: list[float],
     ) -> None:
-        hub.faults.add("GET", INFO, Status(429, retry_after=3600), times=None)
+        hub.faults.add("GET", INFO, fault, times=None)
         fails("alice/dusk: too many requests")
         assert "hint: wait 3600 seconds" in run("pull", "alice/dusk").stderr
+        assert waited == []
         works()
+
+    def test_nor_for_ever(
+        self, hub: HubServer, published: str, fails: Callable[..., None], waited: list[float]
+    ) -> None:
+        hub.faults.add("GET", INFO, Status(429, rate_limit=1), times=None)
+        fails("alice/dusk: too many requests")
+        assert waited == [2, 2]
+
+    @pytest.mark.parametrize("seconds", ["9" * 5000, "-1", "soon", ""], ids=range(4))
+    def test_a_header_without_sense(
+        self, hub: HubServer, published: str, fails: Callable[..., None], seconds: str, waited: list[float]
+    ) -> None:
+        hub.faults.add("GET", INFO, Status(429, retry_after=seconds, rate_limit=seconds), times=None)  # type: ignore
+        fails("alice/dusk")
+        assert waited == []
 
 
 class TestTampered:
@@ -163,6 +218,58 @@ class TestTampered:
         self, hub: HubServer, published: str, fails: Callable[..., None], works: Callable[[], None], answer: Any
     ) -> None:
         hub.faults.add("GET", INFO, Forge(lambda told: answer), times=None)
+        fails("alice/dusk")
+        works()
+
+    NUMBERS = ("1e999", "-1e999", "NaN", "Infinity", "9" * 4000, "9" * 5000, "0." + "1" * 4000, "1e-999", "2" * 20)
+
+    @pytest.mark.parametrize("number", NUMBERS, ids=range(len(NUMBERS)))
+    def test_numbers_that_are_none(
+        self, hub: HubServer, published: str, fails: Callable[..., None], works: Callable[[], None], number: str
+    ) -> None:
+        files = f'[{{"rfilename": "concept.toml", "size": {number}, "blobId": "x"}}]'
+        body = f'{{"id": "alice/dusk", "sha": "{"0" * 40}", "siblings": {files}}}'
+        hub.faults.add("GET", INFO, Packed(body.encode()), times=None)
+        fails("alice/dusk")
+        works()
+
+    def test_nesting(
+        self, hub: HubServer, published: str, fails: Callable[..., None], works: Callable[[], None]
+    ) -> None:
+        body = b'{"id": "alice/dusk", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        hub.faults.add("GET", INFO, Packed(body), times=None)
+        fails("alice/dusk: the Hub's answer makes no sense: it is nested too deeply")
+        works()
+
+    @pytest.mark.parametrize("path", [INFO, "/alice/dusk/resolve/*", STORED])
+    def test_what_inflates_without_end(
+        self,
+        hub: HubServer,
+        published: str,
+        fails: Callable[..., None],
+        works: Callable[[], None],
+        path: str,
+    ) -> None:
+        hub.faults.add("GET", path, Packed(b" " * (64 * 1024**2)), times=None)
+        fails("more")
+        works()
+
+    @pytest.mark.parametrize("body", [b"", b"\x1f\x8b", gzip.compress(b"{}")[:-3], b"plain"], ids=range(4))
+    def test_what_is_not_packed_as_it_says(
+        self, hub: HubServer, published: str, fails: Callable[..., None], works: Callable[[], None], body: bytes
+    ) -> None:
+        hub.faults.add("GET", INFO, Answer(body, {"Content-Encoding": "gzip"}), times=None)
+        fails("alice/dusk")
+        hub.faults.clear()
+        hub.faults.add("GET", INFO, Answer(gzip.compress(b"{}"), {"Content-Encoding": "gzip, gzip"}), times=None)
+        fails("it is packed as 'gzip, gzip'")
+        works()
+
+    @pytest.mark.parametrize("id", ["../../x", "alice", "bob/dusk@main", "", 7, "https://huggingface.co/alice/dusk"])
+    def test_a_name_that_is_none(
+        self, hub: HubServer, published: str, fails: Callable[..., None], works: Callable[[], None], id: object
+    ) -> None:
+        hub.faults.add("GET", INFO, Forge(lambda told: {**told, "id": id}), times=None)
         fails("alice/dusk")
         works()
 
@@ -227,6 +334,86 @@ class TestDiskFull:
         fails("the disk is full")
         (part / "adapter_model.safetensors").unlink()
         works()
+
+
+class TestSearching:
+    """One page's list is of everybody's cards: what one of them says stops nothing."""
+
+    @pytest.fixture
+    def cards(self, hub: HubServer, run: Run) -> Callable[[str], list[dict[str, Any]]]:
+        """Search with a list in which a stranger's card says something."""
+
+        def cards(says: str) -> list[dict[str, Any]]:
+            good = '{"id": "alice/good", "downloads": 3, "cardData": {"instance_prompt": "a \\"[{ sky"}}'
+            bad = f'{{"id": "eve/bad", "downloads": 1, "cardData": {says}}}'
+            hub.faults.clear()
+            hub.faults.add("GET", "/api/models", Packed(f"[{good}, {bad}, 7, {good}]".encode()), times=None)
+            result = run("search", "--refresh", "--json")
+            assert result.exit_code == 0, result.stderr
+            found: list[dict[str, Any]] = json.loads(result.stdout)
+            assert [each["repo"] for each in found if each["repo"] != "eve/bad"] == ["alice/good"] * 2
+            assert found[0]["prompt"] == 'a "[{ sky'
+            return found
+
+        return cards
+
+    @pytest.mark.parametrize("number", TestTampered.NUMBERS, ids=range(len(TestTampered.NUMBERS)))
+    def test_numbers(self, cards: Callable[[str], list[dict[str, Any]]], number: str) -> None:
+        metric = f'{{"type": "fid", "value": {number}}}'
+        card = f'{{"model-index": [{{"name": "Bad", "results": [{{"metrics": [{metric}]}}]}}], "x": {number}}}'
+        (bad,) = (each for each in cards(card) if each["repo"] == "eve/bad")
+        assert bad["title"] == "Bad"
+        assert bad["fid"] is None or 0 <= bad["fid"] < 1
+
+    @pytest.mark.parametrize("deep", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+    def test_nesting(self, cards: Callable[[str], list[dict[str, Any]]], deep: str) -> None:
+        assert len(cards(f'{{"x": {deep}}}')) == 2
+
+    @pytest.mark.parametrize(
+        "says", ['"\\ud800"', '{"instance_prompt": "\\u001b[2J", "license": "\\ud800"}', "[]", "7"]
+    )
+    def test_texts(self, cards: Callable[[str], list[dict[str, Any]]], says: str) -> None:
+        (bad,) = (each for each in cards(says) if each["repo"] == "eve/bad")
+        assert (bad["prompt"], bad["license"]) == ("", "")
+
+    def test_what_inflates_without_end(
+        self, hub: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch, published: str
+    ) -> None:
+        assert run("search").exit_code == 0
+        monkeypatch.setattr("e2gan_hub.answers.PAGE_LIMIT", 1024**2)
+        hub.faults.add("GET", "/api/models", Packed(b"[" + b" " * (64 * 1024**2) + b"]"), times=None)
+        result = run("search", "--refresh")
+        assert result.exit_code == 1
+        assert "the Hub's answer has more than the 1,048,576 bytes allowed" in result.stderr
+        assert run("search", "--offline").exit_code == 0
+
+    def test_a_list_without_end(self, hub: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("e2gan_hub.answers.MOST_PAGES", 5)
+        again = Answer(b"[]", {"Link": '<https://elsewhere.example/api/models?cursor=x>; rel="next"'})
+        hub.faults.add("GET", "/api/models", again, times=None)
+        hub.requests.clear()
+        result = run("search")
+        assert result.exit_code == 1
+        assert "more than 5 pages" in result.stderr
+        assert [each.query for each in hub.requests][1:] == ["cursor=x"] * 4  # of this server, not of another
+
+    def test_a_full_disk(self, hub: HubServer, run: Run, published: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert run("search").exit_code == 0
+        before = index_path().read_bytes()
+        connect = sqlite3.connect
+
+        def small(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            database = connect(*arguments, **options)
+            database.execute("PRAGMA max_page_count = 1")  # SQLite then says what it says where the disk is full
+            return database
+
+        monkeypatch.setattr(sqlite3, "connect", small)
+        result = run("search", "--refresh")
+        assert result.exit_code == 1
+        assert f"error: cannot write {index_path()}: database or disk is full" in result.stderr
+        assert "hint: make room on the disk" in result.stderr
+        assert index_path().read_bytes() == before
+        assert [file.name for file in index_path().parent.iterdir() if file.name.startswith(".")] == []
 
 
 class TestKilled:

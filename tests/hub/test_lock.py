@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from e2gan.base import Base
 from e2gan.errors import E2GANError
+from e2gan_hub import lock as lock_module
 from e2gan_hub import store
 from e2gan_hub.lock import Lock, LockedBase, LockedConcept, read_lock, write_lock
+from e2gan_hub.pull import NEEDED
 from tests.editor.tiny import write_tiny_concept
 from tests.hub.bundles import Run, listed
 from tests.hub_server import HubServer
@@ -144,8 +146,94 @@ class TestSync:
         result = run("sync")
         assert result.exit_code == 1
         assert f"error: {id} (" in result.stderr
-        assert "not what is locked: " in result.stderr and "prompt.safetensors" in result.stderr
+        assert "files differ from the lockfile: " in result.stderr and "prompt.safetensors" in result.stderr
         assert result.stderr.count("is here: ") == 2
+
+    def test_all_or_nothing(self, run: Run, locked: Lock, site: Path) -> None:
+        """On a machine without any of it, one wrong digest leaves all of it as it was."""
+        shutil.rmtree(store.home())
+        for entry in site.iterdir():
+            shutil.rmtree(entry)
+        for wrong, right in (("dusk", "dawn"), ("dawn", "dusk")):
+            (files,) = (each.files for each in locked.concepts if each.id == wrong)
+            self.changed(locked, wrong, files={**files, "concept.toml": "0" * 64})
+            result = run("sync")
+            assert result.exit_code == 1
+            assert f"error: {wrong} (" in result.stderr
+            assert "files differ from the lockfile: concept.toml" in result.stderr
+            assert f"left as it was: {right} (" in result.stderr
+            assert "e2gan.lock: nothing was changed" in result.stderr
+            assert listed(run) == {}
+            assert not store.home().exists()
+            assert not list(site.iterdir())
+
+    def test_what_a_wheel_calls_its_concept(self, run: Run, locked: Lock, site: Path) -> None:
+        for entry in site.iterdir():
+            shutil.rmtree(entry)
+        self.changed(locked, "dawn", id="noon")
+        result = run("sync")
+        assert result.exit_code == 1
+        assert "its concept has the id 'dawn', not the locked 'noon'" in result.stderr
+        assert not list(site.iterdir())
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"nothing of the kind"], ids=range(3))
+    def test_what_is_no_wheel(
+        self, run: Run, locked: Lock, site: Path, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wheel = tmp_path / "dawn.whl"
+        wheel.write_bytes(content)
+        (dawn,) = (each for each in locked.concepts if each.id == "dawn")
+        with pytest.raises(E2GANError, match=r"dawn\.whl cannot be read|brings no concept"):
+            lock_module._check_wheel(wheel, dawn)
+
+    def test_an_id_that_another_has(self, hub: HubServer, run: Run, locked: Lock, dusk: Path) -> None:
+        hub.put("bob/dusk", {name: (dusk / name).read_bytes() for name in NEEDED})
+        run("remove", "alice/dusk")
+        run("pull", "bob/dusk")
+        before = listed(run)
+        result = run("sync")
+        assert result.exit_code == 1
+        assert "another installed concept already uses the id 'dusk': hub:bob/dusk@" in result.stderr
+        assert listed(run) == before
+
+    def test_a_full_disk_while_switching(
+        self, hub: HubServer, run: Run, locked: Lock, published: str, dusk: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After all was checked: the store says what it said before."""
+        text = (dusk / "concept.toml").read_text().replace("1.2.0", "1.3.0")
+        new = hub.put("alice/dusk", {"concept.toml": text.encode()})
+        run("pull", "alice/dusk")
+        run("lock", "-o", "new.lock")
+        shutil.rmtree(store.bundle_folder("alice/dusk", published))
+        before = (store.repo_folder("alice/dusk") / store.RECORD).read_bytes()
+
+        def fails(*arguments: object) -> None:
+            raise E2GANError("pip could not install it: the disk is full")
+
+        monkeypatch.setattr(lock_module, "_pip_install", fails)
+        result = run("sync")
+        assert result.exit_code == 1
+        assert "the disk is full" in result.stderr
+        assert (store.repo_folder("alice/dusk") / store.RECORD).read_bytes() == before
+        assert listed(run)["dusk"] == f"hub:alice/dusk@{new}"
+
+    @pytest.mark.parametrize("name", ["pip.py", "pip/__main__.py", "logging.py", "sitecustomize.py"])
+    def test_nothing_of_the_current_folder_runs(
+        self, run: Run, locked: Lock, site: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for entry in site.iterdir():
+            shutil.rmtree(entry)
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+        monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+        assert run("sync").exit_code == 0
+        assert not (tmp_path / "ran").exists()
+        assert "dawn" in listed(run)
+
+    def test_a_quiet_one(self, run: Run, locked: Lock) -> None:
+        shutil.rmtree(store.home())
+        result = run("sync", "-q")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
     def test_another_base(self, run: Run, locked: Lock) -> None:
         write_lock(Lock(locked.concepts, (LockedBase("tiny", "0" * 64), LockedBase("none", "0" * 64))), Path("x.lock"))
@@ -165,7 +253,7 @@ class TestSync:
         result = run("sync")
         assert result.exit_code == 1
         assert (
-            "error: dawn (e2gan-concept-dawn==9.9.9): pip could not install e2gan-concept-dawn==9.9.9" in result.stderr
+            "error: dawn (e2gan-concept-dawn==9.9.9): pip could not download e2gan-concept-dawn==9.9.9" in result.stderr
         )
         assert "dawn" in listed(run)
 
@@ -235,9 +323,22 @@ class TestVerify:
 
 
 class TestOutdated:
+    def test_what_the_hub_has_no_more_spares_the_others(
+        self, hub: HubServer, run: Run, published: str, base: Base, tmp_path: Path
+    ) -> None:
+        dawn = write_tiny_concept(tmp_path / "dawn", base, seed=5)
+        hub.put("bob/dawn", {name: (dawn.path / name).read_bytes() for name in NEEDED})
+        run("pull", "alice/dusk", "bob/dawn")
+        hub.state.store.delete(hub.repository("alice/dusk"))
+        hub.repository("bob/dawn").set_ref("refs/tags/v9.0.0", hub.repository("bob/dawn").resolve("main"))
+        result = run("outdated", "--json")
+        assert result.exit_code == 0
+        assert [each["repo"] for each in json.loads(result.stdout)] == ["bob/dawn"]
+        assert "note: alice/dusk: no such repository on the Hub" in result.stderr
+
     def test_a_newer_version(self, hub: HubServer, run: Run, published: str) -> None:
         run("pull", "alice/dusk")
-        assert "newest version" in run("outdated").stderr
+        assert "up to date" in run("outdated").stderr
         for tag in ("v1.10.0", "v1.9.0", "v2.0.0rc1", "vX", "latest"):
             hub.repository("alice/dusk").set_ref(f"refs/tags/{tag}", published)
         (found,) = json.loads(run("outdated", "--json").stdout)
@@ -268,7 +369,7 @@ FROM_PIP = st.builds(
 )
 LOCKS = st.builds(
     Lock,
-    concepts=st.lists(FROM_HUB | FROM_PIP, max_size=3).map(tuple),
+    concepts=st.lists(FROM_HUB | FROM_PIP, max_size=3, unique_by=lambda concept: concept.id).map(tuple),
     bases=st.lists(st.builds(LockedBase, IDS, DIGESTS), max_size=2).map(tuple),
 )
 
@@ -300,6 +401,7 @@ def test_any_file_is_a_lockfile_or_one_error(content: bytes) -> None:
         {"concept": {"files": {"concept.toml": "1"}}},
         {"concept": {"repo": "alice/dusk", "commit": "main"}},
         {"concept": {"repo": "../../x", "commit": "0" * 40}},
+        {"times": 2},
     ],
     ids=str,
 )
@@ -309,7 +411,7 @@ def test_what_is_no_lockfile(changes: dict[str, object]) -> None:
         concept |= changes["concept"]  # type: ignore[operator]
         if "repo" in concept:
             del concept["distribution"]
-    data = {"schema": 1, **changes, "concept": [concept]}
+    data = {"schema": 1, **changes, "concept": [concept] * int(str(changes.pop("times", 1)))}
     Path("bad.lock").write_text(tomlkit.dumps(data))
     with pytest.raises(E2GANError):
         read_lock(Path("bad.lock"))

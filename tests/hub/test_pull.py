@@ -22,7 +22,8 @@ from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.errors import ConceptError, E2GANError
 from e2gan_hub import store
-from e2gan_hub.pull import NEEDED, HubWarning, _concept_from, pull
+from e2gan_hub.client import HubWarning
+from e2gan_hub.pull import NEEDED, _concept_from, pull
 from e2gan_hub.ref import Ref
 from e2gan_hub.store import Record, read_record
 from tests.editor.tiny import photo
@@ -102,7 +103,7 @@ class TestFetched:
         run("remove", "alice/dusk")
         result = run("pull", "alice/dusk")
         assert result.exit_code == 1
-        assert "error: alice/dusk: the Hub has no such repository, or not for you" in result.stderr
+        assert "error: alice/dusk: no such repository on the Hub, or you have no access to it" in result.stderr
         assert "hf auth login" in result.stderr
 
 
@@ -192,6 +193,76 @@ class TestNamed:
         assert caught.value.hint == "pip install e2gan-hub"
 
 
+class TestAddressed:
+    """By the address of its page, as a browser shows it."""
+
+    @pytest.fixture(params=["https://huggingface.co", "https://hf.co", "huggingface.co", "hf.co", "ENDPOINT"])
+    def page(self, request: pytest.FixtureRequest, hub: HubServer) -> str:
+        return f"{request.param.replace('ENDPOINT', hub.endpoint)}/alice/dusk"
+
+    @pytest.mark.parametrize(
+        "rest", ["", "/", "/tree/main", "/tree/v1.2.0", "/blob/main/concept.toml", "?x=1", "#files", "/tree/COMMIT"]
+    )
+    def test_pulled(self, run: Run, published: str, page: str, rest: str) -> None:
+        result = run("pull", f"{page}{rest.replace('COMMIT', published)}")
+        assert result.exit_code == 0, result.stderr
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
+        assert run("remove", page).exit_code == 0
+
+    def test_named(self, hub: HubServer, published: str) -> None:
+        for name in (
+            f"{hub.endpoint}/alice/dusk",
+            "https://huggingface.co/alice/dusk/tree/v1.2.0",
+            "hub:hf.co/alice/dusk",
+        ):
+            assert find_concept(name).source == f"hub:alice/dusk@{published}"
+
+    @pytest.mark.parametrize(
+        "address, says",
+        [
+            ("https://huggingface.co/alice", "is no address of a repository"),
+            ("https://huggingface.co/datasets/alice/dusk", "is a dataset, and concepts are models"),
+            ("https://huggingface.co/spaces/alice/dusk", "is a space"),
+            ("https://example.org/alice/dusk", "is no address of a repository"),
+            ("https://huggingface.co/alice/dusk/discussions/1", "is no address of a repository"),
+            ("https://huggingface.co/alice/dusk/tree/..", "no revision can be called"),
+            ("https://[::1/alice/dusk", "is no address of a repository"),
+            ("file:///etc/passwd", "is no address of a repository"),
+        ],
+    )
+    def test_what_is_no_page_of_a_concept(self, hub: HubServer, run: Run, address: str, says: str) -> None:
+        hub.requests.clear()
+        result = run("pull", address)
+        assert result.exit_code == 1
+        assert says in result.stderr
+        assert list(hub.requests) == []
+
+    @given(st.text(max_size=40))
+    def test_any_address_is_a_name_or_one_error(self, rest: str) -> None:
+        for start in ("https://huggingface.co/", "hf.co/", "http://", "hf://"):
+            try:
+                ref = Ref.given(start + rest)
+            except E2GANError as error:
+                assert "\n" not in str(error)
+                continue
+            assert Ref.parse(str(ref)) == ref
+
+
+class TestTold:
+    def test_a_quiet_pull_is_quiet(self, hub: HubServer, run: Run, published: str, dusk: Path) -> None:
+        hub.put("bob/dusk", {name: (dusk / name).read_bytes() for name in NEEDED})
+        for name in ("alice/dusk", "bob/dusk@main"):  # the first of its publisher, and an id that is taken
+            result = run("pull", "-q", name)
+            assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+    def test_the_revision_that_was_asked_for(self, hub: HubServer, run: Run, published: str, dusk: Path) -> None:
+        hub.put("bob/dusk", {name: (dusk / name).read_bytes() for name in NEEDED}, tags=["v1.2.0"])
+        assert f"pulled dusk 1.2.0, alice/dusk@v1.2.0 at {published[:12]}" in run("pull", "alice/dusk@v1.2.0").stderr
+        result = run("pull", "bob/dusk@v1.2.0")
+        assert "so this one is to be called hub:bob/dusk@v1.2.0" in result.stderr
+        assert "pulled hub:bob/dusk@v1.2.0 1.2.0" in result.stderr
+
+
 class TestRefused:
     """By its list, before anything of it is fetched, and by name."""
 
@@ -238,7 +309,7 @@ class TestRefused:
     def test_no_repository(self, hub: HubServer, run: Run) -> None:
         result = run("pull", "alice/nothing")
         assert result.exit_code == 1
-        assert "alice/nothing: the Hub has no such repository" in result.stderr
+        assert "alice/nothing: no such repository on the Hub" in result.stderr
 
     def test_no_revision(self, run: Run, published: str) -> None:
         result = run("pull", "alice/dusk@v9")

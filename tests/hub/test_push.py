@@ -171,7 +171,9 @@ class TestRefused:
         assert result.exit_code == 1
         assert result.stderr.startswith("error: bob/dusk: the Hub does not let you")
 
-    @pytest.mark.parametrize(("token", "says"), [("hf_nobody", "does not know you"), ("read-only", "does not let you")])
+    @pytest.mark.parametrize(
+        ("token", "says"), [("hf_nobody", "not signed in to the Hub"), ("read-only", "does not let you")]
+    )
     def test_a_wrong_token(self, hub: HubServer, run: Run, dusk: Path, token: str, says: str) -> None:
         if token == "read-only":
             token = hub.read_only_token("alice")

@@ -167,7 +167,7 @@ ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=10,
 )
-KEYS = st.sampled_from(["id", "tags", "downloads", "model_index", "card_data"])
+KEYS = st.sampled_from(["id", "tags", "downloads", "cardData"])
 METRIC = st.fixed_dictionaries({"type": st.just("fid") | ANY, "value": ANY}) | ANY
 RESULT = st.fixed_dictionaries({"metrics": st.lists(METRIC, max_size=2) | ANY}) | ANY
 MODEL = st.fixed_dictionaries({"name": ANY, "results": st.lists(RESULT, max_size=2) | ANY}) | ANY
@@ -176,7 +176,7 @@ MODEL = st.fixed_dictionaries({"name": ANY, "results": st.lists(RESULT, max_size
 @settings(max_examples=50)
 @given(st.dictionaries(KEYS, ANY), st.lists(MODEL, max_size=2) | ANY)
 def test_any_card_is_an_entry_or_left_out(model: dict[str, Any], card: Any) -> None:
-    model = {"id": "alice/dusk", **model, "model_index": card, "card_data": None}
+    model = {"id": "alice/dusk", "cardData": {"model-index": card}, **model}
     entry = entry_of(model)
     if entry is None:
         return

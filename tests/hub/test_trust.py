@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ from e2gan_hub.ref import Ref
 from e2gan_hub.store import read_record
 from tests.hub.bundles import Push, Run, listed
 from tests.hub_server import HubServer
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
 
 
 def configure(text: str) -> None:
@@ -70,6 +77,166 @@ class TestPublishers:
         assert run("trust", *words).exit_code == 1
         assert not config_path().exists()
         assert run("trust", "--remove").exit_code == 2
+
+
+def spelt(repo: str, as_it_was: str) -> None:
+    """Have the store as an earlier version left it, which wrote a repository as it was asked for."""
+    folder = store.repo_folder(repo)
+    record = folder / store.RECORD
+    record.write_text(record.read_text().replace(f'repo = "{repo}"', f'repo = "{as_it_was}"'))
+    folder.rename(folder.with_name(as_it_was.replace("/", "--")))
+
+
+SIGNED = "[signers.{}]\nidentity = 'alice@example.org'\nissuer = 'https://example.org'"
+
+
+class TestIdentity:
+    """Whose something is goes by the name that the Hub answers."""
+
+    @pytest.fixture(params=["ALICE/dusk", "alice/DUSK", "Alice/Dusk"])
+    def asked(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    def test_capitals_do_not_matter(self, run: Run, published: str, asked: str) -> None:
+        assert run("pull", asked).exit_code == 0
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
+        assert [folder.name for folder in store.home().iterdir()] == ["alice--dusk"]
+        assert read_record(asked).repo == "alice/dusk"
+        result = run("pull", f"{asked}@{published}", "--offline", "--json")
+        assert json.loads(result.stdout)[0]["repo"] == "alice/dusk"
+        assert run("remove", asked).exit_code == 0
+        assert listed(run) == {}
+
+    def test_nor_do_they_pass_a_required_signature(self, run: Run, published: str, asked: str) -> None:
+        for owner in ("alice", "ALICE"):
+            configure(SIGNED.format(owner))
+            result = run("pull", asked)
+            assert result.exit_code == 1
+            assert "not signed, and alice@example.org must have signed it" in result.stderr
+        assert listed(run) == {}
+
+    @pytest.mark.parametrize("offline", [False, True])
+    def test_nor_as_an_earlier_version_kept_it(self, run: Run, published: str, asked: str, offline: bool) -> None:
+        run("pull", "alice/dusk")
+        spelt("alice/dusk", asked)
+        configure(SIGNED.format("alice"))
+        for name in (asked, "alice/dusk"):
+            result = run("pull", f"{name}@{published}", *(["--offline"] if offline else []))
+            assert result.exit_code == 1
+            assert "not here, and the Hub is not asked" in result.stderr or "not signed" in result.stderr
+
+    def test_what_an_earlier_version_kept_gets_the_hubs_spelling(self, run: Run, published: str, asked: str) -> None:
+        run("pull", "alice/dusk")
+        spelt("alice/dusk", asked)
+        assert listed(run) == {"dusk": f"hub:{asked}@{published}"}
+        assert run("pull", "alice/dusk").exit_code == 0
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
+        assert run("verify").exit_code == 0
+        assert run("remove", asked).exit_code == 0
+        assert listed(run) == {}
+
+    def test_what_it_kept_twice_is_one(self, hub: HubServer, run: Run, published: str) -> None:
+        run("pull", "alice/dusk")
+        spelt("alice/dusk", "ALICE/dusk")
+        shutil.copytree(store.home() / "ALICE--dusk", store.home() / "alice--dusk")
+        record = store.home() / "alice--dusk" / store.RECORD
+        lines = record.read_text().replace("ALICE", "alice").splitlines()
+        record.write_text("\n".join(line for line in lines if not line.startswith("listed")))
+        assert run("pull", "alice/dusk").exit_code == 0
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
+        assert run("remove", "alice/dusk").exit_code == 0
+        assert listed(run) == {}
+
+    def test_trust_goes_by_the_owner_in_any_capitals(self, run: Run, published: str, asked: str) -> None:
+        assert run("trust", "ALICE", "alice").exit_code == 0
+        assert run("trust").stdout == "ALICE\n"
+        assert run("pull", asked, "--require-trusted").exit_code == 0
+        assert run("trust", "--remove", "Alice").exit_code == 0
+        assert run("trust").stdout == ""
+
+    def test_signers_of_one_owner_stand_there_once(self, run: Run) -> None:
+        configure(f"{SIGNED.format('alice')}\n{SIGNED.format('ALICE')}")
+        result = run("trust")
+        assert result.exit_code == 1
+        assert "[signers] has 'alice' twice" in result.stderr
+
+    def test_a_push_names_the_repository_as_the_hub_does(
+        self, hub: HubServer, run: Run, push: Push, dusk: Path
+    ) -> None:
+        push(dusk)
+        result = run("push", dusk, "--repo", "ALICE/dusk")
+        assert result.exit_code == 1
+        assert "ALICE/dusk: the Hub writes it alice/dusk" in result.stderr
+        assert "hint: --repo alice/dusk" in result.stderr
+
+
+class TestMoved:
+    """A repository that has another name now."""
+
+    def test_of_the_same_owner(self, hub: HubServer, run: Run, published: str) -> None:
+        run("pull", "alice/dusk")
+        hub.move("alice/dusk", "alice/nightfall")
+        result = run("pull", "alice/dusk")
+        assert result.exit_code == 0
+        assert "note: moved from alice/dusk to alice/nightfall" in result.stderr
+        assert listed(run) == {"dusk": f"hub:alice/nightfall@{published}"}
+        assert "moved from" not in run("pull", "alice/nightfall").stderr
+
+    def test_to_another_owner(self, hub: HubServer, run: Run, published: str) -> None:
+        run("trust", "alice")
+        run("pull", "alice/dusk")
+        hub.move("alice/dusk", "bob/dusk")
+        hub.requests.clear()
+        for words in (("pull", "alice/dusk"), ("show", "hub:alice/dusk"), ("pull", "alice/dusk@v1.2.0")):
+            result = run(*words)
+            assert result.exit_code == 1
+            assert "moved from alice/dusk to bob/dusk, and 'bob' is not among the publishers you trust" in result.stderr
+            assert "hint: e2gan trust bob" in result.stderr
+        assert not any("/resolve/" in each.path for each in hub.requests)
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
+        run("trust", "bob")
+        result = run("pull", "alice/dusk", "--require-trusted")
+        assert (result.exit_code, "note: moved from" in result.stderr) == (0, True)
+        assert listed(run) == {"dusk": f"hub:bob/dusk@{published}"}
+
+    def test_asked_for_by_its_new_name(self, hub: HubServer, run: Run, published: str) -> None:
+        hub.move("alice/dusk", "bob/dusk")
+        assert "the first of 'bob' here" in run("pull", "bob/dusk").stderr
+        assert listed(run) == {"dusk": f"hub:bob/dusk@{published}"}
+
+    def test_what_the_new_owner_must_sign(self, hub: HubServer, run: Run, published: str) -> None:
+        hub.move("alice/dusk", "bob/dusk")
+        configure(f"trusted = ['bob']\n{SIGNED.format('bob')}")
+        result = run("pull", "alice/dusk")
+        assert result.exit_code == 1
+        assert "not signed" in result.stderr
+
+    def test_locked(self, hub: HubServer, run: Run, published: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        run("pull", "alice/dusk")
+        run("lock")
+        run("remove", "alice/dusk")
+        hub.move("alice/dusk", "bob/dusk")
+        result = run("sync")
+        assert result.exit_code == 1
+        assert "moved from alice/dusk to bob/dusk" in result.stderr
+        run("trust", "bob")
+        assert run("sync").exit_code == 0
+        assert listed(run) == {"dusk": f"hub:bob/dusk@{published}"}
+
+    def test_outdated(self, hub: HubServer, run: Run, published: str) -> None:
+        run("pull", "alice/dusk")
+        hub.move("alice/dusk", "bob/dusk")
+        hub.repository("bob/dusk").set_ref("refs/tags/v2.0.0", published)
+        result = run("outdated", "--json")
+        assert json.loads(result.stdout)[0]["repo"] == "bob/dusk"
+        assert "moved from alice/dusk to bob/dusk" in result.stderr
+
+    def test_pushed_to(self, hub: HubServer, run: Run, push: Push, dusk: Path) -> None:
+        push(dusk)
+        hub.move("alice/dusk", "alice/nightfall")
+        result = run("push", dusk, "--repo", "alice/dusk")
+        assert result.exit_code == 1
+        assert "calls it alice/nightfall" in result.stderr
 
 
 class TestSettings:

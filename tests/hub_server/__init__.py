@@ -3,7 +3,7 @@
 ``HubServer`` runs it in a thread; ``python -m tests.hub_server`` runs it by hand.
 """
 
-from .faults import Break, Drop, Forge, Slow, Status
+from .faults import Answer, Break, Drop, Forge, Packed, Slow, Status
 from .server import HubServer
 
-__all__ = ["Break", "Drop", "Forge", "HubServer", "Slow", "Status"]
+__all__ = ["Answer", "Break", "Drop", "Forge", "HubServer", "Packed", "Slow", "Status"]

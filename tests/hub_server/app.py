@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -62,9 +63,28 @@ class RawPaths:
         await self.app(scope, receive, send)
 
 
+class Moved:
+    """Sends who asks for a repository by the name that it had before to the one that it has."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        for old, new in self.state.store.moved.items():
+            for start in ("/api/models/", "/"):
+                if f"{path}/".startswith(f"{start}{old}/"):
+                    query = scope["query_string"].decode()
+                    address = path.replace(old, new, 1) + (f"?{query}" if query else "")
+                    await RedirectResponse(address, 307)(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
+
+
 def application(state: State) -> ASGIApp:
     """The server as an ASGI application, without faults."""
     routes = [Route(path, endpoint(handler), methods=[method]) for method, path, handler in ROUTES]
     app = Starlette(routes=routes, exception_handlers={Refusal: answer})
     app.state.hub = state
-    return RawPaths(app)
+    return RawPaths(Moved(app, state))

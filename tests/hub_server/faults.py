@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -49,7 +50,9 @@ class Status:
     code: str | None = None
     """``X-Error-Code``: RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo."""
     retry_after: int | None = None
-    """Seconds."""
+    """Seconds, in the header of every server."""
+    rate_limit: int | None = None
+    """Seconds until requests are counted anew, in the Hub's own headers: none are left until then."""
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {"X-Error-Message": self.message}
@@ -57,6 +60,9 @@ class Status:
             headers["X-Error-Code"] = self.code
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
+        if self.rate_limit is not None:
+            headers["RateLimit"] = f'"api";r=0;t={self.rate_limit}'
+            headers["RateLimit-Policy"] = '"fixed window";"api";q=500;w=300'
         while (await receive()).get("more_body"):  # a client that is still sending would see a reset, not the answer
             pass
         await JSONResponse({"error": self.message}, self.status, headers)(scope, receive, send)
@@ -156,6 +162,22 @@ class Forge:
         headers[b"content-length"] = str(len(body)).encode()
         await send({**start, "headers": list(headers.items())})
         await send({"type": "http.response.body", "body": body})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Any body at all, with any headers."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(self.body, 200, {"Content-Type": "application/json", **self.headers})(scope, receive, send)
+
+
+def Packed(body: bytes) -> Answer:
+    """A body that is packed with gzip, as the Hub packs its lists."""
+    return Answer(gzip.compress(body), {"Content-Encoding": "gzip"})
 
 
 @dataclass

@@ -92,7 +92,7 @@ def models(call: Call) -> Response:
     for repository in call.state.store:
         if not call.may_see(repository) or not all(word in repository.id.lower() for word in words):
             continue
-        if query.get("author") not in (None, repository.owner):
+        if query.get("author", repository.owner).lower() != repository.owner.lower():
             continue
         told = describe(repository, repository.resolve(MAIN))
         if wanted <= set(told["tags"]):

@@ -332,6 +332,8 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.Lock()
         self._open: dict[str, Repository] = {}
+        self.moved: dict[str, str] = {}
+        """What repositories were called before, and are called now."""
         for git in self.folder.glob("*/*/.git"):
             repository = Repository(git.parent)
             self._open[repository.id] = repository
@@ -340,14 +342,25 @@ class Store:
         return iter([self._open[id] for id in sorted(self._open)])
 
     def get(self, id: str) -> Repository | None:
-        """The repository ``OWNER/NAME``, if there is one."""
-        return self._open.get(id)
+        """The repository ``OWNER/NAME``, in any capitals, if there is one."""
+        return next((each for name, each in self._open.items() if name.lower() == id.lower()), None)
+
+    def move(self, old: str, new: str) -> None:
+        """Rename a repository, or give it to another owner."""
+        with self.lock:
+            repository = self._open.pop(old)
+            repository.git.close()
+            (self.folder / new).parent.mkdir(exist_ok=True)
+            repository.folder.rename(self.folder / new)
+            self._open[new] = Repository(self.folder / new)
+            self.moved[old] = new
 
     def create(self, id: str, settings: Settings) -> Repository | None:
         """A new repository; none if the name is taken."""
         with self.lock:
-            if id in self._open:
+            if self.get(id):
                 return None
+            self.moved.pop(id, None)
             self._open[id] = repository = Repository.create(self.folder / id, settings)
             return repository
 

@@ -129,6 +129,10 @@ class HubServer:
         assert found, f"there is no {id}"
         return found
 
+    def move(self, old: str, new: str) -> None:
+        """Rename a repository, or give it to another owner: the old name leads to the new one."""
+        self.state.store.move(old, new)
+
     def put(
         self,
         id: str,

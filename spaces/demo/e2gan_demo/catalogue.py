@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import threading
+import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
@@ -14,14 +19,22 @@ from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
 from e2gan.plugins import registry
 from e2gan.tables import shown
+from e2gan_demo.disk import KEPT
+from e2gan_demo.limits import Buckets
+
+if TYPE_CHECKING:
+    from e2gan_hub.ref import Ref
 
 __all__ = ["Catalogue"]
 
 PREVIEW_WIDTH = 640
 """Width of a card's picture, before and after side by side, in pixels."""
 
-MOST_ADDED = 50
-"""Most repositories that strangers may have pulled to one machine before it is started again."""
+MOST_ADDED = 200_000_000
+"""Most bytes of concepts that strangers have added; a concept has some hundred thousand."""
+
+ADDITIONS, IN_RESERVE = 1 / 60, 20.0
+"""How often a second a stranger may ask for one, had or refused, and how many at once."""
 
 MOST_BLENDED = 4
 """Most concepts in one blend."""
@@ -36,23 +49,43 @@ CLOSENESS = {
 }
 """The measured figures that a card shows: name, and what it means."""
 
+MOST_FIGURE = 1e9
+"""Largest figure that is shown: a ratio beyond it says nothing."""
+
+
+@dataclass
+class Added:
+    """A concept that a stranger has added."""
+
+    concept: Concept
+    size: int
+    """In bytes."""
+    used: float = field(default_factory=time.monotonic)
+
 
 class Catalogue:
     """Concepts by the names that the page uses for them: ids, and ``hub:OWNER/NAME@COMMIT`` for those not listed."""
 
-    def __init__(self, base: Base, previews: Path, *, public: bool = False) -> None:
+    def __init__(self, base: Base, previews: Path, *, strangers: Path | None = None) -> None:
         """Offer the concepts made for ``base``.
 
         Args:
             previews: the folder for the cards' pictures.
-            public: keep what a visitor adds from the others.
+            strangers: the folder for what visitors add where they are strangers; what one of them adds is kept from
+                the others then, and has nothing of the host's: no token, nothing that the host has pulled.
         """
         self.base = base
-        self.public = public
-        self._added: dict[str, Concept] = {}
+        self.public = strangers is not None
+        self._strangers = strangers
+        self._added: dict[str, Added] = {}
+        self._installed: dict[str, Concept] = {}
+        self._additions = Buckets(ADDITIONS, IN_RESERVE)
         self._previews = previews
         self._lock = threading.Lock()
+        self._adding = threading.Lock()
         previews.mkdir()
+        if strangers:
+            strangers.mkdir()
 
     # What there is
 
@@ -62,7 +95,11 @@ class Catalogue:
 
     def cards(self) -> list[dict[str, Any]]:
         """What the page shows of each installed concept."""
-        return [self.card(id, concept) for id, concept in self.concepts().items()]
+        cards = []
+        for id, concept in self.concepts().items():
+            with suppress(E2GANError, OSError):  # a bundle may be taken away while the page runs
+                cards.append(self.card(id, concept))
+        return cards
 
     def find(self, name: object) -> Concept:
         """The concept of that name: an installed one, or one that was added here.
@@ -72,9 +109,14 @@ class Catalogue:
         Raises:
             ConceptError: there is none.
         """
-        found = registry().concepts.get(name) or self._added.get(name) if isinstance(name, str) else None
+        found = None
+        if isinstance(name, str):
+            found = registry().concepts.get(name) or self._installed.get(name)
+            if found is None and (added := self._added.get(name)):
+                added.used = time.monotonic()
+                found = added.concept
         if found is None or not self._fits(found):
-            raise ConceptError(f"no concept {shown(name)} here", hint="choose another")
+            raise ConceptError(f"no concept {shown(name)} here", hint="choose another, or add it again")
         return found
 
     def blend(self, wanted: object) -> dict[Concept, float]:
@@ -137,40 +179,80 @@ class Catalogue:
             return False
         return True
 
-    def add(self, repo: object) -> dict[str, Any]:
-        """Pull a concept from the Hub, checked; gives its card.
+    def add(self, repo: object, visitor: str = "") -> dict[str, Any]:
+        """Get a concept from the Hub, checked; gives its card.
 
         On one's own machine it is installed as ``e2gan pull`` does.  For the public its id does not come to mean
         it: who added it has its name, and nobody else sees it.
 
         Raises:
-            E2GANError: it cannot be had, is no sound concept, or is for another base.
+            E2GANError: it cannot be had, is no sound concept, or is for another base; or this visitor, or all of them,
+                have asked for too many.
         """
         if not self.can_add:
             raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint="pip install e2gan-hub")
-        from e2gan_hub.pull import pull
         from e2gan_hub.ref import Ref
 
-        ref = Ref.parse(repo.strip() if isinstance(repo, str) else "")
-        if self.public and len(self._added) >= MOST_ADDED:
-            raise E2GANError(
-                "enough concepts have been added here for now", hint="run the demo on your own machine: e2gan demo"
-            )
+        ref = Ref.given(repo if isinstance(repo, str) else "")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", E2GANWarning)  # of publishers seen for the first time: the card says whose
-            pulled = pull(ref, list_it=not self.public)
-        if not self._fits(pulled.concept):
+            return self._pull(ref) if self._strangers is None else self._take_in(ref, visitor, self._strangers)
+
+    def _pull(self, ref: Ref) -> dict[str, Any]:
+        """Install a concept, or have it under its name on the Hub where its id is taken."""
+        from e2gan_hub.pull import pull
+
+        pulled = pull(ref)
+        self._must_fit(ref, pulled.concept)
+        registry.cache_clear()
+        if pulled.listed:
+            return self.card(pulled.concept.id, self.find(pulled.concept.id))
+        name = f"hub:{pulled.ref.repo}@{pulled.commit}"
+        self._installed[name] = pulled.concept
+        return self.card(name, pulled.concept)
+
+    def _take_in(self, ref: Ref, visitor: str, place: Path) -> dict[str, Any]:
+        """Have a concept for a stranger: as a stranger to the Hub, and bounded in bytes."""
+        from e2gan_hub.client import client
+        from e2gan_hub.pull import fetch, find
+
+        if not self._additions.take(visitor):
+            raise E2GANError("too many concepts were asked for", hint="wait some minutes, or run the demo yourself")
+        api = client(token=False)
+        found = find(ref, api)
+        name = f"hub:{found.ref.repo}@{found.commit}"
+        with self._adding:
+            if name not in self._added:
+                self.sweep()
+                if sum(added.size for added in self._added.values()) + found.size > MOST_ADDED:
+                    raise E2GANError(
+                        "enough concepts have been added here for now", hint="run the demo on your own machine"
+                    )
+                folder = place / secrets.token_hex(16)
+                try:
+                    fetch(found, folder, api)
+                    concept = Concept.read(folder, source=name)
+                    self._must_fit(ref, concept)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
+                self._added[name] = Added(concept, found.size)
+        return self.card(name, self.find(name))
+
+    def _must_fit(self, ref: Ref, concept: Concept) -> None:
+        if not self._fits(concept):
             raise ConceptError(
-                f"{ref}: made for the base '{pulled.concept.base_id}' ({pulled.concept.base_sha256[:12]}…), "
+                f"{ref}: made for the base '{concept.base_id}' ({concept.base_sha256[:12]}…), "
                 f"not for '{self.base.id}' ({self.base.sha256[:12]}…)",
                 hint="choose a concept for the base that this page runs on",
             )
-        registry.cache_clear()
-        if pulled.listed and not self.public:
-            return self.card(pulled.concept.id, self.find(pulled.concept.id))
-        name = f"hub:{ref.repo}@{pulled.commit}"
-        self._added[name] = pulled.concept
-        return {**self.card(name, pulled.concept), "install": f"e2gan pull {ref.repo}@{pulled.commit}"}
+
+    def sweep(self) -> None:
+        """Delete what strangers added and nobody has used for long."""
+        oldest = time.monotonic() - KEPT
+        for name in [name for name, added in list(self._added.items()) if added.used < oldest]:
+            added = self._added.pop(name)
+            shutil.rmtree(added.concept.path, ignore_errors=True)
 
 
 def _install(concept: Concept) -> str:
@@ -202,7 +284,7 @@ def _quality(concept: Concept) -> list[tuple[str, float, str]]:
     headline = quality.get(str(quality.get("headline")), {})
     figures = {**(headline if isinstance(headline, Mapping) else {}), **quality}
     return [
-        (label, float(figures[key]), meaning)
+        (label, float(value), meaning)
         for key, (label, meaning) in CLOSENESS.items()
-        if isinstance(figures.get(key), (int, float))
+        if isinstance(value := figures.get(key), (int, float)) and -MOST_FIGURE <= value <= MOST_FIGURE
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from e2gan_demo.guard import Access
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -50,26 +51,18 @@ class Buckets:
 class RateLimit:
     """ASGI middleware that answers 429 to who sends too much; asking for files is free."""
 
-    def __init__(self, app: ASGIApp, buckets: Buckets | None = None) -> None:
+    def __init__(self, app: ASGIApp, access: Access, buckets: Buckets | None = None) -> None:
         self._app = app
+        self._access = access
         self._buckets = buckets or Buckets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             cost = next((cost for end, cost in COSTS.items() if scope["path"].endswith(end)), 1.0)
-            if not self._buckets.take(_visitor(scope), cost):
+            if not self._buckets.take(self._access.visitor(scope), cost):
                 body = json.dumps({"detail": "too many requests: wait a moment"}).encode()
                 headers = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
                 await send({"type": "http.response.start", "status": 429, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
                 return
         await self._app(scope, receive, send)
-
-
-def _visitor(scope: Scope) -> str:
-    """Where a request comes from.  In a Space all come through its proxy, which says for whom."""
-    if os.environ.get("SPACE_ID"):
-        forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
-        if forwarded:
-            return forwarded.split(",")[0].strip()
-    return scope["client"][0] if scope.get("client") else ""

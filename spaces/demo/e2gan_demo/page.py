@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +20,17 @@ from starlette.middleware import Middleware
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, ImageError
 from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.disk import Disk
+from e2gan_demo.guard import Access, Guard
 from e2gan_demo.limits import RateLimit
-from e2gan_demo.photos import KEPT, Photo, Photos
+from e2gan_demo.photos import Photo
 from e2gan_demo.studio import FORMATS, Studio, answering
+from e2gan_demo.uploads import MAX_UPLOAD, Uploads
 
-__all__ = ["build", "launch", "launching", "make_studio"]
-
-M_ARENA_MAX = -8
-"""glibc's name for a setting."""
+__all__ = ["build", "launching", "make_studio"]
 
 HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
-
-MAX_UPLOAD = 25_000_000
-"""Largest upload, in bytes."""
 
 WAITING = 64
 """Most requests in the queue; more are turned away."""
@@ -61,15 +56,16 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 
-def build(studio: Studio, served: Path) -> gr.Blocks:
+def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
     """The page and its API.
 
     Args:
         studio: what does the work.
         served: the folder whose files the server gives to everybody: fonts, samples, previews.
+        access: who may reach it.
     """
     names = ("photo", "edit", "save", "add")
-    with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as page:
+    with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False) as page:
         desk = gr.HTML(
             html_template=_web("page.html"),
             js_on_load=_web("page.js"),
@@ -105,8 +101,9 @@ def build(studio: Studio, served: Path) -> gr.Blocks:
 
             return answering(file)
 
-        def add(request: Any) -> Any:
-            return answering(lambda: {"card": studio.catalogue.add(_from(request, "repo"))})
+        def add(request: Any, http: gr.Request) -> Any:
+            visitor = access.visitor(http.request.scope) if http.request else ""
+            return answering(lambda: {"card": studio.catalogue.add(_from(request, "repo"), visitor)})
 
         works: dict[str, tuple[Any, dict[str, Any]]] = {
             "photo": (photo, {}),
@@ -222,7 +219,7 @@ def _uploaded(path: object) -> Path:
 
 
 def _given(page: gr.Blocks, path: Path) -> Path:
-    """A file that a visitor may fetch now, and that Gradio deletes with the uploads."""
+    """A file that a visitor may fetch now."""
     page.upload_file_set.add(str(path))
     return path
 
@@ -252,22 +249,30 @@ def _lay_out(folder: Path) -> None:
             picture.save(folder / "samples" / file.name, quality=82)
 
 
-def make_studio(editor: Editor, served: Path, *, public: bool = False) -> Studio:
+def make_studio(editor: Editor, served: Path, *, strangers: Path | None = None) -> Studio:
     """What does the work for a page, and deletes what is no longer used.
 
     Args:
         served: an empty folder, for what the server gives to everybody.
-        public: keep what a visitor adds from the others.
+        strangers: where what visitors add is kept if they are strangers; see :class:`Catalogue`.
     """
     _lay_out(served)
-    studio = Studio(editor, Catalogue(editor.base, served / "previews", public=public), SAMPLES, _uploads())
-    threading.Thread(target=_sweep, args=(studio.photos,), daemon=True).start()
+    catalogue = Catalogue(editor.base, served / "previews", strangers=strangers)
+    studio = Studio(editor, catalogue, SAMPLES, Disk(_uploads()))
+    threading.Thread(target=_sweep, args=(studio,), daemon=True).start()
     return studio
 
 
-def launching(served: Path) -> dict[str, Any]:
+def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
     """What Gradio's ``launch`` is to be called with."""
+    # uvicorn would believe who connects from this very machine about where requests come from.
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
     look = _web("page.css").replace("SERVED", f"gradio_api/file={served}")
+    middleware = [
+        Middleware(Guard, access=access),
+        Middleware(RateLimit, access=access),
+        Middleware(Uploads, disk=studio.disk),
+    ]
     return {
         "theme": _theme(),
         # Not as "css", whose selectors Gradio rewrites.
@@ -275,7 +280,7 @@ def launching(served: Path) -> dict[str, Any]:
         "favicon_path": HERE / "web" / "favicon.png",
         "allowed_paths": [str(served)],
         "max_file_size": MAX_UPLOAD,
-        "app_kwargs": {"middleware": [Middleware(RateLimit)]},
+        "app_kwargs": {"middleware": middleware},
         "footer_links": ["api", "gradio"],
         # Gradio would keep every visitor's runs, and the last answer to each of 10,000 pages.
         "run_history": False,
@@ -285,10 +290,10 @@ def launching(served: Path) -> dict[str, Any]:
     }
 
 
-def _sweep(photos: Photos) -> None:
+def _sweep(studio: Studio) -> None:
     while True:
         time.sleep(SWEEP)
-        photos.sweep()
+        studio.sweep()
 
 
 def _theme() -> gr.themes.Base:
@@ -301,41 +306,3 @@ def _theme() -> gr.themes.Base:
         body_text_color="#1f1c18",
         body_text_color_dark="#f1ede6",
     )
-
-
-def launch(
-    *,
-    host: str | None = None,
-    port: int | None = None,
-    share: bool = False,
-    public: bool = False,
-    browser: bool = False,
-    base: str = "scenery",
-    device: str | None = None,
-    threads: int | None = None,
-) -> None:
-    """Start the page, and serve until interrupted; ``host`` and ``port`` are Gradio's choice if None.
-
-    Raises:
-        E2GANError: there is no such base or device, or the port is taken.
-    """
-    _share_memory()
-    with tempfile.TemporaryDirectory(prefix="e2gan-demo-") as folder:
-        editor = Editor(base, device=device, threads=threads)
-        page = build(make_studio(editor, Path(folder), public=public), Path(folder))
-        try:
-            page.launch(
-                server_name=host, server_port=port or None, share=share, inbrowser=browser, **launching(Path(folder))
-            )
-        except OSError as fault:
-            raise E2GANError(f"the page cannot be served: {fault}", hint="name another --port") from fault
-
-
-def _share_memory() -> None:
-    """Have all threads take memory from two places.
-
-    Each of the server's threads would get one of its own from the C library, and keep there what its edits took: a
-    gigabyte after some minutes.  glibc alone has the switch.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)

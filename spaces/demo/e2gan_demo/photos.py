@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,9 @@ from PIL import Image
 
 from e2gan.errors import ImageError
 from e2gan.images import UPLOAD, open_image
+from e2gan_demo.disk import KEPT
 
-__all__ = ["KEPT", "SMALL", "Photo", "Photos"]
-
-KEPT = 30 * 60
-"""Seconds for which a photo is kept after it was last used."""
+__all__ = ["SMALL", "Photo", "Photos"]
 
 MOST = 256
 """Most photos kept; the one used longest ago makes room."""
@@ -55,11 +54,18 @@ class Photo:
 class Photos:
     """Photos by their secret names.  May be used from several threads."""
 
-    def __init__(self, kept: float = KEPT, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        kept: float = KEPT,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+        delete: Callable[[Path], None] = Path.unlink,
+    ) -> None:
         self._photos: OrderedDict[str, Photo] = OrderedDict()
         self._kept = kept
         self._most = most
         self._clock = clock
+        self._delete_file = delete
         self._lock = threading.Lock()
 
     def add(self, photo: Photo, name: str | None = None) -> str:
@@ -78,7 +84,7 @@ class Photos:
             if photo is not None and (photo.kept or photo.path.exists()):
                 photo.used = self._clock()
                 if not photo.kept:
-                    photo.path.touch()  # Gradio deletes by the file's age
+                    photo.path.touch()  # what was used longest ago makes room on the disk
                 self._photos.move_to_end(str(name))
                 return photo
         raise ImageError("that photo has been deleted here", hint="choose it again")
@@ -102,7 +108,8 @@ class Photos:
             gone = {self._photos.pop(name).path for name in names}
             # The same file dropped on two pages has one place.
             for path in gone - {photo.path for photo in self._photos.values()}:
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    self._delete_file(path)
 
     def all(self) -> list[Photo]:
         """The visitors' photos, without the samples."""

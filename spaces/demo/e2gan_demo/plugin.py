@@ -18,11 +18,23 @@ def register_commands(cli: click.Group) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="By default the first free one from 7860 up.")
 @click.option("--share", is_flag=True, help="Make a public link, through Gradio's servers, for as long as it runs.")
-@click.option("--public", is_flag=True, help="For strangers: what one of them adds stays with him. Implied by --share.")
+@click.option(
+    "--public",
+    is_flag=True,
+    help="For public use: a concept that a visitor adds is not installed or shown to others. Implied by --share.",
+)
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @click.option("--base", default="scenery", show_default=True, metavar="BASE", help="A base's id or folder.")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
+@click.option(
+    "--allowed-host", "hosts", multiple=True, metavar="NAME", help="Name under which it may be asked for; repeatable."
+)
+@click.option("--trusted-proxies", "proxies", type=click.IntRange(0, 10), metavar="N", help="Proxies in front of it.")
+@click.option("--root-path", metavar="PATH", help="Path below which a proxy shows it, such as /studio.")
+@click.option(
+    "--embedded-by", "frames", multiple=True, metavar="ORIGIN", help="Whose pages may show it in a frame; repeatable."
+)
 def demo(
     host: str,
     port: int | None,
@@ -32,9 +44,20 @@ def demo(
     base: str,
     device: str | None,
     threads: int | None,
+    hosts: tuple[str, ...],
+    proxies: int | None,
+    root_path: str | None,
+    frames: tuple[str, ...],
 ) -> None:
     """Start a page on this machine where photos are edited with the installed concepts. Ctrl+C ends it."""
-    from e2gan_demo.page import launch
+    from e2gan_demo.guard import Access
+    from e2gan_demo.serve import launch
+
+    access = Access.of(hosts, proxies, frames, share=share)
+    if root_path is not None:
+        root_path = root_path.rstrip("/")
+        if not root_path.startswith(("/", "http://", "https://")):
+            raise click.BadParameter("it begins with a slash, such as /studio.", param_hint="--root-path")
 
     launch(
         host=host,
@@ -45,4 +68,6 @@ def demo(
         base=base,
         device=device,
         threads=threads,
+        access=access,
+        root_path=root_path,
     )

@@ -10,6 +10,7 @@ import base64
 import binascii
 import io
 import secrets
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from e2gan.errors import E2GANError, E2GANWarning, ImageError
 from e2gan.evaluation.sheet import picture_grid
 from e2gan.images import PREVIEW, open_image, save_image
 from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.disk import Disk
 from e2gan_demo.photos import SMALL, Photo, Photos
 
 __all__ = ["FORMATS", "Studio", "answering", "data_url"]
@@ -60,15 +62,21 @@ class Job:
 class Studio:
     """The editor and all that stands around it, shared by all visitors."""
 
-    def __init__(self, editor: Editor, catalogue: Catalogue, samples: Path, folder: Path) -> None:
-        """Take in the samples (JPEGs in ``samples``); what is made for download goes into ``folder``."""
+    def __init__(self, editor: Editor, catalogue: Catalogue, samples: Path, disk: Disk) -> None:
+        """Take in the samples (JPEGs in ``samples``); ``disk`` is for uploads and for what is made for download."""
         self.catalogue = catalogue
-        self.photos = Photos()
-        self._folder = folder
+        self.disk = disk
+        self.photos = Photos(delete=disk.delete)
         self._edit = _on_zero_gpu(editor.apply_batch)
         self.samples = {path.stem: Photo.read(path, kept=True) for path in sorted(samples.glob("*.jpg"))}
         for name, photo in self.samples.items():
             self.photos.add(photo, name)
+
+    def sweep(self) -> None:
+        """Delete what is no longer used."""
+        self.photos.sweep()
+        self.disk.sweep()
+        self.catalogue.sweep()
 
     # Photos
 
@@ -81,7 +89,7 @@ class Studio:
         try:
             photo = Photo.read(path, session)
         except ImageError:
-            path.unlink(missing_ok=True)
+            self.disk.delete(path)
             raise
         return {"photo": self.photos.add(photo), **self.shown(photo)}
 
@@ -165,11 +173,18 @@ class Studio:
         return f".{format}"
 
     def _written(self, picture: Image.Image, name: str) -> Path:
-        target = self._folder / secrets.token_hex(16) / name
-        target.parent.mkdir(parents=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", E2GANWarning)  # that JPEG holds no transparency, which who chose it sees
-            save_image(picture, target)
+        self.disk.make_room(picture.width * picture.height * len(picture.getbands()))
+        target = self.disk.folder / secrets.token_hex(16) / name
+        try:
+            target.parent.mkdir()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", E2GANWarning)  # that JPEG holds no transparency, which one sees
+                save_image(picture, target)
+        except BaseException as fault:
+            shutil.rmtree(target.parent, ignore_errors=True)
+            if isinstance(fault, OSError):
+                raise E2GANError("the picture cannot be kept here just now", hint="try again in a minute") from fault
+            raise
         return target
 
 
