@@ -29,6 +29,7 @@ __all__ = [
     "named_by_gamma",
     "to_eight_bits",
     "to_srgb",
+    "written_profile",
 ]
 
 STRIP = 1 << 20
@@ -216,7 +217,7 @@ def _by_numbers(colour: Colour | None) -> Colour | None:
 
 
 def _profile_of(colour: Colour) -> bytes:
-    return colour.profile or (_written(colour.encoding) if colour.encoding else b"")
+    return colour.profile or (written_profile(colour.encoding) if colour.encoding else b"")
 
 
 def _through_profile(image: Image.Image, colour: Colour | None, own: bool) -> Image.Image | None:
@@ -418,7 +419,7 @@ def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
 
 
 @lru_cache(maxsize=32)
-def _written(encoding: Encoding) -> bytes:
+def written_profile(encoding: Encoding) -> bytes:
     """An ICC profile (version 4.3) of a matrix and three parametric curves; raises ValueError for no primaries."""
     curve = encoding.transfer
     assert isinstance(curve, Curve)

@@ -56,7 +56,7 @@ class Limits:
     def check_bytes(self, name: str, size: int) -> None:
         """Refuse a file by its length; raises ImageError."""
         if size > self.memory // 2:
-            raise ImageError(f"{name}: the file is larger than {self.memory // 2_000_000:,} MB", hint=self.hint)
+            raise ImageError(f"{name}: larger than the {self.memory / 2e6:,.4g} MB allowed", hint=self.hint)
 
 
 PHOTO = Limits(1_500_000_000, hint="make it smaller first, or edit it with e2gan apply --large if you trust it")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from e2gan.base import Base
 from e2gan.editor import Editor
@@ -243,6 +243,105 @@ def test_misuse(run: Run, photos: list[str], words: list[str], said: str) -> Non
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in " ".join(result.stderr.split())
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+# What in a folder is no photo, and what goes to one file
+
+
+def test_what_a_folder_holds_besides_photos_is_counted_and_named(run: Run, photos: list[str]) -> None:
+    for name in ("film.mov", "notes.txt", "more.txt", "art.psd", ".hidden"):
+        Path("photos", name).write_text("no photo")
+    result = run("apply", "dusk", "photos", "-o", "out")
+    assert result.exit_code == 0
+    assert lines(result.stderr) == [
+        "left out: 1 file, a picture of a format that is not read: photos/art.psd",
+        "left out: 1 file, a film: photos/film.mov",
+        "left out: 2 files, not a photo by its suffix: photos/more.txt, photos/notes.txt",
+        "3 photos edited into out",
+    ]
+
+
+def test_the_rarer_suffixes_are_photos(run: Run) -> None:
+    Path("photos").mkdir()
+    for name, format in {
+        "a.jfif": "JPEG",
+        "b.jpe": "JPEG",
+        "c.apng": "PNG",
+        "d.pnm": "PPM",
+        "e.j2k": "JPEG2000",
+    }.items():
+        Image.fromarray(photo()).save(Path("photos", name), format)
+    assert run("apply", "dusk", "photos", "-o", "out").exit_code == 0
+    assert names("out") == ["a.jfif", "b.jpe", "c.apng", "d.png", "e.png"]
+
+
+def test_photos_that_would_go_to_one_file_are_left_alone(run: Run, photos: list[str]) -> None:
+    """And they alone."""
+    Image.fromarray(photo()).save("photos/b.gif")
+    result = run("apply", "dusk", "photos", "-o", "out")
+    assert result.exit_code == 1
+    assert names("out") == ["a.jpg", "c.png"]
+    assert lines(result.stderr) == [
+        "error: photos/b.gif and photos/b.png would both be written to out/b.png",
+        "hint: edit them one by one, with names of your own",
+        "2 of 4 photos edited into out",
+    ]
+
+
+@pytest.mark.parametrize(
+    "out", ["photos/edited/..", "photos/edited/../", "new/../photos", "photos/./edited/../../photos/"]
+)
+def test_a_folder_that_is_not_there_yet_hides_no_photo(run: Run, photos: list[str], out: str) -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    result = run("apply", "dusk", "photos", "-o", out)
+    assert result.exit_code in (1, 2) and "would be overwritten" in " ".join(result.stderr.split())
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_link_made_meanwhile_hides_no_photo(run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in Path("photos").iterdir()}
+    use = Editor.use
+
+    def meanwhile(self: Editor, *arguments: Any) -> None:
+        Path("out").symlink_to("photos")
+        use(self, *arguments)
+
+    monkeypatch.setattr(Editor, "use", meanwhile)
+    result = run("apply", "dusk", "photos", "-o", "out")
+    assert result.exit_code == 1 and "would be overwritten" in result.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_control_characters_of_names_are_escaped(run: Run) -> None:
+    Path("photos").mkdir()
+    Path("photos", "a\x1b[31m\n.jpg").write_text("no photo")
+    Path("photos", "b\x1b]0;title\x07.txt").write_text("no photo")
+    result = run("apply", "dusk", "photos", "-o", "out")
+    assert "\x1b" not in result.stderr and "\x07" not in result.stderr
+    assert "a\\x1b[31m" in result.stderr and "b\\x1b]0;title\\x07.txt" in result.stderr
+    result = run("apply", "dusk", "photos/a\x1b[31m\n.jpg", "-o", "photos/a\x1b[31m\n.jpg")
+    assert result.exit_code == 2 and "\x1b" not in result.stderr
+
+
+def test_the_place_is_left_out_unless_asked_for(run: Run) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (43.0, 15.0, 0.0)}
+    exif[ExifTags.Base.Copyright] = "me"
+    Image.fromarray(photo()).save("a.jpg", exif=exif)
+    for options in ([], ["--keep-location"]):
+        assert run("apply", "dusk", "a.jpg", "-o", "out.jpg", *options).exit_code == 0
+        with Image.open("out.jpg") as written:
+            kept = written.getexif()
+            assert kept[ExifTags.Base.Copyright] == "me"
+            assert bool(kept.get_ifd(ExifTags.IFD.GPSInfo)) is bool(options)
+
+
+def test_large_photos_are_edited_where_that_is_asked_for(
+    run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("e2gan.images.PHOTO", Limits(1200))
+    assert run("apply", "dusk", photos[0], "-o", "out.png").exit_code == 1
+    assert run("apply", "dusk", photos[0], "-o", "out.png", "--large").exit_code == 0
 
 
 # When it is stopped

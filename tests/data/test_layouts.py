@@ -179,3 +179,23 @@ def test_any_folder_is_a_set_or_one_error(
 def test_the_command_lists_them_all() -> None:
     text = cli.commands["import"].help or ""
     assert set(LAYOUTS) <= set(text.split())
+
+
+def test_own_pairs_match_whatever_the_letters_case_and_the_rest_is_named(tmp_path: Path) -> None:
+    for name in (
+        "before/one.jpg",
+        "after/ONE.png",
+        "before/two.heic",
+        "before/three.jpg",
+        "after/three.psd",
+        "after/x[1].webp",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    items = {item.source: item for item in find_items("pairs", tmp_path)}
+    assert items["one"].b is not None and items["one"].b.file.name == "ONE.png" and not items["one"].fault
+    assert {source: item.fault for source, item in items.items() if item.fault} == {
+        "two": "two.heic: it has no partner in after: none there has its name",
+        "three": "three.jpg: it has no partner in after: three.psd there is a picture of a format that is not read",
+        "x[1]": "x[1].webp: it has no partner in before: none there has its name",
+    }

@@ -275,8 +275,6 @@ def test_a_gain_map_is_said_and_the_picture_for_ordinary_screens_used() -> None:
     iso = b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)
     segment = b"\xff\xe2" + struct.pack(">H", len(iso) + 2) + iso
     plain = Image.fromarray(laid_out(SEEN / 255))
-    boxes = heic(plain).replace(b"mif1", b"tmap", 1)
-    assert b"hvc1" in boxes
     gain = {"Adobe's": saved(plain, "JPEG", xmp=xmp), "ISO's": saved(plain, "JPEG", extra=segment)}
     for data in gain.values():
         with pytest.warns(ImageWarning, match="its HDR gain map is left out"):

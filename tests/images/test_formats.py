@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,13 @@ def test_the_documents_suffixes_are_the_tables() -> None:
 def test_the_page_in_the_browser_offers_the_tables_suffixes() -> None:
     accepted = re.search(r'id="file" type="file" accept="([^"]+)"', (REPOSITORY / "spaces/web/index.html").read_text())
     assert accepted and set(accepted[1].split(",")) == {"image/*", *(SUFFIXES - RAW_SUFFIXES)}
+
+
+def test_the_larger_libraries_are_loaded_only_where_a_file_needs_them() -> None:
+    large = ["tifffile", "imagecodecs", "pillow_heif", "rawpy"]
+    code = f"import e2gan.images, e2gan.cli.apply, sys; print(*set({large}) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_every_suffix_belongs_to_one_format() -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,13 +15,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from e2gan.concept import Concept
 from e2gan.editor import Editor
+from e2gan.images import open_image
 from tests.editor.tiny import photo
+from tests.images import patches
+from tests.images.test_colour import IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, avif
+from tests.images.test_metadata import XMP
 
 RUNTIME = next(iter(Path(__file__).parents[2].glob("build/onnxruntime-web/*/ort.wasm.min.mjs")), None)
 
@@ -117,8 +123,13 @@ def choose_concept(page: Any, id: str) -> None:
 
 def shown(page: Any) -> np.ndarray:
     """The edit on the page: (H, W, 3) uint8."""
-    url = page.evaluate("document.getElementById('after').toDataURL('image/png')")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+    return pixels_of(page, "after")[..., :3]
+
+
+def pixels_of(page: Any, canvas: str) -> np.ndarray:
+    """What a canvas of the page holds: (H, W, 4) uint8."""
+    url = page.evaluate(f"document.getElementById('{canvas}').toDataURL('image/png')")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGBA"))
 
 
 def pictures_of(page: Any, picture: np.ndarray, editor: Editor, concepts: dict[str, Concept]) -> dict[str, np.ndarray]:
@@ -151,6 +162,76 @@ def test_so_they_are_with_skips_smoothing_and_noise(
     with served(site) as (address, _), opened(browser, address) as page:
         made = pictures_of(page, photo(264, 64, seed=5), new_editor, new_concepts)  # wider than the tile of noise
     assert np.abs(made["painting"] - made["drawing"]).mean() > 10
+
+
+def test_a_cut_out_shows_nothing_of_the_photo_before_it(
+    page: Any, editor: Editor, concepts: dict[str, Concept]
+) -> None:
+    """And keeps its transparency."""
+    choose_photo(page, np.full((64, 96, 3), (200, 60, 50), np.uint8))
+    cut = np.zeros((64, 96, 4), np.uint8)
+    cut[16:48, 24:72] = (60, 150, 70, 255)
+    hidden = cut.copy()
+    hidden[cut[..., 3] == 0, :3] = (255, 0, 255)
+    for picture in (cut, hidden):
+        choose_photo(page, picture)
+        for canvas in ("before", "after"):
+            seen = pixels_of(page, canvas)
+            assert np.array_equal(seen[..., 3], cut[..., 3])
+    concept = concepts[page.evaluate("document.querySelector('#cards input:checked').value")]
+    wanted = np.asarray(editor.apply(Image.fromarray(hidden), concept)).astype(int)
+    visible = cut[..., 3] > 0
+    assert np.abs(seen.astype(int) - wanted)[visible].mean() < 0.5
+    clip = page.evaluate("getComputedStyle(document.getElementById('before')).clipPath")
+    assert clip.startswith("inset(0") and "100%" in clip, "the photo lies under the edit, and would shine through"
+    choose_photo(page, photo(96, 64))
+    assert (pixels_of(page, "after")[..., 3] == 255).all()
+
+
+def files() -> dict[str, bytes]:
+    """Photos that tell their colours in every way that browsers read."""
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 65_535, ExifTags.IFD.Interop: {1: "R03"}}
+    adobe = patches.gamma(patches.in_primaries(patches.light(), patches.ADOBE), 563 / 256)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    icc = patches.profile("P3", 2.2, patches.P3)
+    made = {name: patches.with_chunks(patches.saved(samples), *chunks) for name, (samples, chunks) in PNGS.items()}
+    made |= {
+        f"AVIF in {p}, {t}": avif(samples, p, t) for samples, p, t in ((IN_P3, 12, 13), (IN_PQ, 9, 16), (IN_HLG, 9, 18))
+    }
+    made |= {
+        "a camera's Adobe RGB": patches.saved(patches.laid_out(adobe), "JPEG", quality=98, subsampling=0, exif=exif),
+        "a photo on its side": patches.saved(IN_P3, "JPEG", exif=turned, icc_profile=icc),
+        "XMP alone says so": patches.saved(PLAIN, "JPEG", xmp=XMP),
+        "WebP": patches.saved(IN_P3, "WEBP", lossless=True, icc_profile=icc),
+        "GIF": patches.saved(Image.fromarray(PLAIN).quantize(8), "GIF"),
+        "BMP": patches.saved(PLAIN, "BMP"),
+        "16 bits": imagecodecs.png_encode(patches.laid_out(patches.srgb(patches.light()), np.uint16)),
+    }
+    del made["a cICP of YCbCr"]  # which Chromium does not open
+    return made
+
+
+def test_every_photo_looks_as_on_the_command_line(page: Any) -> None:
+    """Within 1/255."""
+    off = {}
+    for name, data in files().items():
+        url = page.evaluate(
+            """async (data) => {
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                const { openPhoto } = await import("./photo.js");
+                return (await openPhoto(new Blob([bytes]))).toDataURL("image/png");
+            }""",
+            base64.b64encode(data).decode(),
+        )
+        there = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB")).astype(int)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            here = np.asarray(open_image(data)).astype(int)
+        assert there.shape == here.shape, name
+        off[name] = int(np.abs(there - here).max())
+    assert {name: worst for name, worst in off.items() if worst > 1} == {}
 
 
 def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]) -> None:
