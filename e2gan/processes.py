@@ -63,9 +63,9 @@ def in_workers(
     Raises:
         BrokenProcessPool: a process died.
     """
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
-    )
+    context = multiprocessing.get_context("spawn")
+    with _starting():  # its locks have a process of their own
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(begin, arguments))
     try:
         with _starting():
             futures = [pool.submit(function, item) for item in items]

@@ -17,12 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import __main__ as everything
 from benchmarks import (
     baselines,
+    bundles,
     clustering,
     coreml,
     demo,
     distill,
     export,
     hub,
+    kills,
     measuring,
     quality,
     speed,
@@ -350,3 +352,19 @@ def test_an_error_is_said_without_a_traceback() -> None:
 
     with pytest.raises(SystemExit, match="error: no photos\nlook elsewhere"):
         measuring.script(fail)
+
+
+def test_damaged_bundles_are_refused_or_applied(base: Base, concepts: list[Concept]) -> None:
+    """A hundred of those that `benchmarks.bundles` tries by the hundred thousand."""
+    figures = by_name(bundles.measure([concept.path for concept in concepts], base, 100))
+    assert figures["bundles tried"].value == 100
+    assert figures["faults"].value == 0
+    assert min(figures[name].value for name in ("refused when read", "refused when applied", "applied")) > 0
+
+
+@on_unix
+@pytest.mark.parametrize("name", ["new", "lock"])
+def test_a_command_that_is_killed_is_run_again(name: str) -> None:
+    """Of the commands that `benchmarks.kills` kills, two that are quick."""
+    figures = by_name(kills.measure(name, 2, {"E2GAN_LOAD_PLUGINS": "e2gan-hub"}))
+    assert figures[f"{name}: reruns that failed, differed or left something"].value == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -135,3 +136,25 @@ def test_core_plugins_load_without_torch() -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "E2GAN_LOAD_PLUGINS": ""}
     modules = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert {"torch", "peft", "transformers"}.isdisjoint(modules.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "content", [b"[console_scripts]\nthis is malformed\n", b"\xff\xfe", b"no section = 1\n[e2gan]\nx\n"]
+)
+def test_a_damaged_distribution_stops_nothing(
+    install: Callable[..., Path], content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor whatever else asks for entry points, as torch does when it is imported."""
+    monkeypatch.setattr("e2gan.distributions._faults", {})
+    install("sound")
+    info = tmp_path / "site" / "evil-1.0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_bytes(content)
+    importlib.invalidate_caches()
+    registry = Registry.load()
+    assert "sound" in registry.concepts
+    (problem,) = [each for each in registry.problems if each.distribution == "evil-1.0.dist-info"]
+    assert "its entry points cannot be read" in problem.message
+    assert next(each for each in registry.plugins if each.name == "evil-1.0.dist-info").status == "broken"
+    importlib.metadata.entry_points(group="torch.backends")
