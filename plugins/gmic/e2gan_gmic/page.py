@@ -54,8 +54,9 @@ def page(measured: dict[str, Any]) -> str:
         "",
         "---",
         "",
-        "*Written by `python -m e2gan_gmic.page`; pictures and seconds by "
-        f"`python -m e2gan_gmic.page --pictures`, on {measured['machine']}. Photos: Aitzol Berasategi, CC BY 4.0 ({photos}; [credits](../samples/CREDITS.md)); the "
+        "*Written by `python -m e2gan_gmic.page`; pictures and seconds by `python -m e2gan_gmic.page --pictures`, "
+        f"on {measured['machine']}. Photos: Aitzol Berasategi, CC BY 4.0 ({photos}; "
+        "[credits](../samples/CREDITS.md)); the "
         "edited ones are under the same licence.*",
     ]
     return "\n".join(lines) + "\n"
