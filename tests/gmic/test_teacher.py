@@ -29,7 +29,7 @@ from PIL import Image
 from e2gan_gmic.teacher import make
 photo = Image.open(sys.argv[1])
 ids = sys.argv[2:]
-gmic.run(f"srand {len(ids[0])} 64,64,1,3,u*255 fx_sketchbw 2 _x=3 x=4 rm")
+gmic.run(f"srand {len(ids[0])} 64,64,1,3,u*255 fx_sketchbw 2,45,180,9,1,0.02,0.5,0.75,0.1,0.7,3,6,0,1,4 _x=3 x=4 rm")
 print(json.dumps({id: hashlib.sha256(make(filter=id)(photo).tobytes()).hexdigest() for id in ids}))
 """
 
