@@ -12,7 +12,7 @@ _GREY = "0.3*i0+0.59*i1+0.11*i2"
 
 
 def _grade(formula: str) -> str:
-    """A colour grade, mixed with the photo: `formula` changes c, the colour of a pixel (red, green and blue from 0 to 1).
+    """A colour grade, mixed with the photo: `formula` changes c, a pixel's red, green and blue from 0 to 1.
 
     It also has l, the pixel's grey, from 0 to 1.
     """
