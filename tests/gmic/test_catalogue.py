@@ -62,7 +62,7 @@ def test_numbers_go_where_the_command_has_places_for_them() -> None:
     assert look.filled({"size": 1, "share": 1e-9}, 0.5) == "a 1,1,0,1.25,{-0} if $!<3 b fi"
 
 
-@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @each
 def test_at_both_ends_of_every_range_only_digits_are_filled_in(look: Look, scale: float) -> None:
     for end in ("low", "high"):

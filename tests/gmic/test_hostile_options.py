@@ -131,4 +131,4 @@ def test_of_numbers_only_the_digits_reach_it(
     parts = re.split(r"<[^<>=?; ]*>", look.command)
     assert len(commands) == 1
     assert re.fullmatch(r"-?\d+(\.\d+)?".join(map(re.escape, parts)), commands[0])
-    assert 0.5 <= scale <= 4
+    assert 0.5 <= scale <= 2

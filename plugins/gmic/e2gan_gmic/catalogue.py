@@ -22,7 +22,7 @@ LOOKS: dict[str, Look] = {look.id: look for looks in GROUPS.values() for look in
 
 OPTIONS: tuple[Option, ...] = (
     Option("filter", "text", "which look", choices=tuple(LOOKS), required=True),
-    Option("scale", "number", "what all lengths in pixels are multiplied by", 1.0, 0.5, 4.0),
+    Option("scale", "number", "what all lengths in pixels are multiplied by", 1.0, 0.5, 2.0),
     *(
         Option(
             number.name,

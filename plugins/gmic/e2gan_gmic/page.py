@@ -28,9 +28,9 @@ PAGE, PICTURES, MEASURED = (
 )
 
 PHOTOS = {
-    "Paintings": ("samples/friends.jpg", (200, 240, 700, 740)),
+    "Paintings": ("samples/friends.jpg", (180, 285, 660, 765)),
     "Prints and mosaics": ("samples/picosdeeuropa.jpg", (0, 0, 864, 864)),
-    "Drawings": ("samples/friends.jpg", (200, 240, 700, 740)),
+    "Drawings": ("samples/friends.jpg", (180, 285, 660, 765)),
     "Photographs": ("samples/aitzgorri.jpg", (406, 0, 1216, 810)),
 }
 """The photo that each group is shown on, and the square of it, in pixels."""
@@ -54,8 +54,9 @@ def page(measured: dict[str, Any]) -> str:
         "",
         "---",
         "",
-        "*Written by `python -m e2gan_gmic.page`; pictures and seconds by "
-        f"`python -m e2gan_gmic.page --pictures`, on {measured['machine']}. Photos: Aitzol Berasategi, CC BY 4.0 ({photos}; [credits](../samples/CREDITS.md)); the "
+        "*Written by `python -m e2gan_gmic.page`; pictures and seconds by `python -m e2gan_gmic.page --pictures`, "
+        f"on {measured['machine']}. Photos: Aitzol Berasategi, CC BY 4.0 ({photos}; "
+        "[credits](../samples/CREDITS.md)); the "
         "edited ones are under the same licence.*",
     ]
     return "\n".join(lines) + "\n"

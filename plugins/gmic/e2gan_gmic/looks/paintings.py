@@ -18,7 +18,7 @@ PAINTINGS = (
         "redraws",
         "colour",
         "fx_brushify 7,0.25,4,<size>,25,12,0,2,4,<relief>,0.5,30,1,1,1,<5px>,0,0.2,0",
-        (Number("size", 64, 16, 128, _BRUSH, pixels=True), Number("relief", 0.2, 0.0, 1.0, _RELIEF)),
+        (Number("size", 64, 16, 96, _BRUSH, pixels=True), Number("relief", 0.2, 0.0, 1.0, _RELIEF)),
     ),
     Look(
         "oil",

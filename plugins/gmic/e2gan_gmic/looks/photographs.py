@@ -12,9 +12,9 @@ _GREY = "0.3*i0+0.59*i1+0.11*i2"
 
 
 def _grade(formula: str) -> str:
-    """A colour grade, mixed with the photo: `formula` gives the colour c, of red, green and blue from 0 to 1.
+    """A colour grade, mixed with the photo: `formula` changes c, a pixel's red, green and blue from 0 to 1.
 
-    It starts from the photo's colour c, its grey l, and has a and b at hand.
+    It also has l, the pixel's grey, from 0 to 1.
     """
     return f'f "p=I/255;l=({_GREY})/255;c=p;{formula};255*(p+<strength>*(c-p))" c 0,255'
 
