@@ -7,6 +7,7 @@ visible, ever coarser, until every hole has a colour, and back.
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image
 
 __all__ = ["hide_nothing", "opaque"]
@@ -25,7 +26,7 @@ def opaque(image: Image.Image, *, faint: int = 1) -> Image.Image:
     if image.mode != "RGBA":
         return image if image.mode == "RGB" else image.convert("RGB")
     alpha = image.getchannel("A")
-    least, most = alpha.getextrema()
+    least, most = _extremes(alpha)
     if least >= faint:
         return image.convert("RGB")
     if most < faint:
@@ -38,16 +39,21 @@ def opaque(image: Image.Image, *, faint: int = 1) -> Image.Image:
 def hide_nothing(image: Image.Image) -> Image.Image:
     """The RGBA picture with the colours of its fully transparent pixels replaced by those of :func:`opaque`."""
     alpha = image.getchannel("A")
-    if alpha.getextrema()[0] > 0:
+    if _extremes(alpha)[0] > 0:
         return image
     result = opaque(image)
     result.putalpha(alpha)
     return result
 
 
+def _extremes(band: Image.Image) -> tuple[int, int]:
+    pixels = np.asarray(band)
+    return int(pixels.min()), int(pixels.max())
+
+
 def _filled(image: Image.Image) -> Image.Image:
     """The picture laid on its own coarser, filled self: opaque RGBA."""
-    if image.width == image.height == 1 or image.getchannel("A").getextrema()[0] == 255:
+    if image.width == image.height == 1 or _extremes(image.getchannel("A"))[0] == 255:
         image = image.copy()
         image.putalpha(255)
         return image

@@ -136,7 +136,7 @@ def clean_exif(exif: Image.Exif) -> bytes:
 
     Every value that cannot be written, such as one of a wrong type, is left out alone.
     """
-    values = {(0, tag): exif[tag] for tag in sorted(_KEPT & set(exif))}
+    values: dict[tuple[int, int], Any] = {(0, int(tag)): exif[tag] for tag in sorted(_KEPT & set(exif))}
     values |= {(int(IFD.Exif), tag): each for tag, each in _directory(exif, IFD.Exif).items() if tag not in _STALE}
     values |= {(int(IFD.GPSInfo), tag): each for tag, each in _directory(exif, IFD.GPSInfo).items()}
     kept = {key: value for key, value in values.items() if _writable(key, value)}

@@ -120,8 +120,9 @@ def _tell_colour(png: Png, told: dict[bytes, bytes]) -> None:
     gamma = struct.unpack(">I", told[b"gAMA"])[0] / 100_000
     primaries = None
     if len(told.get(b"cHRM", b"")) == 32:
-        white, *corners = zip(*[iter(value / 100_000 for value in struct.unpack(">8I", told[b"cHRM"]))] * 2)
-        primaries = Primaries(*corners, white)
+        numbers = [value / 100_000 for value in struct.unpack(">8I", told[b"cHRM"])]
+        white, red, green, blue = zip(numbers[::2], numbers[1::2])
+        primaries = Primaries(red, green, blue, white)
     png.colour = named_by_gamma(gamma, primaries)
 
 

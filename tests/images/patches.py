@@ -63,7 +63,7 @@ def hlg(nits: np.ndarray) -> np.ndarray:
     y = (display @ np.array([0.2627, 0.6780, 0.0593]))[..., None]
     scene = display * np.maximum(y, 1e-9) ** (1 / 1.2 - 1)
     return np.where(
-        scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(12 * scene.clip(1e-9) - 0.28466892) + 0.55991073
+        scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(12 * scene.clip(1 / 12) - 0.28466892) + 0.55991073
     )
 
 

@@ -29,8 +29,9 @@ def test_the_documents_suffixes_are_the_tables() -> None:
     assert shown == [(format.title, format.all_suffixes, format.written) for format in FORMATS]
 
 
-def test_the_page_in_the_browser_offers_the_tables_suffixes() -> None:
-    accepted = re.search(r'id="file" type="file" accept="([^"]+)"', (REPOSITORY / "spaces/web/index.html").read_text())
+@pytest.mark.parametrize("page", ["spaces/web/index.html", "spaces/demo/e2gan_demo/web/page.html"])
+def test_the_pages_offer_the_tables_suffixes(page: str) -> None:
+    accepted = re.search(r'type="file"[^>]* accept="([^"]+)"', (REPOSITORY / page).read_text())
     assert accepted and set(accepted[1].split(",")) == {"image/*", *(SUFFIXES - RAW_SUFFIXES)}
 
 
