@@ -293,7 +293,8 @@ def frame(photo: Image.Image, framing: Framing) -> Image.Image:
     if shorter > side:
         width, height = (round(length * side / shorter) for length in (width, height))
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    return _middle(picture, width - width % 8, height - height % 8)
+    width, height = width - width % 8, height - height % 8
+    return _middle(picture, min(width, WIDEST * height), min(height, WIDEST * width))
 
 
 def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:

@@ -237,7 +237,7 @@ def test_what_is_bad_is_left_out(run: Run, teacher: Path, data: Path) -> None:
 def test_photos_of_which_none_is_one(run: Run, teacher: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     words = ["distill", "grade", "--data", "data", "-o", "pairs", "--workers", "1"]
-    assert run(*words).stderr.startswith("error: data: no photos here\nhint: looked for .bmp")
+    assert run(*words).stderr.startswith("error: data: no photos here\nhint: looked for .")
     (tmp_path / "data" / "a.jpg").write_text("no photo")
     result = run(*words)
     assert "error: data: none of the 1 photos gave a pair; the first fault: a.jpg: " in result.stderr

@@ -84,8 +84,9 @@ def test_a_whole_photo_keeps_its_proportions(width: int, height: int, side: int)
     assert picture.width % 8 == picture.height % 8 == 0
     shorter, longer = sorted(picture.size)
     assert shorter == min(side, min(width, height) // 8 * 8), "the shorter side is the one asked for, never enlarged"
+    assert longer <= WIDEST * shorter
     wanted = min(max(width, height) / min(width, height), WIDEST)
-    assert abs(longer - wanted * min(side, min(width, height))) < 9, "nothing but some pixels at the edges is cut"
+    assert abs(longer - wanted * min(side, min(width, height))) < 8 * WIDEST, "what is cut is some pixels at the edges"
     assert (picture.width >= picture.height) == (width >= height) or shorter == longer
 
 
