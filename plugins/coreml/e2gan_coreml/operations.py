@@ -134,7 +134,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def _concat(values: list[Any], axis: int, interleave: bool) -> Tensor:
     _only(not interleave, "interleaved concatenation")
-    return torch.cat([torch.as_tensor(value) for value in values], axis)
+    return torch.cat([torch.atleast_1d(torch.as_tensor(value)) for value in values], axis)  # also of single numbers
 
 
 def _gather(x: Tensor, indices: int, axis: int, **_: Any) -> Tensor:
