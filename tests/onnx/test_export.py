@@ -67,6 +67,12 @@ def test_a_model_says_what_it_is(models: dict[str, Path], base: Base) -> None:
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["image", "edit"]
 
 
+def test_a_model_tells_nothing_of_the_machine_that_made_it(models: dict[str, Path], swappable: Path) -> None:
+    for file in (models["winter"], swappable / "base.part"):
+        data = file.read_bytes()
+        assert b".py" not in data and str(Path(torch.__file__).parents[1]).encode() not in data
+
+
 def test_half_precision_halves_the_file_and_keeps_the_picture(
     models: dict[str, Path], base: Base, concepts: dict[str, Concept], editor: Editor, tmp_path: Path
 ) -> None:

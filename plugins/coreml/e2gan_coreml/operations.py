@@ -134,7 +134,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def _concat(values: list[Any], axis: int, interleave: bool) -> Tensor:
     _only(not interleave, "interleaved concatenation")
-    return torch.cat([torch.as_tensor(value) for value in values], axis)
+    return torch.cat([torch.atleast_1d(torch.as_tensor(value)) for value in values], axis)  # also of single numbers
 
 
 def _gather(x: Tensor, indices: int, axis: int, **_: Any) -> Tensor:
@@ -146,6 +146,23 @@ def _slice_by_size(x: Tensor, begin: Whole, size: Whole) -> Tensor:
     for axis, (start, length) in enumerate(zip(_list(begin), _list(size), strict=True)):
         x = x.narrow(axis, start, x.shape[axis] - start if length < 0 else length)
     return x
+
+
+def _slice_by_index(
+    x: Tensor,
+    begin: Whole,
+    end: Whole,
+    stride: list[int] | None = None,
+    begin_mask: list[bool] | None = None,
+    end_mask: list[bool] | None = None,
+    squeeze_mask: list[bool] | None = None,
+) -> Tensor:
+    _only(set(stride or [1]) == {1} and not any(squeeze_mask or []), "slices with gaps or of single places")
+    ranges = []
+    for axis, (start, stop) in enumerate(zip(_list(begin), _list(end), strict=True)):
+        from_first, to_last = begin_mask and begin_mask[axis], end_mask and end_mask[axis]
+        ranges.append(slice(None if from_first else start, None if to_last else stop))
+    return x[tuple(ranges)]
 
 
 def _expand_dims(x: Tensor, axes: list[int]) -> Tensor:
@@ -180,6 +197,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "round": torch.round,
     "scaled_dot_product_attention": _attention,
     "shape": lambda x: torch.tensor(x.shape),
+    "slice_by_index": _slice_by_index,
     "slice_by_size": _slice_by_size,
     "softmax": lambda x, axis: x.softmax(axis),
     "split": lambda x, split_sizes, axis: x.split(split_sizes, axis),

@@ -82,6 +82,8 @@ def to_onnx(
     model.graph.name = name
     _refuse_other_sizes(model)
     del model.graph.value_info[:]  # shapes of one trace, which every runtime infers anew
+    for traced in (model.graph, *model.graph.node):
+        del traced.metadata_props[:]  # in which file of this machine each was traced: a third of a megabyte
     for value in (model.graph.input[0], model.graph.output[0]):
         for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES):
             if axis:
