@@ -9,7 +9,6 @@ import functools
 import hashlib
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from urllib.parse import quote
 from e2gan.base import Base, find_base
 from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, RecipeError
+from e2gan.files import temporary_folder
 from e2gan.tables import shown
 from e2gan_hub import answers, client, config, signing, store, trust
 from e2gan_hub.client import HubWarning
@@ -462,7 +462,7 @@ def _make_config(folder: Path, file: RemoteFile) -> None:
         ConceptError: the manifest that is there already is malformed.
         RecipeError: its recipe is.
     """
-    with tempfile.TemporaryDirectory() as alone:
+    with temporary_folder() as alone:
         shutil.copy(folder / MANIFEST, alone)
         concept = Concept.read(alone)
     if base := base_of(concept):
@@ -502,6 +502,6 @@ def base_of(concept: Concept) -> Base | None:
 def _check_signature(api: HfApi, ref: Ref, file: RemoteFile | None, statement: bytes, signer: config.Signer) -> None:
     if file is None:
         raise E2GANError(f"not signed, and {signer.identity} must have signed it")
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         _fetch_file(api, ref, file, Path(folder))
         signing.verify(statement, (Path(folder) / file.name).read_text("utf-8", "replace"), signer)
