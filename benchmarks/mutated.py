@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -59,7 +60,7 @@ def seeds() -> dict[str, bytes]:
         image.save(buffer, format, **options)
         return buffer.getvalue()
 
-    def tiff(samples: np.ndarray, **options: object) -> bytes:
+    def tiff(samples: np.ndarray, **options: Any) -> bytes:
         buffer = io.BytesIO()
         tifffile.imwrite(buffer, samples, **options)
         return buffer.getvalue()
@@ -73,7 +74,7 @@ def seeds() -> dict[str, bytes]:
         "rgb", whitepoint=[0.3127, 0.329, 1], primaries=[0.68, 0.32, 1, 0.265, 0.69, 1, 0.15, 0.06, 1], gamma=2.2
     )
     segment = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x74\0\x03you\0"
-    found = {
+    made: dict[str, bytes | bytearray] = {
         "jpeg": saved(rgb, "JPEG", exif=exif, xmp=xmp, icc_profile=profile, dpi=(300, 300)),
         "jpeg-iptc": saved(rgb, "JPEG", extra=b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment),
         "jpeg-progressive": saved(rgb.convert("CMYK"), "JPEG", progressive=True),
@@ -107,7 +108,7 @@ def seeds() -> dict[str, bytes]:
         "tiff-jpegxl": tiff(eight, photometric="rgb", compression="jpegxl"),
         "tiff-lab": saved(Image.new("LAB", (9, 9), (99, 120, 130)), "TIFF"),
     }
-    return found
+    return {name: bytes(data) for name, data in made.items()}
 
 
 def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:

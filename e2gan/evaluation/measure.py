@@ -159,9 +159,9 @@ def examine(
         }
     quality["cost"] = cost(concept, editor.base)
     if "training_flops" not in quality["cost"]:
-        missing = "the packages of the extra 'train' are not installed"
+        unknown = "the packages of the extra 'train' are not installed"
         recorded = "steps" in concept.training
-        unmeasured["operations of the training"] = missing if recorded else "the concept has no record of its training"
+        unmeasured["operations of the training"] = unknown if recorded else "the concept has no record of its training"
     sources = [pair.source for pair in test]
     closeups, missing = choose_closeups(photos, targets, edited, sources, faces=face_finder())
     examples = _examples(photos, targets, edited, test)

@@ -44,7 +44,8 @@ def read_heif(data: bytes, name: str, limits: Limits) -> Heif:
     import pillow_heif
 
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-    limits.check(name, *file.size, HDR + 4 if ";" in file.mode else PER_PIXEL["HEIF"])
+    width, height = file.size
+    limits.check(name, width, height, HDR + 4 if ";" in file.mode else PER_PIXEL["HEIF"])
     info: dict[str, Any] = file.info
     colour = None
     if profile := info.get("icc_profile"):

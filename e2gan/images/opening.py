@@ -106,12 +106,12 @@ def open_image(source: Source, *, name: str | None = None, opaque: bool = False,
         raise ImageError(f"{name}: {reason}") from fault
     for note in picture.notes:
         warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=2)
-    image.info = _info(picture)
+    image.info = dict[Any, Any](_info(picture))
     image.format = picture.format
     if opaque and image.mode == "RGBA":
-        kept = image.info, image.format
+        info, format = image.info, image.format
         image = without_holes(image)
-        image.info, image.format = kept
+        image.info, image.format = info, format
     return image
 
 

@@ -208,8 +208,8 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
         item = Item(sides[side][file], _name(folder, home / key), Picture(file), Picture(b.get(key, file)))
         if key not in found[1 - side]:
             there = home / names[1 - side] / key
-            other = next((each for each in sorted(there.parent.glob(f"{glob.escape(there.name)}.*"))), None)
-            why = f"{other.name} there is {why_left_out(other)}" if other else "none there has its name"
+            namesake = next(iter(sorted(there.parent.glob(f"{glob.escape(there.name)}.*"))), None)
+            why = f"{namesake.name} there is {why_left_out(namesake)}" if namesake else "none there has its name"
             item = replace(item, fault=f"{file.name}: it has no partner in {names[1 - side]}: {why}")
         yield item
 

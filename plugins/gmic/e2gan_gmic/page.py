@@ -132,7 +132,9 @@ def main() -> None:
         parser.error(f"there is no look {', '.join(unknown)}")
     if not Path("samples").is_dir():
         parser.error("run it in the repository's folder")
-    measured = json.loads(MEASURED.read_text()) if MEASURED.is_file() else {"machine": "", "seconds": {}}
+    measured: dict[str, Any] = (
+        json.loads(MEASURED.read_text()) if MEASURED.is_file() else {"machine": "", "seconds": {}}
+    )
     if args.pictures:
         PICTURES.mkdir(parents=True, exist_ok=True)
         seconds = {id: value for id, value in measured["seconds"].items() if id in LOOKS}
