@@ -314,13 +314,14 @@ def nuisances(url: str) -> Iterator[None]:
 
 def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> list[Figure]:
     """Visitors who each click through the concepts without a pause; every picture is held against the editor's own."""
-    concepts = [concept.id for concept in shipped()]
+    known = shipped()
+    concepts = [concept.id for concept in known]
     editor = Editor(device="cpu")
     photos = [picture(seed) for seed in range(visitors)]
     expected = {
         (number, concept): sketch(edit)
         for number, photo in enumerate(photos)
-        for concept, edit in zip(concepts, editor.apply_batch([photo] * len(concepts), concepts), strict=True)
+        for concept, edit in zip(concepts, editor.apply_batch([photo] * len(known), known), strict=True)
     }
     tally, lock = Tally(), threading.Lock()
 

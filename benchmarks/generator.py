@@ -59,7 +59,7 @@ STYLES: Mapping[str, Style] = {
 
 WEIGHTS = "generator.pt"
 
-PHOTOS = ("portrait", "cat", "aitzgorri", "launch")
+PHOTOS = ("small/portrait", "small/cat", "aitzgorri", "small/launch")
 """Of the samples, those on the sheets: a face, fur, foliage under a flat sky, night."""
 
 
@@ -262,7 +262,7 @@ def draw(style: str, folders: Mapping[str, Path], path: Path) -> None:
 
 def _square(picture: Image.Image, name: str, side: int = 256) -> Image.Image:
     """The part of a sample that a sheet shows."""
-    across, down = {"portrait": (0.5, 0.15), "aitzgorri": (0.5, 0.6)}.get(name, (0.5, 0.4))
+    across, down = {"small/portrait": (0.5, 0.15), "aitzgorri": (0.5, 0.6)}.get(name, (0.5, 0.4))
     left, top = round((picture.width - side) * across), round((picture.height - side) * down)
     return picture.crop((left, top, left + side, top + side))
 

@@ -69,6 +69,8 @@ version = "1.0.0"
 prompt = $prompt   # what the edit looks like, in words: the network reads them
 license = $license
 keeps = "nothing"   # of the photo: "nothing" for paintings and drawings; docs/bundle.md has what suits photographs
+# skips = [1, 1, 1]   # for drawings, on a base that has skips: the photo's lines go round the bottleneck
+# noise = 0.06   # for paintings: strokes begin at it where the photo is flat
 authors = [$authors]
 # description = "One sentence for whoever looks for a concept."
 

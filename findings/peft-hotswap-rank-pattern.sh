@@ -10,8 +10,8 @@
 # Date:     2026-11-29
 # Source:   https://huggingface.co/docs/peft/package_reference/hotswap
 # Output:
-#   rank_pattern alone: swapped differs from second by up to 12.71, of up to 13.46
-#   with alpha_pattern: swapped differs from second by up to 0.00, of up to 13.46
+#   rank_pattern alone: swapped differs from second by up to 12.71, of up to 11.81
+#   with alpha_pattern: swapped differs from second by up to 0.00, of up to 24.52
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -8,6 +8,7 @@ import click
 
 from e2gan.cli.make import device_option, folder, photos_option, work_option, workers_option
 from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.terminal import echo
 
 __all__ = ["evaluate"]
 
@@ -108,6 +109,6 @@ def evaluate(
     if not quiet:
         from e2gan.evaluation.summary import summary
 
-        click.echo()
+        echo("")
         for line in summary(measured.quality, found.training):
-            click.echo(line)
+            echo(line)

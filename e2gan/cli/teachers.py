@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import json_option, print_json
+from e2gan.cli.program import json_option, print_json, say
+from e2gan.terminal import echo
 
 if TYPE_CHECKING:
     from e2gan.options import Option
@@ -31,21 +32,21 @@ def teachers(teacher: str | None, as_json: bool) -> None:
         print_json([_described(entry) for entry in found])
         return
     for entry in found:
-        click.echo(f"{entry.id}  ({entry.distribution})")
+        echo(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
-            click.echo(f"  {entry.summary}")
+            echo(f"  {entry.summary}")
         _print_options(entry, whole=teacher is not None)
-        click.echo()
+        echo("")
     if not found:
-        click.echo("no teachers are installed; try: pip install -e plugins/teachers", err=True)
+        say("no teachers are installed; try: pip install -e plugins/teachers")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
-        click.echo(f"note: there {thing} with plugins; see: e2gan plugins", err=True)
+        say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
 def _print_options(entry: Entry, whole: bool) -> None:
     if entry.options is None:
-        click.echo("  its plugin does not say which options it takes")
+        echo("  its plugin does not say which options it takes")
         return
     always = [option for option in entry.options if option.only_with is None]
     others: dict[tuple[str, str], list[Option]] = {}
@@ -54,16 +55,16 @@ def _print_options(entry: Entry, whole: bool) -> None:
             others.setdefault(option.only_with, []).append(option)
     _print_rows(always, "  ")
     if not always:
-        click.echo("  no options")
+        echo("  no options")
     if not others:
         return
     if whole:
         for (name, value), some in others.items():
-            click.echo(f"  with {name}={value}")
+            echo(f"  with {name}={value}")
             _print_rows(some, "    ")
     else:
         names = ", ".join(sorted({name for name, _ in others}))
-        click.echo(f"  and others that depend on {names}: e2gan teachers {entry.id}")
+        echo(f"  and others that depend on {names}: e2gan teachers {entry.id}")
 
 
 def _print_rows(options: list[Option], indent: str) -> None:
@@ -71,7 +72,7 @@ def _print_rows(options: list[Option], indent: str) -> None:
     # A list of seventy names would push the rest out of sight: only what is short makes a column wide.
     widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows)]
     for row in rows:
-        click.echo((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
+        echo((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
 
 
 def _default(option: Option) -> str:

@@ -245,7 +245,7 @@ def test_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert fault(text) == f"{text}: not a picture, or of a format that cannot be read"
     assert fault(tmp_path) == f"{tmp_path}: Is a directory"
     assert fault(b"", name="standard input") == "standard input: the file is empty"
-    assert fault("a\0b").startswith("a\0b: ")
+    assert fault("a\0b").startswith("a\\x00b: ")
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])

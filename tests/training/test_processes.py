@@ -37,6 +37,10 @@ from e2gan.training.progress import Progress
 from tests.training.concepts import CONFIG, photos, tiny_base
 
 RECIPE = TrainingRecipe(steps=6, batch_size=4, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5, warmup=0.2)
+ROUNDING = 1e-3
+"""Sums over a batch of four are rounded otherwise than over two of two, and Adam makes much of small gradients; by how
+much is the processor's affair: 3e-4 with AVX2, below 1e-5 with AVX-512."""
+
 LAUNCH = ["--multi_gpu", "--num_machines=1", "--main_process_port=0", "--mixed_precision=no", "--dynamo_backend=no"]
 """Without --multi_gpu accelerate starts one process, whatever --num_processes says."""
 
@@ -165,7 +169,7 @@ def one_process(folder: Path) -> None:
     diverged = trainer(folder, "diverged")
     if me == 1:
         batch = diverged.sampler.batch
-        diverged.sampler.batch = lambda *place: dataclasses.replace(batch(*place), edit=torch.tensor(float("nan")))
+        diverged.sampler.batch = lambda *place: dataclasses.replace(batch(*place), target=torch.tensor(float("nan")))
     found["diverged"] = error(diverged.run)
     # The other process looks where there is no checkpoint.
     found["apart"] = error(trainer(folder, "stopped-adapter" if me == 0 else "elsewhere-adapter").run)
@@ -208,7 +212,7 @@ def test_two_processes_train_as_one_does(both: Path, tmp_path: Path, name: str) 
     one, two = weights(alone), arrays(both / f"{name}-0.npz")
     assert one.keys() == two.keys()
     for key in one:
-        np.testing.assert_allclose(two[key], one[key], atol=1e-5, err_msg=key)
+        np.testing.assert_allclose(two[key], one[key], atol=ROUNDING / 5, err_msg=key)
     # They did train, and on the whole batch: each half of it alone would have led elsewhere.
     half = trainer(tmp_path, f"half-{name}", dataclasses.replace(RECIPE, batch_size=2))
     half.run()
@@ -227,7 +231,7 @@ def test_what_is_logged_is_the_mean_of_all_processes(both: Path, tmp_path: Path,
     assert [row["step"] for row in two] == [row["step"] for row in one] == list(range(1, 7))
     for a, b in zip(one, two):
         assert {k: v for k, v in b.items() if k != "seconds"} == pytest.approx(
-            {k: v for k, v in a.items() if k != "seconds"}, abs=1e-5
+            {k: v for k, v in a.items() if k != "seconds"}, abs=ROUNDING
         )
 
 

@@ -387,7 +387,8 @@ def command(
     monkeypatch.chdir(tmp_path)
 
     def command(*words: str | Path) -> Result:
-        options = ["--data", photos, "--embedder", "tiny", "--workers", "1", "--device", "cpu", "--steps", "2"]
+        data = [] if "--data" in words else ["--data", photos]
+        options = [*data, "--embedder", "tiny", "--workers", "1", "--device", "cpu", "--steps", "2"]
         return CliRunner().invoke(cli, ["search-ranks", *map(str, (*options, *words))], prog_name="e2gan")
 
     return command

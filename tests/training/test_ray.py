@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from e2gan.errors import MissingExtraError
+from e2gan.recipe import Framing
 from e2gan.training import distill
 from e2gan.training.cluster import run_on_ray
 
@@ -99,5 +100,5 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(sys.modules, "ray", None)
     job = distill.Job(tmp_path / "a", "", tmp_path / "b", tmp_path / "c")
     with pytest.raises(MissingExtraError) as error:
-        list(run_on_ray(distill.Crew(dict, "t", {}, 64, 95), [[job]], None, alone=False))
+        list(run_on_ray(distill.Crew(dict, "t", {}, Framing(64)), [[job]], None, alone=False))
     assert error.value.hint == "pip install 'e2gan[ray]'"

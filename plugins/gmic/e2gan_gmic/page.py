@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.files import atomic_path, atomic_write
+from e2gan.terminal import say
 from e2gan_gmic.catalogue import GROUPS, LOOKS
 from e2gan_gmic.look import Look, Number
 
@@ -142,7 +143,7 @@ def main() -> None:
             for look in looks:
                 if not args.looks or look.id in args.looks:
                     seconds[look.id] = round(_draw(look, group), 2)
-                    print(f"{look.id}: {seconds[look.id]} s", flush=True)
+                    say(f"{look.id}: {seconds[look.id]} s")
         measured = {"machine": _machine(), "seconds": {id: seconds[id] for id in LOOKS if id in seconds}}
         atomic_write(MEASURED, (json.dumps(measured, indent=1) + "\n").encode())
     atomic_write(PAGE, page(measured).encode())
