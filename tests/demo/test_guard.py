@@ -384,7 +384,8 @@ def test_many_visitors_and_nuisances(
     figures = {each.name.split(": ")[-1]: each for each in demo.measure_load(running, visitors=4, seconds=3)}
     assert figures["errors"].value == 0
     assert figures["pictures of another or another concept"].value == 0
-    assert figures["on disk gained"].value < 2  # the visitors' photos, and nothing of a broken upload's megabytes
+    # The visitors' photos, and of a dozen broken uploads of two megabytes at most the one that is just being removed.
+    assert figures["on disk gained"].value < 4
     assert "Traceback" not in capfd.readouterr().err
 
 

