@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -360,7 +361,9 @@ class TestUploads:
 
         scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b""}
         headers = [(b"content-type", FORM["Content-Type"].encode())]
-        asyncio.run(uploads({**scope, "headers": headers}, never, send))
+        # In a thread of its own: where a browser is driven, this one has a loop that runs.
+        with ThreadPoolExecutor(1) as own:
+            own.submit(asyncio.run, uploads({**scope, "headers": headers}, never, send)).result()
         assert sent[0]["status"] == 408
 
 
