@@ -226,7 +226,7 @@ class Generator(nn.Module):
             prompt_bias: (N, T), added to the cross-attention's logits: 0 for a token, -inf for
                 padding, log w to give a token the weight w.
             skips: (N, 3), 0 to 1, for a generator that is configured for them: how much of the first and the second
-                convolution's activations is added after their counterparts on the way up, and how much of the trunk's
+                convolution's activations joins their counterparts on the way up, averaged, and how much of the trunk's
                 goes round its transformer blocks.  None: nothing does.
 
         Returns:

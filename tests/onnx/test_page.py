@@ -181,7 +181,7 @@ def test_a_cut_out_shows_nothing_of_the_photo_before_it(
     concept = concepts[page.evaluate("document.querySelector('#cards input:checked').value")]
     wanted = np.asarray(editor.apply(Image.fromarray(hidden), concept)).astype(int)
     visible = cut[..., 3] > 0
-    # Page and editor fill what is hidden alike but for rounding, of which a generator of random weights makes much.
+    # Page and editor fill what is hidden up to 4 of 255 apart, of which a generator of random weights makes much.
     assert np.abs(seen.astype(int) - wanted)[visible].mean() < 4
     clip = page.evaluate("getComputedStyle(document.getElementById('before')).clipPath")
     assert clip.startswith("inset(0") and "100%" in clip, "the photo lies under the edit, and would shine through"
