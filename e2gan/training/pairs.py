@@ -354,7 +354,10 @@ def _size(picture: Path) -> tuple[int, int]:
         with Image.open(picture) as image:
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(f"{picture}: not a picture that can be read") from None
+        raise DataError(
+            f"{picture}: not a picture that pairs can be trained on",
+            hint="e2gan import makes pairs of every format that e2gan apply reads",
+        ) from None
 
 
 def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:

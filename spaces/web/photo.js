@@ -176,58 +176,95 @@ function convert(data, { primaries, transfer }) {
 // Transparency
 
 /**
- * Give hidden pixels the colours of the visible ones around them, so that the edit depends on what is seen:
- * averages of what is visible, ever coarser, and back (as e2gan.images.alpha). Says whether anything is transparent.
+ * Give hidden pixels the colours of the visible ones around them, so that the edit depends on what is seen: averages
+ * of what is visible, ever coarser, and back. The sums are those of e2gan.images.alpha, where Pillow does them in
+ * integers, so that page and editor see the same photo. Says whether anything is transparent.
  */
 export function fillHidden({ data, width, height }, faint = 16) {
-  let least = 255;
-  for (let at = 3; at < data.length; at += 4) least = Math.min(least, data[at]);
-  if (least >= faint) return least < 255;
-  const base = new Float32Array(data.length);
-  for (let at = 0; at < data.length; at += 4) {
-    const alpha = data[at + 3] / 255;
-    for (let c = 0; c < 3; c++) base[at + c] = data[at + c] * alpha; // weighed by the opacity
-    base[at + 3] = alpha;
+  let least = 255, most = 0;
+  for (let at = 3; at < data.length; at += 4) {
+    least = Math.min(least, data[at]);
+    most = Math.max(most, data[at]);
   }
-  const filled = pushPull(base, width, height);
+  if (least >= faint) return least < 255;
+  const behind = most < faint ? null : filled(data, width, height);
   for (let at = 0; at < data.length; at += 4) {
     if (data[at + 3] >= faint) continue;
-    const weight = filled[at + 3];
-    for (let c = 0; c < 3; c++) data[at + c] = weight ? filled[at + c] / weight : 255;
+    for (let c = 0; c < 3; c++) data[at + c] = behind ? behind[at + c] : 255;
   }
   return true;
 }
 
-function pushPull(fine, width, height) {
-  if (width === 1 && height === 1) return fine;
+/** The picture laid on its own coarser, filled self: opaque RGBA. */
+function filled(fine, width, height) {
+  const result = Uint8ClampedArray.from(fine);
+  let hidden = false;
+  for (let at = 3; at < result.length; at += 4) {
+    hidden ||= result[at] < 255;
+    result[at] = 255;
+  }
+  if (!hidden || (width === 1 && height === 1)) return result;
   const w = Math.ceil(width / 2), h = Math.ceil(height / 2);
-  const coarse = new Float32Array(4 * w * h);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const to = 4 * ((y >> 1) * w + (x >> 1)), from = 4 * (y * width + x);
-      for (let c = 0; c < 4; c++) coarse[to + c] += fine[from + c];
+  const behind = enlarged(filled(halved(fine, width, height), w, h), w, h, width, height);
+  for (let at = 0; at < fine.length; at += 4) {
+    const alpha = fine[at + 3];
+    for (let c = 0; c < 3; c++) result[at + c] = by255(fine[at + c] * alpha + behind[at + c] * (255 - alpha));
+  }
+  return result;
+}
+
+/** A product of bytes over 255, rounded. */
+const by255 = (product) => (product + 128 + ((product + 128) >> 8)) >> 8;
+
+/** Averages of 2×2 pixels (fewer at an odd border) weighed by opacity; of four pixels one that is visible suffices. */
+function halved(fine, width, height) {
+  const w = Math.ceil(width / 2), h = Math.ceil(height / 2), coarse = new Uint8ClampedArray(4 * w * h);
+  const sums = [0, 0, 0, 0];
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      const right = Math.min(2 * x + 2, width), bottom = Math.min(2 * y + 2, height);
+      const count = (right - 2 * x) * (bottom - 2 * y), to = 4 * (y * w + x);
+      sums.fill(count >> 1); // rounds
+      for (let v = 2 * y; v < bottom; v++) {
+        for (let u = 2 * x; u < right; u++) {
+          const from = 4 * (v * width + u), alpha = fine[from + 3];
+          for (let c = 0; c < 3; c++) sums[c] += by255(fine[from + c] * alpha);
+          sums[3] += alpha;
+        }
+      }
+      const alpha = Math.floor(sums[3] / count);
+      for (let c = 0; c < 3; c++) {
+        const weighed = Math.floor(sums[c] / count);
+        coarse[to + c] = alpha ? Math.floor((255 * weighed) / alpha) : weighed;
+      }
+      coarse[to + 3] = 4 * alpha;
     }
   }
-  for (let at = 0; at < coarse.length; at += 4) {
-    const over = Math.max(1, coarse[at + 3]); // of four pixels one that is visible suffices
-    for (let c = 0; c < 4; c++) coarse[at + c] /= over;
-  }
-  const behind = pushPull(coarse, w, h);
-  const place = (n, most) => {
-    const at = Math.min(most - 1, Math.max(0, (n + 0.5) / 2 - 0.5)), low = Math.floor(at);
-    return [low, Math.min(low + 1, most - 1), at - low];
-  };
-  for (let y = 0; y < height; y++) {
-    const [top, bottom, v] = place(y, h);
-    for (let x = 0; x < width; x++) {
-      const at = 4 * (y * width + x), rest = 1 - fine[at + 3];
-      if (rest <= 0) continue;
-      const [left, right, u] = place(x, w);
-      const corners = [[top, left, (1 - v) * (1 - u)], [top, right, (1 - v) * u], [bottom, left, v * (1 - u)], [bottom, right, v * u]];
-      for (const [row, column, share] of corners) {
-        for (let c = 0; c < 4; c++) fine[at + c] += rest * share * behind[4 * (row * w + column) + c];
+  return coarse;
+}
+
+/** An opaque picture, bilinear: across, then down, rounded after each. */
+function enlarged(coarse, w, h, width, height) {
+  const across = stretched(coarse, h, 4 * w, 4, w, width);
+  return stretched(across, 1, 0, 4 * width, h, height);
+}
+
+/** `rows` rows, `pitch` apart, of `from` cells of `cell` values each, as `to` cells. */
+function stretched(values, rows, pitch, cell, from, to) {
+  if (from === to) return values;
+  const result = new Uint8ClampedArray(rows * to * cell);
+  for (let n = 0; n < to; n++) {
+    const centre = ((n + 0.5) * from) / to, low = Math.max(0, Math.floor(centre - 0.5));
+    const high = Math.min(from - 1, Math.floor(centre + 0.5));
+    const [a, b] = high > low ? [low + 1.5 - centre, centre - low - 0.5] : [1, 0];
+    const [one, two] = [a, b].map((share) => Math.floor(0.5 + (share / (a + b)) * (1 << 22)));
+    for (let row = 0; row < rows; row++) {
+      for (let i = 0; i < cell; i++) {
+        const start = row * pitch + i;
+        const sum = values[start + low * cell] * one + values[start + high * cell] * two;
+        result[(row * to + n) * cell + i] = Math.floor((sum + (1 << 21)) / (1 << 22));
       }
     }
   }
-  return fine;
+  return result;
 }
