@@ -83,6 +83,7 @@ def _concept(work: Path) -> None:
     text = manifest.read_text("utf-8")
     head, table, rest = text.partition("[recipe.training]\n")
     kept = [line for line in rest.splitlines() if line.split(" ")[0] not in ("steps", "epochs", "batch_size", "crop")]
+    head = head.replace("clusters = 400", "clusters = 4")
     manifest.write_text(head + table + CONCEPT_TRAINING + "\n".join(kept) + "\n", "utf-8")
 
 
@@ -308,7 +309,10 @@ def main() -> None:
     command.add_argument("--seed", type=int, default=0)
     options = command.parse_args()
     alone = [name for name in options.only if not COMMANDS[name].hub]
-    figures = {name: measure(name, _share(name, options.rounds), seed=options.seed) for name in alone}
+    figures = {}
+    for name in alone:
+        figures[name] = measure(name, _share(name, options.rounds), seed=options.seed)
+        print(f"{name}: {figures[name][0].value:g} kills, {figures[name][1].value:g} faults", file=sys.stderr, flush=True)
     if online := [name for name in options.only if COMMANDS[name].hub]:
         figures |= _with_hub(online, options.rounds, options.seed)
     kills = sum(int(each[0].value) for each in figures.values())
