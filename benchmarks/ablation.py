@@ -33,11 +33,11 @@ from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import Selection, TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pair, distilled_pairs
-from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 from e2gan_reproduce.lab import FULL_RATE

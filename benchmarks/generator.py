@@ -22,10 +22,10 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from benchmarks.measuring import SAMPLES, Figure, parser, report, script
+from e2gan.drawing import draw_sheet, picture_grid
 from e2gan.errors import DataError
 from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
-from e2gan.evaluation.sheet import draw_sheet, picture_grid
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path, atomic_write
 from e2gan.models.discriminator import Discriminator

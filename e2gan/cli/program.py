@@ -22,7 +22,7 @@ from e2gan.shield import make_environment_safe
 from e2gan.terminal import echo, one_line, printable, say, stdout_for_results
 
 if TYPE_CHECKING:
-    from e2gan.training.progress import Progress
+    from e2gan.progress import Progress
 
 __all__ = [
     "cli",
@@ -259,7 +259,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
     """Stages as lines and steps as bars, on stderr; bars only on a terminal."""
     from tqdm import tqdm
 
-    from e2gan.training.progress import Progress
+    from e2gan.progress import Progress
 
     if quiet:
         with stdout_for_results():

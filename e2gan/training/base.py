@@ -18,11 +18,11 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import KEEPS, NO_SKIPS, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
 from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import Data, check_crop, distilled_pairs, find_photos, named
-from e2gan.training.progress import Progress
 from e2gan.training.select import choose_concepts
 from e2gan.training.steps import digest_of
 

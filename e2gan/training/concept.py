@@ -54,6 +54,7 @@ from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
+from e2gan.progress import Progress
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
 from e2gan.training.pairs import (
@@ -68,7 +69,6 @@ from e2gan.training.pairs import (
     open_pairs,
 )
 from e2gan.training.photos import photographs
-from e2gan.training.progress import Progress
 from e2gan.training.select import check_selection, embedder_version, select_pairs
 from e2gan.training.steps import Steps, digest_of, read_state
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from e2gan.evaluation.sheet import cut
+from e2gan.drawing import cut
 from e2gan.files import atomic_path
 from e2gan.training.reject import open_made
 

@@ -33,6 +33,7 @@ from e2gan.errors import DataError, ImageError
 from e2gan.files import atomic_write, read_bytes
 from e2gan.images import open_image
 from e2gan.leftovers import names, sweep
+from e2gan.progress import Progress
 from e2gan.recipe import Framing
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import default_workers, framed_photo, to_jpeg
@@ -46,7 +47,6 @@ from e2gan.training.pairs import (
     remove_others,
     write_rows,
 )
-from e2gan.training.progress import Progress
 
 __all__ = ["REAL", "RECORD", "Imported", "import_dataset"]
 

@@ -27,9 +27,9 @@ from accelerate.utils import gather_object
 from PIL import Image
 from torch import Tensor, nn
 
+from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.measure import photograph
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Look, edited

@@ -35,10 +35,10 @@ from e2gan.errors import DataError
 from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.images.formats import RAW_SUFFIXES, SUFFIXES, left_out, why_left_out
 from e2gan.leftovers import sweep
+from e2gan.progress import Progress
 from e2gan.recipe import GIVEN, BaseRecipe, Framing, Recipe
 from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.training.distill import Job, distill, make_teacher, teacher_version
-from e2gan.training.progress import Progress
 from e2gan.training.reject import REASONS
 from e2gan.training.sift import BEATEN, Edit, Verdict, sift
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from e2gan.errors import DataError
 from e2gan.leftovers import sweep
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import Recipe
 from e2gan.tables import shown
 from e2gan.training.pairs import Data
-from e2gan.training.progress import Progress
 
 __all__ = ["photographs"]
 

@@ -41,11 +41,11 @@ from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.pairs import Data, check_crop, distilled_pairs, named
-from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 

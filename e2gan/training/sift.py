@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.files import atomic_write
+from e2gan.progress import Progress
 from e2gan.recipe import Recipe
 from e2gan.tables import canonical_json
 from e2gan.training.bestof import best, find_judge, scores
 from e2gan.training.distill import Job, default_workers
-from e2gan.training.progress import Progress
 from e2gan.training.reject import Figures, measure_files, reason
 
 __all__ = ["BEATEN", "Edit", "Verdict", "sift"]

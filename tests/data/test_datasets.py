@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan.errors import DataError, E2GANError
+from e2gan.progress import Progress
 from e2gan.training import datasets
 from e2gan.training.datasets import import_dataset
 from e2gan.training.layouts import LAYOUTS
 from e2gan.training.pairs import CONTACT_SHEET, Pairs, find_photos
-from e2gan.training.progress import Progress
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 

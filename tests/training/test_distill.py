@@ -16,10 +16,10 @@ from PIL import Image, ImageOps
 
 from e2gan.errors import DataError, E2GANError, RecipeError, TeacherError
 from e2gan.plugins import Entry
+from e2gan.progress import Progress
 from e2gan.recipe import Framing, Recipe, TeacherChoice
 from e2gan.training import distill
 from e2gan.training.pairs import METADATA, Pairs, write_pairs
-from e2gan.training.progress import Progress
 from tests.dead import dead_name
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from e2gan.errors import DataError, ImageError, RecipeError
 from e2gan.plugins import Entry
+from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe, TeacherChoice, TrainingRecipe
 from e2gan.training import distill
 from e2gan.training.base import recipe_digest
@@ -30,7 +31,6 @@ from e2gan.training.pairs import (
     open_pairs,
     write_pairs,
 )
-from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
 
 SEVERAL = {"train/a.jpg": (128, 96), "train/wide.png": (400, 80), "val/b.jpg": (96, 120), "test/c.jpg": (64, 64)}

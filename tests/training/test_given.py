@@ -12,12 +12,12 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, RecipeError, TeacherError
 from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training import concept as training
 from e2gan.training.datasets import import_dataset
 from e2gan.training.distill import make_teacher
 from e2gan.training.pairs import METADATA, Pairs, distilled_pairs, find_photos, write_pairs
-from e2gan.training.progress import Progress
 from tests.training import concepts
 
 GIVEN = Recipe((TeacherChoice("given"),))

@@ -12,11 +12,11 @@ import pytest
 from e2gan import hookimpl
 from e2gan.errors import DataError
 from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training import photos as module
 from e2gan.training.concept import train_concept
 from e2gan.training.photos import photographs
-from e2gan.training.progress import Progress
 from tests.training import concepts
 
 

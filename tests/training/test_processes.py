@@ -29,11 +29,11 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks
 from e2gan.models.lora import attach
 from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import train_concept
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Pair
-from e2gan.training.progress import Progress
 from tests.training.concepts import CONFIG, photos, tiny_base
 
 RECIPE = TrainingRecipe(steps=6, batch_size=4, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5, warmup=0.2)

@@ -25,10 +25,10 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks, adapter_parameters, crucial_layers
 from e2gan.models.lora import adapter_state, attach, delta_weights
 from e2gan.models.weights import load_weights
+from e2gan.progress import Progress
 from e2gan.training import loop, select
 from e2gan.training import ranks as rank_search
 from e2gan.training.loop import Trainer
-from e2gan.training.progress import Progress
 from e2gan.training.ranks import RankSearch, Trial, draw_search, grow, search, search_ranks
 from tests.training import concepts
 from tests.training.concepts import CONFIG

@@ -15,10 +15,10 @@ from PIL import Image
 import e2gan
 from e2gan.errors import DataError
 from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import Selection
 from e2gan.training import select
 from e2gan.training.pairs import Pair
-from e2gan.training.progress import Progress
 from e2gan.training.select import (
     choose_concepts,
     embed_pictures,

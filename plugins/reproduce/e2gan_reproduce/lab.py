@@ -34,11 +34,11 @@ from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Ranks, Skips
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
+from e2gan.progress import Progress
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
 from e2gan.training.datasets import REAL
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.pairs import Data, Pair, Pairs, distilled_pairs, find_photos, folders_of, named
-from e2gan.training.progress import Progress
 from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.baseline import Baseline, make_baseline

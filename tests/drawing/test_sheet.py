@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from e2gan.drawing import draw_sheet, picture_grid
 from e2gan.errors import DataError, E2GANError
-from e2gan.evaluation.sheet import draw_sheet, picture_grid
 
 WHITE, RED, LIME, BLUE = (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
