@@ -29,6 +29,9 @@ import torch
 from benchmarks.measuring import Figure, parser, ratio, report, script
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair
+from e2gan.data.selection import select_pairs
 from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import concept_flops, step_kind
@@ -43,8 +46,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, distilled_pairs
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 
 CONCEPT = "ukiyoe"

@@ -14,8 +14,8 @@ from e2gan.cli.program import needs_extra, progress, quiet_option, say
 from e2gan.errors import TeacherError
 
 if TYPE_CHECKING:
+    from e2gan.data.make_pairs import PairsReport
     from e2gan.recipe import Recipe
-    from e2gan.training.pairs import PairsReport
 
 __all__ = ["distill"]
 
@@ -57,8 +57,8 @@ def distill(
     """
     settings = dict(read_option(text) for text in options)
     with needs_extra("train"), progress(quiet) as shown:
-        from e2gan.training.pairs import write_pairs
-        from e2gan.training.photos import photographs
+        from e2gan.data.make_pairs import write_pairs
+        from e2gan.data.sources import photographs
 
         recipe, prompt, work = _recipe(teacher, settings, reject)
         pictures = replace(recipe.pictures, side=size or recipe.pictures.side, whole=whole or recipe.pictures.whole)

@@ -62,10 +62,10 @@ def evaluate(
     found = find_concept(concept)
     work = work or Path("runs", found.id)
     with needs_extra("eval"), progress(quiet or as_json) as shown:
+        from e2gan.data.make_pairs import distilled_pairs
+        from e2gan.data.sources import photographs
         from e2gan.editor import Editor
         from e2gan.evaluation.measure import examine
-        from e2gan.training.pairs import distilled_pairs
-        from e2gan.training.photos import photographs
 
         editor = Editor(found.base_id, device=device)
         editor.use(found)

@@ -95,7 +95,7 @@ def new(
     settings = dict(read_option(text) for text in options)
     if teacher is not None or settings:
         with needs_extra("train"):
-            from e2gan.training.distill import make_teacher
+            from e2gan.data.teachers import make_teacher
 
             make_teacher(teacher or TEACHER[0], settings)  # which says what is wrong with it, if anything is
     new_concept(

@@ -29,7 +29,7 @@ from e2gan.images import open_image
 from e2gan.progress import Progress
 
 if TYPE_CHECKING:
-    from e2gan.training.pairs import Pair
+    from e2gan.data.pairs import Pair
 
 __all__ = ["Example", "Measurement", "draw_examples", "draw_preview", "examine", "photograph"]
 

@@ -11,6 +11,11 @@ import numpy as np
 import torch
 
 from e2gan.base import Base, write_base
+from e2gan.data.folders import Data, find_photos, named
+from e2gan.data.framing import framed_photo
+from e2gan.data.make_pairs import check_crop, distilled_pairs
+from e2gan.data.selection import choose_concepts
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import DataError
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import Discriminator
@@ -20,10 +25,7 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
-from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import Data, check_crop, distilled_pairs, find_photos, named
-from e2gan.training.select import choose_concepts
 from e2gan.training.steps import digest_of
 
 __all__ = ["choose", "train_base"]

@@ -31,6 +31,9 @@ from torch import Tensor, nn
 
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.folders import Data, named
+from e2gan.data.make_pairs import check_crop, distilled_pairs
+from e2gan.data.selection import select_pairs
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, TrainingError
 from e2gan.evaluation.fid import fid
@@ -45,8 +48,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import Data, check_crop, distilled_pairs, named
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 
 __all__ = ["THRESHOLDS", "RankSearch", "Trial", "draw_search", "search", "search_ranks"]

@@ -13,12 +13,12 @@ from benchmarks import ablation
 from benchmarks.measuring import Figure
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.selection import select_pairs
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.layout import adapter_parameters, crucial_layers
 from e2gan.models.weights import load_weights
 from e2gan.training.loop import Trainer
-from e2gan.training.pairs import distilled_pairs
-from e2gan.training.select import select_pairs
 from tests.training import concepts
 from tests.training.concepts import CONFIG
 

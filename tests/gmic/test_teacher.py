@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
 from e2gan.plugins import registry
-from e2gan.training.distill import make_teacher
 from e2gan_gmic import interpreter
 from e2gan_gmic.catalogue import LOOKS
 

@@ -18,9 +18,9 @@ from PIL import Image
 import e2gan.training.base
 from e2gan.base import Base, find_base
 from e2gan.cli.program import cli
+from e2gan.data.make_pairs import distilled_pairs
 from e2gan.errors import DataError, E2GANError
 from e2gan.training.loop import Trainer
-from e2gan.training.pairs import distilled_pairs
 from e2gan_baselines import models
 from e2gan_baselines.baseline import Baseline
 from e2gan_reproduce import ablations, bases, commands, lab, photographs, systems

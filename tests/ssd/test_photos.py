@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan.cli import cli
+from e2gan.data.pairs import Pairs
 from e2gan.errors import BaseModelError, DataError, E2GANError
 from e2gan.plugins import registry
-from e2gan.training.pairs import Pairs
 from e2gan_ssd import photos
 from e2gan_ssd.models import Generator, variant
 from e2gan_ssd.photos import write_photos

@@ -14,12 +14,12 @@ from PIL import Image, ImageOps
 import e2gan.plugins
 from e2gan import hookimpl
 from e2gan.base import Base, write_base
+from e2gan.data import selection
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Registry
 from e2gan.training import concept as training
-from e2gan.training import select
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
 
@@ -102,7 +102,7 @@ def throwaway(edits: Mapping[str, Edit]) -> Registry:
 def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
     """Put the stand-ins in place with ``patch(module, name, value)``."""
     registry = throwaway(EDITS)
-    for home in (e2gan.plugins, select):
+    for home in (e2gan.plugins, selection):
         patch(home, "registry", lambda: registry)
     patch(training, "PromptEncoder", Encoder)
     patch(training, "NETWORKS", {})

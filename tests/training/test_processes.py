@@ -22,6 +22,7 @@ import torch
 from PIL import Image, ImageOps
 
 from e2gan.concept import Concept
+from e2gan.data.pairs import Pair
 from e2gan.errors import TrainingError
 from e2gan.hookspecs import hookimpl
 from e2gan.models.discriminator import Discriminator
@@ -33,7 +34,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import train_concept
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair
 from tests.training.concepts import CONFIG, photos, tiny_base
 
 RECIPE = TrainingRecipe(steps=6, batch_size=4, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5, warmup=0.2)

@@ -17,6 +17,10 @@ from torch import Tensor, nn
 
 from e2gan.blend import OtherModel
 from e2gan.concept import Concept
+from e2gan.data.folders import Data, named
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair
+from e2gan.data.sources import photographs
 from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
 from e2gan.embedders import Embedder
@@ -32,8 +36,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
-from e2gan.training.pairs import Data, Pair, distilled_pairs, named
-from e2gan.training.photos import photographs
 from e2gan.training.steps import digest_of
 
 __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]

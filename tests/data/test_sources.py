@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from e2gan import hookimpl
+from e2gan.data import sources as module
+from e2gan.data.sources import photographs
 from e2gan.errors import DataError
 from e2gan.plugins import Registry
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
-from e2gan.training import photos as module
 from e2gan.training.concept import train_concept
-from e2gan.training.photos import photographs
 from tests.training import concepts
 
 

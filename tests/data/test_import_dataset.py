@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from e2gan.data import import_dataset as module
+from e2gan.data.dataset_layouts import LAYOUTS
+from e2gan.data.folders import find_photos
+from e2gan.data.import_dataset import import_dataset
+from e2gan.data.pairs import CONTACT_SHEET, Pairs
 from e2gan.errors import DataError, E2GANError
 from e2gan.progress import Progress
-from e2gan.training import datasets
-from e2gan.training.datasets import import_dataset
-from e2gan.training.layouts import LAYOUTS
-from e2gan.training.pairs import CONTACT_SHEET, Pairs, find_photos
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 
@@ -198,7 +199,7 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
     assert done.counts == {"train": 1, "val": 2, "test": 3}
     assert list(done.skipped) == ["train/0.png", "train/1.png", "val/0.png"]
     assert "not two squares side by side" in done.skipped["val/0.png"]
-    assert json.loads((tmp_path / "out" / datasets.RECORD).read_text())["skipped"] == 3
+    assert json.loads((tmp_path / "out" / module.RECORD).read_text())["skipped"] == 3
 
 
 def test_pairs_need_both_pictures_in_one_shape(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_a_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     facades(tmp_path / "set")
     import_dataset("facades", tmp_path / "set", tmp_path / "out", size=32)
-    monkeypatch.setattr(datasets, "atomic_write", full)
+    monkeypatch.setattr(module, "atomic_write", full)
     with pytest.raises(E2GANError, match="No space left"):
         import_dataset("facades", tmp_path / "set", tmp_path / "out", size=64)
     assert len(Pairs.open(tmp_path / "out").split("train")) == 3

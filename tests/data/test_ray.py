@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from e2gan.data import crew, teachers
+from e2gan.data.cluster import run_on_ray
 from e2gan.errors import MissingExtraError
 from e2gan.recipe import Framing
-from e2gan.training import distill
-from e2gan.training.cluster import run_on_ray
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: e2gan[ray]")
 
@@ -50,7 +50,7 @@ if __name__ == "__main__":
     from e2gan.errors import TeacherError
     from e2gan.plugins import Entry
     from e2gan.recipe import Recipe, TeacherChoice
-    from e2gan.training import distill, pairs
+    from e2gan.data import make_pairs, teachers
 
     for attempt in range(5):  # Ray gives up on itself where the machine is busy with other tests
         try:
@@ -58,12 +58,12 @@ if __name__ == "__main__":
             break
         except Exception:
             ray.shutdown()
-    distill.find_teacher = lambda id: Entry(id, getattr(mortal, id), "", "throwaway")
+    teachers.find_teacher = lambda id: Entry(id, getattr(mortal, id), "", "throwaway")
     recipe = Recipe((TeacherChoice("Mortal"),))
-    report = pairs.write_pairs("photos", "ray", recipe, workers=2, ray=True)
-    pairs.write_pairs("photos", "local", recipe, workers=1)
+    report = make_pairs.write_pairs("photos", "ray", recipe, workers=2, ray=True)
+    make_pairs.write_pairs("photos", "local", recipe, workers=1)
     try:
-        pairs.write_pairs("photos", "none", Recipe((TeacherChoice("Weightless"),)), ray=True)
+        make_pairs.write_pairs("photos", "none", Recipe((TeacherChoice("Weightless"),)), ray=True)
     except TeacherError as error:
         said = {"made": report.made, "skipped": dict(report.skipped), "error": [str(error), error.hint]}
         Path("said.json").write_text(json.dumps(said))  # what is printed, Ray adds its own to
@@ -77,7 +77,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
         Image.effect_noise((64, 64), 10 + number).convert("RGB").save(tmp_path / f"photos/{number}.png")
     (tmp_path / "photos/broken.jpg").write_text("no photo")
     (tmp_path / "mortal.py").write_text(PROGRAM.replace("sys.argv[0]", "__file__"))
-    root = Path(distill.__file__).parents[2]
+    root = Path(teachers.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "mortal.py"],
         cwd=tmp_path,
@@ -98,7 +98,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    job = distill.Job(tmp_path / "a", "", tmp_path / "b", tmp_path / "c")
+    job = crew.Job(tmp_path / "a", "", tmp_path / "b", tmp_path / "c")
     with pytest.raises(MissingExtraError) as error:
-        list(run_on_ray(distill.Crew(dict, "t", {}, Framing(64)), [[job]], None, alone=False))
+        list(run_on_ray(crew.Crew(dict, "t", {}, Framing(64)), [[job]], None, alone=False))
     assert error.value.hint == "pip install 'e2gan[ray]'"

@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from e2gan.data.crew import Crew, Distilled, Job
 from e2gan.errors import DataError, E2GANError, MissingExtraError, TeacherError
+from e2gan.processes import default_workers
 from e2gan.shield import safe_environment
-from e2gan.training.distill import Crew, Distilled, Job, default_workers
 
 __all__ = ["run_on_ray"]
 
@@ -35,7 +36,7 @@ TASKS = 2000
 def run_on_ray(
     crew: Crew, batches: Sequence[Sequence[Job]], workers: int | None, *, alone: bool
 ) -> Generator[Distilled, None, None]:
-    """Have a cluster edit the batches; yields as `e2gan.training.distill.distill` does.
+    """Have a cluster edit the batches; yields as `e2gan.data.distill.distill` does.
 
     The cluster is the one in ``RAY_ADDRESS``, or one that runs on this machine, or else one that is begun here with
     ``workers`` processes and ended afterwards.

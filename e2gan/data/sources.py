@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from e2gan.data.folders import Data
 from e2gan.errors import DataError
 from e2gan.leftovers import sweep
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe
 from e2gan.tables import shown
-from e2gan.training.pairs import Data
 
 __all__ = ["photographs"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from e2gan.data.pairs import Pair
+from e2gan.data.reject import open_made
 from e2gan.errors import DataError, MissingExtraError
 from e2gan.files import atomic_path, sha256_file
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import Selection
-from e2gan.training.pairs import Pair
-from e2gan.training.reject import open_made
 
 __all__ = [
     "check_selection",

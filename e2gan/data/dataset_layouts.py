@@ -1,8 +1,8 @@
 """How published data sets lie on the disk: which picture is which, and in which split.
 
-A reader looks at names alone; the pictures are read by `e2gan.training.datasets`.  Splits are those that a set was
+A reader looks at names alone; the pictures are read by `e2gan.data.import_dataset`.  Splits are those that a set was
 published with.  Where it has only two parts, what is held out is the test split, and a tenth of the training part, by
-the hash of a name (`e2gan.training.pairs.split_of`), is there to validate on: nobody has looked at the pictures that a
+the hash of a name (`e2gan.data.folders.split_of`), is there to validate on: nobody has looked at the pictures that a
 published figure is measured on.  A set without parts is split 80/10/10 by the same hash.
 """
 
@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from e2gan.data.folders import SPLIT_FOLDERS, photos_below, split_of
 from e2gan.errors import DataError
 from e2gan.images.formats import why_left_out
 from e2gan.tables import did_you_mean
-from e2gan.training.pairs import SPLIT_FOLDERS, photos_below, split_of
 
 __all__ = ["LAYOUTS", "Direction", "Item", "Layout", "Picture", "find_items", "find_layout"]
 

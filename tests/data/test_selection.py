@@ -13,19 +13,13 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import e2gan
+from e2gan.data import selection
+from e2gan.data.pairs import Pair
+from e2gan.data.selection import choose_concepts, embed_pictures, first_of_shuffle, select_pairs, similarity_clustering
 from e2gan.errors import DataError
 from e2gan.plugins import Registry
 from e2gan.progress import Progress
 from e2gan.recipe import Selection
-from e2gan.training import select
-from e2gan.training.pairs import Pair
-from e2gan.training.select import (
-    choose_concepts,
-    embed_pictures,
-    first_of_shuffle,
-    select_pairs,
-    similarity_clustering,
-)
 
 
 def blobs(centres: int, around: int, seed: int = 0) -> np.ndarray:
@@ -138,9 +132,9 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     registry = Registry.load([SimpleNamespace(__name__="throwaway", register_embedders=register_embedders)])
-    monkeypatch.setattr(select, "registry", lambda: registry)
-    monkeypatch.setattr(select, "OPEN", 2)
-    monkeypatch.setattr(select, "KEPT", 3)
+    monkeypatch.setattr(selection, "registry", lambda: registry)
+    monkeypatch.setattr(selection, "OPEN", 2)
+    monkeypatch.setattr(selection, "KEPT", 3)
     monkeypatch.setattr(Means, "calls", [])
     files = [tmp_path / f"{n}.png" for n in range(7)]
     for n, file in enumerate(files):
@@ -196,7 +190,7 @@ def test_pairs_are_selected(pictures: list[Path]) -> None:
 
 
 def test_many_pictures_are_clustered_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(select, "WHOLE", 30)
+    monkeypatch.setattr(selection, "WHOLE", 30)
     points = blobs(5, 6)
     chosen = similarity_clustering(points, 5)
     assert [int(points[i, 0] + 50) // 100 for i in chosen] == [int(points[i, 0]) // 100 for i in (0, 7, 14, 21, 28)]

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from e2gan.data import teachers as module
+from e2gan.data.folders import METADATA
+from e2gan.data.make_pairs import write_pairs
+from e2gan.data.pairs import Pairs
 from e2gan.errors import DataError, E2GANError, RecipeError, TeacherError
 from e2gan.plugins import Entry
 from e2gan.progress import Progress
 from e2gan.recipe import Framing, Recipe, TeacherChoice
-from e2gan.training import distill
-from e2gan.training.pairs import METADATA, Pairs, write_pairs
 from tests.dead import dead_name
 
 
@@ -89,7 +91,7 @@ FACTORIES = {
 
 @pytest.fixture(autouse=True)
 def teachers(monkeypatch):
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, FACTORIES[id], "", "e2gan-throwaway"))
+    monkeypatch.setattr(module, "find_teacher", lambda id: Entry(id, FACTORIES[id], "", "e2gan-throwaway"))
     Posterize.calls = 0
     Batched.batches, Batched.loaded = [], 0
 
@@ -252,7 +254,7 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         "import signal, sys, time\n"
         "from e2gan.plugins import Entry\n"
         "from e2gan.recipe import Recipe, TeacherChoice\n"
-        "from e2gan.training import distill, pairs\n"
+        "from e2gan.data import make_pairs, teachers\n"
         "class Slow:\n"
         "    made = 0\n"
         "    def __call__(self, photo):\n"
@@ -263,10 +265,10 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         "    import slow\n"
         # As a terminal has it: a shell's background jobs, of which this test may be one, ignore the signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "    distill.find_teacher = lambda id: Entry(id, slow.Slow, '', 'throwaway')\n"
-        "    pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2)\n"
+        "    teachers.find_teacher = lambda id: Entry(id, slow.Slow, '', 'throwaway')\n"
+        "    make_pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2)\n"
     )
-    root = Path(distill.__file__).parents[2]
+    root = Path(module.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
     command = [sys.executable, "slow.py", str(tmp_path / "photos"), str(tmp_path / "pairs")]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.PIPE)
@@ -346,8 +348,8 @@ def test_a_teacher_that_fails_on_every_photo_is_one_error(photos, tmp_path, teac
 
 def test_a_process_that_dies_is_one_error(photos, tmp_path, monkeypatch):
     # Here the teacher is made by a stand-in; in the worker, making it ends the process.
-    for module in ("distill", "pairs"):
-        monkeypatch.setattr(f"e2gan.training.{module}.make_teacher", lambda id, options: Broken())
+    for name in ("distill", "make_pairs"):
+        monkeypatch.setattr(f"e2gan.data.{name}.make_teacher", lambda id, options: Broken())
     monkeypatch.setitem(FACTORIES, "dies", functools.partial(os._exit, 9))
     with pytest.raises(TeacherError, match="died"):
         make(photos, tmp_path / "pairs", {}, "dies", workers=2)
@@ -369,7 +371,7 @@ def test_options_are_checked_before_any_photo(photos, tmp_path):
 )
 def test_misspelt_options_are_named(options, message, hint):
     with pytest.raises(TeacherError, match=message) as error:
-        distill.make_teacher("posterize", options)
+        module.make_teacher("posterize", options)
     assert error.value.hint == hint
 
 

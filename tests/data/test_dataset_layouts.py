@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2gan.cli import cli
+from e2gan.data.dataset_layouts import LAYOUTS, find_items
+from e2gan.data.folders import split_of
 from e2gan.errors import DataError
-from e2gan.training.layouts import LAYOUTS, find_items
-from e2gan.training.pairs import split_of
 
 
 def touch(folder: Path, names: Iterable[str]) -> Path:

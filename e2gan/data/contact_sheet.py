@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from e2gan.data.reject import open_made
 from e2gan.drawing import cut
 from e2gan.files import atomic_path
-from e2gan.training.reject import open_made
 
 __all__ = ["Cell", "Section", "draw_contact_sheet"]
 

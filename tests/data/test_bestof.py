@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2gan.data import bestof, teachers
+from e2gan.data.folders import METADATA
+from e2gan.data.make_pairs import write_pairs
+from e2gan.data.pairs import REJECTED, Pairs
 from e2gan.errors import E2GANError
 from e2gan.plugins import Entry
 from e2gan.recipe import BestOf, Framing, Recipe, Rejection, TeacherChoice
-from e2gan.training import bestof, distill
-from e2gan.training.pairs import METADATA, REJECTED, Pairs, write_pairs
-from tests.training.test_reject import PHOTOS
+from tests.data.test_reject import PHOTOS
 
 
 class Corners:
@@ -49,7 +51,7 @@ class Bright:
 
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch):
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
+    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
     registry = types.SimpleNamespace(embedder=lambda id: Entry(id, Corners, "", "throwaway"))
     monkeypatch.setattr(bestof, "registry", lambda: registry)
     # Whatever this computer has: no CLIP.
@@ -120,7 +122,7 @@ def test_where_a_teacher_makes_no_edit_the_others_is_kept(photos, tmp_path):
     assert not report.skipped
     assert len(chosen(tmp_path / "pairs")) == 12
     failing = recipe({"fails_on": 0, "how": "failure"}, {"fails_on": 0, "how": "failure", "id": 1})
-    distill.find_teacher = lambda id: Entry(id, functools.partial(_two, Bright), "", "throwaway")
+    teachers.find_teacher = lambda id: Entry(id, functools.partial(_two, Bright), "", "throwaway")
     report = make(photos, tmp_path / "fewer", failing)
     assert sorted(report.skipped) == [f"train/{n:02}.png" for n in range(4)]
 
@@ -191,7 +193,7 @@ def clip(tmp_path_factory):
 
 def test_clip_judges_where_it_is(clip, photos, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
+    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
     both = recipe({"fails_on": 0, "how": "dim"}, {"fails_on": 1, "how": "dim"}, best_of=BestOf(str(clip)))
     report = make(photos, tmp_path / "pairs", both, prompt="a bright day")
     assert report.judge == f"CLIP {clip}"
@@ -231,7 +233,7 @@ def test_without_a_prompt_or_the_model_the_embedder_judges(clip, tmp_path, monke
 
 def test_a_folder_that_is_no_clip_is_one_error(photos, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
+    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
     (tmp_path / "empty").mkdir()
     both = recipe({"fails_on": 0}, {"fails_on": 1}, best_of=BestOf(str(tmp_path / "empty"), "main"))
     with pytest.raises(E2GANError, match=r"the CLIP model '.*empty'"):

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
+from e2gan.data import sift, teachers
+from e2gan.data.folders import METADATA
+from e2gan.data.make_pairs import write_pairs
+from e2gan.data.pairs import CONTACT_SHEET, REJECTED, Pairs
+from e2gan.data.reject import Figures, measure, reason
 from e2gan.errors import DataError
 from e2gan.plugins import Entry
 from e2gan.recipe import Framing, Recipe, Rejection, TeacherChoice
-from e2gan.training import distill, sift
-from e2gan.training.pairs import CONTACT_SHEET, METADATA, REJECTED, Pairs, write_pairs
-from e2gan.training.reject import Figures, measure, reason
 
 SIDE = 128
 
@@ -122,7 +124,7 @@ class Moody:
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     """Twelve for training, two of which the teacher leaves alone and one that it blackens; two to test on."""
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, Moody, "", "throwaway"))
+    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Moody, "", "throwaway"))
     Moody.calls = 0
     for number in range(14):
         folder = tmp_path / "photos" / ("train" if number < 12 else "test")
@@ -209,7 +211,7 @@ def test_a_damaged_picture_is_named(photos, tmp_path):
 
 
 def test_the_contact_sheet_shows_some_of_many(tmp_path):
-    from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
+    from e2gan.data.contact_sheet import Cell, Section, draw_contact_sheet
 
     PHOTOS[0].save(tmp_path / "a.jpg")
     cell = Cell(tmp_path / "a.jpg", tmp_path / "a.jpg", "a name that is much too long " * 9, "a note, also " * 40)

@@ -1,7 +1,7 @@
 """Data sets brought into the folders that this program works on.
 
 A set of photos becomes a folder of square photos that is distilled from, a set of pairs a folder of pairs
-(`e2gan.training.pairs`) that is trained on as it is:
+(`e2gan.data.pairs`) that is trained on as it is:
 
 ```
 PHOTOS/train/NAME-KEY.jpg              PAIRS/train/metadata.jsonl
@@ -29,24 +29,18 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from e2gan.data.contact_sheet import Cell, Section, draw_contact_sheet
+from e2gan.data.dataset_layouts import Direction, Item, Layout, Picture, find_items, find_layout
+from e2gan.data.folders import METADATA, SPLITS, left_out_below
+from e2gan.data.framing import framed_photo, to_jpeg
+from e2gan.data.pairs import CONTACT_SHEET, digest_key, remove_others, write_rows
 from e2gan.errors import DataError, ImageError
 from e2gan.files import atomic_write, read_bytes
 from e2gan.images import open_image
 from e2gan.leftovers import names, sweep
+from e2gan.processes import default_workers
 from e2gan.progress import Progress
 from e2gan.recipe import Framing
-from e2gan.training.contact_sheet import Cell, Section, draw_contact_sheet
-from e2gan.training.distill import default_workers, framed_photo, to_jpeg
-from e2gan.training.layouts import Direction, Item, Layout, Picture, find_items, find_layout
-from e2gan.training.pairs import (
-    CONTACT_SHEET,
-    METADATA,
-    SPLITS,
-    digest_key,
-    left_out_below,
-    remove_others,
-    write_rows,
-)
 
 __all__ = ["REAL", "RECORD", "Imported", "import_dataset"]
 
@@ -113,7 +107,7 @@ def import_dataset(
     asked for is removed.
 
     Args:
-        layout: one of `e2gan.training.layouts.LAYOUTS`.
+        layout: one of `e2gan.data.dataset_layouts.LAYOUTS`.
         size: side of the square pictures, 32 to 4096 pixels.
         limit: most photos or pairs of a split, of each or by name; which ones is decided by a hash of their names, so
             that a higher limit adds to those of a lower.

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2gan.data.bestof import best, find_judge, scores
+from e2gan.data.crew import Job
+from e2gan.data.reject import Figures, measure_files, reason
 from e2gan.files import atomic_write
+from e2gan.processes import default_workers
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe
 from e2gan.tables import canonical_json
-from e2gan.training.bestof import best, find_judge, scores
-from e2gan.training.distill import Job, default_workers
-from e2gan.training.reject import Figures, measure_files, reason
 
 __all__ = ["BEATEN", "Edit", "Verdict", "sift"]
 
@@ -49,7 +50,7 @@ class Verdict:
 
     kept: list[Edit] = field(default_factory=list)
     rejected: dict[Edit, str] = field(default_factory=dict)
-    """Why: one of :data:`e2gan.training.reject.REASONS`, or `BEATEN`."""
+    """Why: one of :data:`e2gan.data.reject.REASONS`, or `BEATEN`."""
     figures: dict[Edit, Figures] = field(default_factory=dict)
     """Empty where nothing is rejected and nothing compared."""
     scores: dict[Edit, float] = field(default_factory=dict)

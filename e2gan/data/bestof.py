@@ -33,10 +33,10 @@ from typing import Protocol
 
 import numpy as np
 
+from e2gan.data.reject import open_made
 from e2gan.embedders import ClipImage, Embedder
 from e2gan.plugins import registry
 from e2gan.recipe import BestOf
-from e2gan.training.reject import open_made
 
 __all__ = ["ENOUGH", "Judge", "best", "find_judge", "scores"]
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from e2gan.data.folders import METADATA, find_photos, split_of
+from e2gan.data.pairs import Pairs, read_metadata
 from e2gan.errors import DataError
-from e2gan.training.pairs import METADATA, Pairs, find_photos, read_metadata, split_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=20),

@@ -12,25 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from e2gan.data import teachers as module
+from e2gan.data.folders import METADATA, find_photos, folders_of
+from e2gan.data.framing import WIDEST, frame, framed_photo
+from e2gan.data.make_pairs import check_crop, find_inputs, write_pairs
+from e2gan.data.pairs import Pair, Pairs, open_pairs
 from e2gan.errors import DataError, ImageError, RecipeError
 from e2gan.plugins import Entry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe, TeacherChoice, TrainingRecipe
-from e2gan.training import distill
 from e2gan.training.base import recipe_digest
-from e2gan.training.distill import WIDEST, frame, framed_photo
 from e2gan.training.loop import ConceptPairs, Sampler
-from e2gan.training.pairs import (
-    METADATA,
-    Pair,
-    Pairs,
-    check_crop,
-    find_inputs,
-    find_photos,
-    folders_of,
-    open_pairs,
-    write_pairs,
-)
 from e2gan.training.steps import digest_of
 
 SEVERAL = {"train/a.jpg": (128, 96), "train/wide.png": (400, 80), "val/b.jpg": (96, 120), "test/c.jpg": (64, 64)}
@@ -45,7 +37,7 @@ class Invert:
 
 @pytest.fixture(autouse=True)
 def teachers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distill, "find_teacher", lambda id: Entry(id, Invert, "", "e2gan-throwaway"))
+    monkeypatch.setattr(module, "find_teacher", lambda id: Entry(id, Invert, "", "e2gan-throwaway"))
 
 
 def photos(folder: Path, sizes: dict[str, tuple[int, int]], seed: int = 0) -> Path:
