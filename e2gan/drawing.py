@@ -1,18 +1,27 @@
-"""Pictures side by side on one sheet, under titles."""
+"""Drawing: pictures side by side on one sheet under titles, contact sheets of pairs, and charts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from e2gan.errors import DataError
 from e2gan.files import atomic_path
 
-__all__ = ["cut", "draw_sheet", "picture_grid"]
+__all__ = ["Cell", "Section", "chart", "cut", "draw_contact_sheet", "draw_sheet", "picture_grid"]
 
 PAPER, INK = "white", "#222222"
+
+COLUMNS, SIDE = 4, 144
+"""Pairs in a row of a contact sheet, and the side of each of their two pictures, in pixels."""
+GAP, MARGIN, CAPTION = 16, 24, 34
+BLACK, GREY, RED = (28, 28, 30), (110, 110, 115), (200, 30, 30)
 
 
 def picture_grid(
@@ -110,3 +119,80 @@ def cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: fl
     while text and font.getlength(f"{text}…") > width:
         text = text[:-1]
     return f"{text.rstrip()}…" if text else ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A pair and what to say of it."""
+
+    photo: Path
+    edit: Path
+    title: str
+    """Such as the photo's name."""
+    note: str = ""
+    """Such as why it was left out."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Pairs under a heading."""
+
+    heading: str
+    cells: Sequence[Cell]
+    left_out: bool = False
+    """Drawn with a red edge."""
+
+
+def draw_contact_sheet(
+    path: str | os.PathLike[str], sections: Sequence[Section], read: Callable[[Path], Image.Image]
+) -> None:
+    """Write a JPEG with the sections one below the other; those without pairs only as headings.
+
+    ``read`` opens a picture, RGB; what it raises is raised.
+
+    Raises:
+        E2GANError: the file cannot be written.
+    """
+    large, small = ImageFont.load_default(20), ImageFont.load_default(12)
+    width = 2 * MARGIN + COLUMNS * 2 * SIDE + (COLUMNS - 1) * GAP
+    heights = [48 + -(-len(section.cells) // COLUMNS) * (SIDE + CAPTION + GAP) for section in sections]
+    sheet = Image.new("RGB", (width, 2 * MARGIN + sum(heights)), "white")
+    draw = ImageDraw.Draw(sheet)
+    top = MARGIN
+    for section, height in zip(sections, heights):
+        draw.text((MARGIN, top + 16), section.heading, BLACK, large, "lm")
+        for number, cell in enumerate(section.cells):
+            row, column = divmod(number, COLUMNS)
+            x, y = (
+                MARGIN + column * (2 * SIDE + GAP),
+                top + 44 + row * (SIDE + CAPTION + GAP),
+            )
+            for place, file in enumerate((cell.photo, cell.edit)):
+                picture = ImageOps.contain(read(file), (SIDE, SIDE), Image.Resampling.LANCZOS)
+                left, down = (SIDE - picture.width) // 2, (SIDE - picture.height) // 2
+                sheet.paste(picture, (x + place * SIDE + left, y + down))
+            if section.left_out:
+                draw.rectangle((x - 3, y - 3, x + 2 * SIDE + 2, y + SIDE + 2), outline=RED, width=3)
+            draw.text((x, y + SIDE + 12), cut(cell.title, small, 2 * SIDE), BLACK, small, "lm")
+            colour = RED if section.left_out else GREY
+            draw.text((x, y + SIDE + 27), cut(cell.note, small, 2 * SIDE), colour, small, "lm")
+        top += height
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="JPEG", quality=88)
+
+
+@contextmanager
+def chart(path: str | os.PathLike[str], width: float, height: float) -> Iterator[Any]:
+    """A matplotlib Figure of ``width`` by ``height`` inches to draw in; afterwards it is written as a PNG.
+
+    Raises:
+        E2GANError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    yield figure
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")

@@ -33,7 +33,7 @@ from typing import Protocol
 
 import numpy as np
 
-from e2gan.data.reject import open_made
+from e2gan.data.pairs import open_made
 from e2gan.embedders import ClipImage, Embedder
 from e2gan.plugins import registry
 from e2gan.recipe import BestOf

@@ -29,11 +29,11 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from e2gan.data.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.data.dataset_layouts import Direction, Item, Layout, Picture, find_items, find_layout
 from e2gan.data.folders import METADATA, SPLITS, left_out_below
 from e2gan.data.framing import framed_photo, to_jpeg
-from e2gan.data.pairs import CONTACT_SHEET, digest_key, remove_others, write_rows
+from e2gan.data.pairs import CONTACT_SHEET, digest_key, open_made, remove_others, write_rows
+from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError, ImageError
 from e2gan.files import atomic_write, read_bytes
 from e2gan.images import open_image
@@ -287,7 +287,7 @@ def _finish(out: Path, jobs: Sequence[_Job], made: Mapping[_Job, _Made]) -> dict
         some = [jobs[at * len(jobs) // SHOWN] for at in range(SHOWN)] if len(jobs) > SHOWN else jobs
         cells = [Cell(made[job].files[0], made[job].files[1], job.item.source) for job in some]
         of = f", of which {len(some)} here" if len(some) < len(jobs) else ""
-        draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs{of}", cells)])
+        draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs{of}", cells)], open_made)
         folders = [out / split / part for split in SPLITS for part in ("input", "output")]
     known = {file for one in made.values() for file in one.files}
     for folder in folders:

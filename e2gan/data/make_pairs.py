@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from e2gan.data.contact_sheet import Cell, Section, draw_contact_sheet
 from e2gan.data.crew import Job
 from e2gan.data.distill import distill
 from e2gan.data.folders import (
@@ -34,6 +33,7 @@ from e2gan.data.pairs import (
     Pairs,
     digest_key,
     given_pairs,
+    open_made,
     picture_size,
     read_rows,
     remove_others,
@@ -42,6 +42,7 @@ from e2gan.data.pairs import (
 from e2gan.data.reject import REASONS
 from e2gan.data.sift import BEATEN, Edit, Verdict, sift
 from e2gan.data.teachers import make_teacher, teacher_version
+from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError
 from e2gan.files import sha256_file
 from e2gan.progress import Progress
@@ -285,7 +286,7 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
         rows = [row(edit, out_dir / split) for edit in verdict.kept if edit.split == split]
         write_rows(out_dir / split / METADATA, rows)
     write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
-    draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict))
+    draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict), open_made)
     known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
     for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
         remove_others(folder, known)

@@ -30,8 +30,9 @@ from typing import Any
 from PIL import Image
 
 from e2gan.data.folders import METADATA, SPLIT_FOLDERS, SPLITS, Data, named, named_folders
-from e2gan.errors import DataError
+from e2gan.errors import DataError, ImageError
 from e2gan.files import atomic_write, read_bytes, sha256_file
+from e2gan.images import open_image
 from e2gan.leftovers import sweep
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "check_sizes",
     "digest_key",
     "given_pairs",
+    "open_made",
     "open_pairs",
     "picture_size",
     "read_metadata",
@@ -185,6 +187,14 @@ def picture_size(picture: Path) -> tuple[int, int]:
             f"{picture}: not a picture that pairs can be trained on",
             hint="e2gan import makes pairs of every format that e2gan apply reads",
         ) from None
+
+
+def open_made(picture: Path) -> Image.Image:
+    """A picture of a pair, RGB; raises DataError for one that cannot be read."""
+    try:
+        return open_image(picture, opaque=True)
+    except ImageError as error:
+        raise DataError(f"{picture.parent}: {error}", hint="delete that picture, and it is made again") from None
 
 
 def read_metadata(path: Path) -> tuple[Pair, ...]:

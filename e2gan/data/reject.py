@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from e2gan.errors import DataError, ImageError
-from e2gan.images import open_image
+from e2gan.data.pairs import open_made
 from e2gan.recipe import Rejection
 
-__all__ = ["REASONS", "Figures", "measure", "measure_files", "open_made", "reason"]
+__all__ = ["REASONS", "Figures", "measure", "measure_files", "reason"]
 
 REASONS = {"contrast": "broken", "change": "unchanged", "structure": "structure lost"}
 """Figure → what a pair is called that has too little of it."""
@@ -54,14 +53,6 @@ def measure(photo: Image.Image, edit: Image.Image) -> Figures:
 def measure_files(photo: Path, edit: Path) -> Figures:
     """`measure` of two pictures; raises DataError for one that cannot be read."""
     return measure(open_made(photo), open_made(edit))
-
-
-def open_made(picture: Path) -> Image.Image:
-    """A picture of a pair, RGB; raises DataError for one that cannot be read."""
-    try:
-        return open_image(picture, opaque=True)
-    except ImageError as error:
-        raise DataError(f"{picture.parent}: {error}", hint="delete that picture, and it is made again") from None
 
 
 def reason(figures: Figures, limits: Rejection) -> str | None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from e2gan.data.pairs import Pair
-from e2gan.data.reject import open_made
+from e2gan.data.pairs import Pair, open_made
 from e2gan.errors import DataError, MissingExtraError
 from e2gan.files import atomic_path, sha256_file
 from e2gan.plugins import registry

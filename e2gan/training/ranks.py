@@ -34,11 +34,12 @@ from e2gan.concept import Concept
 from e2gan.data.folders import Data, named
 from e2gan.data.make_pairs import check_crop, distilled_pairs
 from e2gan.data.selection import select_pairs
+from e2gan.drawing import chart
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, TrainingError
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
-from e2gan.files import atomic_path, atomic_write, read_bytes, sha256_file
+from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
@@ -392,23 +393,19 @@ def _keep(found: RankSearch, work: Path) -> None:
 
 def draw_search(found: RankSearch, out: Path) -> None:
     """Plot each concept's FID against its trained parameters, the chosen trial ringed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(xscale="log")
-    sizes: dict[int, str] = {}
-    for concept, trials in found.trials.items():
-        (line,) = axes.plot([t.parameters for t in trials], [t.fid for t in trials], "o-", markersize=4, label=concept)
-        best = found.chosen(concept)
-        axes.plot(best.parameters, best.fid, "o", markersize=12, fillstyle="none", color=line.get_color())
-        sizes |= {t.parameters: f"{t.parameters:,}\n{'/'.join(map(str, t.ranks.sampling))}" for t in trials}
-    axes.set_xticks(list(sizes), list(sizes.values()), fontsize=8)
-    axes.minorticks_off()
-    axes.set_xlabel("trained parameters, and the sampling layers' ranks from the image side inward")
-    axes.set_ylabel("FID on validation photos (ringed: chosen)")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    with chart(out, 6.4, 4.2) as figure:
+        axes = figure.add_subplot(xscale="log")
+        sizes: dict[int, str] = {}
+        for concept, trials in found.trials.items():
+            (line,) = axes.plot(
+                [t.parameters for t in trials], [t.fid for t in trials], "o-", markersize=4, label=concept
+            )
+            best = found.chosen(concept)
+            axes.plot(best.parameters, best.fid, "o", markersize=12, fillstyle="none", color=line.get_color())
+            sizes |= {t.parameters: f"{t.parameters:,}\n{'/'.join(map(str, t.ranks.sampling))}" for t in trials}
+        axes.set_xticks(list(sizes), list(sizes.values()), fontsize=8)
+        axes.minorticks_off()
+        axes.set_xlabel("trained parameters, and the sampling layers' ranks from the image side inward")
+        axes.set_ylabel("FID on validation photos (ringed: chosen)")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)

@@ -11,8 +11,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from e2gan.data import sift, teachers
 from e2gan.data.folders import METADATA
 from e2gan.data.make_pairs import write_pairs
-from e2gan.data.pairs import CONTACT_SHEET, REJECTED, Pairs
+from e2gan.data.pairs import CONTACT_SHEET, REJECTED, Pairs, open_made
 from e2gan.data.reject import Figures, measure, reason
+from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError
 from e2gan.plugins import Entry
 from e2gan.recipe import Framing, Recipe, Rejection, TeacherChoice
@@ -211,8 +212,6 @@ def test_a_damaged_picture_is_named(photos, tmp_path):
 
 
 def test_the_contact_sheet_shows_some_of_many(tmp_path):
-    from e2gan.data.contact_sheet import Cell, Section, draw_contact_sheet
-
     PHOTOS[0].save(tmp_path / "a.jpg")
     cell = Cell(tmp_path / "a.jpg", tmp_path / "a.jpg", "a name that is much too long " * 9, "a note, also " * 40)
     sections = [
@@ -220,8 +219,8 @@ def test_the_contact_sheet_shows_some_of_many(tmp_path):
         Section("Left out: 0", []),
         Section("Left out: 1", [cell], left_out=True),
     ]
-    draw_contact_sheet(tmp_path / "sheet.jpg", sections)
-    draw_contact_sheet(tmp_path / "smaller.jpg", sections[:2])
+    draw_contact_sheet(tmp_path / "sheet.jpg", sections, open_made)
+    draw_contact_sheet(tmp_path / "smaller.jpg", sections[:2], open_made)
     with Image.open(tmp_path / "sheet.jpg") as sheet, Image.open(tmp_path / "smaller.jpg") as smaller:
         assert sheet.format == "JPEG"
         assert sheet.width == smaller.width and sheet.height > smaller.height
