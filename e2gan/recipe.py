@@ -14,7 +14,7 @@ from typing import Any, Literal
 from e2gan.errors import BaseModelError, RecipeError
 from e2gan.files import read_toml
 from e2gan.models.layout import KEEPS, MAX_NOISE, NO_SKIPS, GeneratorConfig, Ranks, Skips
-from e2gan.tables import Table, did_you_mean
+from e2gan.tables import Table, did_you_mean, options_line
 
 __all__ = [
     "GIVEN",
@@ -260,7 +260,7 @@ class TeacherChoice:
         """For people: ``magenta-multistyle (style = 19)``."""
         if self.id == GIVEN:
             return "none, the pairs are given"
-        options = ", ".join(f"{name} = {value}" for name, value in self.options.items())
+        options = options_line(self.options)
         return f"{self.id} ({options})" if options else self.id
 
 

@@ -214,9 +214,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_flat(data: Mapping[str, Any]) -> None:
     """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
-    from e2gan.tables import flat_rows
+    from e2gan.tables import flat_rows, readable
 
-    rows = [(_cell(name), _cell(_figure(value))) for name, value in flat_rows(data)]
+    rows = [(_cell(name), _cell(readable(value))) for name, value in flat_rows(data)]
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         echo(f"{name.ljust(width)}  {value}")
@@ -224,12 +224,6 @@ def print_flat(data: Mapping[str, Any]) -> None:
 
 def _cell(text: str) -> str:
     return printable(text.replace("\n", " ").replace("\t", " "))
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_figure, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def with_bar(items: Sequence[T], unit: str, *, shown: bool) -> Iterable[T]:
