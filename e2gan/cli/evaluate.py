@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import device_option, folder, photos_option, work_option, workers_option
-from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.cli.options import (
+    device_option,
+    folder,
+    json_option,
+    photos_option,
+    quiet_option,
+    work_option,
+    workers_option,
+)
+from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
 from e2gan.terminal import echo
 
 __all__ = ["evaluate"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from e2gan.cli.make import folder
-from e2gan.cli.program import needs_extra, progress, quiet_option, say
+from e2gan.cli.options import folder, quiet_option
+from e2gan.cli.program import needs_extra, progress, say
 
 if TYPE_CHECKING:
     from e2gan.data.dataset_layouts import Direction

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from e2gan.progress import Progress
 
 __all__ = [
+    "EXIT_ERROR",
     "cli",
     "echo",
-    "json_option",
     "main",
     "needs_extra",
     "notes",
@@ -35,7 +35,6 @@ __all__ = [
     "print_json",
     "print_table",
     "progress",
-    "quiet_option",
     "report",
     "say",
     "stdout_for_results",
@@ -45,9 +44,6 @@ __all__ = [
 T = TypeVar("T")
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
-
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Program(click.Group):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import echo, json_option, print_flat, print_json, print_table, say
+from e2gan.cli.options import json_option
+from e2gan.cli.program import echo, print_flat, print_json, print_table, say
 
 if TYPE_CHECKING:
     from e2gan.concept import Concept

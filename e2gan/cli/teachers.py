@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import json_option, print_json, say
+from e2gan.cli.options import json_option
+from e2gan.cli.program import print_json, say
 from e2gan.terminal import echo
 
 if TYPE_CHECKING:
