@@ -80,7 +80,7 @@ def measure(
         TeacherError: a recipe's teacher is not installed.
     """
     base = base or find_base()
-    embed: Embedder = registry().embedder(EMBEDDER).factory()
+    embed: Embedder = registry().get("embedder", EMBEDDER).factory()
     figures, fids = [], {way: list[float]() for way in WAYS if way in ways}
     for concept in concepts or shipped():
         for way, outcome in _outcomes(concept, base, data, work / concept.id, embed, steps, ways).items():

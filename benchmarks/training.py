@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    task = Task(options.data, options.work, registry().concept(CONCEPT), find_base())
+    task = Task(options.data, options.work, registry().get("concept", CONCEPT), find_base())
     # Smaller pictures are whole ones all the same: instance norms go by all of a picture.
     scale = options.crop / FORMER.crop
     recipe = replace(FORMER, steps=options.steps, crop=options.crop, scales=(scale, scale))

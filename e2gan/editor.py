@@ -327,9 +327,9 @@ class Editor:
 
 
 def _find_backend(name: str) -> Callable[..., Backend]:
-    if name in KNOWN_BACKENDS and name not in registry().backends:
+    if name in KNOWN_BACKENDS and name not in registry().all("backend"):
         raise PluginError(f"nothing installed runs on {name}", hint=f"pip install {KNOWN_BACKENDS[name]}")
-    return registry().backend(name).factory
+    return registry().get("backend", name).factory
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:

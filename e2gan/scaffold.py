@@ -141,7 +141,7 @@ from PIL import Image, ImageChops
 @pytest.fixture
 def concept():
     """The concept as it is installed."""
-    return e2gan.registry().concept("$id")
+    return e2gan.registry().get("concept", "$id")
 
 
 def test_it_is_listed(concept):

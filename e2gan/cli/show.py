@@ -22,7 +22,7 @@ def list_(as_json: bool, quiet: bool) -> None:
     """List the installed concepts."""
     from e2gan.plugins import registry
 
-    concepts = list(registry().concepts.values())
+    concepts = list(registry().all("concept").values())
     if as_json:
         print_json([_summary(concept) for concept in concepts])
     elif quiet:

@@ -28,7 +28,7 @@ def teachers(teacher: str | None, as_json: bool) -> None:
     """
     from e2gan.plugins import registry
 
-    found = [registry().teacher(teacher)] if teacher is not None else list(registry().teachers.values())
+    found = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
     if as_json:
         print_json([_described(entry) for entry in found])
         return

@@ -107,7 +107,7 @@ class _Consensus:
 
     def __init__(self, embedder: str) -> None:
         self.name = embedder
-        self.embed: Embedder = registry().embedder(embedder).factory()
+        self.embed: Embedder = registry().get("embedder", embedder).factory()
 
     def direction(self, steps: np.ndarray) -> np.ndarray:
         mean: np.ndarray = steps.mean(axis=0)

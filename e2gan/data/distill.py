@@ -10,8 +10,9 @@ from contextlib import closing
 from typing import Any
 
 from e2gan.data.crew import Crew, Distilled, Job, edit
-from e2gan.data.teachers import find_teacher, make_teacher
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
+from e2gan.plugins import registry
 from e2gan.processes import BrokenProcessPool, default_workers, in_workers
 from e2gan.recipe import Framing
 
@@ -39,7 +40,7 @@ def distill(
     cannot be written.
     """
     framing = framing or Framing()
-    factory = find_teacher(teacher_id).factory
+    factory = registry().get("teacher", teacher_id).factory
     teacher = make_teacher(teacher_id, options)
     in_process = getattr(teacher, "in_process", False)
     batch = max(getattr(teacher, "batch_size", 1), 1) if hasattr(teacher, "edit_batch") else 1

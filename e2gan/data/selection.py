@@ -89,7 +89,7 @@ def embed_pictures(
     """
     if not files:
         raise DataError("there are no pictures to choose from")
-    embed = registry().embedder(embedder).factory()
+    embed = registry().get("embedder", embedder).factory()
     folder = cache and cache / hashlib.sha256(embedder_version(embedder).encode()).hexdigest()[:16]
     digests = [sha256_file(file) for file in files]
     known = _read_embeddings(folder, set(digests)) if folder else {}
@@ -112,7 +112,7 @@ def embed_pictures(
 
 def embedder_version(embedder: str) -> str:
     """The embedder's id, the distribution it comes with, and its version: what its embeddings depend on."""
-    return f"{embedder} of {registry().embedder(embedder).version}"
+    return f"{embedder} of {registry().get('embedder', embedder).version}"
 
 
 def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:

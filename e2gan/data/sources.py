@@ -30,7 +30,7 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
     if data is not None:
         return Path(data) if isinstance(data, str) else data
     scheme, colon, name = recipe.source.partition(":")
-    if not colon or scheme not in registry().photo_sources:
+    if not colon or scheme not in registry().all("photo source"):
         if colon and scheme in KNOWN_SOURCES:
             package = KNOWN_SOURCES[scheme]
             raise DataError(
@@ -42,6 +42,6 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
         raise DataError(f"no folder of photographs is given, and {what}", hint="give --data DIR")
     folder = work / "photos"
     progress.stage(f"photographs of {recipe.source}")
-    registry().photo_source(scheme).factory(name, folder)
+    registry().get("photo source", scheme).factory(name, folder)
     sweep(folder)
     return folder

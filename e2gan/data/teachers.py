@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
 from e2gan.options import check_options
+from e2gan.plugins import registry
 
-if TYPE_CHECKING:
-    from e2gan.plugins import Entry
-
-__all__ = ["Teacher", "find_teacher", "make_teacher", "teacher_version"]
+__all__ = ["Teacher", "make_teacher", "teacher_version"]
 
 
 class Teacher(Protocol):
@@ -36,21 +34,17 @@ class Teacher(Protocol):
     def __call__(self, photo: Image.Image) -> Image.Image: ...
 
 
-def find_teacher(id: str) -> Entry:
-    """An installed teacher.  Raises TeacherError or PluginError (unknown or ambiguous id)."""
-    from e2gan.plugins import registry
-
-    return registry().teacher(id)
-
-
 def teacher_version(id: str) -> str:
-    """The distribution an installed teacher comes from and its version; raises as `find_teacher`."""
-    return find_teacher(id).version
+    """The distribution an installed teacher comes from and its version.
+
+    Raises TeacherError or PluginError (unknown or ambiguous id).
+    """
+    return registry().get("teacher", id).version
 
 
 def make_teacher(id: str, options: Mapping[str, Any]) -> Teacher:
     """The teacher `id` with these options.  Raises TeacherError (unknown id, wrong options)."""
-    entry = find_teacher(id)
+    entry = registry().get("teacher", id)
     table = entry.options
     if table is not None:
         check_options(id, table, options)

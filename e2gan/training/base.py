@@ -146,7 +146,7 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
         raise DataError(f"{named(data)}: there are no photographs to train on")
     count = min(recipe.choice.images, len(photos))
     sample = [framed_photo(photos[int(i)], recipe.pictures)[0] for i in np.linspace(0, len(photos) - 1, count)]
-    embed = registry().embedder(recipe.choice.embedder).factory()
+    embed = registry().get("embedder", recipe.choice.embedder).factory()
     progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
     means: dict[str, np.ndarray] = {}
     clustered = [candidate for candidate in open_to_choice if candidate.id not in recipe.choice.include]

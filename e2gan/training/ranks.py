@@ -229,7 +229,7 @@ def search_ranks(
 
 def _embedder(name: str) -> Embedder:
     if name != "inception":
-        made: Embedder = registry().embedder(name).factory()
+        made: Embedder = registry().get("embedder", name).factory()
         return made
     from e2gan.evaluation.inception import FILE, VARIABLE, Inception, find_inception
 

@@ -37,7 +37,6 @@ def concept(tmp_path: Path) -> Concept:
 def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trainer]]:
     """With stand-ins for what takes long; the trainers that ran."""
     concepts.stand_in(monkeypatch.setattr)
-    monkeypatch.setattr(ablation, "registry", lambda: concepts.throwaway(concepts.EDITS))
     monkeypatch.setattr(ablation, "EMBEDDER", "tiny")
     # The stand-in for a teacher cannot be sent to another process.
     monkeypatch.setattr(ablation, "distilled_pairs", partial(distilled_pairs, workers=1))

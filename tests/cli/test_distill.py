@@ -42,7 +42,7 @@ def teacher(site: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     install(folder, "negatives", TEACHER)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-negatives,e2gan-dusk")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     return folder
 
 

@@ -207,4 +207,4 @@ def test_the_document_shows_what_new_writes(run: Run, repository: Path, monkeypa
     written = Path("crayon/e2gan_concept_crayon/bundle/concept.toml").read_text(encoding="utf-8")
     written = re.sub(r'sha256 = "[0-9a-f]{64}"', 'sha256 = "…"', written)
     assert shown == written.replace('id = "tiny"', 'id = "scenery"')
-    plugins.registry.cache_clear()
+    plugins.reload_registry()

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from e2gan.data import bestof, teachers
+from e2gan.data import bestof
 from e2gan.data.folders import METADATA
 from e2gan.data.make_pairs import write_pairs
 from e2gan.data.pairs import REJECTED, Pairs
 from e2gan.errors import E2GANError
-from e2gan.plugins import Entry
 from e2gan.recipe import BestOf, Framing, Recipe, Rejection, TeacherChoice
+from tests import throwaway
 from tests.data.test_reject import PHOTOS
 
 
@@ -49,11 +49,16 @@ class Bright:
         return photo if self.how == "nothing" else Image.new("RGB", photo.size, "black")
 
 
+def install(bright) -> None:
+    throwaway.offer(teachers={"bright": bright}, embedders={"efficientnet-lite0": Corners})
+
+
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch):
-    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
-    registry = types.SimpleNamespace(embedder=lambda id: Entry(id, Corners, "", "throwaway"))
-    monkeypatch.setattr(bestof, "registry", lambda: registry)
+    # The core's own embedders among them.
+    monkeypatch.setattr("e2gan.plugins.DEFAULT_PLUGINS", ())
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
+    install(Bright)
     # Whatever this computer has: no CLIP.
     monkeypatch.setattr(bestof, "_is_here", lambda model, revision: False)
     Corners.seen = 0
@@ -122,7 +127,7 @@ def test_where_a_teacher_makes_no_edit_the_others_is_kept(photos, tmp_path):
     assert not report.skipped
     assert len(chosen(tmp_path / "pairs")) == 12
     failing = recipe({"fails_on": 0, "how": "failure"}, {"fails_on": 0, "how": "failure", "id": 1})
-    teachers.find_teacher = lambda id: Entry(id, functools.partial(_two, Bright), "", "throwaway")
+    install(functools.partial(_two, Bright))
     report = make(photos, tmp_path / "fewer", failing)
     assert sorted(report.skipped) == [f"train/{n:02}.png" for n in range(4)]
 
@@ -193,7 +198,6 @@ def clip(tmp_path_factory):
 
 def test_clip_judges_where_it_is(clip, photos, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
     both = recipe({"fails_on": 0, "how": "dim"}, {"fails_on": 1, "how": "dim"}, best_of=BestOf(str(clip)))
     report = make(photos, tmp_path / "pairs", both, prompt="a bright day")
     assert report.judge == f"CLIP {clip}"
@@ -222,9 +226,7 @@ def test_clip_judges_where_it_is(clip, photos, tmp_path, monkeypatch):
 def test_without_a_prompt_or_the_model_the_embedder_judges(clip, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    registry = bestof.registry
     monkeypatch.undo()
-    monkeypatch.setattr(bestof, "registry", registry)
     assert bestof.find_judge(BestOf(str(clip), "main"), "").name == "efficientnet-lite0"
     for elsewhere in ("nobody/nothing", str(tmp_path / "gone"), "~/no such folder"):
         assert bestof.find_judge(BestOf(elsewhere, "main"), "a bright day").name == "efficientnet-lite0"
@@ -233,7 +235,6 @@ def test_without_a_prompt_or_the_model_the_embedder_judges(clip, tmp_path, monke
 
 def test_a_folder_that_is_no_clip_is_one_error(photos, tmp_path, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Bright, "", "throwaway"))
     (tmp_path / "empty").mkdir()
     both = recipe({"fails_on": 0}, {"fails_on": 1}, best_of=BestOf(str(tmp_path / "empty"), "main"))
     with pytest.raises(E2GANError, match=r"the CLIP model '.*empty'"):

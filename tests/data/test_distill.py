@@ -19,9 +19,9 @@ from e2gan.data.folders import METADATA
 from e2gan.data.make_pairs import write_pairs
 from e2gan.data.pairs import Pairs
 from e2gan.errors import DataError, E2GANError, RecipeError, TeacherError
-from e2gan.plugins import Entry
 from e2gan.progress import Progress
 from e2gan.recipe import Framing, Recipe, TeacherChoice
+from tests import throwaway
 from tests.dead import dead_name
 
 
@@ -90,8 +90,8 @@ FACTORIES = {
 
 
 @pytest.fixture(autouse=True)
-def teachers(monkeypatch):
-    monkeypatch.setattr(module, "find_teacher", lambda id: Entry(id, FACTORIES[id], "", "e2gan-throwaway"))
+def teachers():
+    throwaway.offer("e2gan-throwaway", teachers=FACTORIES)
     Posterize.calls = 0
     Batched.batches, Batched.loaded = [], 0
 
@@ -252,9 +252,9 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         Image.new("RGB", (64, 64), (n, 0, 0)).save(tmp_path / f"photos/train/{n}.png")
     (tmp_path / "slow.py").write_text(
         "import signal, sys, time\n"
-        "from e2gan.plugins import Entry\n"
         "from e2gan.recipe import Recipe, TeacherChoice\n"
-        "from e2gan.data import make_pairs, teachers\n"
+        "from e2gan.data import make_pairs\n"
+        "from tests import throwaway\n"
         "class Slow:\n"
         "    made = 0\n"
         "    def __call__(self, photo):\n"
@@ -265,7 +265,7 @@ def test_ctrl_c_in_a_terminal_stops_every_process_and_leaves_whole_pictures(tmp_
         "    import slow\n"
         # As a terminal has it: a shell's background jobs, of which this test may be one, ignore the signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "    teachers.find_teacher = lambda id: Entry(id, slow.Slow, '', 'throwaway')\n"
+        "    throwaway.offer(teachers={'slow': slow.Slow})\n"
         "    make_pairs.write_pairs(sys.argv[1], sys.argv[2], Recipe((TeacherChoice('slow'),)), workers=2)\n"
     )
     root = Path(module.__file__).parents[2]

@@ -12,18 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from e2gan.data import teachers as module
 from e2gan.data.folders import METADATA, find_photos, folders_of
 from e2gan.data.framing import WIDEST, frame, framed_photo
 from e2gan.data.make_pairs import check_crop, find_inputs, write_pairs
 from e2gan.data.pairs import Pair, Pairs, open_pairs
 from e2gan.errors import DataError, ImageError, RecipeError
-from e2gan.plugins import Entry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe, TeacherChoice, TrainingRecipe
 from e2gan.training.base import recipe_digest
 from e2gan.training.loop import ConceptPairs, Sampler
 from e2gan.training.steps import digest_of
+from tests import throwaway
 
 SEVERAL = {"train/a.jpg": (128, 96), "train/wide.png": (400, 80), "val/b.jpg": (96, 120), "test/c.jpg": (64, 64)}
 
@@ -36,8 +35,8 @@ class Invert:
 
 
 @pytest.fixture(autouse=True)
-def teachers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_teacher", lambda id: Entry(id, Invert, "", "e2gan-throwaway"))
+def teachers() -> None:
+    throwaway.offer("e2gan-throwaway", teachers={"invert": Invert})
 
 
 def photos(folder: Path, sizes: dict[str, tuple[int, int]], seed: int = 0) -> Path:

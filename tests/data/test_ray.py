@@ -48,9 +48,9 @@ if __name__ == "__main__":
     import ray
     import mortal
     from e2gan.errors import TeacherError
-    from e2gan.plugins import Entry
     from e2gan.recipe import Recipe, TeacherChoice
-    from e2gan.data import make_pairs, teachers
+    from e2gan.data import make_pairs
+    from tests import throwaway
 
     for attempt in range(5):  # Ray gives up on itself where the machine is busy with other tests
         try:
@@ -58,12 +58,12 @@ if __name__ == "__main__":
             break
         except Exception:
             ray.shutdown()
-    teachers.find_teacher = lambda id: Entry(id, getattr(mortal, id), "", "throwaway")
-    recipe = Recipe((TeacherChoice("Mortal"),))
+    throwaway.offer(teachers={"mortal": mortal.Mortal, "weightless": mortal.Weightless})
+    recipe = Recipe((TeacherChoice("mortal"),))
     report = make_pairs.write_pairs("photos", "ray", recipe, workers=2, ray=True)
     make_pairs.write_pairs("photos", "local", recipe, workers=1)
     try:
-        make_pairs.write_pairs("photos", "none", Recipe((TeacherChoice("Weightless"),)), ray=True)
+        make_pairs.write_pairs("photos", "none", Recipe((TeacherChoice("weightless"),)), ray=True)
     except TeacherError as error:
         said = {"made": report.made, "skipped": dict(report.skipped), "error": [str(error), error.hint]}
         Path("said.json").write_text(json.dumps(said))  # what is printed, Ray adds its own to

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from e2gan.data import sift, teachers
+from e2gan.data import sift
 from e2gan.data.folders import METADATA
 from e2gan.data.make_pairs import write_pairs
 from e2gan.data.pairs import CONTACT_SHEET, REJECTED, Pairs, open_made
 from e2gan.data.reject import Figures, measure, reason
 from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError
-from e2gan.plugins import Entry
 from e2gan.recipe import Framing, Recipe, Rejection, TeacherChoice
+from tests import throwaway
 
 SIDE = 128
 
@@ -125,7 +125,7 @@ class Moody:
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     """Twelve for training, two of which the teacher leaves alone and one that it blackens; two to test on."""
-    monkeypatch.setattr(teachers, "find_teacher", lambda id: Entry(id, Moody, "", "throwaway"))
+    throwaway.offer(teachers={"moody": Moody})
     Moody.calls = 0
     for number in range(14):
         folder = tmp_path / "photos" / ("train" if number < 12 else "test")

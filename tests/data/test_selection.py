@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -12,14 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-import e2gan
 from e2gan.data import selection
 from e2gan.data.pairs import Pair
 from e2gan.data.selection import choose_concepts, embed_pictures, first_of_shuffle, select_pairs, similarity_clustering
 from e2gan.errors import DataError
-from e2gan.plugins import Registry
 from e2gan.progress import Progress
 from e2gan.recipe import Selection
+from tests import throwaway
 
 
 def blobs(centres: int, around: int, seed: int = 0) -> np.ndarray:
@@ -126,13 +124,8 @@ class Means:
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Seven pictures of one colour each, the last as the first; an embedder; two open at once, three in a file."""
 
-    @e2gan.hookimpl
-    def register_embedders(register: Callable[..., None]) -> None:
-        register("means", Means)
-
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = Registry.load([SimpleNamespace(__name__="throwaway", register_embedders=register_embedders)])
-    monkeypatch.setattr(selection, "registry", lambda: registry)
+    throwaway.offer(embedders={"means": Means})
     monkeypatch.setattr(selection, "OPEN", 2)
     monkeypatch.setattr(selection, "KEPT", 3)
     monkeypatch.setattr(Means, "calls", [])

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2gan import hookimpl
-from e2gan.data import sources as module
 from e2gan.data.sources import photographs
 from e2gan.errors import DataError
-from e2gan.plugins import Registry
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training.concept import train_concept
+from tests import throwaway
 from tests.training import concepts
 
 
@@ -24,14 +20,12 @@ from tests.training import concepts
 def studio(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin that makes photographs."""
 
-    @hookimpl
-    def register_photo_sources(register: Callable[..., None]) -> None:
-        register("studio", lambda name, folder: concepts.photos(folder, int(name)) if not folder.exists() else None)
+    def studio(name: str, folder: Path) -> None:
+        if not folder.exists():
+            concepts.photos(folder, int(name))
 
-    plugin = types.SimpleNamespace(__name__="studio", register_photo_sources=register_photo_sources)
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = Registry.load([plugin])
-    monkeypatch.setattr(module, "registry", lambda: registry)
+    throwaway.offer("studio", photo_sources={"studio": studio})
 
 
 def recipe(source: str) -> Recipe:

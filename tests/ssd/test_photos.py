@@ -102,4 +102,4 @@ def test_any_name_is_a_model_or_one_error(tmp_path_factory: pytest.TempPathFacto
 
 
 def test_it_is_registered() -> None:
-    assert registry().photo_source("ssd").distribution == "e2gan-ssd"
+    assert registry().get("photo source", "ssd").distribution == "e2gan-ssd"

@@ -38,7 +38,7 @@ def teacher_class(id: str) -> Any:
 
 
 def test_every_teacher_registers_its_table() -> None:
-    found = Registry.load().teachers
+    found = Registry.load().all("teacher")
     assert OPTIONS.keys() == ALL.keys()
     assert all(found[id].options == table for id, table in OPTIONS.items())
     assert all(option.help for table in OPTIONS.values() for option in table)

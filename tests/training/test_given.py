@@ -178,7 +178,7 @@ def test_pairs_of_two_folders_are_trained_on_together(place: Path, base: Base) -
 
 
 def test_there_is_nothing_to_distil(place: Path) -> None:
-    assert Registry.load().teachers["given"].summary
+    assert Registry.load().all("teacher")["given"].summary
     with pytest.raises(TeacherError, match="edits no photos"):
         write_pairs(place / "own/before", place / "out", GIVEN, workers=2)
     assert not (place / "out").exists()

@@ -17,9 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-import e2gan.plugins
 from e2gan.cli import cli
-from e2gan.data import selection
 from e2gan.errors import DataError, E2GANError, TrainingError
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
@@ -219,9 +217,7 @@ training = {{ epochs = 50, batch_size = 4, crop = 32, learning_rate = 1e-3, warm
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = concepts.throwaway(EDITS)
-    for home in (e2gan.plugins, rank_search, selection):
-        monkeypatch.setattr(home, "registry", lambda: registry)
+    concepts.install(EDITS)
     monkeypatch.setattr("e2gan.training.concept.PromptEncoder", concepts.Encoder)
     monkeypatch.setattr(rank_search, "load_discriminator", load_small_discriminator)
 

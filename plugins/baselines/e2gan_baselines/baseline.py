@@ -73,7 +73,7 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
         PluginError: none is registered by that id, or several are.
         E2GANError: the model has no such option.
     """
-    factory = registry().model(id).factory
+    factory = registry().get("model", id).factory
     try:
         made: Baseline = factory(prompt_dim, **options)
     except (TypeError, ValueError) as error:
