@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.cli.interrupts import end_at_the_second_interrupt
 from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
 from e2gan.files import FULL, FULL_DISK

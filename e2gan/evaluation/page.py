@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.concept import Concept
 from e2gan.errors import MissingExtraError
 from e2gan.evaluation.closeups import Closeup

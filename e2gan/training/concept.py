@@ -29,7 +29,7 @@ import torch
 from accelerate import PartialState
 from PIL import Image
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.base import Base, find_base
 from e2gan.concept import (
     ADAPTER,

@@ -16,7 +16,7 @@ import pytest
 from e2gan.blend import find_concept, resolve
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, PluginError, TeacherError
-from e2gan.hookspecs import hookimpl
+from e2gan.hookspecs import hookimpl, hookspec
 from e2gan.plugins import Registry, use_registry
 
 Plugin = Callable[..., ModuleType]
@@ -49,11 +49,11 @@ class TestOffers:
         assert (concept.path, concept.distribution, concept.trained) == (folder, "p", False)
         assert registry.problems == []
 
-    @pytest.mark.parametrize("kind", ["source", "teacher", "photo_source", "exporter", "model", "embedder", "backend"])
+    @pytest.mark.parametrize("kind", ["source", "teacher", "photo source", "exporter", "embedder", "backend"])
     def test_factories(self, plugin: Plugin, kind: str) -> None:
-        registry = Registry.load([plugin("p", **{f"register_{kind}s": teacher("b", "a")})])
-        assert list(getattr(registry, f"{kind}s")) == ["a", "b"]
-        entry = getattr(registry, kind)("a")
+        registry = Registry.load([plugin("p", **{f"register_{kind.replace(' ', '_')}s": teacher("b", "a")})])
+        assert list(registry.all(kind)) == ["a", "b"]
+        entry = registry.get(kind, "a")
         assert (entry.id, entry.factory, entry.summary, entry.distribution) == ("a", dict, "the a", "p")
 
     def test_a_concept_may_say_where_it_was_got(self, plugin: Plugin, bundle: Bundle) -> None:
@@ -81,6 +81,19 @@ class TestOffers:
                 register("mine", dict)
 
         assert Registry.load([Mine()]).get("teacher", "mine").distribution == "Mine"
+
+    def test_a_plugin_may_add_a_hook(self, plugin: Plugin) -> None:
+        owner, offers = plugin("owner"), plugin("p", register_lenses=teacher("b", "a"))
+        owner.register_lenses = hookspec(lambda register: None)
+        for plugins in ([owner, offers], [offers, owner]):
+            registry = Registry.load(plugins)
+            assert registry.problems == []
+            assert list(registry.all("lense")) == ["a", "b"]
+            with pytest.raises(PluginError, match="no lense 'c'"):
+                registry.get("lense", "c")
+        (problem,) = Registry.load([offers]).problems
+        assert problem.message == "there is no hook 'register_lenses'"
+        assert Registry.load([offers]).all("lense") == {}
 
     def test_lists_plugins_with_their_hooks(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_teachers=teacher(), register_commands=lambda cli: None)])
@@ -130,9 +143,9 @@ class TestQuarantine:
         assert (problem.plugin, problem.message) == ("bad", "RuntimeError: no luck")
 
     def test_other_hooks_of_it_go_on(self, plugin: Plugin) -> None:
-        registry = Registry.load([plugin("p", register_models=failing, register_teachers=teacher("t"))])
+        registry = Registry.load([plugin("p", register_exporters=failing, register_teachers=teacher("t"))])
         assert list(registry.all("teacher")) == ["t"]
-        assert registry.all("model") == {}
+        assert registry.all("exporter") == {}
 
     @pytest.mark.parametrize(
         ("arguments", "match"),
@@ -224,7 +237,7 @@ class TestQuarantine:
         "hooks",
         [
             {"register_teachers": failing},
-            {"register_models": failing},
+            {"register_exporters": failing},
             {"register_concepts": lambda register: register("/nowhere")},
             {"register_foo": lambda register: None},
             {"register_teachers": teacher("t", "t")},
@@ -261,8 +274,8 @@ class TestDuplicates:
             registry.get("teacher", "t")
 
     def test_one_id_may_be_of_two_kinds(self, plugin: Plugin) -> None:
-        registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_models=teacher("x"))])
-        assert registry.get("teacher", "x") and registry.get("model", "x")
+        registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_exporters=teacher("x"))])
+        assert registry.get("teacher", "x") and registry.get("exporter", "x")
 
 
 class TestCommands:

@@ -45,7 +45,7 @@ from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.baseline import Baseline, make_baseline
 
-__all__ = ["FULL", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
+__all__ = ["FULL", "FULL_RATE", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
 
 Networks = tuple[nn.Module, nn.Module]
 
