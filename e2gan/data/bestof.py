@@ -35,6 +35,7 @@ import numpy as np
 
 from e2gan.data.pairs import open_made
 from e2gan.embedders import ClipImage, Embedder
+from e2gan.errors import E2GANError
 from e2gan.plugins import registry
 from e2gan.recipe import BestOf
 
@@ -62,11 +63,21 @@ class Judge(Protocol):
 def find_judge(choice: BestOf, prompt: str) -> Judge:
     """CLIP if it is on this computer and there is a prompt to compare with, or else the embedder.
 
-    Nothing is downloaded.  Raises PluginError: there is no such embedder.
+    Nothing is downloaded: a CLIP of which only a part is here counts as absent.
+
+    Raises:
+        PluginError: there is no such embedder.
+        E2GANError: the CLIP is a folder that cannot be read.
     """
     model = os.path.expanduser(choice.clip)
     if prompt and _is_here(model, choice.revision):
-        return _Clip(model, choice.revision, prompt)
+        clip = ClipImage(model, choice.revision, download=False)
+        try:
+            clip.load()
+            return _Clip(f"CLIP {model}", clip, prompt)
+        except E2GANError:
+            if os.path.isdir(model):  # which is asked for: that it cannot be read is no reason to take another judge
+                raise
     return _Consensus(choice.embedder)
 
 
@@ -117,10 +128,10 @@ class _Consensus:
 class _Clip:
     """The way the prompt points."""
 
-    def __init__(self, model: str, revision: str, prompt: str) -> None:
-        self.name = f"CLIP {model}"
-        self._clip, self._prompt = ClipImage(model, revision), prompt
-        self.embed: Embedder = self._clip
+    def __init__(self, name: str, clip: ClipImage, prompt: str) -> None:
+        self.name = name
+        self._clip, self._prompt = clip, prompt
+        self.embed: Embedder = clip
 
     def direction(self, steps: np.ndarray) -> np.ndarray:
         before, after = self._clip.texts(["a photo", self._prompt])
@@ -129,7 +140,7 @@ class _Clip:
 
 
 def _is_here(model: str, revision: str) -> bool:
-    """Whether a CLIP model is a folder, or was downloaded to the Hub's cache before."""
+    """Whether a CLIP model is a folder, or at least its configuration was downloaded to the Hub's cache before."""
     if os.path.isdir(model):
         return True
     try:

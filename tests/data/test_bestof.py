@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 import types
 from dataclasses import replace
 
@@ -231,6 +232,22 @@ def test_without_a_prompt_or_the_model_the_embedder_judges(clip, tmp_path, monke
     for elsewhere in ("nobody/nothing", str(tmp_path / "gone"), "~/no such folder"):
         assert bestof.find_judge(BestOf(elsewhere, "main"), "a bright day").name == "efficientnet-lite0"
     assert bestof.find_judge(BestOf(str(clip), "main"), "a bright day").name == f"CLIP {clip}"
+
+
+def test_a_clip_of_which_only_a_part_was_downloaded_does_not_judge(clip, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # so that it would be downloaded
+    commit = "0" * 40
+    snapshot = tmp_path / "models--some--clip" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for done, name in enumerate(("config.json", "tokenizer.json", "tokenizer_config.json")):
+        shutil.copy(clip / name, snapshot)
+        judge = bestof.find_judge(BestOf("some/clip", commit), "a bright day")
+        assert judge.name == "efficientnet-lite0", done
+    for file in clip.iterdir():
+        shutil.copy(file, snapshot)
+    assert bestof.find_judge(BestOf("some/clip", commit), "a bright day").name == "CLIP some/clip"
 
 
 def test_a_folder_that_is_no_clip_is_one_error(photos, tmp_path, monkeypatch):
