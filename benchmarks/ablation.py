@@ -24,6 +24,9 @@ from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair
+from e2gan.data.selection import select_pairs
 from e2gan.embedders import Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
@@ -33,12 +36,10 @@ from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import Selection, TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, distilled_pairs
-from e2gan.training.progress import Progress
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 from e2gan_reproduce.lab import FULL_RATE
 from e2gan_reproduce.tunings import crucial_alone
@@ -79,7 +80,7 @@ def measure(
         TeacherError: a recipe's teacher is not installed.
     """
     base = base or find_base()
-    embed: Embedder = registry().embedder(EMBEDDER).factory()
+    embed: Embedder = registry().get("embedder", EMBEDDER).factory()
     figures, fids = [], {way: list[float]() for way in WAYS if way in ways}
     for concept in concepts or shipped():
         for way, outcome in _outcomes(concept, base, data, work / concept.id, embed, steps, ways).items():

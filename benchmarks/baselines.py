@@ -24,9 +24,9 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, ratio, report, script
+from e2gan.data.pairs import Pair
 from e2gan.models.pixels import to_tensor
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
-from e2gan.training.pairs import Pair
 from e2gan_baselines.baseline import make_baseline
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}

@@ -28,7 +28,6 @@ from pathlib import Path
 from time import perf_counter, process_time
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -314,8 +313,8 @@ class _Trial:
         plugin.register_concepts = hookimpl(lambda register: (register(self.neighbour), register(folder)))
         offered = plugins.Registry()
         offered._add(plugins.PluginInfo("case", "case", ""), lambda: plugin)
-        with mock.patch.object(plugins, "registry", lambda: offered):
-            result = CliRunner().invoke(cli, arguments)
+        plugins.use_registry(lambda: offered)
+        result = CliRunner().invoke(cli, arguments)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         self._text(result.output)

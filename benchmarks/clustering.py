@@ -10,7 +10,7 @@ from benchmarks.startup import CORES, run
 CODE = """
 import sys, time
 import numpy as np
-from e2gan.training.select import similarity_clustering
+from e2gan.data.selection import similarity_clustering
 
 pictures, dimensions, clusters = map(int, sys.argv[1:])
 random = np.random.default_rng(0)

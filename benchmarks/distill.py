@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Figure, parser, report, script
+from e2gan.data.crew import Job
+from e2gan.data.distill import distill
+from e2gan.data.folders import find_photos
 from e2gan.errors import DataError
 from e2gan.files import sha256_file
-from e2gan.training.distill import Job, default_workers, distill
-from e2gan.training.pairs import find_photos
+from e2gan.processes import default_workers
 
 TEACHER, OPTIONS = "magenta-multistyle", {"style": 19}
 

@@ -17,13 +17,14 @@ from benchmarks.measuring import Figure, interleaved, parser, ratio, report, scr
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.folders import find_photos
+from e2gan.data.framing import framed_photo
+from e2gan.data.teachers import make_teacher
 from e2gan.editor import Editor
 from e2gan.embedders import EfficientNetLite0
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
 from e2gan.recipe import Framing
-from e2gan.training.distill import framed_photo, make_teacher
-from e2gan.training.pairs import find_photos
 from e2gan_onnx.check import run
 from e2gan_onnx.export import export
 from e2gan_onnx.options import OPSETS

@@ -22,10 +22,12 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from benchmarks.measuring import SAMPLES, Figure, parser, report, script
+from e2gan.data.pairs import Pairs
+from e2gan.data.teachers import make_teacher
+from e2gan.drawing import draw_sheet, picture_grid
 from e2gan.errors import DataError
 from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
-from e2gan.evaluation.sheet import draw_sheet, picture_grid
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path, atomic_write
 from e2gan.models.discriminator import Discriminator
@@ -36,9 +38,7 @@ from e2gan.models.noise import SIDE, noisy
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.distill import make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pairs
 from e2gan.training.steps import digest_of
 
 

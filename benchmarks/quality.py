@@ -14,14 +14,15 @@ from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.folders import find_photos
+from e2gan.data.framing import framed_photo
+from e2gan.data.teachers import make_teacher
+from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
 from e2gan.errors import DataError
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import Quality, evaluate
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.recipe import Framing
-from e2gan.training.distill import framed_photo, make_teacher
-from e2gan.training.pairs import find_photos
 
 SIZE = 256
 ROWS = 8

@@ -29,22 +29,23 @@ import torch
 from benchmarks.measuring import Figure, parser, ratio, report, script
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair
+from e2gan.data.selection import select_pairs
+from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import concept_flops, step_kind
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair, distilled_pairs
-from e2gan.training.progress import Progress
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 
 CONCEPT = "ukiyoe"
@@ -267,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    task = Task(options.data, options.work, registry().concept(CONCEPT), find_base())
+    task = Task(options.data, options.work, registry().get("concept", CONCEPT), find_base())
     # Smaller pictures are whole ones all the same: instance norms go by all of a picture.
     scale = options.crop / FORMER.crop
     recipe = replace(FORMER, steps=options.steps, crop=options.crop, scales=(scale, scale))

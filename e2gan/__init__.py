@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from e2gan._version import __version__
+
 if TYPE_CHECKING:
     from e2gan.base import Base, find_base
     from e2gan.concept import Concept
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from e2gan.hookspecs import hookimpl
     from e2gan.images import open_image, save_image
     from e2gan.plugins import registry
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Base",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from e2gan.models.generator import Generator
 
-__all__ = ["Base", "find_base", "write_base"]
+__all__ = ["BUNDLED", "DEFAULT", "DISCRIMINATOR", "GENERATOR", "KEPT", "MANIFEST", "Base", "find_base", "write_base"]
 
 SCHEMA = 1
 DEFAULT = "scenery"

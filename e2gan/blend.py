@@ -120,8 +120,8 @@ def _find(name: Name) -> Concept | OtherModel:
     if not isinstance(name, str):
         return Concept.read(name)
     scheme, colon, rest = name.partition(":")
-    if colon and scheme in registry().sources:
-        found: Concept | OtherModel = registry().source(scheme).factory(rest)
+    if colon and scheme in registry().all("source"):
+        found: Concept | OtherModel = registry().get("source", scheme).factory(rest)
         return found
     if colon and scheme == "hub":
         raise ConceptError(
@@ -130,7 +130,7 @@ def _find(name: Name) -> Concept | OtherModel:
     if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:
-        return registry().concept(name)
+        return registry().get("concept", name)
     except ConceptError as error:
         if (Path(name) / "concept.toml").is_file():
             raise ConceptError(str(error), hint=f"for the folder of that name write .{os.sep}{name}") from None

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Concepts, OtherModel, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
@@ -36,7 +36,7 @@ from e2gan.models.lora import Folder, delta_weights
 from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
 
-__all__ = ["Backend", "Editor"]
+__all__ = ["MAX_PIXELS", "MIN_SIDE", "Backend", "Editor"]
 
 Blend: TypeAlias = "tuple[Part, ...] | OtherModel"
 """What makes an edit."""
@@ -327,9 +327,9 @@ class Editor:
 
 
 def _find_backend(name: str) -> Callable[..., Backend]:
-    if name in KNOWN_BACKENDS and name not in registry().backends:
+    if name in KNOWN_BACKENDS and name not in registry().all("backend"):
         raise PluginError(f"nothing installed runs on {name}", hint=f"pip install {KNOWN_BACKENDS[name]}")
-    return registry().backend(name).factory
+    return registry().get("backend", name).factory
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:

@@ -217,11 +217,12 @@ class ClipImage:
     size = 224
     """Side of the square the network looks at, cut from the picture's middle."""
 
-    def __init__(self, model: str = BestOf.clip, revision: str = BestOf.revision) -> None:
+    def __init__(self, model: str = BestOf.clip, revision: str = BestOf.revision, *, download: bool = True) -> None:
         """``model`` is a CLIP by its id on the Hugging Face Hub, at the commit ``revision``, or its folder, in
-        transformers' layout."""
-        self._name, self._revision = model, revision
+        transformers' layout; ``download``: whether it may be fetched from there."""
+        self._name, self._revision, self._download = model, revision, download
         self._model: Any = None
+        self._tokenizer: Any = None
 
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Pictures of any size and mode to (N, D) float32, D = 512 for the default model.
@@ -256,32 +257,39 @@ class ClipImage:
         """Texts to (N, D) float32 in the pictures' space, each of length 1; raises as pictures do."""
         import torch
 
-        model, tokenizer = self._load(), _read_clip("CLIPTokenizer", self._name, self._revision)
+        self.load()
+        model = self._model
         with torch.inference_mode():
-            tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+            tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
             found = model.text_projection(model.text_model(**tokens).pooler_output)
             return torch.nn.functional.normalize(found, dim=-1).numpy()
 
+    def load(self) -> None:
+        """Read the networks for pictures and texts; raises as embedding does."""
+        self._tokenizer = self._tokenizer or self._read("CLIPTokenizer")
+        self._load()
+
     def _load(self) -> Any:
         if self._model is None:
-            self._model = _read_clip("CLIPModel", self._name, self._revision).eval()
+            self._model = self._read("CLIPModel").eval()
         return self._model
 
-
-def _read_clip(part: str, name: str, revision: str) -> Any:
-    """What transformers' class ``part`` reads of a CLIP."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError("transformers", "train") from error
-    try:
-        with quiet_transformers():
-            return getattr(transformers, part).from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as error:
-        raise E2GANError(
-            f"the CLIP model '{name}' is not on this machine, and could not be had from the Hugging Face Hub",
-            hint='download it where there is a network, or use the embedder "efficientnet-lite0"',
-        ) from error
+    def _read(self, part: str) -> Any:
+        """What transformers' class ``part`` reads."""
+        try:
+            import transformers
+        except ImportError as error:
+            raise MissingExtraError("transformers", "train") from error
+        try:
+            with quiet_transformers():
+                return getattr(transformers, part).from_pretrained(
+                    self._name, revision=self._revision, local_files_only=not self._download
+                )
+        except (OSError, ValueError) as error:
+            raise E2GANError(
+                f"the CLIP model '{self._name}' is not on this machine, and could not be had from the Hugging Face Hub",
+                hint='download it where there is a network, or use the embedder "efficientnet-lite0"',
+            ) from error
 
 
 class FaceNet:

@@ -28,6 +28,8 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 __all__ = [
+    "FULL",
+    "FULL_DISK",
     "TOML_LIMIT",
     "atomic_folder",
     "atomic_path",

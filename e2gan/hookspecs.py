@@ -5,6 +5,9 @@ The module is named by an entry point of the group ``e2gan``::
     [project.entry-points.e2gan]
     vangogh = "e2gan_concept_vangogh"
 
+A plugin that others plug into adds a hook of its own under ``@e2gan.hookspecs.hookspec``, named ``register_KINDs``:
+what is offered there is ``e2gan.registry().all("KIND")``.
+
 Keep it light: it is imported whenever the program starts, so it imports torch and
 the like inside its factories.
 """
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from e2gan.options import Option
 
-__all__ = ["Register", "RegisterConcept", "RegisterFolder", "RegisterTeacher", "hookimpl"]
+__all__ = ["Register", "RegisterConcept", "RegisterFolder", "RegisterTeacher", "hookimpl", "hookspec"]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
@@ -97,11 +100,6 @@ def register_photo_sources(register: Register) -> None:
 @hookspec
 def register_exporters(register: Register) -> None:
     """Offer formats to export to: ``factory()`` gives the click command that ``e2gan export id`` runs."""
-
-
-@hookspec
-def register_models(register: Register) -> None:
-    """Offer generators other than E²GAN's, to be trained and measured beside it."""
 
 
 @hookspec

@@ -17,19 +17,14 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-import io
 import os
 import re
-import signal
-import sys
-import tempfile
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import pluggy
 
@@ -38,20 +33,43 @@ from e2gan.concept import Concept
 from e2gan.distributions import damaged, tolerate_damage
 from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
 from e2gan.options import Option, options_of
+from e2gan.quarantine import named_output, note_interrupts
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
-from e2gan.terminal import say
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["DEFAULT_PLUGINS", "Entry", "PluginInfo", "Problem", "Registry", "register_commands", "registry"]
+__all__ = [
+    "DEFAULT_PLUGINS",
+    "KINDS",
+    "Entry",
+    "PluginInfo",
+    "Problem",
+    "Registry",
+    "register_commands",
+    "registry",
+    "reload_registry",
+    "use_registry",
+]
 
 GROUP = "e2gan"
 
 DEFAULT_PLUGINS = ("e2gan.embedders", "e2gan.given")
 """The core's own plugin modules; always loaded."""
 
-_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("register_"))
+KINDS: dict[str, type[E2GANError]] = {
+    "concept": ConceptError,
+    "source": ConceptError,
+    "teacher": TeacherError,
+    "photo source": DataError,
+    "exporter": PluginError,
+    "embedder": PluginError,
+    "backend": PluginError,
+}
+"""What the core's hooks offer, each kind by ``register_KINDs``, and what is raised for an id that is not there.
+
+A plugin may add a hook of its own, and so a kind, for which PluginError is raised.
+"""
 
 T = TypeVar("T")
 
@@ -122,6 +140,7 @@ class Registry:
         self._plugins: list[PluginInfo] = []
         self._problems: list[Problem] = []
         self._clashes: dict[tuple[str, str], list[str]] = {}
+        self._offers: dict[str, dict[str, Any]] = {}
         self._strict = os.environ.get("E2GAN_STRICT_PLUGINS", "") not in ("", "0")
 
     @classmethod
@@ -139,59 +158,50 @@ class Registry:
         for plugin in extra:
             name = getattr(plugin, "__name__", None) or type(plugin).__name__
             registry._add(PluginInfo(name, name, ""), functools.partial(_itself, plugin))
+        registry._report_unknown_hooks()
         return registry
 
     # What there is
 
-    @functools.cached_property
-    def concepts(self) -> dict[str, Concept]:
-        """Readable installed concepts by id, without the ids that several plugins claim."""
-        folders: list[tuple[PluginInfo, object, object]] = []
-        for info, call in self._implementations("register_concepts"):
-            offered: list[tuple[object, object]] = []
+    @overload
+    def all(self, kind: Literal["concept"]) -> dict[str, Concept]: ...
+    @overload
+    def all(self, kind: str) -> dict[str, Entry]: ...
+    def all(self, kind: str) -> dict[str, Any]:
+        """What is offered of a kind, by id, without the ids that several plugins claim.
 
-            def register(folder: object, source: object = None, *, offered: list[Any] = offered) -> None:
-                offered.append((folder, source))
+        Args:
+            kind: one of `KINDS`, or of a hook that a plugin added.  Of concepts, those that can be read.
+        """
+        if kind not in self._offers:
+            self._offers[kind] = self._concepts() if kind == "concept" else self._entries(kind)
+        return self._offers[kind]
 
-            with self._quarantine(info):
-                call(register)
-                folders += [(info, folder, source) for folder, source in offered]
-        found: list[tuple[str, PluginInfo, Concept]] = []
-        for info, folder, source in folders:
-            # Each bundle stands alone: a damaged one does not take its neighbours down.
-            with self._quarantine(info):
-                concept = _read_concept(folder, info.distribution, source)
-                found.append((concept.id, info, concept))
-        return self._unclaimed("concept", found)
+    @overload
+    def get(self, kind: Literal["concept"], id: str) -> Concept: ...
+    @overload
+    def get(self, kind: str, id: str) -> Entry: ...
+    def get(self, kind: str, id: str) -> Any:
+        """The one thing of a kind that has this id.
 
-    @functools.cached_property
-    def sources(self) -> dict[str, Entry]:
-        """Sources of concepts by id, without the ids that several plugins claim; the following likewise."""
-        return self._entries("source")
-
-    @functools.cached_property
-    def teachers(self) -> dict[str, Entry]:
-        return self._entries("teacher")
-
-    @functools.cached_property
-    def photo_sources(self) -> dict[str, Entry]:
-        return self._entries("photo source")
-
-    @functools.cached_property
-    def exporters(self) -> dict[str, Entry]:
-        return self._entries("exporter")
-
-    @functools.cached_property
-    def models(self) -> dict[str, Entry]:
-        return self._entries("model")
-
-    @functools.cached_property
-    def embedders(self) -> dict[str, Entry]:
-        return self._entries("embedder")
-
-    @functools.cached_property
-    def backends(self) -> dict[str, Entry]:
-        return self._entries("backend")
+        Raises:
+            ConceptError, TeacherError, DataError: there is no such concept or source, teacher, source of photographs.
+            PluginError: there is nothing else of that id, or several distributions claim it.
+        """
+        known = self.all(kind)
+        if id in known:
+            return known[id]
+        if (kind, id) in self._clashes:
+            message, which = self._clash(kind, id)
+            raise PluginError(message, hint=which)
+        hint = did_you_mean(id, known)
+        if hint is None and self._problems:
+            hint = "a plugin is broken; e2gan plugins tells which"
+        elif hint is None:
+            few = [*known][:10]
+            more = ", …" if len(known) > len(few) else ""
+            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers any {kind}"
+        raise KINDS.get(kind, PluginError)(f"no {kind} {shown(id)}", hint=hint)
 
     @functools.cached_property
     def folders(self) -> dict[Path, list[Callable[[], Iterable[Path]]]]:
@@ -226,42 +236,6 @@ class Registry:
         """All that is wrong with the plugins, in the order it was found."""
         self._gather()
         return list(self._problems)
-
-    # One by its id
-
-    def concept(self, id: str) -> Concept:
-        """The installed concept ``id``.
-
-        Raises:
-            ConceptError: there is none.
-            PluginError: several distributions claim the id.
-        """
-        return self._one("concept", id, self.concepts, ConceptError)
-
-    def source(self, id: str) -> Entry:
-        """The source ``id``; raises ConceptError if there is none, PluginError if several claim the id."""
-        return self._one("source", id, self.sources, ConceptError)
-
-    def teacher(self, id: str) -> Entry:
-        """The teacher ``id``; raises TeacherError if there is none, PluginError if several claim the id."""
-        return self._one("teacher", id, self.teachers, TeacherError)
-
-    def photo_source(self, id: str) -> Entry:
-        """The source of photographs ``id``; raises DataError if there is none, PluginError if several claim the id."""
-        return self._one("photo source", id, self.photo_sources, DataError)
-
-    def exporter(self, id: str) -> Entry:
-        """The exporter ``id``; raises PluginError if there is none or several, as do the following."""
-        return self._one("exporter", id, self.exporters, PluginError)
-
-    def model(self, id: str) -> Entry:
-        return self._one("model", id, self.models, PluginError)
-
-    def embedder(self, id: str) -> Entry:
-        return self._one("embedder", id, self.embedders, PluginError)
-
-    def backend(self, id: str) -> Entry:
-        return self._one("backend", id, self.backends, PluginError)
 
     # Commands
 
@@ -317,6 +291,8 @@ class Registry:
         with self._quarantine(info):
             plugin = load()
             try:
+                if any(self._manager.parse_hookspec_opts(plugin, attribute) for attribute in dir(plugin)):
+                    self._manager.add_hookspecs(plugin)
                 self._manager.register(plugin, name)
             except BaseException:
                 # pluggy leaves a plugin half registered.
@@ -324,18 +300,44 @@ class Registry:
                     self._manager.unregister(name=name)
                 raise
             info.hooks = tuple(sorted(hook.name for hook in self._manager.get_hookcallers(plugin) or ()))
-        for hook in info.hooks:
-            if hook not in _HOOKS:
-                self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, _HOOKS))
+
+    def _report_unknown_hooks(self) -> None:
+        """Only once all plugins are loaded: any of them may add a hook."""
+        known = self._hooks()
+        for info in self._plugins:
+            for hook in info.hooks:
+                if hook not in known:
+                    self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, known))
 
     def _implementations(self, hook: str) -> Iterator[tuple[PluginInfo, Callable[..., None]]]:
         """Each implementation of ``hook``, to be called one by one so that one's failure spares the others."""
+        if hook not in self._hooks():  # that of a plugin which is not installed
+            return
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             yield self._plugins[int(implementation.plugin_name)], implementation.function
 
+    def _concepts(self) -> dict[str, Concept]:
+        folders: list[tuple[PluginInfo, object, object]] = []
+        for info, call in self._implementations("register_concepts"):
+            offered: list[tuple[object, object]] = []
+
+            def register(folder: object, source: object = None, *, offered: list[Any] = offered) -> None:
+                offered.append((folder, source))
+
+            with self._quarantine(info):
+                call(register)
+                folders += [(info, folder, source) for folder, source in offered]
+        found: list[tuple[str, PluginInfo, Concept]] = []
+        for info, folder, source in folders:
+            # Each bundle stands alone: a damaged one does not take its neighbours down.
+            with self._quarantine(info):
+                concept = _read_concept(folder, info.distribution, source)
+                found.append((concept.id, info, concept))
+        return self._unclaimed("concept", found)
+
     def _entries(self, kind: str) -> dict[str, Entry]:
         found: list[tuple[str, PluginInfo, Entry]] = []
-        for info, call in self._implementations(f"register_{kind.replace(' ', '_')}s"):
+        for info, call in self._implementations(_hook(kind)):
             entries: list[Entry] = []
             with self._quarantine(info):
                 call(_collector(kind, info.distribution, entries))
@@ -343,18 +345,15 @@ class Registry:
         return self._unclaimed(kind, found)
 
     def _gather(self) -> None:
-        for kind in (
-            "concepts",
-            "sources",
-            "teachers",
-            "photo_sources",
-            "exporters",
-            "models",
-            "embedders",
-            "backends",
-            "folders",
-        ):
-            getattr(self, kind)
+        for hook in self._hooks():
+            if hook not in ("register_folders", "register_commands"):
+                self.all(_kind(hook))
+        _ = self.folders
+
+    def _hooks(self) -> list[str]:
+        """The hooks that are known: the core's, and those that plugins added."""
+        hooks = vars(self._manager.hook)
+        return sorted(name for name, caller in hooks.items() if not name.startswith("_") and caller.has_spec())
 
     # When something is wrong
 
@@ -363,7 +362,7 @@ class Registry:
         """Run a plugin's code: a failure is kept with its traceback, and the rest of the body left out."""
         heard: list[int] = []
         try:
-            with _interrupts(heard), _named_output(info.name):
+            with note_interrupts(heard), named_output(info.name):
                 yield
         # A plugin may also try to end the program, or raise what a Ctrl-C does.
         except BaseException as error:
@@ -395,94 +394,13 @@ class Registry:
         message = f"the {kind} '{id}' is offered by {' and by '.join(map(repr, self._clashes[kind, id]))}"
         return message, "uninstall one, or name the plugins to load in E2GAN_LOAD_PLUGINS"
 
-    def _one(self, kind: str, id: str, known: Mapping[str, T], error: type[E2GANError]) -> T:
-        if id in known:
-            return known[id]
-        if (kind, id) in self._clashes:
-            message, which = self._clash(kind, id)
-            raise PluginError(message, hint=which)
-        hint = did_you_mean(id, known)
-        if hint is None and self._problems:
-            hint = "a plugin is broken; e2gan plugins tells which"
-        elif hint is None:
-            few = [*known][:10]
-            more = ", …" if len(known) > len(few) else ""
-            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers any {kind}"
-        raise error(f"no {kind} {shown(id)}", hint=hint)
+
+def _hook(kind: str) -> str:
+    return f"register_{kind.replace(' ', '_')}s"
 
 
-@contextmanager
-def _interrupts(heard: list[int]) -> Iterator[None]:
-    """Note in ``heard`` each Ctrl-C that comes, within; it does what it would do anyway."""
-    usual: Any = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield
-        return
-
-    def note(number: int, frame: Any) -> Any:
-        heard.append(number)
-        return usual(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-@contextmanager
-def _named_output(name: str) -> Iterator[None]:
-    """Have what is printed to stdout, within, told on stderr with a plugin's name: by Python, and below it."""
-    usual, kept, told = sys.stdout, None, _Told(name)
-    with suppress(OSError, ValueError, AttributeError):
-        usual.flush()
-    sys.stdout = io.TextIOWrapper(told, encoding="utf-8", errors="backslashreplace", write_through=True)
-    with suppress(OSError):  # there may be no stdout
-        kept = os.dup(1)
-        os.dup2(_spill().fileno(), 1)
-    try:
-        yield
-    finally:
-        sys.stdout = usual
-        if kept is not None:
-            with suppress(OSError, ValueError, AttributeError):
-                usual.flush()
-            os.dup2(kept, 1)
-            os.close(kept)
-            told.flush()
-            if _spill().tell():
-                _spill().seek(0)
-                told.write(_spill().read())
-                _spill().seek(0)
-                _spill().truncate()
-        told.flush()
-
-
-@functools.cache
-def _spill() -> Any:
-    """A file for what is written to stdout past Python."""
-    return tempfile.TemporaryFile(buffering=0)
-
-
-class _Told(io.RawIOBase):
-    """A stream that tells each line with a plugin's name; the plugin may keep it."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._line = b""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        *lines, self._line = (self._line + bytes(data)).split(b"\n")
-        for line in lines:
-            say(f"{self._name}: {line.decode('utf-8', 'backslashreplace')}")
-        return len(data)
-
-    def flush(self) -> None:
-        if self._line:
-            self.write(b"\n")
+def _kind(hook: str) -> str:
+    return hook.removeprefix("register_").removesuffix("s").replace("_", " ")
 
 
 def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[..., None]:
@@ -539,10 +457,29 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-@functools.cache
+_load: Callable[[], Registry] = Registry.load
+_current: Registry | None = None
+
+
 def registry() -> Registry:
     """The registry of this process; loaded once."""
-    return Registry.load()
+    global _current
+    if _current is None:
+        _current = _load()
+    return _current
+
+
+def reload_registry() -> None:
+    """Have the registry loaded again when it is next asked for: something was installed just now."""
+    global _current
+    _current = None
+
+
+def use_registry(load: Callable[[], Registry] = Registry.load) -> None:
+    """Have the registry loaded by ``load``, from now on: so tests decide what is installed."""
+    global _load
+    _load = load
+    reload_registry()
 
 
 def register_commands(cli: click.Group) -> None:

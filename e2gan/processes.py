@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from e2gan.shield import safe_environment
 
-__all__ = ["BrokenProcessPool", "end_workers", "in_workers", "run_python"]
+__all__ = ["BrokenProcessPool", "default_workers", "end_workers", "in_workers", "run_python"]
 
 SAFE = ("-E", "-P") if sys.version_info >= (3, 11) else ("-I",)
 """Python's own switches for it; before 3.11 the only one leaves the user's packages out as well."""
@@ -118,3 +118,8 @@ def _end_with_parent() -> None:
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
+
+
+def default_workers() -> int:
+    """One process for each processor this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from e2gan.errors import BaseModelError, RecipeError
 from e2gan.files import read_toml
 from e2gan.models.layout import KEEPS, MAX_NOISE, NO_SKIPS, GeneratorConfig, Ranks, Skips
-from e2gan.tables import Table, did_you_mean
+from e2gan.tables import Table, did_you_mean, options_line
 
 __all__ = [
     "GIVEN",
@@ -183,7 +183,7 @@ def _tuple(table: Table, key: str, length: int) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Framing:
-    """How a photo becomes the picture that a teacher edits; `e2gan.training.distill.frame` does it.
+    """How a photo becomes the picture that a teacher edits; `e2gan.data.framing.frame` does it.
 
     Raises RecipeError: a value is out of range.
     """
@@ -260,13 +260,13 @@ class TeacherChoice:
         """For people: ``magenta-multistyle (style = 19)``."""
         if self.id == GIVEN:
             return "none, the pairs are given"
-        options = ", ".join(f"{name} = {value}" for name, value in self.options.items())
+        options = options_line(self.options)
         return f"{self.id} ({options})" if options else self.id
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Below which figures a pair is rejected; :mod:`e2gan.training.reject` says how they are measured.
+    """Below which figures a pair is rejected; :mod:`e2gan.data.reject` says how they are measured.
 
     A recipe rejects pairs if it has the table ``[recipe.rejection]``, be it an empty one; a limit of 0 rejects none.
     """
@@ -288,7 +288,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class BestOf:
-    """How the best of several teachers' edits of a photo is told; :mod:`e2gan.training.bestof` says how it is done."""
+    """How the best of several teachers' edits of a photo is told; :mod:`e2gan.data.bestof` says how it is done."""
 
     clip: str = "openai/clip-vit-base-patch32"
     """A CLIP model's id on the Hub or its folder; it judges where it is on this computer."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.base import find_base
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
@@ -141,7 +141,7 @@ from PIL import Image, ImageChops
 @pytest.fixture
 def concept():
     """The concept as it is installed."""
-    return e2gan.registry().concept("$id")
+    return e2gan.registry().get("concept", "$id")
 
 
 def test_it_is_listed(concept):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from e2gan.errors import E2GANError
 
-__all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "flat_rows", "shown"]
+__all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "flat_rows", "options_line", "readable", "shown"]
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """What the id of a concept, base, teacher, … looks like; match it whole (``fullmatch``)."""
@@ -219,6 +219,34 @@ def flat_rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from flat_rows(value, f"{name} ")
         else:
             yield name, value
+
+
+def readable(value: Any) -> str:
+    """A plain value for people: numbers to four digits, flags as in TOML, lists and tables without brackets."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(readable, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {readable(item)}" for name, item in value.items())
+    return str(value)
+
+
+def options_line(options: Mapping[str, Any]) -> str:
+    """Options on one line as TOML has them, text without quotes: ``style = 19, colours = [red, blue], dark = true``."""
+    return ", ".join(f"{name} = {_option(value)}" for name, value in options.items())
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_option, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{options_line(value)}}}"
+    return str(value)
 
 
 def _misspelt(key: str, data: Mapping[str, Any]) -> str | None:

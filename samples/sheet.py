@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from e2gan.evaluation.sheet import picture_grid
+from e2gan.drawing import picture_grid
 
 WIDTH = 2400
 """Of the sheet, about, in pixels."""

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from e2gan.cli import cli
-from e2gan.plugins import registry
+from e2gan.plugins import use_registry
 
 if TYPE_CHECKING:
     from e2gan.base import Base
@@ -43,9 +43,9 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     own = {name: command for name, command in cli.commands.items() if command.callback.__module__.startswith("e2gan.")}
     monkeypatch.setattr(cli, "commands", own)
     monkeypatch.setattr(cli, "_plugins_loaded", False)
-    registry.cache_clear()
+    use_registry()
     yield
-    registry.cache_clear()
+    use_registry()
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from e2gan.cli.program import EXIT_ERROR, notes, quiet_option, report, say, stdout_for_results, with_bar
+from e2gan.cli.options import quiet_option
+from e2gan.cli.program import EXIT_ERROR, notes, report, say, stdout_for_results, with_bar
 from e2gan.errors import E2GANError, ImageError
 
 if TYPE_CHECKING:

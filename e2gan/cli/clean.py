@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from e2gan.cli.program import json_option, print_json, print_table, say
+from e2gan.cli.options import json_option
+from e2gan.cli.program import print_json, print_table, say
 from e2gan.errors import E2GANError
 from e2gan.files import exchanged, interrupted, recover
 from e2gan.leftovers import find, is_rubbish, remove, writer

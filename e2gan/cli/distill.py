@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.make import folder, options_option, photos_option, ray_option, read_option, workers_option
-from e2gan.cli.program import needs_extra, progress, quiet_option, say
+from e2gan.cli.options import folder, photos_option, quiet_option, ray_option, teacher_options, workers_option
+from e2gan.cli.program import needs_extra, progress, say
 from e2gan.errors import TeacherError
 
 if TYPE_CHECKING:
+    from e2gan.data.make_pairs import PairsReport
     from e2gan.recipe import Recipe
-    from e2gan.training.pairs import PairsReport
 
 __all__ = ["distill"]
 
@@ -26,7 +26,7 @@ __all__ = ["distill"]
 @click.option(
     "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; made if it is not there."
 )
-@options_option
+@teacher_options
 @click.option(
     "--size",
     type=click.IntRange(32, 4096),
@@ -42,7 +42,7 @@ def distill(
     teacher: str,
     data: Path | tuple[Path, ...] | None,
     output: Path,
-    options: tuple[str, ...],
+    options: dict[str, Any],
     size: int | None,
     whole: bool,
     reject: bool,
@@ -55,12 +55,11 @@ def distill(
     The photographs may be what the concept's recipe says a plugin makes; they go to runs/ID/photos. Run again, only
     what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
     """
-    settings = dict(read_option(text) for text in options)
     with needs_extra("train"), progress(quiet) as shown:
-        from e2gan.training.pairs import write_pairs
-        from e2gan.training.photos import photographs
+        from e2gan.data.make_pairs import write_pairs
+        from e2gan.data.sources import photographs
 
-        recipe, prompt, work = _recipe(teacher, settings, reject)
+        recipe, prompt, work = _recipe(teacher, options, reject)
         pictures = replace(recipe.pictures, side=size or recipe.pictures.side, whole=whole or recipe.pictures.whole)
         recipe = replace(recipe, pictures=pictures)
         photos = photographs(data, recipe, work, shown)

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import device_option, folder, photos_option, work_option, workers_option
-from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.cli.options import (
+    device_option,
+    folder,
+    json_option,
+    photos_option,
+    quiet_option,
+    work_option,
+    workers_option,
+)
+from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
 from e2gan.terminal import echo
 
 __all__ = ["evaluate"]
@@ -62,10 +70,10 @@ def evaluate(
     found = find_concept(concept)
     work = work or Path("runs", found.id)
     with needs_extra("eval"), progress(quiet or as_json) as shown:
+        from e2gan.data.make_pairs import distilled_pairs
+        from e2gan.data.sources import photographs
         from e2gan.editor import Editor
         from e2gan.evaluation.measure import examine
-        from e2gan.training.pairs import distilled_pairs
-        from e2gan.training.photos import photographs
 
         editor = Editor(found.base_id, device=device)
         editor.use(found)

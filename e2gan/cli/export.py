@@ -18,14 +18,14 @@ class Formats(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from e2gan.plugins import registry
 
-        return sorted(registry().exporters)
+        return sorted(registry().all("exporter"))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from e2gan.plugins import registry
 
-        if name in KNOWN and name not in registry().exporters:
+        if name in KNOWN and name not in registry().all("exporter"):
             raise PluginError(f"nothing installed exports to {name}", hint=f"pip install {KNOWN[name]}")
-        command = registry().exporter(name).factory()
+        command = registry().get("exporter", name).factory()
         if not isinstance(command, click.Command):
             raise PluginError(f"the exporter '{name}' gives {type(command).__name__}, not a command")
         return command
@@ -35,7 +35,7 @@ class Formats(click.Group):
         from e2gan.plugins import registry
 
         with formatter.section("Formats"):
-            entries = registry().exporters
+            entries = registry().all("exporter")
             missing = [(name, f"not installed: pip install {KNOWN[name]}") for name in KNOWN if name not in entries]
             formatter.write_dl([*((name, entry.summary) for name, entry in entries.items()), *missing])
 

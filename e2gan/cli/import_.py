@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from e2gan.cli.make import folder
-from e2gan.cli.program import needs_extra, progress, quiet_option, say
+from e2gan.cli.options import folder, quiet_option
+from e2gan.cli.program import needs_extra, progress, say
 
 if TYPE_CHECKING:
-    from e2gan.training.layouts import Direction
+    from e2gan.data.dataset_layouts import Direction
 
 __all__ = ["import_"]
 
@@ -70,7 +70,7 @@ def import_(
     again, only what is missing is made.
     """
     with needs_extra("train"), progress(quiet) as shown:
-        from e2gan.training.datasets import import_dataset
+        from e2gan.data.import_dataset import import_dataset
 
         done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=shown)
     if quiet:

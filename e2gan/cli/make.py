@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from e2gan.cli.program import needs_extra, progress, quiet_option, say
+from e2gan.cli.options import (
+    data_option,
+    device_option,
+    folder,
+    photos_option,
+    quiet_option,
+    ray_option,
+    teacher_options,
+    work_option,
+    workers_option,
+)
+from e2gan.cli.program import needs_extra, progress, say
 
 __all__ = ["new", "select", "train", "train_base"]
-
-folder = click.Path(file_okay=False, path_type=Path)
-
-
-def _one_or_several(ctx: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Any:
-    return given if len(given) > 1 else given[0] if given else None
-
-
-data_option = click.option(
-    "--data",
-    type=folder,
-    required=True,
-    multiple=True,
-    callback=_one_or_several,
-    metavar="DIR",
-    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'. "
-    "May be repeated.",
-)
-photos_option = click.option(
-    "--data",
-    type=folder,
-    multiple=True,
-    callback=_one_or_several,
-    metavar="DIR",
-    help="Photographs, as folders train, val and test, or else split by their names; by default what the recipe's "
-    "source makes, if it is one that makes any. May be repeated.",
-)
-work_option = click.option(
-    "--work",
-    type=folder,
-    metavar="DIR",
-    help="Where pairs and checkpoints go, and where a second run goes on from; by default runs/ID.",
-)
-workers_option = click.option(
-    "--workers", type=click.IntRange(1), metavar="N", help="Processes that distil; by default all cores."
-)
-options_option = click.option(
-    "-O",
-    "--option",
-    "options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="One of the teacher's options, such as style=19.",
-)
-ray_option = click.option("--ray", is_flag=True, help="Let the workers of a Ray cluster distil.")
-device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 
 
 @click.command(short_help="Begin a concept: its folder, with a recipe to train it by.")
@@ -68,7 +32,7 @@ device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mp
     metavar="ID",
     help="Who makes the edits to learn from; 'given' for pairs that you have; by default a painted style.",
 )
-@options_option
+@teacher_options
 @click.option("--author", metavar="NAME", help="Who makes the concept.")
 @click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="Under which it is given on.")
 @click.option("-o", "--output", type=folder, metavar="DIR", help="Where to; by default a new folder NAME.")
@@ -78,7 +42,7 @@ def new(
     title: str | None,
     prompt: str | None,
     teacher: str | None,
-    options: tuple[str, ...],
+    options: dict[str, Any],
     author: str | None,
     license: str,
     output: Path | None,
@@ -92,12 +56,11 @@ def new(
     from e2gan.scaffold import TEACHER, new_concept
 
     output = output or Path(name)
-    settings = dict(read_option(text) for text in options)
-    if teacher is not None or settings:
+    if teacher is not None or options:
         with needs_extra("train"):
-            from e2gan.training.distill import make_teacher
+            from e2gan.data.teachers import make_teacher
 
-            make_teacher(teacher or TEACHER[0], settings)  # which says what is wrong with it, if anything is
+            make_teacher(teacher or TEACHER[0], options)  # which says what is wrong with it, if anything is
     new_concept(
         output,
         name,
@@ -106,7 +69,7 @@ def new(
         author=author,
         license=license,
         teacher=teacher or TEACHER[0],
-        options=settings or None,
+        options=options or None,
     )
     if not quiet:
         data = "PAIRS" if teacher == GIVEN else "PHOTOS"
@@ -217,15 +180,3 @@ def train_base(
         made = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=shown)
     if not quiet:
         say(f"wrote {made.path}")
-
-
-def read_option(text: str) -> tuple[str, Any]:
-    """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
-    name, separator, value = text.partition("=")
-    if not name or not separator:
-        raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint="-O")
-    try:
-        plain = json.loads(value)
-    except ValueError:
-        return name, value
-    return name, plain if isinstance(plain, (bool, int, float)) else value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.cli.interrupts import end_at_the_second_interrupt
 from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
 from e2gan.files import FULL, FULL_DISK
@@ -22,12 +22,12 @@ from e2gan.shield import make_environment_safe
 from e2gan.terminal import echo, one_line, printable, say, stdout_for_results
 
 if TYPE_CHECKING:
-    from e2gan.training.progress import Progress
+    from e2gan.progress import Progress
 
 __all__ = [
+    "EXIT_ERROR",
     "cli",
     "echo",
-    "json_option",
     "main",
     "needs_extra",
     "notes",
@@ -35,7 +35,6 @@ __all__ = [
     "print_json",
     "print_table",
     "progress",
-    "quiet_option",
     "report",
     "say",
     "stdout_for_results",
@@ -45,9 +44,6 @@ __all__ = [
 T = TypeVar("T")
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
-
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Program(click.Group):
@@ -214,9 +210,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_flat(data: Mapping[str, Any]) -> None:
     """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
-    from e2gan.tables import flat_rows
+    from e2gan.tables import flat_rows, readable
 
-    rows = [(_cell(name), _cell(_figure(value))) for name, value in flat_rows(data)]
+    rows = [(_cell(name), _cell(readable(value))) for name, value in flat_rows(data)]
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         echo(f"{name.ljust(width)}  {value}")
@@ -224,12 +220,6 @@ def print_flat(data: Mapping[str, Any]) -> None:
 
 def _cell(text: str) -> str:
     return printable(text.replace("\n", " ").replace("\t", " "))
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_figure, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def with_bar(items: Sequence[T], unit: str, *, shown: bool) -> Iterable[T]:
@@ -259,7 +249,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
     """Stages as lines and steps as bars, on stderr; bars only on a terminal."""
     from tqdm import tqdm
 
-    from e2gan.training.progress import Progress
+    from e2gan.progress import Progress
 
     if quiet:
         with stdout_for_results():

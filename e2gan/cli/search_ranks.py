@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import data_option, device_option, folder, workers_option
-from e2gan.cli.program import echo, json_option, needs_extra, print_json, print_table, progress, quiet_option, say
+from e2gan.cli.options import data_option, device_option, folder, json_option, quiet_option, workers_option
+from e2gan.cli.program import echo, needs_extra, print_json, print_table, progress, say
 from e2gan.models.layout import MAX_RANK, Ranks
 
 __all__ = ["search_ranks"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import echo, json_option, print_flat, print_json, print_table, say
+from e2gan.cli.options import json_option
+from e2gan.cli.program import echo, print_flat, print_json, print_table, say
 
 if TYPE_CHECKING:
     from e2gan.concept import Concept
@@ -21,7 +22,7 @@ def list_(as_json: bool, quiet: bool) -> None:
     """List the installed concepts."""
     from e2gan.plugins import registry
 
-    concepts = list(registry().concepts.values())
+    concepts = list(registry().all("concept").values())
     if as_json:
         print_json([_summary(concept) for concept in concepts])
     elif quiet:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import json_option, print_json, say
+from e2gan.cli.options import json_option
+from e2gan.cli.program import print_json, say
 from e2gan.terminal import echo
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def teachers(teacher: str | None, as_json: bool) -> None:
     """
     from e2gan.plugins import registry
 
-    found = [registry().teacher(teacher)] if teacher is not None else list(registry().teachers.values())
+    found = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
     if as_json:
         print_json([_described(entry) for entry in found])
         return

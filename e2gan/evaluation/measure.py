@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from e2gan.concept import Concept
+from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
 from e2gan.embedders import Embedder
 from e2gan.errors import E2GANError
@@ -24,12 +25,11 @@ from e2gan.evaluation.inception import FILE, Inception, find_inception
 from e2gan.evaluation.lpips import Lpips
 from e2gan.evaluation.miou import Segmenter, measure_miou
 from e2gan.evaluation.report import NETWORKS, evaluate, l1_distance
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.images import open_image
-from e2gan.training.progress import Progress
+from e2gan.progress import Progress
 
 if TYPE_CHECKING:
-    from e2gan.training.pairs import Pair
+    from e2gan.data.pairs import Pair
 
 __all__ = ["Example", "Measurement", "draw_examples", "draw_preview", "examine", "photograph"]
 

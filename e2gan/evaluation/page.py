@@ -12,14 +12,14 @@ from typing import Any
 
 from PIL import Image
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.concept import Concept
 from e2gan.errors import MissingExtraError
 from e2gan.evaluation.closeups import Closeup
 from e2gan.evaluation.measure import Example, draw_examples
 from e2gan.evaluation.summary import duration, worse_than_nothing
 from e2gan.files import atomic_write
-from e2gan.tables import flat_rows
+from e2gan.tables import flat_rows, readable
 
 __all__ = ["PAGE", "SHEET", "write_report"]
 
@@ -250,7 +250,7 @@ def _number(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_number, value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
+        return readable(value)
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:#.3g}" if 1e-3 <= abs(value) < 1000 else f"{value:.3g}"

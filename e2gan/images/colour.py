@@ -20,6 +20,7 @@ from PIL import Image, ImageCms
 __all__ = [
     "ADOBE_RGB",
     "SRGB",
+    "SRGB_CURVE",
     "Colour",
     "Curve",
     "Encoding",

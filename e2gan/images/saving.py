@@ -21,7 +21,7 @@ from e2gan.images.formats import READABLE, format_for
 from e2gan.images.limits import PHOTO
 from e2gan.images.opening import ImageWarning, Source, one_line, open_image, opened, silence
 
-__all__ = ["read_provenance", "save_image"]
+__all__ = ["ENCODING", "read_provenance", "save_image"]
 
 ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},

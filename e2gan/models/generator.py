@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from e2gan.models.layout import SMOOTHING, GeneratorConfig
 from e2gan.models.weights import draw_weights, load_weights
 
-__all__ = ["Generator", "UpConv", "load_generator"]
+__all__ = ["MAX_KEYS", "Generator", "OutConv", "ResBlock", "UpConv", "load_generator", "norm_relu"]
 
 MAX_KEYS = 4096
 """Most tokens that one token attends to: a photo of 512² has as many."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from e2gan.errors import BaseModelError
 
 __all__ = [
+    "ADAPTER_PREFIX",
     "KEEPS",
     "MAX_NOISE",
     "NEUTRAL",

@@ -1,1 +1,1 @@
-"""Training: pairs from a teacher, the adversarial loop, bases and concepts."""
+"""Training: the adversarial loop, bases, concepts and the search of ranks."""

@@ -11,6 +11,11 @@ import numpy as np
 import torch
 
 from e2gan.base import Base, write_base
+from e2gan.data.folders import Data, find_photos, named
+from e2gan.data.framing import framed_photo
+from e2gan.data.make_pairs import check_crop, distilled_pairs
+from e2gan.data.selection import choose_concepts
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import DataError
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import Discriminator
@@ -18,12 +23,9 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import KEEPS, NO_SKIPS, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
-from e2gan.training.distill import framed_photo, make_teacher
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import Data, check_crop, distilled_pairs, find_photos, named
-from e2gan.training.progress import Progress
-from e2gan.training.select import choose_concepts
 from e2gan.training.steps import digest_of
 
 __all__ = ["choose", "train_base"]
@@ -144,7 +146,7 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
         raise DataError(f"{named(data)}: there are no photographs to train on")
     count = min(recipe.choice.images, len(photos))
     sample = [framed_photo(photos[int(i)], recipe.pictures)[0] for i in np.linspace(0, len(photos) - 1, count)]
-    embed = registry().embedder(recipe.choice.embedder).factory()
+    embed = registry().get("embedder", recipe.choice.embedder).factory()
     progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
     means: dict[str, np.ndarray] = {}
     clustered = [candidate for candidate in open_to_choice if candidate.id not in recipe.choice.include]

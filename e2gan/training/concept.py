@@ -5,9 +5,9 @@ holds:
 
 =============================== =======================================================================
 steps.json                      what each step depended on, gave, and took (`e2gan.training.steps`)
-photos/                         the photographs, where a plugin made them (`e2gan.training.photos`)
-pairs/                          the teacher's pictures (`e2gan.training.pairs`), where they are not given
-embeddings/                     of the photos, for the selection (`e2gan.training.select`)
+photos/                         the photographs, where a plugin made them (`e2gan.data.sources`)
+pairs/                          the teacher's pictures (`e2gan.data.pairs`), where they are not given
+embeddings/                     of the photos, for the selection (`e2gan.data.selection`)
 run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
 report.html, sheet.png          what was measured (`e2gan.evaluation.page`)
 =============================== =======================================================================
@@ -29,7 +29,7 @@ import torch
 from accelerate import PartialState
 from PIL import Image
 
-from e2gan import __version__
+from e2gan._version import __version__
 from e2gan.base import Base, find_base
 from e2gan.concept import (
     ADAPTER,
@@ -42,6 +42,11 @@ from e2gan.concept import (
     render_card,
     write_concept,
 )
+from e2gan.data.folders import Data, named
+from e2gan.data.make_pairs import check_crop, distilled_pairs, find_inputs
+from e2gan.data.pairs import Pair, Pairs, check_sizes, open_pairs
+from e2gan.data.selection import check_selection, embedder_version, select_pairs
+from e2gan.data.sources import photographs
 from e2gan.editor import Editor
 from e2gan.errors import ConceptError, DataError
 from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
@@ -54,22 +59,9 @@ from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import KEEPS, NEUTRAL, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
+from e2gan.progress import Progress
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
-from e2gan.training.pairs import (
-    Data,
-    Pair,
-    Pairs,
-    check_crop,
-    check_sizes,
-    distilled_pairs,
-    find_inputs,
-    named,
-    open_pairs,
-)
-from e2gan.training.photos import photographs
-from e2gan.training.progress import Progress
-from e2gan.training.select import check_selection, embedder_version, select_pairs
 from e2gan.training.steps import Steps, digest_of, read_state
 
 __all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
@@ -135,7 +127,7 @@ def train_concept(
         folder: the bundle's folder, or its distribution's.
         data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without; of pairs,
             where the recipe says that they are given; if None, what the recipe's source makes
-            (`e2gan.training.photos`).
+            (`e2gan.data.sources`).
         work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
         preview: the photo shown before and after; if None the last one given, or else the first test photo.

@@ -27,9 +27,10 @@ from accelerate.utils import gather_object
 from PIL import Image
 from torch import Tensor, nn
 
+from e2gan.data.pairs import Pair
+from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.measure import photograph
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Look, edited
@@ -41,7 +42,6 @@ from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
-from e2gan.training.pairs import Pair
 from e2gan.training.tone import fit_tone
 
 __all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]

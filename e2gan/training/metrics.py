@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from e2gan.files import atomic_path, atomic_write
+from e2gan.drawing import chart
+from e2gan.files import atomic_write
 
 __all__ = ["cut_metrics", "device_name", "draw_metrics", "log_metrics", "read_metrics"]
 
@@ -47,22 +48,16 @@ def cut_metrics(path: Path, step: int) -> None:
 
 def draw_metrics(metrics: Path, out: Path, names: Sequence[str]) -> None:
     """Plot those of ``names`` that were logged against the step; no file where none was."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = list(read_metrics(metrics))
     names = [name for name in names if any(name in row for row in rows)]
     if not names:
         return
-    figure = Figure(figsize=(4 * min(3, len(names)), 2.6 * math.ceil(len(names) / 3)), layout="constrained")
-    FigureCanvasAgg(figure)
-    for place, name in enumerate(names, start=1):
-        axes = figure.add_subplot(math.ceil(len(names) / 3), min(3, len(names)), place)
-        points = [(row["step"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True), linewidth=1)
-        axes.set_title(name, fontsize=9)
-        axes.set_xlabel("step", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.3)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    with chart(out, 4 * min(3, len(names)), 2.6 * math.ceil(len(names) / 3)) as figure:
+        for place, name in enumerate(names, start=1):
+            axes = figure.add_subplot(math.ceil(len(names) / 3), min(3, len(names)), place)
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True), linewidth=1)
+            axes.set_title(name, fontsize=9)
+            axes.set_xlabel("step", fontsize=8)
+            axes.tick_params(labelsize=7)
+            axes.grid(alpha=0.3)

@@ -31,22 +31,24 @@ from torch import Tensor, nn
 
 from e2gan.base import Base, find_base
 from e2gan.concept import Concept
+from e2gan.data.folders import Data, named
+from e2gan.data.make_pairs import check_crop, distilled_pairs
+from e2gan.data.selection import select_pairs
+from e2gan.drawing import chart
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, TrainingError
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
-from e2gan.files import atomic_path, atomic_write, read_bytes, sha256_file
+from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.pairs import Data, check_crop, distilled_pairs, named
-from e2gan.training.progress import Progress
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of
 
 __all__ = ["THRESHOLDS", "RankSearch", "Trial", "draw_search", "search", "search_ranks"]
@@ -227,7 +229,7 @@ def search_ranks(
 
 def _embedder(name: str) -> Embedder:
     if name != "inception":
-        made: Embedder = registry().embedder(name).factory()
+        made: Embedder = registry().get("embedder", name).factory()
         return made
     from e2gan.evaluation.inception import FILE, VARIABLE, Inception, find_inception
 
@@ -391,23 +393,19 @@ def _keep(found: RankSearch, work: Path) -> None:
 
 def draw_search(found: RankSearch, out: Path) -> None:
     """Plot each concept's FID against its trained parameters, the chosen trial ringed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(xscale="log")
-    sizes: dict[int, str] = {}
-    for concept, trials in found.trials.items():
-        (line,) = axes.plot([t.parameters for t in trials], [t.fid for t in trials], "o-", markersize=4, label=concept)
-        best = found.chosen(concept)
-        axes.plot(best.parameters, best.fid, "o", markersize=12, fillstyle="none", color=line.get_color())
-        sizes |= {t.parameters: f"{t.parameters:,}\n{'/'.join(map(str, t.ranks.sampling))}" for t in trials}
-    axes.set_xticks(list(sizes), list(sizes.values()), fontsize=8)
-    axes.minorticks_off()
-    axes.set_xlabel("trained parameters, and the sampling layers' ranks from the image side inward")
-    axes.set_ylabel("FID on validation photos (ringed: chosen)")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    with chart(out, 6.4, 4.2) as figure:
+        axes = figure.add_subplot(xscale="log")
+        sizes: dict[int, str] = {}
+        for concept, trials in found.trials.items():
+            (line,) = axes.plot(
+                [t.parameters for t in trials], [t.fid for t in trials], "o-", markersize=4, label=concept
+            )
+            best = found.chosen(concept)
+            axes.plot(best.parameters, best.fid, "o", markersize=12, fillstyle="none", color=line.get_color())
+            sizes |= {t.parameters: f"{t.parameters:,}\n{'/'.join(map(str, t.ranks.sampling))}" for t in trials}
+        axes.set_xticks(list(sizes), list(sizes.values()), fontsize=8)
+        axes.minorticks_off()
+        axes.set_xlabel("trained parameters, and the sampling layers' ranks from the image side inward")
+        axes.set_ylabel("FID on validation photos (ringed: chosen)")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)

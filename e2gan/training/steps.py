@@ -21,8 +21,8 @@ from typing import Any
 
 from e2gan.errors import E2GANError
 from e2gan.files import FULL, atomic_write, read_bytes
+from e2gan.progress import Progress
 from e2gan.tables import canonical_json
-from e2gan.training.progress import Progress
 
 __all__ = ["Steps", "digest_of", "read_state"]
 

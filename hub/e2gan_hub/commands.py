@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import EXIT_ERROR, echo, json_option, notes, print_json, print_table, quiet_option, report, say
+from e2gan.cli.options import json_option, quiet_option
+from e2gan.cli.program import EXIT_ERROR, echo, notes, print_json, print_table, report, say
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ def verify() -> Iterator[Checked]:
                 yield Checked("concept", record.repo, source, str(error))
             else:
                 yield Checked("concept", concept.id, source, None)
-    for concept in registry.concepts.values():
+    for concept in registry.all("concept").values():
         if source_of(concept) is None:
             yield Checked("concept", concept.id, concept.distribution or "", _problem(concept))
     for problem in registry.problems:

@@ -17,7 +17,7 @@ from e2gan.base import find_base
 from e2gan.concept import FILES, MANIFEST, Concept
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write, read_toml, sha256_file, temporary_folder
-from e2gan.plugins import registry
+from e2gan.plugins import registry, reload_registry
 from e2gan.processes import run_python
 from e2gan.tables import Table, shown
 from e2gan_hub import client, pull, store
@@ -83,7 +83,7 @@ def installed() -> Lock:
     """
     concepts: list[LockedConcept] = []
     bases: dict[str, str] = {}
-    for concept in registry().concepts.values():
+    for concept in registry().all("concept").values():
         ref = source_of(concept)
         files = store.digests(concept.path)
         if ref and ref.commit:
@@ -219,7 +219,7 @@ def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
                 change()
             _pip_install(wheels, place)
     importlib.invalidate_caches()
-    registry.cache_clear()
+    reload_registry()
     installed = {concept.id: concept for concept, _ in wheels}
     return [_check_installed(each, installed[each.id]) if each.done == "installed" else each for each in results]
 
@@ -244,7 +244,7 @@ def _compare(digests: Mapping[str, str], id: str, locked: LockedConcept) -> None
 
 def _check_id(locked: LockedConcept, ours: Callable[[Concept], bool]) -> None:
     """Refuse to install a concept whose id another one has here."""
-    other = registry().concepts.get(locked.id)
+    other = registry().all("concept").get(locked.id)
     if other is not None and not ours(other):
         raise E2GANError(
             f"another installed concept already uses the id '{locked.id}': {other.source or other.distribution}"
@@ -306,7 +306,7 @@ def _check_pip(locked: LockedConcept, folder: Path) -> Path | None:
     """The checked wheel with a concept, in ``folder``; None if it is installed and as it is locked."""
     _check_id(locked, lambda other: other.source is None and other.distribution == locked.distribution)
     if _version(locked.distribution) == locked.version:
-        found = registry().concepts.get(locked.id)
+        found = registry().all("concept").get(locked.id)
         if found is None:
             raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")
         _compare(store.digests(found.path), found.id, locked)
@@ -374,7 +374,7 @@ def _pip(what: str, command: str, *arguments: str) -> None:
 
 def _check_installed(synced: Synced, locked: LockedConcept) -> Synced:
     """Look at a distribution once more: what it registers is up to its code, which does not run before."""
-    found = registry().concepts.get(locked.id)
+    found = registry().all("concept").get(locked.id)
     try:
         if found is None or found.distribution != locked.distribution:
             raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")

@@ -299,7 +299,7 @@ def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
     """Whether the concept's id is free, or that of this repository, which may have had other names."""
     from e2gan.plugins import registry
 
-    other = registry().concepts.get(concept.id)
+    other = registry().all("concept").get(concept.id)
     if other is None:
         return True
     source = Ref.parse(other.source) if other.source and other.source.startswith("hub:") else None

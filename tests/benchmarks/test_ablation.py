@@ -13,12 +13,12 @@ from benchmarks import ablation
 from benchmarks.measuring import Figure
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.selection import select_pairs
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.layout import adapter_parameters, crucial_layers
 from e2gan.models.weights import load_weights
 from e2gan.training.loop import Trainer
-from e2gan.training.pairs import distilled_pairs
-from e2gan.training.select import select_pairs
 from tests.training import concepts
 from tests.training.concepts import CONFIG
 
@@ -37,7 +37,6 @@ def concept(tmp_path: Path) -> Concept:
 def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trainer]]:
     """With stand-ins for what takes long; the trainers that ran."""
     concepts.stand_in(monkeypatch.setattr)
-    monkeypatch.setattr(ablation, "registry", lambda: concepts.throwaway(concepts.EDITS))
     monkeypatch.setattr(ablation, "EMBEDDER", "tiny")
     # The stand-in for a teacher cannot be sent to another process.
     monkeypatch.setattr(ablation, "distilled_pairs", partial(distilled_pairs, workers=1))

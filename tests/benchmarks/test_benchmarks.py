@@ -34,16 +34,16 @@ from benchmarks import (
 from benchmarks.measuring import Figure, interleaved, report
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.data.pairs import Pair
 from e2gan.editor import Editor
 from e2gan.errors import DataError, E2GANError
 from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
-from e2gan.plugins import Entry
-from e2gan.training.pairs import Pair
 from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.pix2pix import Pix2Pix
 from e2gan_onnx.export import Exported
+from tests import throwaway
 from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
 from tests.evaluation.test_report import colours
 
@@ -210,8 +210,7 @@ def test_distilling_is_counted_in_every_process(monkeypatch: pytest.MonkeyPatch,
     for number in range(4):
         Image.fromarray(photo(seed=number)).save(tmp_path / f"{number}.png")
     # Of a module that other processes can import.
-    entry = Entry("poster", functools.partial(functools.partial, ImageOps.posterize, bits=2), "", "somewhere")
-    monkeypatch.setattr("e2gan.training.distill.find_teacher", lambda id: entry)
+    throwaway.offer(teachers={"poster": functools.partial(functools.partial, ImageOps.posterize, bits=2)})
     figures = by_name(distill.measure(tmp_path, photos=3, teacher="poster", options={}))
     assert figures["photos"].value == 3
     (share,) = (figure for figure in figures.values() if figure.name.startswith("share of "))

@@ -52,9 +52,9 @@ def site(machine: Path, bases: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.syspath_prepend(str(machine))
     monkeypatch.setattr("e2gan.base.BUNDLED", bases)
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-dusk,e2gan-dawn")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     yield machine
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
 
 
 @pytest.fixture

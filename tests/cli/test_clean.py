@@ -46,7 +46,7 @@ def left(place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     store = place.parent / "store"
     plugin: Any = ModuleType("storing")
     plugin.register_folders = hookimpl(lambda register: register(store, lambda: [store / "half"]))
-    monkeypatch.setattr(plugins, "registry", lambda: Registry.load([plugin]))
+    plugins.use_registry(lambda: Registry.load([plugin]))
     (store / "half").mkdir()
     (store / "half" / "file").write_bytes(b"123")
     found = {
@@ -166,7 +166,7 @@ def test_a_finder_that_breaks_spares_the_rest(place: Path, monkeypatch: pytest.M
 
     plugin: Any = ModuleType("broken")
     plugin.register_folders = hookimpl(broken)
-    monkeypatch.setattr(plugins, "registry", lambda: Registry.load([plugin]))
+    plugins.use_registry(lambda: Registry.load([plugin]))
     (place / dead_name()).touch()
     assert run("--yes").exit_code == 0
     assert not os.listdir(place)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from e2gan import plugins
 from e2gan.base import Base
+from e2gan.data.make_pairs import PairsReport
 from e2gan.recipe import Framing, Recipe, Rejection
-from e2gan.training.pairs import PairsReport
 from tests.cli.conftest import Run, install
 from tests.editor.tiny import photo, write_tiny_concept
 
@@ -42,7 +42,7 @@ def teacher(site: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     install(folder, "negatives", TEACHER)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-negatives,e2gan-dusk")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     return folder
 
 
@@ -82,7 +82,7 @@ def test_options_are_numbers_flags_or_text(run: Run, monkeypatch: pytest.MonkeyP
         seen.update(recipe.teachers[0].options)
         return PairsReport(out, {}, 0, 0, {}, {}, {}, "")
 
-    monkeypatch.setattr("e2gan.training.pairs.write_pairs", write_pairs)
+    monkeypatch.setattr("e2gan.data.make_pairs.write_pairs", write_pairs)
     texts = ["style=19", "radius=0.5", "sharp=true", "name=dusk", "painting=a=b.jpg", "list=[1]", "none=null", "empty="]
     assert run("distill", "t", "--data", data, "-o", "p", *(w for t in texts for w in ("-O", t))).exit_code == 0
     assert seen == {
@@ -162,7 +162,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         counts = {"train": 5, "val": 0, "test": 0}
         return PairsReport(out, counts, 9, 3, {}, {"broken": 1, "unchanged": 2}, {"a": 4, "b (x = 1)": 1}, "CLIP here")
 
-    monkeypatch.setattr("e2gan.training.pairs.write_pairs", write_pairs)
+    monkeypatch.setattr("e2gan.data.make_pairs.write_pairs", write_pairs)
     return calls
 
 

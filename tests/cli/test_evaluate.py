@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from e2gan.concept import Concept
+from e2gan.data.pairs import Pair, Pairs
 from e2gan.evaluation.measure import Example, Measurement
-from e2gan.training.pairs import Pair, Pairs
 from tests.cli.conftest import Run
 from tests.editor.tiny import photo, write_tiny_concept
 
@@ -36,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr("e2gan.evaluation.measure.examine", examine)
     monkeypatch.setattr(
-        "e2gan.training.pairs.distilled_pairs", lambda *words, **options: Pairs(Path(), {"test": (pair, pair)})
+        "e2gan.data.make_pairs.distilled_pairs", lambda *words, **options: Pairs(Path(), {"test": (pair, pair)})
     )
     return calls
 
@@ -68,7 +68,7 @@ def test_the_main_figures_come_last_and_say_what_is_bad(run: Run, asked: list[di
 
 def test_several_folders_are_passed_on(run: Run, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr("e2gan.training.photos.photographs", lambda data, *words: given.append(data) or data)
+    monkeypatch.setattr("e2gan.data.sources.photographs", lambda data, *words: given.append(data) or data)
     for words in ([], ["--data", "a"], ["--data", "a", "--data", "b"]):
         assert run("eval", "dusk", *words).exit_code == 0
     assert given == [None, Path("a"), (Path("a"), Path("b"))]

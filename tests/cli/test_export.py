@@ -29,7 +29,7 @@ def exporter(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     install(tmp_path, "paper", EXPORTER)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-dusk,e2gan-paper")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
 
 
 def test_a_plugins_format_is_a_command(run: Run, exporter: None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from e2gan.training.pairs import Pairs
+from e2gan.data.pairs import Pairs
 from tests.cli.conftest import Run
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2gan.training.progress import Progress
+from e2gan.progress import Progress
 from tests.cli.conftest import Run
 
 # train and train-base

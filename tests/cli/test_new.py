@@ -105,7 +105,7 @@ def test_what_is_no_name(run: Run, name: str) -> None:
 
 
 def test_an_option_of_characters_that_cannot_be_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2gan.training.distill.make_teacher", lambda id, options: None)
+    monkeypatch.setattr("e2gan.data.teachers.make_teacher", lambda id, options: None)
     for character in ("\udc80", "\x7f", "\n"):
         result = run("new", "x", "--teacher", "t", "-O", f"name={character}")
         assert (result.exit_code, os.listdir()) == (1, [])
@@ -202,9 +202,9 @@ def test_the_document_shows_what_new_writes(run: Run, repository: Path, monkeypa
     page = (repository / "docs/make-a-concept.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^e2gan (new .*)$", page, re.MULTILINE)
     (shown,) = re.findall(r"^```toml\n(schema = 1\n.*?)^```", page, re.DOTALL | re.MULTILINE)
-    monkeypatch.setattr("e2gan.training.distill.make_teacher", lambda id, options: None)
+    monkeypatch.setattr("e2gan.data.teachers.make_teacher", lambda id, options: None)
     assert run(*shlex.split(line)).exit_code == 0
     written = Path("crayon/e2gan_concept_crayon/bundle/concept.toml").read_text(encoding="utf-8")
     written = re.sub(r'sha256 = "[0-9a-f]{64}"', 'sha256 = "…"', written)
     assert shown == written.replace('id = "tiny"', 'id = "scenery"')
-    plugins.registry.cache_clear()
+    plugins.reload_registry()

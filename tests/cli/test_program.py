@@ -116,7 +116,7 @@ def test_list_of_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "no concepts are installed; try: pip install e2gan-concept-vangogh\n"
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     assert run("list", "--json").stdout == "[]\n"
 
 
@@ -139,7 +139,7 @@ def test_a_broken_plugin_is_told_of(run: Run, site: Path, tmp_path: Path, monkey
     assert {info["name"]: info["status"] for info in found["plugins"]}["broken"] == "broken"
     assert [problem["message"] for problem in found["problems"]] == ["RuntimeError: out of paint"]
     monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     result = run("list")
     assert (result.exit_code, result.stderr) == (1, "error: plugin 'broken': RuntimeError: out of paint\n")
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from e2gan.cli import cli
 from e2gan.hookspecs import hookimpl
 from e2gan.options import Option
-from e2gan.plugins import Registry
+from e2gan.plugins import Registry, use_registry
 
 
 class Plugin:
@@ -32,8 +32,7 @@ def make_plain(bits: int, mirror: bool = False, name: "str | None" = None): ... 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    found = Registry.load([Plugin()])
-    monkeypatch.setattr("e2gan.plugins.registry", lambda: found)
+    use_registry(lambda: Registry.load([Plugin()]))
 
 
 def run(*arguments: str) -> str:

@@ -155,3 +155,19 @@ class TestCard:
 
     def test_untrained_says_so(self, tmp_path: Path, manifest: dict[str, Any]) -> None:
         assert "Not trained yet" in render_card(write_concept(tmp_path / "new", manifest=manifest))
+
+    def test_tables_lists_and_flags_are_no_python(
+        self, write: Callable[..., Concept], manifest: dict[str, Any]
+    ) -> None:
+        options = {"style": 19, "dark": True, "colours": ["red", "blue"], "a": {"b": 0.25}}
+        manifest["recipe"]["teacher_options"] = options
+        trials = [{"rank": 1, "fid": 0.123456}, {"rank": 2, "found": {"ok": False}}]
+        manifest["training"] = {"trials": trials, "x": [[1, 2], [3]]}
+        card = render_card(write(manifest=manifest)).replace("\\", "")
+        for line in (
+            "| teacher | `magenta-multistyle` style = 19, dark = true, colours = [red, blue], a = {b = 0.25} |",
+            "| trials 1 fid | 0.1235 |",
+            "| trials 2 found ok | false |",
+            "| x | 1, 2, 3 |",
+        ):
+            assert line in card

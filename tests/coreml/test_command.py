@@ -23,7 +23,7 @@ pytest.importorskip("coremltools", reason="there is no coremltools for this Pyth
 @pytest.fixture(autouse=True)
 def exporter(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-dusk,e2gan-dawn,e2gan-coreml")
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
 
 
 @pytest.fixture

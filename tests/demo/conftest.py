@@ -10,6 +10,7 @@ import pytest
 
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.plugins import use_registry
 from tests.demo.serving import PATIENCE, Served, Shelf, serve, tiny_concepts
 
 
@@ -24,9 +25,9 @@ def shelf(concepts: list[Concept]) -> Shelf:
 
 
 @pytest.fixture(autouse=True)
-def installed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def installed(shelf: Shelf) -> None:
     """These are all that is installed."""
-    monkeypatch.setattr("e2gan_demo.catalogue.registry", shelf)
+    use_registry(shelf)
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +35,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, base: Base, shelf: Shelf) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setenv("GRADIO_HEARTBEAT_INTERVAL", "1")
-        with pytest.MonkeyPatch.context() as beginning:
-            beginning.setattr("e2gan_demo.catalogue.registry", shelf)
-            serving = serve(base, tmp_path_factory.mktemp("demo"))
+        use_registry(shelf)
+        serving = serve(base, tmp_path_factory.mktemp("demo"))
+        use_registry()
         yield serving
         serving.blocks.close(verbose=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import socket
 import threading
@@ -64,16 +63,12 @@ class Shelf:
                 for concept in concepts:
                     register(concept.path)
 
-        def load() -> Registry:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("E2GAN_LOAD_PLUGINS", "")
-                return Registry.load([Plugin])
-
-        self._load = functools.cache(load)
-        self.cache_clear = self._load.cache_clear
+        self._plugin = Plugin
 
     def __call__(self) -> Registry:
-        return self._load()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("E2GAN_LOAD_PLUGINS", "")
+            return Registry.load([self._plugin])
 
 
 def serve(base: Base, folder: Path, access: Access | None = None, **options: Any) -> Served:

@@ -13,7 +13,7 @@ from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, E2GANError
-from e2gan.plugins import Registry, hookspecs
+from e2gan.plugins import Registry, hookspecs, use_registry
 from tests.editor.tiny import write_tiny_concept
 
 
@@ -27,7 +27,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, dusk: Concept, dawn: Concept) -> 
 
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     loaded = Registry.load([Plugin()])
-    monkeypatch.setattr(blend, "registry", lambda: loaded)
+    use_registry(lambda: loaded)
 
 
 def ids(concepts: blend.Concepts) -> list[tuple[str, float]]:

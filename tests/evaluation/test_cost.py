@@ -83,8 +83,8 @@ def count_the_loop(
     **says: Any,
 ) -> list[int]:
     """The operations of steps of the training loop itself."""
+    from e2gan.data.pairs import Pair
     from e2gan.training.loop import ConceptPairs, Trainer
-    from e2gan.training.pairs import Pair
 
     Image.fromarray(photo(recipe.crop, recipe.crop)).save(folder / "photo.png")
     pair = Pair(folder / "photo.png", folder / "photo.png")

@@ -20,7 +20,7 @@ IDS = ("efficientnet-lite0", "dinov2")
 
 @cache
 def embedder(id: str) -> Embedder:
-    made: Embedder = registry().embedder(id).factory()
+    made: Embedder = registry().get("embedder", id).factory()
     return made
 
 
@@ -75,8 +75,9 @@ def test_features_are_what_clean_fid_makes_of_the_files(cleanfid: Any, tmp_path:
 
 def test_they_are_registered_and_import_nothing_heavy() -> None:
     code = (
-        "import sys; from e2gan.plugins import registry; made = [e.factory() for e in registry().embedders.values()]; "
-        "print(*registry().embedders, *({'torch', 'onnxruntime', 'scipy', 'numpy', 'PIL'} & set(sys.modules)))"
+        "import sys; from e2gan.plugins import registry; found = registry().all('embedder');"
+        "made = [e.factory() for e in found.values()]; "
+        "print(*found, *({'torch', 'onnxruntime', 'scipy', 'numpy', 'PIL'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.split() == ["clip-image", "dinov2", "efficientnet-lite0", "facenet"]

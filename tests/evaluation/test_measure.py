@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 
 from e2gan.base import Base
 from e2gan.concept import Concept, record_quality
+from e2gan.data.pairs import Pair
 from e2gan.editor import Editor
 from e2gan.errors import DataError, ImageError
 from e2gan.evaluation import measure as measuring
 from e2gan.evaluation.measure import draw_preview, examine, photograph
-from e2gan.training.pairs import Pair
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 from tests.evaluation.test_report import colours
 
@@ -144,6 +144,6 @@ def test_the_preview_shows_before_and_after(editor: Editor, dusk: Concept, tmp_p
 def test_it_takes_none_of_the_training_packages() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('accelerate', 'h5py', 'matplotlib', 'peft', 'transformers'))); "
-        "import e2gan.evaluation.page, e2gan.training.pairs"
+        "import e2gan.evaluation.page, e2gan.data.pairs"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

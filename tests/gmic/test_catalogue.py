@@ -45,7 +45,7 @@ def test_every_number_has_a_range_a_default_in_it_and_a_place(look: Look) -> Non
 
 
 def test_the_registered_options_are_the_catalogues() -> None:
-    found = Registry.load().teacher("gmic")
+    found = Registry.load().get("teacher", "gmic")
     assert found.options == OPTIONS
     assert str(len(LOOKS)) in found.summary
     names = {option.name for option in OPTIONS}

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
-from e2gan.training.distill import make_teacher
 from e2gan_gmic import interpreter
 from e2gan_gmic.catalogue import LOOKS
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
 from e2gan.plugins import registry
-from e2gan.training.distill import make_teacher
 from e2gan_gmic import interpreter
 from e2gan_gmic.catalogue import LOOKS
 
@@ -141,7 +141,7 @@ def test_threads_do_not_disturb_each_other(photo: Image.Image) -> None:
 
 
 def test_a_worker_process_can_make_it(photo: Image.Image) -> None:
-    factory = pickle.loads(pickle.dumps(registry().teacher("gmic").factory))
+    factory = pickle.loads(pickle.dumps(registry().get("teacher", "gmic").factory))
     assert np.array_equal(factory(filter="sepia")(photo), make_teacher("gmic", {"filter": "sepia"})(photo))
 
 
@@ -157,7 +157,7 @@ def test_a_filter_that_fails_is_one_error(photo: Image.Image, monkeypatch: pytes
 
 def test_finding_it_imports_neither_gmic_nor_numpy() -> None:
     code = (
-        "import sys; from e2gan.plugins import registry; t = registry().teacher('gmic'); t.options;"
+        "import sys; from e2gan.plugins import registry; t = registry().get('teacher', 'gmic'); t.options;"
         "t.factory; print([m for m in ('gmic', 'numpy', 'torch', 'PIL') if m in sys.modules])"
     )
     only = {**os.environ, "E2GAN_LOAD_PLUGINS": "e2gan-gmic"}

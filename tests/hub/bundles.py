@@ -61,7 +61,7 @@ def machine(tmp_path: Path, bases: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-hub")
     monkeypatch.setattr("e2gan.base.BUNDLED", bases)
     pull._concept_from.cache_clear()
-    plugins.registry.cache_clear()
+    plugins.reload_registry()
     return home
 
 
@@ -70,7 +70,7 @@ def run() -> Run:
     """Run a command line in this process; what was installed before is looked for anew."""
 
     def run(*words: str | os.PathLike[str]) -> Result:
-        plugins.registry.cache_clear()
+        plugins.reload_registry()
         pull._concept_from.cache_clear()
         result = CliRunner().invoke(cli, [os.fspath(word) for word in words], prog_name="e2gan")
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output

@@ -44,7 +44,7 @@ def test_on_ones_own_machine_it_is_installed(published: str, open_catalogue: Ope
     assert card["install"] == f"e2gan pull alice/dusk@{published}"
     assert [card["name"] for card in catalogue.cards()] == ["dusk"]
     assert catalogue.find("dusk").source == f"hub:alice/dusk@{published}"
-    assert list(registry().concepts) == ["dusk"]
+    assert list(registry().all("concept")) == ["dusk"]
 
 
 def test_in_public_only_who_added_it_sees_it(published: str, open_catalogue: Open) -> None:

@@ -187,7 +187,7 @@ class TestNamed:
 
     def test_without_the_plugin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-        plugins.registry.cache_clear()
+        plugins.reload_registry()
         with pytest.raises(ConceptError, match="need the package 'e2gan-hub'") as caught:
             find_concept("hub:alice/dusk")
         assert caught.value.hint == "pip install e2gan-hub"

@@ -11,14 +11,14 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, PluginError
-from e2gan.plugins import registry
+from e2gan.plugins import reload_registry
 from tests.editor.tiny import photo
 
 
 @pytest.fixture
 def only_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-onnx")
-    registry.cache_clear()
+    reload_registry()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_it_computes_in_float32_on_the_cpu(base: Base, wish: dict[str, object]) 
 
 def test_without_the_plugin_the_error_names_it(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry.cache_clear()
+    reload_registry()
     with pytest.raises(PluginError, match="nothing installed runs on onnxruntime") as caught:
         Editor(base, backend="onnxruntime")
     assert caught.value.hint == "pip install e2gan-onnx"

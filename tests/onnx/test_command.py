@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from e2gan.base import Base
 from e2gan.cli import cli
 from e2gan.concept import Concept
-from e2gan.plugins import registry
+from e2gan.plugins import reload_registry
 from e2gan_onnx import export as module
 from e2gan_onnx.command import targets
 
@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 def run(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-onnx")
-    registry.cache_clear()
+    reload_registry()
 
     def run(*words: object) -> Result:
         line = ["export", "onnx", *map(str, words), "--base", str(base.path)]

@@ -24,7 +24,7 @@ STARTS = {
         *("os.posix_spawn", "os.posix_spawnp", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"),
         *("torch.multiprocessing.spawn", "ray.init"),
     ),
-    "only": {"e2gan/processes.py", "e2gan/training/cluster.py"},
+    "only": {"e2gan/processes.py", "e2gan/data/cluster.py"},
 }
 """Ray has its own way to start processes, in the one module that knows it."""
 

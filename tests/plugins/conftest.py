@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import tomlkit
 
 from e2gan import plugins
-from e2gan.hookspecs import hookimpl
+from tests import throwaway
 
 
 @pytest.fixture(autouse=True)
@@ -20,20 +19,13 @@ def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     monkeypatch.delenv("E2GAN_STRICT_PLUGINS", raising=False)
     monkeypatch.setattr(plugins, "DEFAULT_PLUGINS", ())
-    plugins.registry.cache_clear()
 
 
 @pytest.fixture
-def plugin() -> Callable[..., ModuleType]:
+def plugin() -> Callable[..., Any]:
     """Make a plugin module of a name and hook functions given by keyword."""
 
-    def make(name: str, **hooks: Callable[..., Any]) -> ModuleType:
-        module = ModuleType(name)
-        for hook, function in hooks.items():
-            setattr(module, hook, hookimpl(specname=hook)(function))
-        return module
-
-    return make
+    return throwaway.plugin
 
 
 @pytest.fixture

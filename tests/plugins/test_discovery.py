@@ -57,7 +57,7 @@ def ours(registry: Registry) -> dict[str, str]:
 
 def test_installed_concept_is_found_and_gone_again(install: Callable[..., Path]) -> None:
     site = install("test-a")
-    concept = Registry.load().concept("test-a")
+    concept = Registry.load().get("concept", "test-a")
     assert concept.distribution == "e2gan-concept-test-a"
     (info,) = [p for p in Registry.load().plugins if p.name == "test-a"]
     assert (info.distribution, info.version, info.hooks) == ("e2gan-concept-test-a", "2.0", ("register_concepts",))
@@ -76,7 +76,7 @@ def test_a_module_that_cannot_be_imported(install: Callable[..., Path], code: st
     assert ours(registry) == {"test-bad": "broken", "test-good": "ok"}
     (bad,) = [p for p in registry.plugins if p.name == "test-bad"]
     assert "Traceback" in str(bad.traceback)
-    assert registry.concept("test-good")
+    assert registry.get("concept", "test-good")
 
 
 def test_strict_raises_at_once(install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +91,13 @@ def test_two_distributions_of_one_concept(install: Callable[..., Path]) -> None:
     install("test-a", distribution="e2gan-concept-test-a")
     install("test-a", distribution="e2gan-concept-test-fork")
     with pytest.raises(PluginError, match="'e2gan-concept-test-a' and by 'e2gan-concept-test-fork'"):
-        Registry.load().concept("test-a")
+        Registry.load().get("concept", "test-a")
 
 
 def test_damaged_metadata(install: Callable[..., Path]) -> None:
     site = install("test-a")
     (site / "e2gan_concept_test_a-2.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe\x00")
-    assert Registry.load().concept("test-a").distribution == "test-a"
+    assert Registry.load().get("concept", "test-a").distribution == "test-a"
 
 
 class TestAllowList:
@@ -108,7 +108,7 @@ class TestAllowList:
         monkeypatch.setenv("E2GAN_LOAD_PLUGINS", allowed)
         registry = Registry.load()
         assert ours(registry) == {"test-a": "ok", "test-b": "skipped"}
-        assert list(registry.concepts) == ["test-a"]
+        assert list(registry.all("concept")) == ["test-a"]
         assert registry.problems == []
 
     def test_empty_is_none(self, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_registry_is_loaded_once() -> None:
 
 def test_core_plugins_load_without_torch() -> None:
     code = (
-        "import sys; from e2gan.plugins import registry; assert 'efficientnet-lite0' in registry().embedders;"
+        "import sys; from e2gan.plugins import registry; assert 'efficientnet-lite0' in registry().all('embedder');"
         "assert not registry().problems; print(*sys.modules)"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "E2GAN_LOAD_PLUGINS": ""}
@@ -153,7 +153,7 @@ def test_a_damaged_distribution_stops_nothing(
     (info / "entry_points.txt").write_bytes(content)
     importlib.invalidate_caches()
     registry = Registry.load()
-    assert "sound" in registry.concepts
+    assert "sound" in registry.all("concept")
     (problem,) = [each for each in registry.problems if each.distribution == "evil-1.0.dist-info"]
     assert "its entry points cannot be read" in problem.message
     assert next(each for each in registry.plugins if each.name == "evil-1.0.dist-info").status == "broken"

@@ -104,4 +104,4 @@ def test_a_table_of_something_else_sets_the_plugin_aside(monkeypatch: pytest.Mon
         found.teacher("painter")
     monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")
     with pytest.raises(PluginError, match=r"e2gan\.options\.Option"):
-        _ = Registry.load([Plugin()]).teachers
+        _ = Registry.load([Plugin()]).all("teacher")

@@ -16,8 +16,8 @@ import pytest
 from e2gan.blend import find_concept, resolve
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, PluginError, TeacherError
-from e2gan.hookspecs import hookimpl
-from e2gan.plugins import Registry
+from e2gan.hookspecs import hookimpl, hookspec
+from e2gan.plugins import Registry, use_registry
 
 Plugin = Callable[..., ModuleType]
 Bundle = Callable[..., Path]
@@ -44,16 +44,16 @@ class TestOffers:
     def test_concepts(self, plugin: Plugin, bundle: Bundle) -> None:
         folder = bundle("dusk")
         registry = Registry.load([plugin("p", register_concepts=lambda register: register(str(folder)))])
-        assert list(registry.concepts) == ["dusk"]
-        concept = registry.concept("dusk")
+        assert list(registry.all("concept")) == ["dusk"]
+        concept = registry.get("concept", "dusk")
         assert (concept.path, concept.distribution, concept.trained) == (folder, "p", False)
         assert registry.problems == []
 
-    @pytest.mark.parametrize("kind", ["source", "teacher", "photo_source", "exporter", "model", "embedder", "backend"])
+    @pytest.mark.parametrize("kind", ["source", "teacher", "photo source", "exporter", "embedder", "backend"])
     def test_factories(self, plugin: Plugin, kind: str) -> None:
-        registry = Registry.load([plugin("p", **{f"register_{kind}s": teacher("b", "a")})])
-        assert list(getattr(registry, f"{kind}s")) == ["a", "b"]
-        entry = getattr(registry, kind)("a")
+        registry = Registry.load([plugin("p", **{f"register_{kind.replace(' ', '_')}s": teacher("b", "a")})])
+        assert list(registry.all(kind)) == ["a", "b"]
+        entry = registry.get(kind, "a")
         assert (entry.id, entry.factory, entry.summary, entry.distribution) == ("a", dict, "the a", "p")
 
     def test_a_concept_may_say_where_it_was_got(self, plugin: Plugin, bundle: Bundle) -> None:
@@ -61,14 +61,14 @@ class TestOffers:
         for source, problems in (("hub:alice/dusk", 0), (7, 1)):
             offers = plugin("p", register_concepts=lambda register, source=source: register(folder, source=source))
             registry = Registry.load([offers])
-            assert [concept.source for concept in registry.concepts.values()] == ["hub:alice/dusk"][problems:]
+            assert [concept.source for concept in registry.all("concept").values()] == ["hub:alice/dusk"][problems:]
             assert len(registry.problems) == problems
 
     def test_a_concept_by_its_source(self, plugin: Plugin, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
         concept = Concept.read(bundle("dusk"))
         offers = plugin("p", register_sources=lambda register: register("shelf", {"top/dusk@2": concept}.__getitem__))
         registry = Registry.load([offers])
-        monkeypatch.setattr("e2gan.blend.registry", lambda: registry)
+        use_registry(lambda: registry)
         assert find_concept("shelf:top/dusk@2") is concept
         assert [part.weight for part in resolve("shelf:top/dusk@2=0.5")] == [0.5]
         with pytest.raises(ConceptError, match="no concept in cellar:top/dusk"):
@@ -80,7 +80,20 @@ class TestOffers:
             def register_teachers(self, register: Any) -> None:
                 register("mine", dict)
 
-        assert Registry.load([Mine()]).teacher("mine").distribution == "Mine"
+        assert Registry.load([Mine()]).get("teacher", "mine").distribution == "Mine"
+
+    def test_a_plugin_may_add_a_hook(self, plugin: Plugin) -> None:
+        owner, offers = plugin("owner"), plugin("p", register_lenses=teacher("b", "a"))
+        owner.register_lenses = hookspec(lambda register: None)
+        for plugins in ([owner, offers], [offers, owner]):
+            registry = Registry.load(plugins)
+            assert registry.problems == []
+            assert list(registry.all("lense")) == ["a", "b"]
+            with pytest.raises(PluginError, match="no lense 'c'"):
+                registry.get("lense", "c")
+        (problem,) = Registry.load([offers]).problems
+        assert problem.message == "there is no hook 'register_lenses'"
+        assert Registry.load([offers]).all("lense") == {}
 
     def test_lists_plugins_with_their_hooks(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_teachers=teacher(), register_commands=lambda cli: None)])
@@ -95,21 +108,21 @@ class TestUnknown:
         offers = plugin("p", register_concepts=lambda register: register(folder), register_teachers=teacher("grade"))
         registry = Registry.load([offers])
         with pytest.raises(ConceptError, match="no concept 'vangoh'") as caught:
-            registry.concept("vangoh")
+            registry.get("concept", "vangoh")
         assert caught.value.hint == "did you mean 'vangogh'?"
         with pytest.raises(TeacherError, match="no teacher 'x'") as other:
-            registry.teacher("x")
+            registry.get("teacher", "x")
         assert other.value.hint == "known: grade"
 
     def test_nothing_installed(self) -> None:
         with pytest.raises(PluginError, match="no model 'x'") as caught:
-            Registry.load().model("x")
+            Registry.load().get("model", "x")
         assert caught.value.hint == "no installed plugin offers any model"
 
     def test_hint_at_broken_plugins(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_exporters=failing)])
         with pytest.raises(PluginError) as caught:
-            registry.exporter("coreml")
+            registry.get("exporter", "coreml")
         assert "e2gan plugins" in str(caught.value.hint)
 
 
@@ -122,7 +135,7 @@ class TestQuarantine:
         registry = Registry.load(
             [plugin("bad", register_teachers=half), plugin("good", register_teachers=teacher("t"))]
         )
-        assert list(registry.teachers) == ["t"]
+        assert list(registry.all("teacher")) == ["t"]
         bad, good = registry.plugins
         assert (bad.status, good.status) == ("broken", "ok")
         assert "RuntimeError: no\nluck" in str(bad.traceback)
@@ -130,9 +143,9 @@ class TestQuarantine:
         assert (problem.plugin, problem.message) == ("bad", "RuntimeError: no luck")
 
     def test_other_hooks_of_it_go_on(self, plugin: Plugin) -> None:
-        registry = Registry.load([plugin("p", register_models=failing, register_teachers=teacher("t"))])
-        assert list(registry.teachers) == ["t"]
-        assert registry.models == {}
+        registry = Registry.load([plugin("p", register_exporters=failing, register_teachers=teacher("t"))])
+        assert list(registry.all("teacher")) == ["t"]
+        assert registry.all("exporter") == {}
 
     @pytest.mark.parametrize(
         ("arguments", "match"),
@@ -145,12 +158,12 @@ class TestQuarantine:
     )
     def test_bad_registration(self, plugin: Plugin, arguments: tuple[Any, ...], match: str) -> None:
         registry = Registry.load([plugin("p", register_teachers=lambda register: register(*arguments))])
-        assert registry.teachers == {}
+        assert registry.all("teacher") == {}
         assert match in registry.problems[0].message
 
     def test_a_plugin_cannot_end_the_program(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_teachers=lambda register: sys.exit(3))])
-        assert registry.teachers == {}
+        assert registry.all("teacher") == {}
         assert registry.plugins[0].status == "broken"
 
     @pytest.mark.parametrize("fault", [KeyboardInterrupt, SystemExit, GeneratorExit, RuntimeError])
@@ -159,7 +172,7 @@ class TestQuarantine:
             raise fault("not the user")
 
         registry = Registry.load([plugin("p", register_teachers=interrupted), plugin("q")])
-        assert registry.teachers == {}
+        assert registry.all("teacher") == {}
         assert [info.status for info in registry.plugins] == ["broken", "ok"]
 
     def test_the_user_can(self, plugin: Plugin) -> None:
@@ -169,7 +182,7 @@ class TestQuarantine:
         usual = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with pytest.raises(KeyboardInterrupt):
-                _ = Registry.load([plugin("p", register_teachers=interrupted)]).teachers
+                _ = Registry.load([plugin("p", register_teachers=interrupted)]).all("teacher")
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         finally:
             signal.signal(signal.SIGINT, usual)
@@ -184,7 +197,7 @@ class TestQuarantine:
         kept: list[Any] = []
         stdout = sys.stdout
         registry = Registry.load([plugin("p", register_teachers=talkative)])
-        assert registry.teachers == {} and not registry.problems
+        assert registry.all("teacher") == {} and not registry.problems
         assert sys.stdout is stdout
         print("the result", flush=True)
         print("later", file=kept[0])
@@ -201,7 +214,7 @@ class TestQuarantine:
                 register(folder)
 
         registry = Registry.load([plugin("p", register_concepts=register_concepts)])
-        assert list(registry.concepts) == ["a", "c"]
+        assert list(registry.all("concept")) == ["a", "c"]
         assert registry.plugins[0].status == "broken"
         assert len(registry.problems) == 3
         assert str(folders[1] / "concept.toml") in registry.problems[0].message
@@ -210,7 +223,7 @@ class TestQuarantine:
     def test_hook_with_a_wrong_signature(self, plugin: Plugin) -> None:
         wrong = plugin("wrong", register_teachers=lambda registrar: None)
         registry = Registry.load([wrong, plugin("good", register_teachers=teacher("t"))])
-        assert list(registry.teachers) == ["t"]
+        assert list(registry.all("teacher")) == ["t"]
         assert [info.status for info in registry.plugins] == ["broken", "ok"]
 
     def test_unknown_hook_is_reported(self, plugin: Plugin) -> None:
@@ -218,13 +231,13 @@ class TestQuarantine:
         (problem,) = registry.problems
         assert problem.message == "there is no hook 'register_concept'"
         assert problem.hint == "did you mean 'register_concepts'?"
-        assert list(registry.teachers) == ["t"]
+        assert list(registry.all("teacher")) == ["t"]
 
     @pytest.mark.parametrize(
         "hooks",
         [
             {"register_teachers": failing},
-            {"register_models": failing},
+            {"register_exporters": failing},
             {"register_concepts": lambda register: register("/nowhere")},
             {"register_foo": lambda register: None},
             {"register_teachers": teacher("t", "t")},
@@ -246,9 +259,9 @@ class TestDuplicates:
                 plugin("q", register_concepts=lambda register: register(two)),
             ]
         )
-        assert registry.concepts == {}
+        assert registry.all("concept") == {}
         with pytest.raises(PluginError, match="'dusk' is offered by 'p' and by 'q'") as caught:
-            registry.concept("dusk")
+            registry.get("concept", "dusk")
         assert caught.value.hint
         assert "offered by 'p' and by 'q'" in registry.problems[0].message
 
@@ -256,13 +269,13 @@ class TestDuplicates:
         registry = Registry.load(
             [plugin("p", register_teachers=teacher("t", "u")), plugin("q", register_teachers=teacher("t", "v"))]
         )
-        assert list(registry.teachers) == ["u", "v"]
+        assert list(registry.all("teacher")) == ["u", "v"]
         with pytest.raises(PluginError, match="offered by"):
-            registry.teacher("t")
+            registry.get("teacher", "t")
 
     def test_one_id_may_be_of_two_kinds(self, plugin: Plugin) -> None:
-        registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_models=teacher("x"))])
-        assert registry.teacher("x") and registry.model("x")
+        registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_exporters=teacher("x"))])
+        assert registry.get("teacher", "x") and registry.get("exporter", "x")
 
 
 class TestCommands:

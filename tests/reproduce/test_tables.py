@@ -15,12 +15,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-import e2gan.training.base
 from e2gan.base import Base, find_base
 from e2gan.cli.program import cli
+from e2gan.data.make_pairs import distilled_pairs
 from e2gan.errors import DataError, E2GANError
 from e2gan.training.loop import Trainer
-from e2gan.training.pairs import distilled_pairs
 from e2gan_baselines import models
 from e2gan_baselines.baseline import Baseline
 from e2gan_reproduce import ablations, bases, commands, lab, photographs, systems
@@ -98,8 +97,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     concepts.stand_in(monkeypatch.setattr)
-    throwaway = concepts.throwaway(concepts.EDITS)
-    monkeypatch.setattr(e2gan.training.base, "registry", lambda: throwaway)
     monkeypatch.setattr(lab, "PromptEncoder", concepts.Encoder)
     monkeypatch.setattr(lab, "NETWORKS", {"tiny": concepts.Tiny})
     monkeypatch.setattr(lab, "find_inception", lambda file: None)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan.cli import cli
+from e2gan.data.pairs import Pairs
 from e2gan.errors import BaseModelError, DataError, E2GANError
 from e2gan.plugins import registry
-from e2gan.training.pairs import Pairs
 from e2gan_ssd import photos
 from e2gan_ssd.models import Generator, variant
 from e2gan_ssd.photos import write_photos
@@ -102,4 +102,4 @@ def test_any_name_is_a_model_or_one_error(tmp_path_factory: pytest.TempPathFacto
 
 
 def test_it_is_registered() -> None:
-    assert registry().photo_source("ssd").distribution == "e2gan-ssd"
+    assert registry().get("photo source", "ssd").distribution == "e2gan-ssd"

@@ -11,8 +11,8 @@ from PIL import Image
 
 from e2gan.errors import DataError, E2GANError, E2GANWarning, TrainingError
 from e2gan.files import sha256_file
+from e2gan.progress import Progress
 from e2gan.training.metrics import read_metrics
-from e2gan.training.progress import Progress
 from e2gan_ssd import training
 from e2gan_ssd.sampling import read_model
 from e2gan_ssd.training import Settings, read_photos, train

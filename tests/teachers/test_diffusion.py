@@ -140,7 +140,7 @@ def test_all_are_registered_beside_the_bundled_ones() -> None:
 
 def test_neither_finding_nor_making_one_imports_a_network_library() -> None:
     code = (
-        "import sys; from e2gan.plugins import registry; registry().teachers\n"
+        "import sys; from e2gan.plugins import registry; registry().all('teacher')\n"
         "from e2gan_teachers.diffusion import TEACHERS\n"
         "for id, (factory, _) in TEACHERS.items(): factory(prompt='x', model='a/b')\n"
         "print([m for m in ('torch', 'diffusers', 'transformers', 'huggingface_hub') if m in sys.modules])"

@@ -127,3 +127,18 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path, models: Path, square_photo
     with pytest.raises(TeacherError, match="not a model this teacher can read"):
         InstructDiffusion(prompt="a painting", model=str(path), config=str(models / "pix2pix"))(square_photos[0])
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_configuration_without_a_pipeline_is_told_at_once(
+    checkpoint: Path, tmp_path: Path, square_photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    with pytest.raises(TeacherError, match=r"'config' must name .* model_index\.json") as error:
+        InstructDiffusion(prompt="a painting", model=str(checkpoint), config=str(tmp_path / "config"))
+    assert "timbrooks/instruct-pix2pix" in (error.value.hint or "")
+    # What the Hub's library gives for a repository that has none of the files.
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path / "nothing"))
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("the checkpoint is read first"))
+    teacher = InstructDiffusion(prompt="a painting", model=str(checkpoint), config="someone/something")
+    with pytest.raises(TeacherError, match=r"model_index\.json, not 'someone/something'"):
+        teacher(square_photos[0])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
 from e2gan.plugins import Registry
-from e2gan.training.distill import make_teacher
 from e2gan_teachers import TEACHERS, diffusion
 from e2gan_teachers.grades import GRADES
 from e2gan_teachers.tables import OPTIONS
@@ -38,7 +38,7 @@ def teacher_class(id: str) -> Any:
 
 
 def test_every_teacher_registers_its_table() -> None:
-    found = Registry.load().teachers
+    found = Registry.load().all("teacher")
     assert OPTIONS.keys() == ALL.keys()
     assert all(found[id].options == table for id, table in OPTIONS.items())
     assert all(option.help for table in OPTIONS.values() for option in table)

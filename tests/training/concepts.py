@@ -11,15 +11,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-import e2gan.plugins
-from e2gan import hookimpl
 from e2gan.base import Base, write_base
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
-from e2gan.plugins import Registry
 from e2gan.training import concept as training
-from e2gan.training import select
+from tests import throwaway
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
 
@@ -82,28 +79,14 @@ def page(folder: Path, *words: Any, **more: Any) -> Path:
     return folder / "report.html"
 
 
-def throwaway(edits: Mapping[str, Edit]) -> Registry:
-    """What the plugins offer and one more: the teacher "edit", which does the edit it is told, and "tiny"."""
-
-    @hookimpl
-    def register_teachers(register: Callable[..., None]) -> None:
-        register("edit", lambda name: edits[name])
-
-    @hookimpl
-    def register_embedders(register: Callable[..., None]) -> None:
-        register("tiny", Tiny)
-
-    plugin = types.SimpleNamespace(
-        __name__="throwaway", register_teachers=register_teachers, register_embedders=register_embedders
-    )
-    return Registry.load(extra=[plugin])
+def install(edits: Mapping[str, Edit]) -> None:
+    """Besides what is installed, offer the teacher "edit", which does the edit it is told, and the embedder "tiny"."""
+    throwaway.offer(teachers={"edit": lambda name: edits[name]}, embedders={"tiny": Tiny})
 
 
 def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
-    """Put the stand-ins in place with ``patch(module, name, value)``."""
-    registry = throwaway(EDITS)
-    for home in (e2gan.plugins, select):
-        patch(home, "registry", lambda: registry)
+    """Put the stand-ins in place with ``patch(module, name, value)``, and install `EDITS`."""
+    install(EDITS)
     patch(training, "PromptEncoder", Encoder)
     patch(training, "NETWORKS", {})
     patch(training, "examine", quality)

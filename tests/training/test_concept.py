@@ -15,9 +15,9 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, DataError, E2GANError, RecipeError, TeacherError
 from e2gan.files import sha256_file
+from e2gan.progress import Progress
 from e2gan.training import concept as training
 from e2gan.training.loop import Trainer
-from e2gan.training.progress import Progress
 from tests.training import concepts
 
 ALL = ["distil: unchanged", "select: unchanged", "train: unchanged", "eval: unchanged", "preview: unchanged"]

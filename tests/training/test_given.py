@@ -10,14 +10,16 @@ from PIL import Image, ImageOps
 
 from e2gan.base import Base
 from e2gan.concept import Concept
+from e2gan.data.folders import METADATA, find_photos
+from e2gan.data.import_dataset import import_dataset
+from e2gan.data.make_pairs import distilled_pairs, write_pairs
+from e2gan.data.pairs import Pairs
+from e2gan.data.teachers import make_teacher
 from e2gan.errors import DataError, RecipeError, TeacherError
 from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training import concept as training
-from e2gan.training.datasets import import_dataset
-from e2gan.training.distill import make_teacher
-from e2gan.training.pairs import METADATA, Pairs, distilled_pairs, find_photos, write_pairs
-from e2gan.training.progress import Progress
 from tests.training import concepts
 
 GIVEN = Recipe((TeacherChoice("given"),))
@@ -176,7 +178,7 @@ def test_pairs_of_two_folders_are_trained_on_together(place: Path, base: Base) -
 
 
 def test_there_is_nothing_to_distil(place: Path) -> None:
-    assert Registry.load().teachers["given"].summary
+    assert Registry.load().all("teacher")["given"].summary
     with pytest.raises(TeacherError, match="edits no photos"):
         write_pairs(place / "own/before", place / "out", GIVEN, workers=2)
     assert not (place / "out").exists()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from e2gan.data.pairs import Pair
 from e2gan.errors import DataError, TrainingError
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
@@ -15,7 +16,6 @@ from e2gan.models.layout import GeneratorConfig, Ranks
 from e2gan.models.lora import adapter_state, attach
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.loop import ConceptPairs, Sampler, Trainer
-from e2gan.training.pairs import Pair
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
 RECIPE = TrainingRecipe(steps=6, batch_size=2, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5)

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,18 +21,17 @@ import torch
 from PIL import Image, ImageOps
 
 from e2gan.concept import Concept
+from e2gan.data.pairs import Pair
 from e2gan.errors import TrainingError
-from e2gan.hookspecs import hookimpl
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks
 from e2gan.models.lora import attach
-from e2gan.plugins import Registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import train_concept
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Pair
-from e2gan.training.progress import Progress
+from tests import throwaway
 from tests.training.concepts import CONFIG, photos, tiny_base
 
 RECIPE = TrainingRecipe(steps=6, batch_size=4, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5, warmup=0.2)
@@ -117,19 +115,12 @@ def make_concept(folder: Path) -> None:
 def train_a_concept(folder: Path, stages: list[str]) -> None:
     """Photos to adapter, with a teacher and a prompt encoder that are there for this alone."""
 
-    @hookimpl
-    def register_teachers(register: Any) -> None:
-        register("invert", lambda: ImageOps.invert)
-
     class Encoder:
         def encode(self, prompt: str) -> np.ndarray:
             return np.ones((3, CONFIG.prompt_dim), np.float32)
 
-    registry = Registry.load(extra=[SimpleNamespace(__name__="throwaway", register_teachers=register_teachers)])
-    with (
-        patch("e2gan.plugins.registry", lambda: registry),
-        patch("e2gan.training.concept.PromptEncoder", Encoder),
-    ):
+    throwaway.offer(teachers={"invert": lambda: ImageOps.invert})
+    with patch("e2gan.training.concept.PromptEncoder", Encoder):
         train_concept(
             folder / "negative",
             folder / "photos",

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-import e2gan.plugins
 from e2gan.cli import cli
 from e2gan.errors import DataError, E2GANError, TrainingError
 from e2gan.models.discriminator import Discriminator
@@ -25,10 +24,10 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks, adapter_parameters, crucial_layers
 from e2gan.models.lora import adapter_state, attach, delta_weights
 from e2gan.models.weights import load_weights
-from e2gan.training import loop, select
+from e2gan.progress import Progress
+from e2gan.training import loop
 from e2gan.training import ranks as rank_search
 from e2gan.training.loop import Trainer
-from e2gan.training.progress import Progress
 from e2gan.training.ranks import RankSearch, Trial, draw_search, grow, search, search_ranks
 from tests.training import concepts
 from tests.training.concepts import CONFIG
@@ -218,9 +217,7 @@ training = {{ epochs = 50, batch_size = 4, crop = 32, learning_rate = 1e-3, warm
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = concepts.throwaway(EDITS)
-    for home in (e2gan.plugins, rank_search, select):
-        monkeypatch.setattr(home, "registry", lambda: registry)
+    concepts.install(EDITS)
     monkeypatch.setattr("e2gan.training.concept.PromptEncoder", concepts.Encoder)
     monkeypatch.setattr(rank_search, "load_discriminator", load_small_discriminator)
 

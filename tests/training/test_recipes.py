@@ -5,7 +5,6 @@ import textwrap
 import pytest
 from PIL import Image, ImageOps
 
-import e2gan.plugins
 from e2gan.base import find_base
 from e2gan.errors import DataError, RecipeError
 from e2gan.recipe import BaseRecipe
@@ -26,9 +25,7 @@ EDITS = {
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch):
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
-    registry = concepts.throwaway(EDITS)
-    for home in (e2gan.plugins, base_training):
-        monkeypatch.setattr(home, "registry", lambda: registry)
+    concepts.install(EDITS)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2gan.errors import E2GANError
+from e2gan.progress import Progress
 from e2gan.training import steps as module
-from e2gan.training.progress import Progress
 from e2gan.training.steps import Steps
-from tests.training.test_pairs import json_values
+from tests.data.test_pairs import json_values
 
 
 class Clock:

@@ -17,23 +17,25 @@ from torch import Tensor, nn
 
 from e2gan.blend import OtherModel
 from e2gan.concept import Concept
+from e2gan.data.folders import Data, named
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair
+from e2gan.data.sources import photographs
+from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, DataError, E2GANError
 from e2gan.evaluation.cost import macs, training_flops
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
-from e2gan.evaluation.sheet import draw_sheet
 from e2gan.files import atomic_write, read_bytes, sha256_file
 from e2gan.models.prompt import PromptEncoder
 from e2gan.models.weights import load_weights
 from e2gan.plugins import registry
+from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
 from e2gan.training.loop import ConceptPairs, Trainer, load_pair
-from e2gan.training.pairs import Data, Pair, distilled_pairs, named
-from e2gan.training.photos import photographs
-from e2gan.training.progress import Progress
 from e2gan.training.steps import digest_of
 
 __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]
@@ -71,7 +73,7 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
         PluginError: none is registered by that id, or several are.
         E2GANError: the model has no such option.
     """
-    factory = registry().model(id).factory
+    factory = registry().get("model", id).factory
     try:
         made: Baseline = factory(prompt_dim, **options)
     except (TypeError, ValueError) as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from e2gan.cli.make import device_option, folder, options_option, photos_option, read_option
-from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.cli.options import device_option, folder, json_option, photos_option, quiet_option, settings_option
+from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
 
 __all__ = ["train_baseline"]
 
@@ -20,7 +21,7 @@ __all__ = ["train_baseline"]
 @click.option("--pairs", type=folder, metavar="DIR", help="The concept's pairs, if they were made: runs/ID/pairs.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the paper's.")
 @click.option("--steps", type=click.IntRange(1), help="In place of epochs.")
-@options_option
+@settings_option("One of the model's options, such as width=32 for pix2pix.")
 @device_option
 @json_option
 @quiet_option
@@ -32,7 +33,7 @@ def train_baseline(
     pairs: Path | None,
     epochs: int | None,
     steps: int | None,
-    options: tuple[str, ...],
+    options: dict[str, Any],
     device: str | None,
     as_json: bool,
     quiet: bool,
@@ -57,7 +58,7 @@ def train_baseline(
             pairs=pairs,
             epochs=epochs,
             steps=steps,
-            options=dict(read_option(text) for text in options),
+            options=options,
             device=device,
             progress=shown,
         )

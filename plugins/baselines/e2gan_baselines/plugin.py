@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import e2gan
+from e2gan.hookspecs import hookspec
 
 if TYPE_CHECKING:
     import click
@@ -23,8 +24,18 @@ MODELS = {
 """Function in `e2gan_baselines.models` and summary, by id."""
 
 
-@e2gan.hookimpl
+@hookspec
 def register_models(register: Register) -> None:
+    """Offer generators other than E²GAN's, to be trained and measured beside it by ``e2gan train-baseline``.
+
+    ``factory(prompt_dim, **options)`` gives an :class:`e2gan_baselines.baseline.Baseline`: fresh networks and the
+    training of their paper.  ``prompt_dim`` is the width of a prompt's tokens, ``options`` are those of ``-O``.  It
+    raises TypeError or ValueError for an option that it does not have.
+    """
+
+
+@e2gan.hookimpl(specname="register_models")
+def register_own_models(register: Register) -> None:
     for id, (name, summary) in MODELS.items():
         register(id, _factory(name), summary=summary)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from e2gan.cli.program import echo, print_json, print_table, quiet_option, say
+from e2gan.cli.options import quiet_option
+from e2gan.cli.program import echo, print_json, print_table, say
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:

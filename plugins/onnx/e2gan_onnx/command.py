@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.program import json_option, print_json, print_table, quiet_option, say
+from e2gan.cli.options import json_option, quiet_option
+from e2gan.cli.program import print_json, print_table, say
 from e2gan_onnx.options import LEAST_PSNR, OPSETS
 
 if TYPE_CHECKING:

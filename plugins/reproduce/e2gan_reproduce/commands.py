@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.make import data_option, device_option, folder
-from e2gan.cli.program import echo, json_option, needs_extra, print_json, progress, quiet_option, say
+from e2gan.cli.options import data_option, device_option, folder, json_option, quiet_option
+from e2gan.cli.program import echo, needs_extra, print_json, progress, say
 from e2gan_reproduce.catalogue import TABLES, Entry
 
 __all__ = ["reproduce"]

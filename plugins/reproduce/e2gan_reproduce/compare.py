@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from e2gan.evaluation.sheet import picture_grid
+from e2gan.drawing import picture_grid
 from e2gan.files import atomic_path
 from e2gan_reproduce.lab import SHOWN, Lab, Outcome, Subject
 from e2gan_reproduce.table import Row, mean_of

@@ -19,6 +19,11 @@ from torch import nn
 
 from e2gan.base import Base, write_base
 from e2gan.concept import Concept
+from e2gan.data.folders import Data, find_photos, folders_of, named
+from e2gan.data.import_dataset import REAL
+from e2gan.data.make_pairs import distilled_pairs
+from e2gan.data.pairs import Pair, Pairs
+from e2gan.data.selection import select_pairs
 from e2gan.embedders import Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import concept_flops, training_flops
@@ -34,16 +39,13 @@ from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Ranks, Skips
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
+from e2gan.progress import Progress
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
-from e2gan.training.datasets import REAL
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.pairs import Data, Pair, Pairs, distilled_pairs, find_photos, folders_of, named
-from e2gan.training.progress import Progress
-from e2gan.training.select import select_pairs
 from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.baseline import Baseline, make_baseline
 
-__all__ = ["FULL", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
+__all__ = ["FULL", "FULL_RATE", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
 
 Networks = tuple[nn.Module, nn.Module]
 

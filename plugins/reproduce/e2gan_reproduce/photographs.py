@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from e2gan.files import atomic_write
-from e2gan.training.progress import Progress
+from e2gan.progress import Progress
 from e2gan.training.steps import digest_of, read_state
 from e2gan_reproduce.compare import Findings
 from e2gan_reproduce.lab import Lab

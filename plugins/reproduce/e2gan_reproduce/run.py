@@ -14,10 +14,10 @@ import torch
 from e2gan import __version__
 from e2gan.base import find_base
 from e2gan.blend import find_concept
+from e2gan.data.folders import Data, find_photos, folders_of
 from e2gan.errors import E2GANError
+from e2gan.progress import Progress
 from e2gan.training.metrics import device_name
-from e2gan.training.pairs import Data, find_photos, folders_of
-from e2gan.training.progress import Progress
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
 from e2gan_reproduce.lab import SCALES, Lab, Subject

@@ -12,13 +12,13 @@ from statistics import median
 import torch
 from torch import nn
 
+from e2gan.data.folders import named
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import macs, training_flops
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.pairs import named
 from e2gan.training.steps import digest_of, read_state
 from e2gan_reproduce.compare import Findings, Way, compare
 from e2gan_reproduce.lab import Lab, Networks

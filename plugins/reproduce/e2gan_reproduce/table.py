@@ -9,8 +9,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from e2gan.drawing import chart
 from e2gan.errors import DataError
-from e2gan.files import atomic_path, atomic_write, read_bytes
+from e2gan.files import atomic_write, read_bytes
 
 __all__ = ["MEAN", "Ordering", "Row", "Table", "draw", "markdown", "mean_of", "orderings", "read", "write"]
 
@@ -181,35 +182,31 @@ def _line(cells: Sequence[str]) -> str:
 
 def draw(table: Table, path: Path) -> None:
     """Plot a panel for each column the paper and we share, each side as a multiple of its first row; or ours alone."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
     shared = [name for name in ours if name in paper] or ours[-1:]
     # What was not run would often dwarf the rest, and has nothing beside it.
     rows = [row for row in table.rows if row.ours][::-1]
-    figure = Figure(figsize=(1.6 + 3.6 * len(shared), 1 + 0.42 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    for place, column in enumerate(shared, start=1):
-        axes = figure.add_subplot(1, len(shared), place)
-        with_both = [row for row in table.rows if column in row.paper and column in row.ours]
-        unit = with_both[0] if with_both else None
-        for height, row in enumerate(rows):
-            for side, shift, colour in ((row.paper, 0.18, "#b9c2cc"), (row.ours, -0.18, "#2f6f8f")):
-                if column not in side:
-                    continue
-                of = 1.0 if unit is None else (unit.paper if side is row.paper else unit.ours)[column]
-                axes.barh(height + shift, side[column] / of, 0.34, color=colour)
-                if side is row.ours and column == MEAN:
-                    singles = [side[name] / of for name in side if name != MEAN]
-                    axes.plot(singles, [height + shift] * len(singles), ".", color="#12303f", markersize=4)
-        axes.set_yticks(range(len(rows)), [row.name for row in rows] if place == 1 else [""] * len(rows), fontsize=8)
-        plain = unit is None or unit.paper[column] == unit.ours[column] == 1
-        axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.set_title(column if plain or unit is None else f"{column} (× {unit.name})", fontsize=8)
-        axes.tick_params(axis="x", labelsize=7)
-        axes.grid(axis="x", alpha=0.3)
-    compared = any(column in row.paper for row in rows for column in shared)
-    figure.suptitle(f"{table.title}: grey the paper's, blue ours" if compared else table.title, fontsize=9)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    with chart(path, 1.6 + 3.6 * len(shared), 1 + 0.42 * len(rows)) as figure:
+        for place, column in enumerate(shared, start=1):
+            axes = figure.add_subplot(1, len(shared), place)
+            with_both = [row for row in table.rows if column in row.paper and column in row.ours]
+            unit = with_both[0] if with_both else None
+            for height, row in enumerate(rows):
+                for side, shift, colour in ((row.paper, 0.18, "#b9c2cc"), (row.ours, -0.18, "#2f6f8f")):
+                    if column not in side:
+                        continue
+                    of = 1.0 if unit is None else (unit.paper if side is row.paper else unit.ours)[column]
+                    axes.barh(height + shift, side[column] / of, 0.34, color=colour)
+                    if side is row.ours and column == MEAN:
+                        singles = [side[name] / of for name in side if name != MEAN]
+                        axes.plot(singles, [height + shift] * len(singles), ".", color="#12303f", markersize=4)
+            axes.set_yticks(
+                range(len(rows)), [row.name for row in rows] if place == 1 else [""] * len(rows), fontsize=8
+            )
+            plain = unit is None or unit.paper[column] == unit.ours[column] == 1
+            axes.set_ylim(-0.6, len(rows) - 0.4)
+            axes.set_title(column if plain or unit is None else f"{column} (× {unit.name})", fontsize=8)
+            axes.tick_params(axis="x", labelsize=7)
+            axes.grid(axis="x", alpha=0.3)
+        compared = any(column in row.paper for row in rows for column in shared)
+        figure.suptitle(f"{table.title}: grey the paper's, blue ours" if compared else table.title, fontsize=9)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.program import json_option, needs_extra, print_flat, print_json, progress, quiet_option, say
+from e2gan.cli.options import json_option, quiet_option
+from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
 
 __all__ = ["ssd"]
 

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from e2gan.drawing import picture_grid
 from e2gan.errors import BaseModelError, E2GANError
-from e2gan.evaluation.sheet import picture_grid
 from e2gan.files import atomic_path, atomic_write
 from e2gan.models.pixels import to_images
 from e2gan.models.weights import load_weights

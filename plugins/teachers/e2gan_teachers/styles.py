@@ -48,7 +48,7 @@ STYLES = (
 def main() -> None:
     from PIL import Image, ImageOps
 
-    from e2gan.evaluation.sheet import picture_grid
+    from e2gan.drawing import picture_grid
     from e2gan_teachers.painted import PaintedStyle
 
     parser = argparse.ArgumentParser(description="Show a photo in all painted styles on one sheet.")

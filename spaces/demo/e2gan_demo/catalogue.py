@@ -17,7 +17,7 @@ from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
-from e2gan.plugins import registry
+from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
 from e2gan_demo.disk import KEPT
 from e2gan_demo.limits import Buckets
@@ -91,7 +91,7 @@ class Catalogue:
 
     def concepts(self) -> dict[str, Concept]:
         """The installed concepts that can be used, by id."""
-        return {id: concept for id, concept in registry().concepts.items() if self._fits(concept)}
+        return {id: concept for id, concept in registry().all("concept").items() if self._fits(concept)}
 
     def cards(self) -> list[dict[str, Any]]:
         """What the page shows of each installed concept."""
@@ -111,7 +111,7 @@ class Catalogue:
         """
         found = None
         if isinstance(name, str):
-            found = registry().concepts.get(name) or self._installed.get(name)
+            found = registry().all("concept").get(name) or self._installed.get(name)
             if found is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 found = added.concept
@@ -204,7 +204,7 @@ class Catalogue:
 
         pulled = pull(ref)
         self._must_fit(ref, pulled.concept)
-        registry.cache_clear()
+        reload_registry()
         if pulled.listed:
             return self.card(pulled.concept.id, self.find(pulled.concept.id))
         name = f"hub:{pulled.ref.repo}@{pulled.commit}"

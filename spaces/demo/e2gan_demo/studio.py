@@ -20,9 +20,9 @@ from typing import Any
 from PIL import Image
 
 from e2gan.concept import Concept
+from e2gan.drawing import picture_grid
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, E2GANWarning, ImageError
-from e2gan.evaluation.sheet import picture_grid
 from e2gan.images import PREVIEW, open_image, save_image
 from e2gan_demo.catalogue import Catalogue
 from e2gan_demo.disk import Disk

@@ -68,6 +68,8 @@ class InstructDiffusion(SamplingTeacher):
             )
         super().__post_init__()
         check_model("config", self.config)
+        if Path(self.config).exists():
+            _check_config(self.config, self.config)
         number_in("image_guidance", self.image_guidance, 0.5, 10)
 
     def _read(self, device: torch.device, dtype: torch.dtype) -> Any:
@@ -99,6 +101,7 @@ class InstructDiffusion(SamplingTeacher):
             folder: str = snapshot_download(
                 self.config, revision=revision_of(self.config, self.revision), allow_patterns=["*.json", "*.txt"]
             )
+            _check_config(self.config, folder)
         return folder
 
     def _settings(self, photos: list[Image.Image]) -> dict[str, Any]:
@@ -108,3 +111,15 @@ class InstructDiffusion(SamplingTeacher):
             "guidance_scale": self.guidance + self.image_guidance,
             "image_guidance_scale": self.image_guidance + 0.5,
         }
+
+
+def _check_config(config: str, folder: str) -> None:
+    """Raise TeacherError if a folder holds no pipeline's configuration.
+
+    `snapshot_download` gives a folder that is not there where a repository has none of the files asked for.
+    """
+    if not Path(folder, "model_index.json").is_file():
+        raise TeacherError(
+            f"the option 'config' must name the configuration of a pipeline, with a model_index.json, not '{config}'",
+            hint=f"by default it is {InstructDiffusion.config}",
+        )

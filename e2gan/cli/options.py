@@ -1,0 +1,91 @@
+"""Options that several commands share, the plugins' among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "data_option",
+    "device_option",
+    "folder",
+    "json_option",
+    "photos_option",
+    "quiet_option",
+    "ray_option",
+    "settings_option",
+    "teacher_options",
+    "work_option",
+    "workers_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+folder = click.Path(file_okay=False, path_type=Path)
+
+
+def _one_or_several(ctx: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Any:
+    return given if len(given) > 1 else given[0] if given else None
+
+
+data_option = click.option(
+    "--data",
+    type=folder,
+    required=True,
+    multiple=True,
+    callback=_one_or_several,
+    metavar="DIR",
+    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'. "
+    "May be repeated.",
+)
+photos_option = click.option(
+    "--data",
+    type=folder,
+    multiple=True,
+    callback=_one_or_several,
+    metavar="DIR",
+    help="Photographs, as folders train, val and test, or else split by their names; by default what the recipe's "
+    "source makes, if it is one that makes any. May be repeated.",
+)
+work_option = click.option(
+    "--work",
+    type=folder,
+    metavar="DIR",
+    help="Where pairs and checkpoints go, and where a second run goes on from; by default runs/ID.",
+)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes that distil; by default all cores."
+)
+
+
+def settings_option(help: str) -> Callable[[F], F]:
+    """``-O NAME=VALUE``, which may be repeated; the command is given them as ``options``, a dict."""
+    return click.option("-O", "--option", "options", multiple=True, callback=_settings, metavar="NAME=VALUE", help=help)
+
+
+def _settings(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    return dict(_setting(text) for text in given)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint="-O")
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, plain if isinstance(plain, (bool, int, float)) else value
+
+
+teacher_options = settings_option("One of the teacher's options, such as style=19.")
+ray_option = click.option("--ray", is_flag=True, help="Let the workers of a Ray cluster distil.")
+device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")

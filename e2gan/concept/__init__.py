@@ -1,0 +1,49 @@
+"""The concept bundle: a folder of data, never code, that is read, checked, loaded and written here.
+
+========================== ====================================================
+concept.toml               identity, prompt, pinned base, recipe, quality
+adapter_config.json        PEFT's own format, so that PEFT can read the bundle
+adapter_model.safetensors  the LoRA factors, float32 or float16
+prompt.safetensors         the prompt's token embeddings, one tensor "prompt"
+preview.webp               before and after (may be absent)
+README.md                  the model card
+========================== ====================================================
+
+Reading is cheap and imports neither torch nor numpy: the manifest, the file set
+and the sizes.  Loading checks everything else before a model is touched.  An
+untrained concept is ``concept.toml`` alone, or with a ``README.md``.
+"""
+
+from e2gan.concept.card import render_card
+from e2gan.concept.layout import (
+    ADAPTER,
+    CARD,
+    CHANNELS,
+    CONFIG,
+    FILES,
+    MANIFEST,
+    PREVIEW,
+    PROMPT,
+    TRAINED,
+    render_adapter_config,
+)
+from e2gan.concept.reading import Adapter, Concept
+from e2gan.concept.writing import record_quality, write_concept
+
+__all__ = [
+    "ADAPTER",
+    "CARD",
+    "CHANNELS",
+    "CONFIG",
+    "FILES",
+    "MANIFEST",
+    "PREVIEW",
+    "PROMPT",
+    "TRAINED",
+    "Adapter",
+    "Concept",
+    "record_quality",
+    "render_adapter_config",
+    "render_card",
+    "write_concept",
+]

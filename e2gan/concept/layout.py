@@ -1,0 +1,99 @@
+"""The bundle's layout: names and sizes of its files, and what its ``adapter_config.json`` must say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from e2gan.files import TOML_LIMIT
+from e2gan.models.layout import GeneratorConfig, Ranks, crucial_layers
+
+__all__ = [
+    "ADAPTER",
+    "CARD",
+    "CHANNELS",
+    "CONFIG",
+    "DAMAGED",
+    "FILES",
+    "MANIFEST",
+    "MAX_TOKENS",
+    "MAX_TONE",
+    "PREVIEW",
+    "PROMPT",
+    "SCHEMA",
+    "TRAINED",
+    "adapter_config",
+    "config_of_ranks",
+    "pretty_json",
+    "render_adapter_config",
+]
+
+SCHEMA = 1
+
+
+MANIFEST, CONFIG, ADAPTER = "concept.toml", "adapter_config.json", "adapter_model.safetensors"
+
+
+PROMPT, PREVIEW, CARD = "prompt.safetensors", "preview.webp", "README.md"
+
+
+FILES = {
+    MANIFEST: TOML_LIMIT,
+    CONFIG: 64 * 1024,
+    ADAPTER: 32 * 1024**2,
+    PROMPT: 1024**2,
+    PREVIEW: 2 * 1024**2,
+    CARD: 256 * 1024,
+}
+"""The files a bundle may hold, and the most bytes each may have."""
+
+
+TRAINED = (CONFIG, ADAPTER, PROMPT)
+"""The files that training adds: all of them, or none."""
+
+
+MAX_TOKENS = 512
+"""Most prompt tokens."""
+
+
+CHANNELS = ("red", "green", "blue")
+"""The rows of ``[tone]``, each over the photo's red, green, blue, and 1."""
+
+
+MAX_TONE = 16.0
+"""Largest magnitude of a tone's numbers; a grade's are below 2."""
+
+
+DAMAGED = "the bundle is damaged, or e2gan did not write it: get it again from where it came from"
+
+
+def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:
+    """The content of ``adapter_config.json``: PEFT's LoRA on exactly the crucial layers, at scale 1.
+
+    It follows wholly from the base and the ranks, so that a bundle has no say in what PEFT does with it.
+    """
+    return config_of_ranks({layer.name: layer.rank(ranks) for layer in crucial_layers(config)}, ranks.transformer)
+
+
+def render_adapter_config(config: GeneratorConfig, ranks: Ranks) -> str:
+    """The ``adapter_config.json`` that :func:`write_concept` writes for an adapter of this base and these ranks."""
+    return pretty_json(adapter_config(config, ranks))
+
+
+def pretty_json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2) + "\n"
+
+
+def config_of_ranks(ranks: Mapping[str, int], default: int) -> dict[str, Any]:
+    # PEFT matches pattern keys as regular expressions against the end of a module's name.
+    pattern = {"^" + name.replace(".", r"\."): rank for name, rank in ranks.items()}
+    return {
+        "peft_type": "LORA",
+        "r": default,
+        "lora_alpha": default,
+        "rank_pattern": pattern,
+        "alpha_pattern": pattern,
+        "target_modules": sorted(ranks),
+        "bias": "none",
+    }

@@ -1,0 +1,261 @@
+"""Reading a bundle: the manifest, the file set and the sizes at once, everything else when it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2gan.base import Base
+from e2gan.concept.checks import (
+    check_adapter_config,
+    check_card,
+    check_files,
+    check_preview,
+    check_tensor,
+    parse_object,
+    refuse,
+    safetensors_header,
+)
+from e2gan.concept.layout import (
+    ADAPTER,
+    CARD,
+    CHANNELS,
+    CONFIG,
+    DAMAGED,
+    FILES,
+    MANIFEST,
+    MAX_TONE,
+    PREVIEW,
+    PROMPT,
+    SCHEMA,
+    adapter_config,
+)
+from e2gan.errors import ConceptError
+from e2gan.files import read_bytes, read_toml
+from e2gan.models.layout import KEEPS, MAX_NOISE, NEUTRAL, NO_SKIPS, Ranks, Skips, Tone, adapter_shapes
+from e2gan.recipe import Recipe
+from e2gan.tables import Table, canonical_json, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+__all__ = ["Adapter", "Concept"]
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """What a concept changes in its base."""
+
+    tensors: dict[str, np.ndarray]
+    """LoRA factors by PEFT's names, float32; their scale is 1."""
+    prompt: np.ndarray
+    """(T, D) float32: the prompt's token embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A concept on disk, its manifest read and checked, its weights not yet loaded."""
+
+    id: str
+    title: str
+    version: str
+    prompt: str
+    license: str
+    authors: tuple[str, ...]
+    description: str
+    base_id: str
+    base_sha256: str
+    """Of the base's ``generator.safetensors``; no other base will do."""
+    keeps: str
+    """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    tone: Tone
+    """In which colours they keep it: the teacher's as far as one affine map goes; training fits it."""
+    skips: Skips
+    """How much goes round the generator's bottleneck: 0 for paintings that redraw everything, 1 for drawings."""
+    noise: float
+    """Strength of the noise that its strokes begin at; 0 is none."""
+    recipe: Recipe
+    quality: dict[str, Any]
+    """What the evaluation measured; empty before."""
+    training: dict[str, Any]
+    """The record of the training run: device, seconds, steps."""
+    trained: bool
+    path: Path
+    """The folder."""
+    distribution: str | None
+    """The installed distribution it came with, or None."""
+    source: str | None
+    """Where it was got if not with that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
+    manifest: dict[str, Any] = field(repr=False)
+    """The whole of ``concept.toml``."""
+
+    @classmethod
+    def read(
+        cls, path: str | os.PathLike[str], *, distribution: str | None = None, source: str | None = None
+    ) -> Concept:
+        """Read the bundle in the folder ``path``: manifest, file set and sizes.
+
+        Raises:
+            ConceptError: there is no bundle, or it is malformed.
+            RecipeError: its recipe is.
+        """
+        folder = Path(path)
+        trained = check_files(folder)
+        manifest = read_toml(folder / MANIFEST)
+        table = Table(manifest, str(folder / MANIFEST), ConceptError)
+        table.whole("schema", low=SCHEMA, high=SCHEMA)
+        base = table.sub("base")
+        concept = cls(
+            id=table.id("id"),
+            title=table.text("title", limit=100),
+            version=table.version("version"),
+            prompt=table.text("prompt", limit=300),
+            license=table.license("license"),
+            authors=table.texts("authors", ()),
+            description=table.text("description", "", limit=2000, lines=True),
+            base_id=base.id("id"),
+            base_sha256=base.digest("sha256"),
+            keeps=table.choice("keeps", KEEPS, KEEPS[0]),
+            tone=_tone(table.sub("tone", {})),
+            skips=table.numbers("skips", NO_SKIPS, low=0, high=1),  # type: ignore[arg-type]
+            noise=table.number("noise", 0.0, low=0, high=MAX_NOISE),
+            recipe=Recipe.from_dict(table.sub("recipe").data, table.where),
+            quality=table.plain("quality"),
+            training=table.plain("training"),
+            trained=trained,
+            path=folder,
+            distribution=distribution,
+            source=source,
+            manifest=manifest,
+        )
+        base.done()
+        table.done()
+        return concept
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.recipe.training.adapter_ranks
+
+    @property
+    def recipe_digest(self) -> str:
+        """SHA-256 over what the adapter is made from: the recipe as written, the prompt, what is kept of the photo and
+        goes round the bottleneck, the noise, the base's digest."""
+        made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
+        if self.keeps != KEEPS[0]:  # so that bundles written before there was a choice keep their digest
+            made_from["keeps"] = self.keeps
+        if self.skips != NO_SKIPS:
+            made_from["skips"] = list(self.skips)
+        if self.noise:
+            made_from["noise"] = self.noise
+        return hashlib.sha256(canonical_json(made_from)).hexdigest()
+
+    @property
+    def preview(self) -> Path | None:
+        """The preview picture, where there is one."""
+        file = self.path / PREVIEW
+        return file if file.is_file() else None
+
+    def load(self, base: Base) -> Adapter:
+        """Check every file of the bundle against ``base`` and load the weights.
+
+        Raises:
+            ConceptError: it is untrained, made for another base, or a file is damaged, unsafe or inconsistent.
+        """
+        self._check_trained()
+        if self.base_sha256 != base.sha256:
+            raise ConceptError(
+                f"{self.path / MANIFEST}: made for the base '{self.base_id}' ({self.base_sha256[:12]}…), "
+                f"not for '{base.id}' ({base.sha256[:12]}…)",
+                hint="install the version of the concept for this base, or train it again with e2gan train",
+            )
+        self.check_base(base)
+        check_files(self.path)
+        check_adapter_config(self.path / CONFIG, adapter_config(base.config, self.ranks))
+        check_preview(self.path / PREVIEW)
+        check_card(self.path / CARD)
+        tensors = self._read_tensors(ADAPTER, adapter_shapes(base.config, self.ranks))
+        prompt = self._read_tensors(PROMPT, {"prompt": (None, base.config.prompt_dim)})
+        return Adapter(tensors, prompt["prompt"])
+
+    def check_base(self, base: Base) -> None:
+        """Raise ConceptError where the base's generator cannot do what the concept asks of it."""
+        if self.skips != NO_SKIPS and not base.config.skips:
+            refuse(
+                self.path / MANIFEST,
+                f"it has skips, but the generator of the base '{base.id}' has none",
+                "leave skips out, or take a base that has them",
+            )
+
+    def check(self) -> None:
+        """Check every file of the bundle as far as that goes without its base, for who has not got that.
+
+        Names and shapes of the tensors, and PEFT's configuration, follow from the base: :meth:`load` checks them.
+
+        Raises:
+            ConceptError: it is untrained, or a file is damaged, unsafe or inconsistent.
+        """
+        self._check_trained()
+        check_files(self.path)
+        parse_object(self.path / CONFIG, read_bytes(self.path / CONFIG, limit=FILES[CONFIG], error=ConceptError))
+        check_preview(self.path / PREVIEW)
+        check_card(self.path / CARD)
+        self._read_tensors(ADAPTER)
+        self._read_tensors(PROMPT)
+
+    def header(self) -> dict[str, str]:
+        """What the headers of both safetensors files repeat of the manifest."""
+        return {"id": self.id, "base_sha256": self.base_sha256, "recipe_sha256": self.recipe_digest}
+
+    def _check_trained(self) -> None:
+        if not self.trained:
+            raise ConceptError(
+                f"{self.path}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {self.path}"
+            )
+
+    def _read_tensors(
+        self, name: str, shapes: Mapping[str, tuple[int | None, ...]] | None = None
+    ) -> dict[str, np.ndarray]:
+        """The tensors of a safetensors file, which must be exactly those of ``shapes`` where it is given, as float32.
+
+        The header is checked before the safetensors library sees the file.
+        """
+        file = self.path / name
+        data = read_bytes(file, limit=FILES[name], error=ConceptError, hint=DAMAGED)
+        header = safetensors_header(file, data)
+        metadata = header.pop("__metadata__", None)
+        if not isinstance(metadata, dict):
+            refuse(file, "its header has no metadata")
+        for key, promised in self.header().items():
+            if metadata.get(key) != promised:
+                refuse(file, f"its header says {key} {shown(metadata.get(key))}, but {MANIFEST} gives '{promised}'")
+        for tensor in sorted(header.keys() - shapes.keys() if shapes is not None else ()):
+            refuse(file, f"unexpected tensor {shown(tensor)}")
+        for tensor in sorted(header if shapes is None else shapes):
+            if tensor not in header:
+                refuse(file, f"the tensor {shown(tensor)} is missing")
+            check_tensor(file, tensor, header[tensor], None if shapes is None else shapes[tensor])
+
+        import numpy as np
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            tensors = load(data)
+        except (SafetensorError, ValueError, KeyError, TypeError) as fault:
+            refuse(file, f"not a sound safetensors file: {fault}")
+        for tensor, value in tensors.items():
+            if not np.isfinite(value).all():
+                refuse(file, f"the tensor {shown(tensor)} holds values that are not finite")
+        return {tensor: value.astype(np.float32) for tensor, value in tensors.items()}
+
+
+def _tone(table: Table) -> Tone:
+    rows = dict(zip(CHANNELS, NEUTRAL))
+    tone = tuple(table.numbers(channel, row, low=-MAX_TONE, high=MAX_TONE) for channel, row in rows.items())
+    table.done()
+    return tone  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""Data: photographs found, edited by teachers, sifted, selected; pairs written and read."""

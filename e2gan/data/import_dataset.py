@@ -1,0 +1,295 @@
+"""Data sets brought into the folders that this program works on.
+
+A set of photos becomes a folder of square photos that is distilled from, a set of pairs a folder of pairs
+(`e2gan.data.pairs`) that is trained on as it is:
+
+```
+PHOTOS/train/NAME-KEY.jpg              PAIRS/train/metadata.jsonl
+PHOTOS/val/…  PHOTOS/test/…            PAIRS/train/input/NAME-KEY.jpg
+PHOTOS/real/train/…                    PAIRS/train/output/NAME-KEY.jpg
+PHOTOS/dataset.json                    PAIRS/dataset.json  PAIRS/contact-sheet.jpg
+```
+
+``real`` is the other side of an unpaired set: pictures of what the edits shall look like, to measure against.  Label
+maps are PNGs.  KEY is a digest of everything that decides a picture, so a file that is there is right: an interrupted
+import goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from e2gan.data.dataset_layouts import Direction, Item, Layout, Picture, find_items, find_layout
+from e2gan.data.folders import METADATA, SPLITS, left_out_below
+from e2gan.data.framing import framed_photo, to_jpeg
+from e2gan.data.pairs import CONTACT_SHEET, digest_key, open_made, remove_others, write_rows
+from e2gan.drawing import Cell, Section, draw_contact_sheet
+from e2gan.errors import DataError, ImageError
+from e2gan.files import atomic_write, read_bytes
+from e2gan.images import open_image
+from e2gan.leftovers import names, sweep
+from e2gan.processes import default_workers
+from e2gan.progress import Progress
+from e2gan.recipe import Framing
+
+__all__ = ["REAL", "RECORD", "Imported", "import_dataset"]
+
+RECORD = "dataset.json"
+REAL = "real"
+"""The folder of the other side of an unpaired set."""
+
+SHOWN = 24
+"""Pairs on the contact sheet."""
+
+SHAPE = 0.02
+"""How much the two pictures of a pair may differ in their proportions: some pixels are lost in saving them smaller."""
+
+FILE_LIMIT = 1 << 30
+"""Most bytes of a picture's file."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What `import_dataset` did."""
+
+    folder: Path
+    counts: Mapping[str, int]
+    """Photos or pairs by split, and in "real" those of the other side."""
+    made: int
+    """Photos or pairs made in this run."""
+    kept: int
+    """Those already there from an earlier run."""
+    skipped: Mapping[str, str]
+    """What cannot be read, by its name in the set: why."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A photo or a pair to make."""
+
+    item: Item
+    input: Picture
+    output: Picture | None
+    folder: Path
+    """Where it goes."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    files: tuple[Path, ...]
+    new: bool
+
+
+def import_dataset(
+    layout: str,
+    path: str | Path,
+    out: str | Path,
+    *,
+    size: int = 256,
+    limit: int | Mapping[str, int] | None = None,
+    direction: Direction | None = None,
+    quality: int = 95,
+    progress: Progress | None = None,
+) -> Imported:
+    """Read a data set from ``path``, laid out as it was published, and write its photos or pairs to ``out``.
+
+    What cannot be read is left out and reported.  Run again, only what is missing is made, and what is no longer
+    asked for is removed.
+
+    Args:
+        layout: one of `e2gan.data.dataset_layouts.LAYOUTS`.
+        size: side of the square pictures, 32 to 4096 pixels.
+        limit: most photos or pairs of a split, of each or by name; which ones is decided by a hash of their names, so
+            that a higher limit adds to those of a lower.
+        direction: which picture of a pair is the photo, or which side of an unpaired set the photos are; by default
+            as in the published figures.
+        quality: of the JPEGs, 1 to 100.
+
+    Raises:
+        DataError: there is no such layout, ``path`` is not laid out so, nothing in it can be read, or ``out`` holds
+            something else.
+        E2GANError: a file cannot be written.
+    """
+    path, out, progress = Path(path), Path(out), progress or Progress()
+    kind = find_layout(layout)
+    if not 32 <= size <= 4096:
+        raise DataError(f"the size of the pictures must be 32 to 4096 pixels, not {size}")
+    if direction is not None and kind.direction is None:
+        raise DataError(f"{kind.title} has photos of one kind, and no direction")
+    direction = direction or kind.direction
+    if out.resolve().is_relative_to(path.resolve()):
+        raise DataError(f"{out}: inside the data set it would be taken for a part of it next time")
+    items = _limited(find_items(layout, path), limit)
+    record = {"layout": layout, "direction": direction}
+    fresh = _begin(out, record)
+    jobs = [_job(item, out, direction) for item in items]
+
+    for line in left_out_below(path):
+        progress.stage(line)
+    progress.stage(f"import {len(jobs)} {'pairs' if jobs[0].output else 'photos'}")
+    made, skipped = _make_all(jobs, kind, size, quality, progress)
+    if not made:
+        if fresh:
+            (out / RECORD).unlink(missing_ok=True)
+            with suppress(OSError):
+                out.rmdir()
+        name, why = next(iter(sorted(skipped.items())))
+        raise DataError(f"{path}: none of the {len(jobs)} pictures can be read; the first fault: {name}: {why}")
+    counts = _finish(out, [job for job in jobs if job in made], made)
+    for folder in {part for job in jobs for part in (job.folder, job.folder / "input", job.folder / "output")}:
+        sweep(folder)
+    atomic_write(
+        out / RECORD, json.dumps({**record, "size": size, "counts": counts, "skipped": len(skipped)}, indent=1)
+    )
+    new = sum(one.new for one in made.values())
+    return Imported(out, counts, new, len(made) - new, skipped)
+
+
+def _limited(items: Sequence[Item], limit: int | Mapping[str, int] | None) -> list[Item]:
+    if limit is None:
+        return list(items)
+    parts: dict[tuple[str, str], list[Item]] = {}
+    for item in sorted(items, key=lambda item: hashlib.sha256(item.source.encode()).digest()):
+        parts.setdefault((item.side, item.split), []).append(item)
+    most = {split: limit if isinstance(limit, int) else limit.get(split) for split in SPLITS}
+    kept = {id(item) for (_, split), part in parts.items() for item in part[: most[split]]}
+    return [item for item in items if id(item) in kept]
+
+
+def _begin(out: Path, record: Mapping[str, object]) -> bool:
+    """Note what goes into the folder, for the pictures of an earlier import are removed; whether it was new."""
+    file = out / RECORD
+    if file.is_file():
+        try:
+            known = json.loads(read_bytes(file, limit=1 << 20, error=DataError))
+        except (ValueError, RecursionError):
+            known = None
+        if not isinstance(known, dict) or any(known.get(name) != value for name, value in record.items()):
+            raise DataError(f"{out}: another data set was imported here", hint="choose another folder with -o")
+        return False
+    if out.exists() and not (out.is_dir() and not names(out)):
+        raise DataError(f"{out}: there is something already", hint="choose another folder with -o")
+    atomic_write(file, json.dumps(record))
+    return True
+
+
+def _job(item: Item, out: Path, direction: Direction | None) -> _Job:
+    if item.b is None:
+        wanted = "B" if direction == "BtoA" else "A"
+        return _Job(item, item.a, None, out / item.split if item.side == wanted else out / REAL / item.split)
+    input, output = (item.b, item.a) if direction == "BtoA" else (item.a, item.b)
+    return _Job(item, input, output, out / item.split)
+
+
+def _make_all(
+    jobs: Sequence[_Job], kind: Layout, size: int, quality: int, progress: Progress
+) -> tuple[dict[_Job, _Made], dict[str, str]]:
+    """Threads: decoding, scaling and encoding leave Python's lock alone."""
+    made: dict[_Job, _Made] = {}
+    skipped: dict[str, str] = {}
+    pool = ThreadPoolExecutor(default_workers())
+    try:
+        running = {pool.submit(_make, job, kind.squeeze, size, quality): job for job in jobs}
+        for done, future in enumerate(as_completed(running), start=1):
+            job = running[future]
+            try:
+                made[job] = future.result()
+            except (ImageError, OSError) as error:
+                skipped[job.item.source] = str(error)
+            progress.advance(done, len(jobs), {})
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return made, dict(sorted(skipped.items()))
+
+
+def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
+    """Raises ImageError or OSError: a picture cannot be read, or the two do not fit each other."""
+    if job.item.fault:
+        raise ImageError(job.item.fault)
+    pictures = [job.input] if job.output is None else [job.input, job.output]
+    data = [read_bytes(picture.file, limit=FILE_LIMIT, error=ImageError) for picture in pictures]
+    digests = [hashlib.sha256(each).hexdigest() for each in data]
+    halves = [picture.half for picture in pictures]
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(job.item.source).stem)[:60]
+    name += f"-{digest_key([job.item.source, digests, halves, squeeze, size, quality])}"
+    if job.output is None:
+        file = job.folder / f"{name}.jpg"
+        if file.is_file():
+            return _Made((file,), False)
+        atomic_write(file, framed_photo(job.input.file, Framing(size, quality=quality), sha256=digests[0])[1])
+        return _Made((file,), True)
+    files = tuple(
+        job.folder / part / f"{name}{'.png' if picture.labels else '.jpg'}"
+        for part, picture in zip(("input", "output"), pictures)
+    )
+    if all(file.is_file() for file in files):
+        return _Made(files, False)
+    whole = [_cut(picture, each) for picture, each in zip(pictures, data)]
+    shapes = [image.width / image.height for image in whole]
+    if not squeeze and abs(shapes[0] - shapes[1]) > SHAPE * max(shapes):
+        sizes = " and ".join(f"{image.width}×{image.height}" for image in whole)
+        raise ImageError(f"the two pictures are not of one shape: {sizes}")
+    for file, picture, image in zip(files, pictures, whole):
+        how = Image.Resampling.NEAREST if picture.labels else Image.Resampling.LANCZOS
+        square = image.resize((size, size), how) if squeeze else ImageOps.fit(image, (size, size), how)
+        atomic_write(file, _png(square) if picture.labels else to_jpeg(square, quality))
+    return _Made(files, True)
+
+
+def _cut(picture: Picture, data: bytes) -> Image.Image:
+    """The picture, RGB, in its own size."""
+    image = open_image(data, name=picture.file.name, opaque=True)
+    if not picture.half:
+        return image
+    side = image.height
+    if image.width != 2 * side:
+        raise ImageError(f"{picture.file.name}: {image.width}×{side}, and not two squares side by side")
+    left = 0 if picture.half == "left" else side
+    return image.crop((left, 0, left + side, side))
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _finish(out: Path, jobs: Sequence[_Job], made: Mapping[_Job, _Made]) -> dict[str, int]:
+    """Write what describes the folder, then remove pictures of earlier imports; how many there are in each split."""
+    counts = {split: sum(job.folder == out / split for job in jobs) for split in SPLITS}
+    if jobs[0].output is None:
+        real = len(jobs) - sum(counts.values())
+        counts |= {REAL: real} if real else {}
+        folders = [home / split for home in (out, out / REAL) for split in SPLITS]
+    else:
+        for split in SPLITS:
+            folder = out / split
+            rows = [
+                {
+                    "input_file_name": made[job].files[0].relative_to(folder).as_posix(),
+                    "output_file_name": made[job].files[1].relative_to(folder).as_posix(),
+                    "source": job.item.source,
+                }
+                for job in jobs
+                if job.folder == folder
+            ]
+            write_rows(folder / METADATA, rows)
+        some = [jobs[at * len(jobs) // SHOWN] for at in range(SHOWN)] if len(jobs) > SHOWN else jobs
+        cells = [Cell(made[job].files[0], made[job].files[1], job.item.source) for job in some]
+        of = f", of which {len(some)} here" if len(some) < len(jobs) else ""
+        draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs{of}", cells)], open_made)
+        folders = [out / split / part for split in SPLITS for part in ("input", "output")]
+    known = {file for one in made.values() for file in one.files}
+    for folder in folders:
+        remove_others(folder, known)
+    return counts

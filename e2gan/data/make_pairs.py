@@ -1,0 +1,320 @@
+"""Making pairs: a recipe's teachers edit photos, bad edits are rejected, and of several teachers' the best is kept.
+
+`e2gan.data.pairs` describes what is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from e2gan.data.crew import Job
+from e2gan.data.distill import distill
+from e2gan.data.folders import (
+    METADATA,
+    SPLITS,
+    Data,
+    find_photos,
+    folders_of,
+    left_out_below,
+    name_in,
+    named,
+    named_folders,
+)
+from e2gan.data.pairs import (
+    CONTACT_SHEET,
+    REJECTED,
+    Pairs,
+    digest_key,
+    given_pairs,
+    open_made,
+    picture_size,
+    read_rows,
+    remove_others,
+    write_rows,
+)
+from e2gan.data.reject import REASONS
+from e2gan.data.sift import BEATEN, Edit, Verdict, sift
+from e2gan.data.teachers import make_teacher, teacher_version
+from e2gan.drawing import Cell, Section, draw_contact_sheet
+from e2gan.errors import DataError
+from e2gan.files import sha256_file
+from e2gan.progress import Progress
+from e2gan.recipe import BaseRecipe, Framing, Recipe
+
+__all__ = ["PairsReport", "check_crop", "distilled_pairs", "find_inputs", "write_pairs"]
+
+
+@dataclass(frozen=True)
+class PairsReport:
+    """What `write_pairs` did."""
+
+    folder: Path
+    counts: Mapping[str, int]
+    """Pairs in each split."""
+    made: int
+    """Edits made in this run."""
+    kept: int
+    """Edits already there from an earlier run."""
+    skipped: Mapping[str, str]
+    """Photos of which there is no edit: name → why."""
+    rejected: Mapping[str, int]
+    """Edits rejected: reason → how many.  Those to which another teacher's was preferred are not among them."""
+    teachers: Mapping[str, int]
+    """Pairs by teacher."""
+    judge: str
+    """What compared the teachers' edits; "" where there was nothing to compare."""
+
+
+def write_pairs(
+    photos: Data,
+    out_dir: str | Path,
+    recipe: Recipe,
+    *,
+    prompt: str = "",
+    workers: int | None = None,
+    ray: bool = False,
+    progress: Progress | None = None,
+) -> PairsReport:
+    """Make pairs from a folder of photos, or from several, with a recipe's teachers.
+
+    Folders train, val and test in each of `photos` are kept as the splits; without them the photos are split by a hash
+    of their names.  A photo that two folders hold under one name counts once.  Photos that cannot be read or are too
+    small, or on which every teacher fails, are skipped and reported.  Pairs that fall below the recipe's limits are
+    rejected, and of several teachers' edits of a photo the best is kept.  Run again, only what is missing or changed is
+    made, and what is made of photos that are no longer there is removed.
+
+    prompt: the concept's, which CLIP judges edits by.  workers: processes (default: one a processor).  ray: whether
+    the workers are a Ray cluster's; all folders must be where all its machines see them.
+    Raises DataError (no photos, or none with a pair), TeacherError (unknown teacher, wrong options), E2GANError
+    (a picture cannot be written).
+    """
+    out_dir = Path(out_dir)
+    progress = progress or Progress()
+    if any(out_dir.resolve().is_relative_to(folder.resolve()) for folder in folders_of(photos)):
+        raise DataError(f"{out_dir}: pairs inside the folder of photos would be taken for photos next time")
+    framing = recipe.pictures.for_crops(recipe.training.crop)
+    for teacher in recipe.teachers:
+        make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
+    edits = _plan(photos, out_dir, recipe)
+    for folder in folders_of(photos):
+        for line in left_out_below(folder):
+            progress.stage(line)
+    if changes := _changes(out_dir, edits):
+        progress.stage(changes)
+
+    faults: dict[Edit, str] = {}
+    there = {edit for edit in edits if _is_there(edit.job, framing)}
+    for number, teacher in enumerate(recipe.teachers):
+        progress.stage(f"distil with {teacher}")
+        jobs = {edit.job: edit for edit in edits if edit.teacher == number}
+        todo = [job for job, edit in jobs.items() if edit not in there]
+        done = len(jobs) - len(todo)
+        progress.advance(done, len(jobs), {})
+        results = distill(teacher.id, teacher.options, todo, framing=framing, workers=workers, ray=ray)
+        # Closed at once when interrupted, so that nothing is still being written when this returns.
+        with closing(results):
+            for result in results:
+                if result.fault:
+                    faults[jobs[result.job]] = result.fault
+                done += 1
+                progress.advance(done, len(jobs), {})
+    made = [edit for edit in edits if edit not in faults]
+    skipped = {edit.source: fault for edit, fault in faults.items()}
+    for edit in made:
+        skipped.pop(edit.source, None)  # another teacher could
+    if not made:
+        why = next(iter(skipped.values()))
+        raise DataError(f"{named(photos)}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
+
+    verdict = sift(out_dir, made, recipe, prompt, progress)
+    _write(out_dir, recipe, verdict)
+    report = PairsReport(
+        out_dir,
+        {split: sum(edit.split == split for edit in verdict.kept) for split in SPLITS},
+        len(made) - len(there),
+        len(there),
+        skipped,
+        dict(sorted(Counter(why for why in verdict.rejected.values() if why != BEATEN).items())),
+        {str(teacher): sum(edit.teacher == n for edit in verdict.kept) for n, teacher in enumerate(recipe.teachers)},
+        verdict.judge,
+    )
+    if not verdict.kept:
+        reasons = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
+        raise DataError(
+            f"{named(photos)}: all {len(made)} pairs are rejected ({reasons})",
+            hint=f"look at {out_dir / CONTACT_SHEET}; the limits are those of [recipe.rejection]",
+        )
+    return report
+
+
+def distilled_pairs(
+    data: Data,
+    folder: str | Path,
+    recipe: Recipe,
+    *,
+    prompt: str = "",
+    workers: int | None = None,
+    ray: bool = False,
+    progress: Progress,
+) -> Pairs:
+    """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back.
+
+    Where the recipe says that its pairs are given, ``data`` is the folder of pairs, or several, and is read as it is,
+    and nothing is written.
+    """
+    if recipe.given:
+        return given_pairs(data)
+    write_pairs(data, folder, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
+    return Pairs.open(folder)
+
+
+def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:
+    """(split, photo) for each photo that the recipe's pairs are of, or would be.
+
+    Raises as `find_photos`; where they are given as `Pairs.open`, and DataError when their sizes cannot be trained on.
+    """
+    if not recipe.given:
+        return find_photos(data)
+    return [(split, pair.input) for split, pairs in given_pairs(data).splits.items() for pair in pairs]
+
+
+def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
+    """Raise DataError when a recipe's crops are larger than the pictures that it makes; ``where`` it stands."""
+    made_here = isinstance(recipe, BaseRecipe) or not recipe.given
+    if made_here and recipe.training.crop > recipe.pictures.side:
+        raise DataError(
+            f"{where} trains on crops of {recipe.training.crop} pixels, but its pairs' side is {recipe.pictures.side}",
+            hint="raise side in the table pictures, or lower crop in the table training",
+        )
+
+
+def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with files replaced by their digests: what a file holds decides the picture, not where it lies."""
+    return {
+        key: f"sha256:{sha256_file(Path(value))}" if isinstance(value, (str, Path)) and Path(value).is_file() else value
+        for key, value in sorted(options.items())
+    }
+
+
+def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
+    """Every teacher's edit of every photo, made or not; those of a photo one after the other."""
+    framing = recipe.pictures
+    # Of squares as before there were whole photos: their pictures keep their names.
+    frame: list[Any] = [framing.side, framing.quality, *(["whole"] if framing.whole else [])]
+    settings = [
+        {
+            "teacher": teacher.id,
+            "version": teacher_version(teacher.id),
+            "teacher_options": _portable(teacher.options),
+            "size": framing.side,
+            "quality": framing.quality,
+        }
+        for teacher in recipe.teachers
+    ]
+    edits: dict[tuple[str, str, int], Edit] = {}
+    several = named_folders(photos)
+    for prefix, home in several:
+        for split, photo in find_photos(home):
+            # A picture's name does not depend on what other folders are given: more photos leave it as it is.
+            source, digest = name_in(home, photo), sha256_file(photo)
+            photo_key = digest_key([source, digest, *frame])
+            stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
+            folder = out_dir / split
+            if len(several) > 1:
+                source = f"{prefix}/{source}"
+            for number, setting in enumerate(settings):
+                pair_key = digest_key([photo_key, setting])
+                input, output = (
+                    folder / "input" / f"{stem}-{photo_key}.jpg",
+                    folder / "output" / f"{stem}-{pair_key}.jpg",
+                )
+                job = Job(photo, digest, input, output)
+                edits.setdefault((split, photo_key, number), Edit(job, split, source, number))
+    return list(edits.values())
+
+
+def _is_there(job: Job, framing: Framing) -> bool:
+    """Whether a job was done before, and would not be left out today for its size."""
+    if not (job.input.is_file() and job.output.is_file()):
+        return False
+    return not framing.whole or min(picture_size(job.input)) >= framing.least
+
+
+def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
+    """What happened to the photos that the folder's pairs are of, in words; "" if nothing did."""
+    before: dict[str, str] = {}
+    for file in (*(out_dir / split / METADATA for split in SPLITS), out_dir / REJECTED):
+        # A file that is damaged is written anew in the end.
+        with suppress(DataError):
+            rows = read_rows(file)
+            before |= {str(row.get("source")): PurePosixPath(str(row.get("input_file_name"))).name for _, row in rows}
+    now = {edit.source: edit.job.input.name for edit in edits}
+    # Where another folder is given as well, photos have other sources, but their pictures the same names.
+    pictures = set(now.values())
+    gone = sum(source not in now and name not in pictures for source, name in before.items())
+    changed = sum(now.get(source, name) != name for source, name in before.items())
+    if changed == len(before):
+        changed = 0  # rather, another size is asked for
+    words = [f"{changed} changed"] * bool(changed) + [f"{gone} gone"] * bool(gone)
+    return f"photos since these pairs were made: {', '.join(words)}" if words else ""
+
+
+def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
+    """Write what the verdict says, then remove pictures that it does not know, of earlier options or photos."""
+    options = [json.dumps(_portable(teacher.options), sort_keys=True) for teacher in recipe.teachers]
+
+    def row(edit: Edit, folder: Path) -> dict[str, Any]:
+        return {
+            "input_file_name": edit.job.input.relative_to(folder).as_posix(),
+            "output_file_name": edit.job.output.relative_to(folder).as_posix(),
+            "source": edit.source,
+            "teacher": recipe.teachers[edit.teacher].id,
+            # As text: a column of `datasets` needs one type, and options are any table.
+            "teacher_options": options[edit.teacher],
+            **(asdict(verdict.figures[edit]) if verdict.figures else {}),
+            **({"score": verdict.scores[edit]} if edit in verdict.scores else {}),
+        }
+
+    for split in SPLITS:
+        rows = [row(edit, out_dir / split) for edit in verdict.kept if edit.split == split]
+        write_rows(out_dir / split / METADATA, rows)
+    write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
+    draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict), open_made)
+    known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
+    for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
+        remove_others(folder, known)
+
+
+def _sections(recipe: Recipe, verdict: Verdict) -> list[Section]:
+    """Some of the pairs kept, and some left out for each reason."""
+
+    def section(heading: str, edits: Sequence[Edit], most: int, *, left_out: bool = False) -> Section:
+        some = [edits[at * len(edits) // most] for at in range(most)] if len(edits) > most else edits
+        cells = [Cell(edit.job.input, edit.job.output, edit.source, note(edit)) for edit in some]
+        of = f", of which {len(some)} here" if len(some) < len(edits) else ""
+        return Section(f"{heading}: {len(edits)}{of}", cells, left_out)
+
+    def note(edit: Edit) -> str:
+        words = [str(recipe.teachers[edit.teacher])] if len(recipe.teachers) > 1 else []
+        if edit in verdict.scores:
+            words.append(f"score {verdict.scores[edit]:.2f}")
+        elif edit in verdict.figures:
+            words += [f"{name} {value:.2f}" for name, value in asdict(verdict.figures[edit]).items()]
+        return ", ".join(words)
+
+    by_reason: dict[str, list[Edit]] = {}
+    for edit, why in verdict.rejected.items():
+        by_reason.setdefault(why, []).append(edit)
+    left_out = [
+        section(f"Left out, {why}", by_reason[why], 12, left_out=True)
+        for why in (*REASONS.values(), BEATEN)
+        if why in by_reason
+    ]
+    return [section("Kept", verdict.kept, 24), *left_out]

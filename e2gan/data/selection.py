@@ -1,0 +1,191 @@
+"""Choosing: which concepts a base is trained on, and which pairs a concept is trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+
+import numpy as np
+
+from e2gan.data.pairs import Pair, open_made
+from e2gan.errors import DataError, MissingExtraError
+from e2gan.files import atomic_path, sha256_file
+from e2gan.plugins import registry
+from e2gan.progress import Progress
+from e2gan.recipe import Selection
+
+__all__ = [
+    "check_selection",
+    "choose_concepts",
+    "embed_pictures",
+    "embedder_version",
+    "first_of_shuffle",
+    "select_pairs",
+    "similarity_clustering",
+]
+
+WHOLE = 10_000
+"""Most pictures that K-means looks at all of in each round; of more it looks at `BATCH` at a time (Sculley, 2010)."""
+
+BATCH = 4096
+
+OPEN = 64
+"""Pictures open at once while they are embedded."""
+
+KEPT = 1024
+"""Embeddings in a file."""
+
+
+def select_pairs(
+    pairs: Sequence[Pair],
+    selection: Selection,
+    seed: int,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> list[Pair]:
+    """The pairs a recipe trains on (paper section 4.3): all, or ``clusters`` of them, in their order.
+
+    ``cache`` is the folder where embeddings of the photos are kept.
+
+    Raises:
+        DataError: there are fewer pairs than ``clusters``, or a photo cannot be read.
+        PluginError: there is no such embedder.
+    """
+    if selection.method == "all":
+        return list(pairs)
+    check_selection(selection, len(pairs))
+    if selection.method == "random":
+        kept = first_of_shuffle(len(pairs), selection.clusters, seed)
+    else:
+        embeddings = embed_pictures([pair.input for pair in pairs], selection.embedder, cache=cache, progress=progress)
+        kept = similarity_clustering(embeddings, selection.clusters, seed)
+    return [pairs[int(i)] for i in kept]
+
+
+def check_selection(selection: Selection, count: int, where: str = "the recipe") -> None:
+    """Raise DataError when a selection asks for more than the ``count`` pairs there are; ``where`` it stands."""
+    if selection.method != "all" and selection.clusters > count:
+        raise DataError(
+            f"{where} selects {selection.clusters} pairs, but there are only {count}",
+            hint='lower clusters in [recipe.selection], take all with method = "all", or give more photographs',
+        )
+
+
+def embed_pictures(
+    files: Sequence[Path], embedder: str, *, cache: Path | None = None, progress: Progress | None = None
+) -> np.ndarray:
+    """Embed picture files with a registered embedder: (N, D) float32.
+
+    A few are open at a time.  With ``cache``, a folder, what was embedded once is not embedded again: embeddings
+    are kept by the pictures' digests and the embedder's version.
+
+    Raises:
+        DataError: there are no pictures, or one cannot be read.
+        PluginError: there is no such embedder.
+    """
+    if not files:
+        raise DataError("there are no pictures to choose from")
+    embed = registry().get("embedder", embedder).factory()
+    folder = cache and cache / hashlib.sha256(embedder_version(embedder).encode()).hexdigest()[:16]
+    digests = [sha256_file(file) for file in files]
+    known = _read_embeddings(folder, set(digests)) if folder else {}
+    todo = [(digest, file) for digest, file in dict(zip(digests, files)).items() if digest not in known]
+    for start in range(0, len(todo), KEPT):
+        part = todo[start : start + KEPT]
+        blocks = []
+        for first in range(0, len(part), OPEN):
+            blocks.append(embed([open_made(file) for _, file in part[first : first + OPEN]]))
+            if progress is not None:
+                progress.advance(min(start + first + OPEN, len(todo)), len(todo), {})
+        embeddings = np.concatenate(blocks).astype(np.float32, copy=False)
+        names = [digest for digest, _ in part]
+        if folder:
+            with atomic_path(folder / f"{names[0][:16]}-{len(names)}.npz") as temporary:
+                np.savez(temporary, digests=names, embeddings=embeddings)
+        known.update(zip(names, embeddings))
+    return np.stack([known[digest] for digest in digests])
+
+
+def embedder_version(embedder: str) -> str:
+    """The embedder's id, the distribution it comes with, and its version: what its embeddings depend on."""
+    return f"{embedder} of {registry().get('embedder', embedder).version}"
+
+
+def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
+    """What is kept of these pictures, by digest."""
+    known: dict[str, np.ndarray] = {}
+    for file in sorted(folder.glob("*.npz")):
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                known.update((d, row) for d, row in zip(kept["digests"].tolist(), kept["embeddings"]) if d in digests)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+            continue  # damaged: as good as not there
+    return known
+
+
+def similarity_clustering(embeddings: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
+    """Of N pictures, the K that stand for all (paper section 4.3, where K is 400 of 800).
+
+    K-means with K clusters on ``embeddings`` (N, D); then every centre takes the picture nearest
+    to it.  Returns K distinct indices into the N, rising, int64.  Raises DataError when there are
+    fewer than K rows or a value is not finite.
+
+    Above `WHOLE` pictures K-means runs in small batches: 100,000 of 1,280 numbers take a minute or two.
+    """
+    points = np.asarray(embeddings)
+    if points.ndim != 2 or not np.isfinite(points).all():
+        raise DataError("the embeddings to choose from must be N rows of finite numbers")
+    _check(k, len(points))
+    try:
+        from scipy.optimize import linear_sum_assignment
+        from sklearn.cluster import KMeans, MiniBatchKMeans
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.metrics import euclidean_distances
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "train") from error
+
+    points = points.astype(np.float32).astype(np.float64)  # squares of any float32 fit
+    if len(points) <= WHOLE:
+        means = KMeans(n_clusters=k, n_init=4, random_state=seed)
+    else:
+        means = MiniBatchKMeans(n_clusters=k, n_init=1, batch_size=BATCH, random_state=seed)
+    # Threads add up the clusters in whatever order they finish, and the last bits then differ from run to run.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
+        # Said where pictures repeat, so that K centres cannot all differ; the pictures taken still do.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        centres = means.fit(points).cluster_centers_
+
+    # No picture twice: where two centres want the same one, as little distance as can be is lost.
+    _, chosen = linear_sum_assignment(euclidean_distances(centres, points))
+    return np.sort(chosen)
+
+
+def first_of_shuffle(n: int, k: int, seed: int = 0) -> np.ndarray:
+    """What similarity clustering is compared with (paper Fig. 7): the first K of a shuffle of N.
+
+    Returns K distinct indices, rising, int64.  For one seed, a smaller K gives a subset.
+    """
+    _check(k, n)
+    return np.sort(np.random.default_rng(seed).permutation(n)[:k])
+
+
+def choose_concepts(embeddings: Mapping[str, np.ndarray], k: int, seed: int = 0) -> list[str]:
+    """The K concepts, of all candidates, to train a base on (paper section 4.1).
+
+    ``embeddings`` gives for each candidate's id the mean (D,) of its edited pictures' embeddings.
+    K-means over these, and from each cluster the candidate nearest its centre.  Returns ids in
+    alphabetical order; the order of the mapping does not matter.
+    """
+    ids = sorted(embeddings)
+    _check(k, len(ids))
+    return [ids[i] for i in similarity_clustering(np.stack([embeddings[id] for id in ids]), k, seed)]
+
+
+def _check(k: int, n: int) -> None:
+    if not 1 <= k <= n:
+        raise DataError(f"cannot choose {k} of {n}", hint="choose at least one, and at most as many as there are")

@@ -1,0 +1,138 @@
+"""Sifting what the teachers made: bad pairs are rejected, and of several edits of a photo the best is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from e2gan.data.bestof import best, find_judge, scores
+from e2gan.data.crew import Job
+from e2gan.data.reject import Figures, measure_files, reason
+from e2gan.files import atomic_write
+from e2gan.processes import default_workers
+from e2gan.progress import Progress
+from e2gan.recipe import Recipe
+from e2gan.tables import canonical_json
+
+__all__ = ["BEATEN", "Edit", "Verdict", "sift"]
+
+BEATEN = "not the best"
+"""The reason to leave out a good edit: another teacher's is better."""
+
+CACHE = "measured.json"
+"""In the folder of pairs: what was measured of its pictures, whose names tell one from another."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A teacher's picture of a photo."""
+
+    job: Job
+    split: str
+    source: str
+    """The photo's name in its folder."""
+    teacher: int
+    """Which of the recipe's."""
+
+    @property
+    def name(self) -> str:
+        """Unlike that of any other picture of the folder."""
+        return f"{self.split}/{self.job.output.name}"
+
+
+@dataclass
+class Verdict:
+    """What became of the edits; each is in ``kept`` or in ``rejected``."""
+
+    kept: list[Edit] = field(default_factory=list)
+    rejected: dict[Edit, str] = field(default_factory=dict)
+    """Why: one of :data:`e2gan.data.reject.REASONS`, or `BEATEN`."""
+    figures: dict[Edit, Figures] = field(default_factory=dict)
+    """Empty where nothing is rejected and nothing compared."""
+    scores: dict[Edit, float] = field(default_factory=dict)
+    """Of edits that are not bad, where there are several teachers."""
+    judge: str = ""
+    """What told the best."""
+
+
+def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progress: Progress) -> Verdict:
+    """Judge edits, whose pictures lie below ``folder``; what was measured before is not measured again.
+
+    Raises:
+        DataError: a picture is damaged.
+        PluginError, MissingExtraError, E2GANError: what tells the best edit cannot be loaded.
+    """
+    several = len(recipe.teachers) > 1
+    if not several and recipe.rejection is None:
+        (folder / CACHE).unlink(missing_ok=True)
+        return Verdict(list(edits))
+    cache = _read(folder / CACHE)
+    verdict = Verdict(figures=_figures(edits, cache, progress))
+    if limits := recipe.rejection:
+        found = {edit: reason(verdict.figures[edit], limits) for edit in edits}
+        verdict.rejected = {edit: why for edit, why in found.items() if why}
+    good = [edit for edit in edits if edit not in verdict.rejected]
+    if several and good:
+        _compare(good, verdict, recipe, prompt, cache, progress)
+    verdict.kept = [edit for edit in good if edit not in verdict.rejected]
+    here = {edit.name for edit in edits}
+    cache["figures"] = {name: row for name, row in cache["figures"].items() if name in here}
+    atomic_write(folder / CACHE, json.dumps(cache))
+    return verdict
+
+
+def _figures(edits: Sequence[Edit], cache: dict[str, Any], progress: Progress) -> dict[Edit, Figures]:
+    """The figures of each edit, new ones added to the cache."""
+    known: dict[str, Any] = cache["figures"]
+    new = [edit for edit in edits if edit.name not in known]
+    if new:
+        progress.stage(f"measure {len(new)} edits")
+        # Threads: decoding and arithmetic on whole pictures leave Python's lock alone.
+        with ThreadPoolExecutor(default_workers()) as pool:
+            measured = pool.map(lambda edit: measure_files(edit.job.input, edit.job.output), new)
+            for done, (edit, figures) in enumerate(zip(new, measured), start=1):
+                known[edit.name] = [figures.contrast, figures.change, figures.structure]
+                progress.advance(done, len(new), {})
+    return {edit: Figures(*known[edit.name]) for edit in edits}
+
+
+def _compare(
+    good: Sequence[Edit], verdict: Verdict, recipe: Recipe, prompt: str, cache: dict[str, Any], progress: Progress
+) -> None:
+    """Score the good edits, and reject those of a photo that are not its best."""
+    judge = find_judge(recipe.best_of, prompt)
+    verdict.judge = judge.name
+    # One edit more or less can change every score: they are known together or not at all.
+    question = canonical_json({"judge": judge.name, "prompt": prompt, "edits": [edit.name for edit in good]}).decode()
+    if cache["question"] != question:
+        progress.stage(f"compare {len(good)} edits by {judge.name}")
+        photos, pictures = [edit.job.input for edit in good], [edit.job.output for edit in good]
+        found = scores(judge, photos, pictures, [verdict.figures[edit].structure for edit in good])
+        cache["scores"] = [round(float(score), 4) for score in found]
+        cache["question"] = question
+    verdict.scores = dict(zip(good, cache["scores"], strict=True))
+    of_photo: dict[str, list[Edit]] = {}
+    for edit in good:
+        of_photo.setdefault(edit.source, []).append(edit)
+    for rivals in of_photo.values():
+        winner = best([verdict.scores[edit] for edit in rivals])
+        verdict.rejected |= {edit: BEATEN for place, edit in enumerate(rivals) if place != winner}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The cache, or an empty one where it is not there or not what this program writes."""
+    empty: dict[str, Any] = {"figures": {}, "question": "", "scores": []}
+    try:
+        cache = json.loads(file.read_bytes())
+        sound = (
+            cache.keys() == empty.keys()
+            and all(len(row) == 3 and all(0 <= figure <= 1 for figure in row) for row in cache["figures"].values())
+            and all(isinstance(score, (int, float)) for score in cache["scores"])
+        )
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return empty
+    return cache if sound else empty

@@ -1,0 +1,47 @@
+"""The photographs a recipe begins with: a folder that is given, or what a plugin makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from e2gan.data.folders import Data
+from e2gan.errors import DataError
+from e2gan.leftovers import sweep
+from e2gan.plugins import registry
+from e2gan.progress import Progress
+from e2gan.recipe import Recipe
+from e2gan.tables import shown
+
+__all__ = ["photographs"]
+
+KNOWN_SOURCES = {"ssd": "e2gan-ssd"}
+"""Sources of photographs by the distributions that offer them, for whoever has not installed these."""
+
+
+def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progress) -> Data:
+    """The folder of photographs, or several: ``data``; or else ``photos`` in ``work``, made by the recipe's ``source``.
+
+    A source that makes photographs is an id that a plugin registered, a colon, and a name there, such as ``ssd:dogs``.
+
+    Raises:
+        DataError: no folder is given, and the recipe's source makes no photographs.
+        PluginError: several plugins claim the source's id.
+    """
+    if data is not None:
+        return Path(data) if isinstance(data, str) else data
+    scheme, colon, name = recipe.source.partition(":")
+    if not colon or scheme not in registry().all("photo source"):
+        if colon and scheme in KNOWN_SOURCES:
+            package = KNOWN_SOURCES[scheme]
+            raise DataError(
+                f"{shown(recipe.source)}: these photographs need the package '{package}'", hint=f"pip install {package}"
+            )
+        what = (
+            f"the recipe's source {shown(recipe.source)} makes none" if recipe.source else "the recipe names no source"
+        )
+        raise DataError(f"no folder of photographs is given, and {what}", hint="give --data DIR")
+    folder = work / "photos"
+    progress.stage(f"photographs of {recipe.source}")
+    registry().get("photo source", scheme).factory(name, folder)
+    sweep(folder)
+    return folder

@@ -1,0 +1,52 @@
+"""Teachers: what they are, and finding and making one by its id (paper §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from PIL import Image
+
+from e2gan.options import check_options
+from e2gan.plugins import registry
+
+__all__ = ["Teacher", "make_teacher", "teacher_version"]
+
+
+class Teacher(Protocol):
+    """Edits a photo.
+
+    RGB in, a square or a whole photo, RGB of the same size out, deterministic: the same photo gives the same picture
+    in every process.  Making one must be cheap and only check the options; load networks on the first call.  A factory
+    must be picklable (a class or function of a module), because each worker process makes its own teacher.
+
+    A teacher may have more:
+
+    ``load()``
+        Loads the networks, or does nothing when they are.  What it raises ends the job as it stands, while a call
+        that raises only leaves its photo without a pair.
+    ``edit_batch(photos)`` and ``batch_size``
+        A list of photos to the list of their pictures, and how many to give at a time: for what is faster so.
+    ``in_process = True``
+        The networks are large: load them in this process only, not once in each worker.
+    """
+
+    def __call__(self, photo: Image.Image) -> Image.Image: ...
+
+
+def teacher_version(id: str) -> str:
+    """The distribution an installed teacher comes from and its version.
+
+    Raises TeacherError or PluginError (unknown or ambiguous id).
+    """
+    return registry().get("teacher", id).version
+
+
+def make_teacher(id: str, options: Mapping[str, Any]) -> Teacher:
+    """The teacher `id` with these options.  Raises TeacherError (unknown id, wrong options)."""
+    entry = registry().get("teacher", id)
+    table = entry.options
+    if table is not None:
+        check_options(id, table, options)
+    teacher: Teacher = entry.factory(**options)
+    return teacher
