@@ -312,7 +312,8 @@ def main() -> None:
     figures = {}
     for name in alone:
         figures[name] = measure(name, _share(name, options.rounds), seed=options.seed)
-        print(f"{name}: {figures[name][0].value:g} kills, {figures[name][1].value:g} faults", file=sys.stderr, flush=True)
+        counts = [figure.value for figure in figures[name]]
+        print("{}: {:g} kills, {:g} faults".format(name, *counts), file=sys.stderr, flush=True)
     if online := [name for name in options.only if COMMANDS[name].hub]:
         figures |= _with_hub(online, options.rounds, options.seed)
     kills = sum(int(each[0].value) for each in figures.values())
