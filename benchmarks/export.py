@@ -24,6 +24,7 @@ from e2gan.editor import Editor
 from e2gan.embedders import EfficientNetLite0
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
+from e2gan.models.edit import Edit, Look
 from e2gan.recipe import Framing
 from e2gan_onnx.check import run
 from e2gan_onnx.export import export
@@ -74,14 +75,14 @@ def measure(
 def _speed(base: Base, concept: Concept, models: dict[str, Path], size: int, rounds: int) -> list[Figure]:
     """Of each model, and of PyTorch's generator in float32; and the editor's whole edit on both."""
     adapter = concept.load(base)
-    generator, prompt = base.generator(), torch.from_numpy(adapter.prompt)[None]
+    edit, look = Edit(base.generator(), at_once=True), Look(torch.from_numpy(adapter.prompt)[None])
     image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
     x = torch.from_numpy(image) * 2 - 1
     threads = torch.get_num_threads()
 
     def eager() -> None:
         with torch.inference_mode():
-            generator(x, prompt)
+            edit(x, look)
 
     jobs: dict[str, Callable[[], object]] = {"eager": eager}
     jobs |= {precision: partial(run(file, threads), image) for precision, file in models.items()}

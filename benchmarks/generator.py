@@ -31,7 +31,7 @@ from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path, atomic_write
 from e2gan.models.discriminator import Discriminator
-from e2gan.models.edit import edited, look_of
+from e2gan.models.edit import Edit, look_of
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Skips
 from e2gan.models.noise import SIDE, noisy
@@ -234,7 +234,8 @@ def edits_of_samples(name: str, style: str, folder: Path) -> list[Image.Image]:
     generator.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
     look = look_of(prompt, skips=variant.skips, noise=variant.noise)
     photos = (to_tensor(np.asarray(photo)[None]) for photo in sample_photos().values())
-    return [to_images(edited(generator, photo, look))[0] for photo in photos]
+    edit = Edit(generator, at_once=True)
+    return [to_images(edit(photo, look))[0] for photo in photos]
 
 
 def sample_photos() -> dict[str, Image.Image]:

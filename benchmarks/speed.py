@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.measuring import Figure, interleaved, matmul_rate, parser, ratio, report, script
 from e2gan.evaluation.cost import macs
+from e2gan.models.edit import Edit, Look
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan_baselines.pix2pix import Pix2Pix
@@ -54,10 +55,11 @@ def measure(
         ]
     for type_name, dtype in DTYPES.items():
         jobs = {}
-        for name, (model, inputs) in models.items():
+        for name, (model, _) in models.items():
             for child_name, child in model.named_children():
                 child.to(where, dtype if child_name != "conv_out" else torch.float32)
-            jobs[name] = partial(_run, model, *(tensor.to(where, dtype) for tensor in inputs))
+            edit = Edit(model, at_once=where.type == "cpu")
+            jobs[name] = partial(_run, edit, x.to(where, dtype), Look(prompt.to(where, dtype)))
         seconds = interleaved(jobs, rounds)
         peak = matmul_rate(dtype, where, matrix)
         figures.append(Figure(f"{type_name} matrix product, {matrix}²", peak / 1e9, "GFLOP/s"))
@@ -75,8 +77,8 @@ def measure(
 
 
 @torch.inference_mode()
-def _run(model: nn.Module, *inputs: Tensor) -> Tensor:
-    output: Tensor = model(*inputs)
+def _run(edit: Edit, photo: Tensor, look: Look) -> Tensor:
+    output: Tensor = edit(photo, look)
     return output
 
 

@@ -15,7 +15,8 @@ from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError
-from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.edit import Edit, Look
+from e2gan.models.lora import CrucialWeights, delta_weights
 
 SHIPPED = Path(__file__).parent.parent / "concepts"
 
@@ -57,10 +58,11 @@ def _folded_over_bare(base: Base, concept: Concept, size: int, rounds: int) -> f
     bare, folded = base.generator(), base.generator()
     adapter = concept.load(base)
     deltas = delta_weights(base.config, {name: torch.from_numpy(value) for name, value in adapter.tensors.items()})
-    Folder(folded).fold([(1.0, deltas)])
-    x, prompt = torch.rand(1, 3, size, size) * 2 - 1, torch.from_numpy(adapter.prompt)[None]
+    CrucialWeights(folded).fold([(1.0, deltas)])
+    x, look = torch.rand(1, 3, size, size) * 2 - 1, Look(torch.from_numpy(adapter.prompt)[None])
+    edits = {"bare": Edit(bare, at_once=True), "folded": Edit(folded, at_once=True)}
     with torch.inference_mode():
-        seconds = interleaved({"bare": partial(bare, x, prompt), "folded": partial(folded, x, prompt)}, rounds)
+        seconds = interleaved({name: partial(edit, x, look) for name, edit in edits.items()}, rounds)
     return ratio(seconds["folded"], seconds["bare"])
 
 

@@ -28,11 +28,8 @@ from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.errors import ConceptError, E2GANError, PluginError
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.device import computes_bfloat16
-from e2gan.models.edit import Look, edited
-from e2gan.models.generator import Generator
-from e2gan.models.layout import KEEPS
-from e2gan.models.light import keep_shares, mix_tones
-from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.edit import Edit, Look, blended, look_of
+from e2gan.models.lora import CrucialWeights, delta_weights
 from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
 
@@ -117,23 +114,21 @@ class Editor:
         if threads is not None:
             torch.set_num_threads(threads)
         self.base = base if isinstance(base, Base) else find_base(base)
-        self._generator: Generator | Backend
-        self._folder: Folder | Backend
+        self._weights: CrucialWeights | Backend
         if backend == "torch":
             self.device = _choose_device(device)
             self.dtype = dtype or _choose_dtype(self.device)
-            self._generator = self.base.generator().to(self.device)
-            self._folder = Folder(self._generator)  # before the weights lose precision
-            for name, module in self._generator.named_children():
-                if name != "conv_out":
-                    module.to(self.dtype)
+            generator = self.base.generator().to(self.device)
+            self._weights = CrucialWeights(generator)  # before they lose precision
+            self._edit = Edit(generator.to_precision(self.dtype), at_once=self.device.type == "cpu")
         else:
             self.device, self.dtype = torch.device("cpu"), torch.float32
             if torch.device(device or "cpu") != self.device or dtype not in (None, self.dtype):
                 raise E2GANError(
                     f"the backend '{backend}' computes on the CPU, in float32", hint="ask for nothing else"
                 )
-            self._generator = self._folder = _find_backend(backend)(self.base, threads)
+            self._weights = runtime = _find_backend(backend)(self.base, threads)
+            self._edit = Edit(runtime)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
         self._other: tuple[str, torch.nn.Module] | None = None
@@ -272,27 +267,10 @@ class Editor:
 
     def _generate(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
         """The edit by the base's generator with what is folded in."""
-        return edited(lambda x, *look: self._generator(x.to(self.dtype), *look), x, self._look(loaded, blend, len(x)))
-
-    def _look(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], count: int) -> Look:
-        """The blend's, for ``count`` pictures."""
-
-        def rows(value: torch.Tensor) -> torch.Tensor:
-            return value.to(self.device).expand(count, *value.shape)
-
-        weights = torch.tensor([part.weight for part in blend])
-        weights = weights / weights.sum()
-        skips = weights @ torch.tensor([part.concept.skips for part in blend]) if blend else torch.zeros(3)
-        noise = weights @ torch.tensor([part.concept.noise for part in blend]) if blend else torch.zeros(())
-        kept = [(part.concept.tone, part.weight) for part in blend if part.concept.keeps != KEEPS[0]]
-        return Look(
-            rows(torch.cat([each.prompt for each in loaded])),
-            self._prompt_bias(loaded, blend, count),
-            skips=rows(skips) if skips.any() else None,
-            noise=rows(noise) if noise > 0 else None,
-            shares=rows(keep_shares(*((part.concept.keeps, part.weight) for part in blend))) if kept else None,
-            tones=rows(mix_tones(*kept)) if kept else None,
-        )
+        looks = [_look(part.concept, each.prompt) for part, each in zip(blend, loaded)]
+        look = blended(looks, [part.weight for part in blend])
+        edit: torch.Tensor = self._edit(x, look.to(self.device).expand(len(x)))
+        return edit
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless that is done."""
@@ -300,16 +278,9 @@ class Editor:
         folded = [(each, part.weight) for each, part in zip(loaded, parts)]
         if folded != self._folded:
             self._folded = None  # nothing known, should folding fail half-way
-            self._folder.fold([(weight, each.deltas) for each, weight in folded])
+            self._weights.fold([(weight, each.deltas) for each, weight in folded])
             self._folded = folded
         return loaded
-
-    def _prompt_bias(self, loaded: Sequence[_Loaded], blend: Sequence[Part], count: int) -> torch.Tensor | None:
-        """(count, T): the logarithm of its concept's weight for each token of the prompts; None where all are alike."""
-        if len(blend) == 1:
-            return None
-        bias = [math.log(part.weight) for each, part in zip(loaded, blend) for _ in each.prompt]
-        return torch.tensor(bias, dtype=self.dtype, device=self.device).expand(count, -1)
 
     def _load(self, concept: Concept) -> _Loaded:
         """The concept ready to fold, from memory where its files have not changed."""
@@ -324,6 +295,10 @@ class Editor:
         if len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[key]
+
+
+def _look(concept: Concept, prompt: torch.Tensor) -> Look:
+    return look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
 
 
 def _find_backend(name: str) -> Callable[..., Backend]:

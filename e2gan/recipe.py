@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from e2gan.errors import BaseModelError, RecipeError
 from e2gan.files import read_toml
-from e2gan.models.layout import KEEPS, MAX_NOISE, NO_SKIPS, GeneratorConfig, Ranks, Skips
+from e2gan.models.layout import MAX_NOISE, NO_SKIPS, GeneratorConfig, Keeps, Ranks, Skips
 from e2gan.tables import Table, did_you_mean, options_line
 
 __all__ = [
@@ -381,8 +381,8 @@ class Candidate:
     teacher_options: dict[str, Any]
     held_out: bool
     """Kept away from the base, to try concepts on."""
-    keeps: str = "nothing"
-    """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    keeps: Keeps = Keeps.NOTHING
+    """What of the photo its edits keep."""
     skips: Skips = NO_SKIPS
     """How much goes round the generator's bottleneck."""
     noise: float = 0.0
@@ -490,7 +490,7 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
             teacher=entry.id("teacher"),
             teacher_options=entry.plain("teacher_options"),
             held_out=entry.flag("held_out", False),
-            keeps=entry.choice("keeps", KEEPS, Candidate.keeps),
+            keeps=Keeps(entry.choice("keeps", map(str, Keeps), str(Candidate.keeps))),
             skips=entry.numbers("skips", Candidate.skips, low=0, high=1),  # type: ignore[arg-type]
             noise=entry.number("noise", Candidate.noise, low=0, high=MAX_NOISE),
         )

@@ -36,7 +36,7 @@ from e2gan.concept.layout import (
 )
 from e2gan.errors import ConceptError
 from e2gan.files import read_bytes, read_toml
-from e2gan.models.layout import KEEPS, MAX_NOISE, NEUTRAL, NO_SKIPS, Ranks, Skips, Tone, adapter_shapes
+from e2gan.models.layout import MAX_NOISE, NEUTRAL, NO_SKIPS, Keeps, Ranks, Skips, Tone, adapter_shapes
 from e2gan.recipe import Recipe
 from e2gan.tables import Table, canonical_json, shown
 
@@ -71,8 +71,8 @@ class Concept:
     base_id: str
     base_sha256: str
     """Of the base's ``generator.safetensors``; no other base will do."""
-    keeps: str
-    """What of the photo its edits keep: one of :data:`~e2gan.models.layout.KEEPS`."""
+    keeps: Keeps
+    """What of the photo its edits keep."""
     tone: Tone
     """In which colours they keep it: the teacher's as far as one affine map goes; training fits it."""
     skips: Skips
@@ -120,7 +120,7 @@ class Concept:
             description=table.text("description", "", limit=2000, lines=True),
             base_id=base.id("id"),
             base_sha256=base.digest("sha256"),
-            keeps=table.choice("keeps", KEEPS, KEEPS[0]),
+            keeps=Keeps(table.choice("keeps", map(str, Keeps), str(Keeps.NOTHING))),
             tone=_tone(table.sub("tone", {})),
             skips=table.numbers("skips", NO_SKIPS, low=0, high=1),  # type: ignore[arg-type]
             noise=table.number("noise", 0.0, low=0, high=MAX_NOISE),
@@ -146,8 +146,8 @@ class Concept:
         """SHA-256 over what the adapter is made from: the recipe as written, the prompt, what is kept of the photo and
         goes round the bottleneck, the noise, the base's digest."""
         made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
-        if self.keeps != KEEPS[0]:  # so that bundles written before there was a choice keep their digest
-            made_from["keeps"] = self.keeps
+        if self.keeps != Keeps.NOTHING:  # so that bundles written before there was a choice keep their digest
+            made_from["keeps"] = self.keeps.value
         if self.skips != NO_SKIPS:
             made_from["skips"] = list(self.skips)
         if self.noise:

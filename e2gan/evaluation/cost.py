@@ -166,8 +166,7 @@ def macs(model: nn.Module, *inputs: Tensor) -> int:
     """Multiply-accumulates of one forward pass, attention included; a transposed convolution by its input's size."""
     import torch
 
-    # With gradients, because without them the last convolution takes a form whose kernel is padded with zeros.
-    with _counting() as counter, torch.enable_grad():
+    with _counting() as counter, torch.no_grad():
         model(*inputs)
     return int(counter.get_total_flops()) // 2
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, E2GANError
-from e2gan.models.edit import edited, look_of
+from e2gan.models.edit import Edit, look_of
 from e2gan.models.generator import Generator
-from e2gan.models.layout import KEEPS, NEUTRAL, NO_SKIPS, Skips, Tone
-from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
+from e2gan.models.lora import CrucialWeights, delta_weights
 
 __all__ = ["Drift", "Forgetting", "measure_forgetting"]
 
@@ -90,17 +90,18 @@ def measure_forgetting(
     adapter = concept.load(base)
     deltas = delta_weights(base.config, {name: torch.from_numpy(t).to(device) for name, t in adapter.tensors.items()})
     generator = base.generator().to(device)
-    folder = Folder(generator)
+    crucial = CrucialWeights(generator)
+    edit = Edit(generator, at_once=x.device.type == "cpu")
     prompts, unmeasured = _base_prompts(base, encode)
 
     weights = _digest(generator)
     itself = _Known(concept.id, adapter.prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
-    own = _edit(generator, x, itself)
-    before = {known.id: _edit(generator, x, known) for known in prompts}
-    folder.fold([(1.0, deltas)])
-    folded = {known.id: _edit(generator, x, known) for known in prompts}
-    folder.unfold()
-    again = _edit(generator, x, itself)
+    own = _edited(edit, x, itself)
+    before = {known.id: _edited(edit, x, known) for known in prompts}
+    crucial.fold([(1.0, deltas)])
+    folded = {known.id: _edited(edit, x, known) for known in prompts}
+    crucial.unfold()
+    again = _edited(edit, x, itself)
     bit_exact = _digest(generator) == weights and torch.equal(again, own)
     # Pictures are in [-1, 1], figures on values from 0 to 1.
     drifts = {id: Drift(_l1(folded[id], before[id]) / 2, _l1(before[id], x) / 2) for id in before}
@@ -112,7 +113,7 @@ class _Known(NamedTuple):
 
     id: str
     prompt: np.ndarray
-    keeps: str = KEEPS[0]
+    keeps: Keeps = Keeps.NOTHING
     tone: Tone = NEUTRAL
     skips: Skips = NO_SKIPS
     noise: float = 0.0
@@ -140,10 +141,11 @@ def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tup
 
 
 @torch.inference_mode()
-def _edit(generator: Generator, x: Tensor, known: _Known) -> Tensor:
-    """The generator's pictures as a user sees them, (N, 3, H, W) in [-1, 1]."""
+def _edited(edit: Edit, x: Tensor, known: _Known) -> Tensor:
+    """The pictures as a user sees them, (N, 3, H, W) in [-1, 1]."""
     look = look_of(torch.from_numpy(known.prompt), *known[2:]).to(x.device)
-    return edited(generator, x, look.expand(len(x))).clamp(-1, 1)
+    made: Tensor = edit(x, look.expand(len(x)))
+    return made.clamp(-1, 1)
 
 
 def _squares(photos: Sequence[Image.Image]) -> Tensor:

@@ -75,6 +75,9 @@ class UpConv(nn.ConvTranspose2d):
     So what is constant stays constant, where the bare convolution makes a lattice of it.
     """
 
+    in_two_steps = False
+    """Whether the filter is always a step of its own, for a runtime that computes in half precision."""
+
     # The sizes are arguments because PEFT makes layers of the class that it finds.
     def __init__(
         self,
@@ -98,14 +101,25 @@ class UpConv(nn.ConvTranspose2d):
             return super().forward(x, output_size)
         # Folded taps are rounded to the type that products are of.  In half precision, and in a GPU's TensorFloat-32,
         # the four pixels' sums then differ, the norm behind them enlarges that, and the lattice is back.
-        if x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-            return self.folded(x, self.smoothed())
-        return self.filtered(x)
+        exact = x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        if self.in_two_steps or not exact:
+            return self.filtered(x)
+        return F.conv_transpose2d(x, self.smoothed(), self.bias, stride=2, padding=self.smoothed_padding)
 
-    def folded(self, x: Tensor, smoothed: Tensor) -> Tensor:
-        """By the weight that `smoothed` gives."""
-        # The kernel grows by as much as the filter is longer than one tap; the picture's middle stays where it is.
-        return F.conv_transpose2d(x, smoothed, self.bias, stride=2, padding=(self.means + 1) // 2)
+    @property
+    def smoothed_padding(self) -> int:
+        """The kernel grows by as much as the filter is longer than one tap; the picture's middle stays where it is."""
+        return (self.means + 1) // 2
+
+    def folded(self) -> nn.ConvTranspose2d:
+        """The same as one plain layer with `smoothed` for its weight."""
+        smoothed = self.smoothed().detach()
+        inputs, outputs, kernel, _ = smoothed.shape
+        layer = nn.ConvTranspose2d(inputs, outputs, kernel, 2, self.smoothed_padding, bias=self.bias is not None)
+        layer.weight = nn.Parameter(smoothed, requires_grad=False)
+        if self.bias is not None:
+            layer.bias = nn.Parameter(self.bias.detach(), requires_grad=False)
+        return layer
 
     def smoothed(self) -> Tensor:
         """The weight with the filter folded in: (inputs, outputs, 4, 4) for ``mean``, 6×6 for ``binomial``."""
@@ -174,24 +188,23 @@ class TransformerBlock(nn.Module):
 
 
 class OutConv(nn.Conv2d):
-    """A convolution to few channels, at inference computed for 2×2 pixels at once.
+    """A convolution to few channels, which may be computed for 2×2 pixels at once.
 
     Three output channels fill a fraction of a SIMD register.  A stride-2 convolution with the kernel at
     its four offsets gives four times as many, which a pixel shuffle puts in place: the same sums, in
     less than half the time on a CPU.
     """
 
+    at_once = False
+    """Whether it is, where the picture's height and width are even; `e2gan.models.edit.Edit` decides."""
+
     def forward(self, x: Tensor) -> Tensor:
         height, width = (n - k + 1 for n, k in zip(x.shape[-2:], self.kernel_size))
-        if torch.is_grad_enabled() or x.device.type != "cpu" or height % 2 or width % 2:
+        if not self.at_once or height % 2 or width % 2:
             return super().forward(x)
-        outputs, inputs, k, _ = self.weight.shape
-        offsets = self.weight.new_zeros(outputs, 2, 2, inputs, k + 1, k + 1)
-        for i in range(2):
-            for j in range(2):
-                offsets[:, i, j, :, i : i + k, j : j + k] = self.weight
+        offsets = [F.pad(self.weight, (j, 1 - j, i, 1 - i)) for i in range(2) for j in range(2)]
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        return F.pixel_shuffle(F.conv2d(x, offsets.flatten(0, 2), bias, stride=2), 2)
+        return F.pixel_shuffle(F.conv2d(x, torch.stack(offsets, 1).flatten(0, 1), bias, stride=2), 2)
 
 
 class Generator(nn.Module):
@@ -246,12 +259,19 @@ class Generator(nn.Module):
                 x = _plus(self.transformers[str(position)](x, prompt, prompt_bias), quarter, shares[2])
         x = _plus(norm_relu(self.up2(x), self.training), half, shares[1])
         x = _plus(norm_relu(self.up1(x), self.training), full, shares[0])
-        # The last convolution may be kept in float32 while the rest is bfloat16: its output is the
-        # picture, and bfloat16 would show as banding.
         x = self.pad(x)
+        # It may be of another type than the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
         return torch.tanh(self.conv_out(x))
+
+    def to_precision(self, dtype: torch.dtype) -> Generator:
+        """All but the last convolution in ``dtype``, for edits: its output is the picture, and half precision would
+        show as banding."""
+        for name, module in self.named_children():
+            if name != "conv_out":
+                module.to(dtype)
+        return self
 
     def initialize(self, std: float = 0.02) -> None:
         """Draw every convolution's and projection's weight from N(0, std), biases zero, as pix2pix does."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 from e2gan.errors import BaseModelError
 
 __all__ = [
     "ADAPTER_PREFIX",
-    "KEEPS",
     "MAX_NOISE",
     "NEUTRAL",
     "NO_SKIPS",
     "CrucialLayer",
     "GeneratorConfig",
+    "Keeps",
     "Ranks",
     "Skips",
     "Tone",
@@ -33,8 +34,17 @@ ADAPTER_PREFIX = "base_model.model."
 
 MAX_RANK = 256
 
-KEEPS = ("nothing", "light", "colour", "detail")
-"""What an edit may keep of its photo (:mod:`e2gan.models.light`)."""
+
+class Keeps(str, Enum):
+    """What an edit keeps of its photo (:mod:`e2gan.models.light`); the values are a manifest's words."""
+
+    NOTHING = "nothing"
+    LIGHT = "light"
+    COLOUR = "colour"
+    DETAIL = "detail"
+
+    __str__ = str.__str__
+
 
 Tone: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
 """An affine map of colours in [-1, 1]: for each of red, green and blue its weights of the photo's three and of 1."""

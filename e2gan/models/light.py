@@ -10,13 +10,17 @@ nearest to its teacher's.  What green turns into cannot be told from a photo tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from e2gan.models.layout import KEEPS, Tone
+from e2gan.models.layout import Keeps
 
-__all__ = ["keep", "keep_shares", "kept", "mix_tones", "toned"]
+__all__ = ["keep", "toned"]
 
 SPAN = 3.0
 """Standard deviations from the photo's mean that the generator's -1 and 1 stand for, where it paints anew."""
@@ -34,68 +38,75 @@ STEADINESS = 0.01
 """Variance of a neighbourhood, of values in [-1, 1], below which the whole picture's slope outweighs its own."""
 
 
-def keep_shares(*keeps: tuple[str, float]) -> Tensor:
-    """(K,) shares, in the order of :data:`~e2gan.models.layout.KEEPS`, of a blend of (what is kept, weight)."""
-    shares = torch.zeros(len(KEEPS))
-    for kept, weight in keeps:
-        shares[KEEPS.index(kept)] += weight
-    return shares / shares.sum()
-
-
-def mix_tones(*tones: tuple[Tone, float]) -> Tensor:
-    """(3, 4): the mean of (tone, weight)."""
-    total = sum(weight for _, weight in tones)
-    return torch.stack([torch.tensor(tone) * (weight / total) for tone, weight in tones]).sum(0)
-
-
-def toned(photo: Tensor, tones: Tensor) -> Tensor:
-    """Photos (N, 3, H, W) in [-1, 1] under their tones (N, 3, 4), in [-1, 1] again."""
+def toned(photo: Tensor, tones: Tensor, *, half: bool = False) -> Tensor:
+    """Photos (N, 3, H, W) in [-1, 1] under their tones (N, 3, 4), in [-1, 1] again; ``half`` as of `keep`."""
     matrix, offset = tones[:, :, :3], tones[:, :, 3:, None]
+    if half:
+        return F.conv2d(photo, matrix[0, :, :, None, None], offset[0, :, 0, 0]).clamp(-1, 1)
     return (torch.einsum("noc,nchw->nohw", matrix, photo) + offset).clamp(-1, 1)
 
 
-def keep(made: Tensor, photo: Tensor, shares: Tensor) -> Tensor:
+def keep(
+    made: Tensor, photo: Tensor, keeps: Sequence[Keeps], shares: Tensor | None = None, *, half: bool = False
+) -> Tensor:
     """The generator's picture with what is kept of the photo, or a mean of several.
-
-    Args:
-        made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
-        photo: (N, 3, H, W) in [-1, 1], ``toned``; for ``detail`` H and W are multiples of 8 from 16 up.
-        shares: (N, K): how much each picture keeps of what; each row adds up to 1.
-
-    Returns:
-        (N, 3, H, W); where something is kept it may leave [-1, 1].
-    """
-    result = torch.zeros_like(made)
-    for what, share in zip(KEEPS, shares.unbind(1)):
-        if share.any():
-            result = result + share.view(-1, 1, 1, 1) * kept(what, made, photo)
-    return result
-
-
-def kept(what: str, made: Tensor, photo: Tensor) -> Tensor:
-    """The generator's picture where all keep the same: one of :data:`~e2gan.models.layout.KEEPS`.
 
     ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
     multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` reads it as
     shifts of the photo's own colours, and takes of them no more than changes from place to place.
-    Shapes and ranges are those of :func:`keep`.
+
+    Args:
+        made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
+        photo: (N, 3, H, W) in [-1, 1], ``toned``; for ``detail`` H and W are multiples of 8 from 16 up.
+        keeps: what is kept.
+        shares: (N, len(keeps)): how much each picture keeps of what; each row adds up to 1.  None where all
+            pictures keep the same one thing.
+        half: take the sums in the form that half precision, and a runtime for it, can hold: no mean over more than a
+            few thousand values at once, moments of what is left after the mean, one tone for all the pictures, and
+            H and W multiples of 8.
+
+    Returns:
+        (N, 3, H, W); where something is kept it may leave [-1, 1].
     """
-    if what == "light":
+    pictures = [_kept(what, made, photo, half) for what in keeps]
+    if shares is None:
+        (picture,) = pictures
+        return picture
+    return reduce(torch.add, [share.view(-1, 1, 1, 1) * one for share, one in zip(shares.unbind(1), pictures)])
+
+
+def _kept(what: Keeps, made: Tensor, photo: Tensor, half: bool) -> Tensor:
+    if what == Keeps.LIGHT:
         luma = torch.tensor(LUMA, dtype=photo.dtype, device=photo.device).view(1, 3, 1, 1)
-        return _anchored(made, (photo * luma).sum(1, keepdim=True))
-    if what == "colour":
-        return _anchored(made, photo)
-    if what == "detail":
-        return photo + _guided(SHIFT * photo.std(dim=(2, 3), keepdim=True) * made, photo)
+        return _anchored(made, F.conv2d(photo, luma) if half else (photo * luma).sum(1, keepdim=True), half)
+    if what == Keeps.COLOUR:
+        return _anchored(made, photo, half)
+    if what == Keeps.DETAIL:
+        deviation, _ = _deviation_and_mean(photo, half)
+        return photo + _guided(SHIFT * deviation * made, photo, half)
     return made
 
 
-def _anchored(made: Tensor, anchor: Tensor) -> Tensor:
-    deviation, mean = torch.std_mean(anchor, dim=(2, 3), keepdim=True)
+def _anchored(made: Tensor, anchor: Tensor, half: bool) -> Tensor:
+    deviation, mean = _deviation_and_mean(anchor, half)
     return mean + SPAN * deviation * made
 
 
-def _guided(shift: Tensor, photo: Tensor) -> Tensor:
+def _deviation_and_mean(x: Tensor, half: bool) -> tuple[Tensor, Tensor]:
+    """Of each channel: (N, C, 1, 1) both."""
+    if not half:
+        return torch.std_mean(x, dim=(2, 3), keepdim=True)
+    mean = _mean_of_cells(x)
+    rest = x - mean
+    # Without Bessel's correction, which is below half precision from 64² on.
+    return _mean_of_cells(rest * rest).sqrt(), mean
+
+
+def _mean_of_cells(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, CELL).mean((2, 3), keepdim=True)
+
+
+def _guided(shift: Tensor, photo: Tensor, half: bool) -> Tensor:
     """The shift as a local affine map, channel by channel, of the photo's colours.
 
     A guided filter (He et al., 2013) fitted to means of 8×8 pixels, as in its fast form (He and Sun, 2015),
@@ -105,12 +116,15 @@ def _guided(shift: Tensor, photo: Tensor) -> Tensor:
     x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(shift, CELL)
     dx, dy = x - x.mean((2, 3), keepdim=True), y - y.mean((2, 3), keepdim=True)
     overall = (dx * dy).mean((2, 3), keepdim=True) / ((dx * dx).mean((2, 3), keepdim=True) + STEADINESS)
-    mean_x, mean_y = _around(x), _around(y)
-    covariance = _around(x * y) - mean_x * mean_y
-    variance = _around(x * x) - mean_x * mean_x
+    a, b = (dx, dy) if half else (x, y)
+    around_a, around_b = _around(a), _around(b)
+    covariance = _around(a * b) - around_a * around_b
+    variance = _around(a * a) - around_a * around_a
     slope = (covariance + STEADINESS * overall) / (variance + STEADINESS)
-    offset = mean_y - slope * mean_x
-    slope, offset = (F.interpolate(m, size=photo.shape[-2:], mode="bilinear") for m in (slope, offset))
+    offset = _around(y) - slope * _around(x)
+    # By a factor, a runtime needs no sizes.
+    enlarged: dict[str, Any] = {"scale_factor": CELL} if half else {"size": photo.shape[-2:]}
+    slope, offset = (F.interpolate(m, mode="bilinear", **enlarged) for m in (slope, offset))
     return slope * photo + offset
 
 

@@ -19,7 +19,7 @@ from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, crucial_
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
-__all__ = ["Folder", "adapter_state", "attach", "delta_weights", "lora_config"]
+__all__ = ["CrucialWeights", "adapter_state", "attach", "delta_weights", "lora_config"]
 
 
 def delta_weights(config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -41,8 +41,8 @@ def delta_weights(config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> dic
     return deltas
 
 
-class Folder:
-    """Folds weighted sums of ΔW into a generator's crucial layers, always from pristine copies.
+class CrucialWeights:
+    """The weights of a generator's crucial layers, into which weighted sums of ΔW are folded from pristine copies.
 
     Whatever was folded before leaves no trace: base → A → B → base gives the base bit for bit.
     """

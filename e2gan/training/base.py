@@ -20,7 +20,7 @@ from e2gan.errors import DataError
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import KEEPS, NO_SKIPS, Tone
+from e2gan.models.layout import NO_SKIPS, Keeps, Tone
 from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.progress import Progress
@@ -172,8 +172,8 @@ def recipe_digest(recipe: BaseRecipe) -> str:
 def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
     """What the base's manifest says of a concept it was trained on."""
     known: dict[str, Any] = {"id": candidate.id, "prompt": candidate.prompt}
-    if candidate.keeps != KEEPS[0]:
-        known |= {"keeps": candidate.keeps, "tone": [list(row) for row in tone]}
+    if candidate.keeps != Keeps.NOTHING:
+        known |= {"keeps": candidate.keeps.value, "tone": [list(row) for row in tone]}
     if candidate.skips != NO_SKIPS:
         known["skips"] = list(candidate.skips)
     if candidate.noise:

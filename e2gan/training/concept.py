@@ -56,7 +56,7 @@ from e2gan.evaluation.summary import summary
 from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
-from e2gan.models.layout import KEEPS, NEUTRAL, Tone
+from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
@@ -450,7 +450,7 @@ def _with_record(concept: Concept, foundation: Base, tone: Tone, record: dict[st
 
     manifest: Any = tomlkit.parse((concept.path / MANIFEST).read_text("utf-8"))
     manifest["base"]["id"], manifest["base"]["sha256"] = foundation.id, foundation.sha256
-    if concept.keeps == KEEPS[0]:
+    if concept.keeps == Keeps.NOTHING:
         manifest.pop("tone", None)
     else:
         manifest["tone"] = dict(zip(CHANNELS, (list(row) for row in tone), strict=True))

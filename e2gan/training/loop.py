@@ -33,9 +33,8 @@ from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.measure import photograph
 from e2gan.files import atomic_write
 from e2gan.models.device import computes_bfloat16
-from e2gan.models.edit import Look, edited
-from e2gan.models.layout import KEEPS, NEUTRAL, NO_SKIPS, Skips, Tone
-from e2gan.models.light import keep_shares
+from e2gan.models.edit import Edit, Look, batched, look_of
+from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
 from e2gan.models.noise import SIDE
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.recipe import TrainingRecipe
@@ -65,7 +64,7 @@ class ConceptPairs:
     """(T, prompt_dim) float32."""
     train: Sequence[Pair]
     val: Sequence[Pair]
-    keeps: str = "nothing"
+    keeps: Keeps = Keeps.NOTHING
     """What of the photo the edits keep (`e2gan.models.light`)."""
     skips: Skips = NO_SKIPS
     """How much goes round the generator's bottleneck."""
@@ -75,7 +74,12 @@ class ConceptPairs:
     @cached_property
     def tone(self) -> Tone:
         """The affine map of colours that comes nearest to the teacher's; neutral where nothing is kept."""
-        return NEUTRAL if self.keeps == KEEPS[0] else fit_tone(load_pair(pair) for pair in self.train)
+        return NEUTRAL if self.keeps == Keeps.NOTHING else fit_tone(load_pair(pair) for pair in self.train)
+
+    @property
+    def look(self) -> Look:
+        """What makes its edits besides the generator's weights, in one row."""
+        return look_of(torch.from_numpy(self.prompt), self.keeps, self.tone, self.skips, self.noise)
 
 
 @dataclass
@@ -191,21 +195,7 @@ def _resized(picture: np.ndarray, side: int) -> np.ndarray:
 def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Batch:
     """(photo, target, concept) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
     photos, targets, concepts = zip(*items, strict=True)
-    prompts = [concept.prompt for concept in concepts]
-    length = max(len(p) for p in prompts)
-    prompt = torch.zeros(len(items), length, prompts[0].shape[1])
-    bias = torch.full((len(items), length), float("-inf"))
-    for row, p in enumerate(prompts):
-        prompt[row, : len(p)] = torch.from_numpy(p)
-        bias[row, : len(p)] = 0
-    look = Look(
-        prompt,
-        bias,
-        skips=torch.tensor([c.skips for c in concepts]) if any(c.skips != NO_SKIPS for c in concepts) else None,
-        noise=torch.tensor([c.noise for c in concepts]) if any(c.noise for c in concepts) else None,
-        shares=torch.stack([keep_shares((c.keeps, 1)) for c in concepts]),
-        tones=torch.tensor([c.tone for c in concepts]),
-    )
+    look = batched([concept.look for concept in concepts])
     return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(targets)), look)
 
 
@@ -306,6 +296,7 @@ class Trainer:
             self._optimizer(trained),
             self._optimizer(list(discriminator.parameters())),
         )
+        self.network = Edit(self.generator)
         # Not before: preparing moves the weights to their device, and gives every process the main one's.
         self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
         self.trunk: VGG16Trunk | None = None
@@ -364,7 +355,7 @@ class Trainer:
         """
         batch = self._set_input()
         with self.accelerator.autocast():
-            fake = edited(self.generator, batch.photo, batch.look, batch.offsets)
+            fake = self.network(batch.photo, batch.look, batch.offsets)
         metrics = {"rate": self._rate(self.recipe.learning_rate, self.step)}
         # The generator's update: match the teacher, and once warm fool the discriminator.
         self._backward(self.optimizer_g, self.generator_loss(batch, fake, metrics))
@@ -590,7 +581,7 @@ class Trainer:
         photo, edit = (_middle(picture, side) for picture in load_pair(pair))
         batch = collate([(photo, edit, concept)]).to(self.accelerator.device)
         with self.accelerator.autocast():
-            made = edited(self.generator, batch.photo, batch.look)
+            made: Tensor = self.network(batch.photo, batch.look)
         return batch, made.clamp(-1, 1)
 
     @torch.no_grad()

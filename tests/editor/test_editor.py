@@ -22,12 +22,12 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, ImageError
 from e2gan.images import read_provenance, save_image
-from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.lora import CrucialWeights, delta_weights
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 
 
 def weights(editor: Editor) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in editor._generator.state_dict().items()}
+    return {name: value.clone() for name, value in editor._edit.generator.state_dict().items()}
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -42,7 +42,7 @@ def by_hand(base: Base, concepts: list[tuple[Concept, float]], picture: np.ndarr
     for adapter, weight in adapters:
         tensors = {name: torch.from_numpy(value) for name, value in adapter.tensors.items()}
         parts.append((weight, delta_weights(base.config, tensors)))
-    Folder(generator).fold(parts)
+    CrucialWeights(generator).fold(parts)
     prompt = torch.from_numpy(np.concatenate([adapter.prompt for adapter, _ in adapters]))[None]
     bias = torch.tensor([[np.log(weight) for adapter, weight in adapters for _ in adapter.prompt]]).float()
     x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,18 @@ def new_editor(new_base: Base) -> Editor:
 
 
 @pytest.fixture
-def asked(new_editor: Editor, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def asked(new_editor: Editor) -> Iterator[list[dict[str, Any]]]:
     """What the generator is asked for, call by call."""
     calls: list[dict[str, Any]] = []
-    generate: Callable[..., torch.Tensor] = new_editor._generator
 
-    def record(x: torch.Tensor, *look: torch.Tensor | None) -> torch.Tensor:
-        calls.append({"x": x, "skips": look[2] if len(look) > 2 else None})
-        return generate(x, *look)
+    def record(generator: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        calls.append({"x": given[0], "skips": given[3] if len(given) > 3 else None})
 
-    monkeypatch.setattr(new_editor, "_generator", record)
-    return calls
+    generator = new_editor._edit.generator
+    assert isinstance(generator, torch.nn.Module)
+    hook = generator.register_forward_pre_hook(record)
+    yield calls
+    hook.remove()
 
 
 def test_a_blend_mixes_skips_and_noise_by_weight(

@@ -16,7 +16,7 @@ from e2gan.concept import Concept
 from e2gan.errors import ConceptError, DataError, MissingExtraError
 from e2gan.evaluation import forgetting
 from e2gan.evaluation.forgetting import measure_forgetting
-from e2gan.models.lora import Folder
+from e2gan.models.lora import CrucialWeights
 from tests.editor.tiny import CONFIG, photo, write_tiny_base, write_tiny_concept
 
 KNOWN = [{"id": "sea", "prompt": "the sea"}, {"id": "fog", "prompt": "fog", "keeps": "light"}]
@@ -53,13 +53,13 @@ def test_folded_out_the_base_is_the_same_and_folded_in_it_drifts(base: Base, dus
 def test_an_adapter_that_changes_nothing_forgets_nothing(
     base: Base, dusk: Concept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Folder, "fold", lambda self, parts: None)
+    monkeypatch.setattr(CrucialWeights, "fold", lambda self, parts: None)
     found = measure_forgetting(base, dusk, PHOTOS, encode=encode)
     assert [drift.l1 for drift in found.drifts.values()] == [0, 0]
 
 
 def test_a_trace_in_the_weights_is_seen(base: Base, dusk: Concept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Folder, "unfold", lambda self: None)
+    monkeypatch.setattr(CrucialWeights, "unfold", lambda self: None)
     assert not measure_forgetting(base, dusk, PHOTOS, encode=encode).bit_exact
 
 

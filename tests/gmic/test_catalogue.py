@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from e2gan.models.layout import KEEPS
+from e2gan.models.layout import Keeps
 from e2gan.plugins import Registry
 from e2gan.tables import ID_PATTERN
 from e2gan_gmic.catalogue import GROUPS, LOOKS, OPTIONS
@@ -29,7 +29,7 @@ def test_a_look_says_what_it_is(look: Look) -> None:
     assert look.looks[0].isupper() and look.looks.endswith(".") and ". " not in look.looks, "one sentence"
     assert look.prompt.startswith(("a ", "an ", "clean ")) and not look.prompt.endswith(".")
     assert look.kind in ("redraws", "keeps lines", "photograph")
-    assert look.keeps in KEEPS
+    assert look.keeps in [*Keeps]
     assert look.kind != "photograph" or look.keeps in ("detail", "light")
     assert look.numbers, "something to choose"
 

@@ -8,7 +8,7 @@ import torch
 
 from e2gan.models.generator import Generator, load_generator
 from e2gan.models.layout import GeneratorConfig, Ranks, adapter_shapes
-from e2gan.models.lora import Folder, adapter_state, attach, delta_weights, lora_config
+from e2gan.models.lora import CrucialWeights, adapter_state, attach, delta_weights, lora_config
 
 peft = pytest.importorskip("peft")
 
@@ -54,7 +54,7 @@ def test_folded_unfolded_and_merged_agree(generator, picture):
     tensors = adapter(0)
     model = with_peft(generator, tensors)
     folded = copy.deepcopy(generator)
-    Folder(folded).fold([(1.0, delta_weights(CONFIG, tensors))])
+    CrucialWeights(folded).fold([(1.0, delta_weights(CONFIG, tensors))])
     with torch.inference_mode():
         unfolded = model(*picture)
         merged = model.merge_and_unload()(*picture)
@@ -81,16 +81,16 @@ def test_every_crucial_layer_is_trained(generator, picture):
 
 def test_base_a_b_base_is_bit_exact(generator, picture):
     switched = copy.deepcopy(generator)
-    folder = Folder(switched)
+    weights = CrucialWeights(switched)
     a, b = (delta_weights(CONFIG, adapter(seed)) for seed in (1, 2))
     with torch.inference_mode():
         base = switched(*picture)
-        folder.fold([(1.0, a)])
+        weights.fold([(1.0, a)])
         only_a = switched(*picture)
-        folder.fold([(0.7, b), (0.3, a)])
-        folder.fold([(1.0, a)])
+        weights.fold([(0.7, b), (0.3, a)])
+        weights.fold([(1.0, a)])
         assert torch.equal(switched(*picture), only_a)
-        folder.unfold()
+        weights.unfold()
         assert torch.equal(switched(*picture), base)
     for (name, p), q in zip(switched.named_parameters(), generator.parameters(), strict=True):
         assert torch.equal(p, q), name
@@ -99,7 +99,7 @@ def test_base_a_b_base_is_bit_exact(generator, picture):
 def test_a_blend_is_the_weighted_sum_of_the_changes(generator):
     blended = copy.deepcopy(generator)
     a, b = (delta_weights(CONFIG, adapter(seed)) for seed in (1, 2))
-    Folder(blended).fold([(0.6, a), (0.4, b)])
+    CrucialWeights(blended).fold([(0.6, a), (0.4, b)])
     expected = generator.up1.weight + 0.6 * a["up1"] + 0.4 * b["up1"]
     assert torch.allclose(blended.up1.weight, expected, atol=1e-6)
 

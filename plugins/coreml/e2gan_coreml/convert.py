@@ -18,7 +18,7 @@ from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import temporary_folder
 from e2gan.models.generator import MAX_KEYS
-from e2gan_coreml.network import Edit, build
+from e2gan_coreml.network import PackagedEdit, build
 from e2gan_coreml.program import MODEL
 from e2gan_coreml.tools import quiet_coremltools
 
@@ -103,10 +103,10 @@ def _check_feasible(base: Base, sizes: Sequence[Size]) -> None:
             )
 
 
-def _converted(ct: ModuleType, network: Edit, sizes: Sequence[Size], target: Target) -> Any:
+def _converted(ct: ModuleType, network: PackagedEdit, sizes: Sequence[Size], target: Target) -> Any:
     _support_flexible_sizes()
     shapes = [(1, 3, height, width) for width, height in sizes]
-    with warnings.catch_warnings(), torch.enable_grad():  # without gradients the last layer takes a CPU's own form
+    with warnings.catch_warnings():
         # Of the step between attended tokens, which is the same for all sizes.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         traced = torch.jit.trace(network, torch.zeros(shapes[0]), check_trace=False)

@@ -14,7 +14,6 @@ from torch.func import functional_call
 from e2gan.base import Base
 from e2gan.models.generator import Generator
 from e2gan.models.layout import crucial_layers
-from e2gan_onnx.edit import traceable
 from e2gan_onnx.export import example
 from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
 from e2gan_onnx.options import OPSETS
@@ -73,6 +72,7 @@ class _Open(nn.Module):
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
+        generator.conv_out.at_once = True
 
     def forward(self, image: Tensor, look: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
         made: Tensor = functional_call(self.generator, dict(weights), (image,), dict(look))
@@ -89,7 +89,7 @@ def _without_weights(generator: Generator, base: Base, weights: Mapping[str, Ten
     if base.config.skips:
         look["skips"], look_sizes["skips"] = torch.zeros(len(image), 3), {0: size[0]}
     model = to_onnx(
-        _Open(traceable(generator)).eval(),
+        _Open(generator).eval(),
         {IMAGE: image, "look": look, "weights": dict(weights)},
         {IMAGE: size, "look": look_sizes, "weights": {name: {} for name in weights}},
         opset=OPSETS[0],

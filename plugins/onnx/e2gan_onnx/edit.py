@@ -1,4 +1,4 @@
-"""The editor's whole edit as a network that can be traced: a picture in, the edited picture out.
+"""The editor's whole edit with pictures in [0, 1], to be traced: a picture in, the edited picture out.
 
 Everything that the editor does between reading a photo and writing it is in there, but for the resizing of large
 photos and the padding of odd sizes.
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.edit import Look, edited, look_of
-from e2gan.models.generator import Generator, OutConv, UpConv
-from e2gan.models.layout import KEEPS
-from e2gan.models.light import kept, toned
-from e2gan.models.lora import Folder, delta_weights
+from e2gan.models.edit import Edit, Look, look_of
+from e2gan.models.generator import Generator, UpConv
+from e2gan.models.layout import Keeps
+from e2gan.models.lora import CrucialWeights, delta_weights
 from e2gan.models.noise import noise_tile
 
 __all__ = ["FoldedEdit", "SwappableEdit", "folded", "traceable"]
@@ -28,27 +26,15 @@ __all__ = ["FoldedEdit", "SwappableEdit", "folded", "traceable"]
 class FoldedEdit(nn.Module):
     """One concept's edit, its changes folded into the weights."""
 
-    prompt: Tensor
-    skips: Tensor | None
-    noise: Tensor | None
-    tones: Tensor | None
-
-    def __init__(self, generator: Generator, look: Look, keeps: str) -> None:
-        """``look`` is one row; the picture is computed in its prompt's type."""
+    def __init__(self, edit: Edit, look: Look) -> None:
+        """``look`` is one row."""
         super().__init__()
-        self.generator = generator
-        self.keeps = keeps
-        for name in ("prompt", "skips", "noise", "tones"):
-            self.register_buffer(name, getattr(look, name))
+        self.edit, self.look = edit, look
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to its edit, likewise; H and W are multiples of the generator's stride."""
-        x = image * 2 - 1
-        count = x.shape[0]  # not len(), which would be a constant of the graph
-        look = Look(self.prompt.expand(count, -1, -1), skips=self.skips, noise=self.noise)
-        y = edited(lambda x, *look: self.generator(x.to(self.prompt.dtype), *look), x, look)
-        if self.tones is not None:  # what is kept is known: the shares, which edited() goes by, are values
-            y = kept(self.keeps, y, toned(x, self.tones.expand(count, -1, -1)))
+        count = image.shape[0]  # not len(), which would be a constant of the graph
+        y = self.edit(image * 2 - 1, self.look.expand(count))
         return ((y + 1) / 2).clamp(0, 1)
 
 
@@ -57,23 +43,28 @@ class SwappableEdit(nn.Module):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.generator = generator
+        self.edit, self.config = traceable(generator), generator.config
 
     def forward(self, image: Tensor, concept: Mapping[str, Tensor]) -> Tensor:
         """As :meth:`FoldedEdit.forward`.
 
         ``concept`` holds the adapter's factors by PEFT's names, of any ranks, and ``prompt`` (1, T, D),
-        ``tone`` (1, 3, 4), ``shares`` (1, K), and where the graph has them ``skips`` (1, 3) and ``noise`` (1,).
+        ``tone`` (1, 3, 4), ``shares`` (1, K) in the order of `Keeps`, and where the graph has them ``skips`` (1, 3)
+        and ``noise`` (1,).
         """
-        x = image * 2 - 1
-        count = x.shape[0]
-        deltas = delta_weights(self.generator.config, concept)
-        weights = {f"{name}.weight": self.generator.get_parameter(f"{name}.weight") + deltas[name] for name in deltas}
-        look = Look(concept["prompt"].expand(count, -1, -1), skips=concept.get("skips"), noise=concept.get("noise"))
-        y = edited(lambda *given: functional_call(self.generator, weights, given), x, look)
-        photo = toned(x, concept["tone"].expand(count, -1, -1))
-        shares = concept["shares"].view(-1, 1, 1, 1, 1)
-        y = torch.stack([share * kept(what, y, photo) for what, share in zip(KEEPS, shares)]).sum(0)
+        weights = {}
+        for layer, delta in delta_weights(self.config, concept).items():
+            name = f"generator.{layer}.weight"
+            weights[name] = self.edit.get_parameter(name) + delta
+        look = Look(
+            concept["prompt"],
+            skips=concept.get("skips"),
+            noise=concept.get("noise"),
+            keeps=tuple(Keeps),
+            shares=concept["shares"],
+            tones=concept["tone"],
+        )
+        y = functional_call(self.edit, weights, (image * 2 - 1, look.expand(image.shape[0])))
         return ((y + 1) / 2).clamp(0, 1)
 
 
@@ -87,44 +78,22 @@ def folded(base: Base, concept: Concept, dtype: torch.dtype = torch.float32) -> 
     adapter = concept.load(base)
     generator = base.generator()
     deltas = delta_weights(base.config, {name: torch.from_numpy(value) for name, value in adapter.tensors.items()})
-    Folder(generator).fold([(1.0, deltas)])
-    traceable(generator)
+    CrucialWeights(generator).fold([(1.0, deltas)])
     if dtype == torch.float32:
-        _bake(generator)
-    for name, module in generator.named_children():
-        if name != "conv_out":
-            module.to(dtype)
+        _fold_filters(generator)
     prompt = torch.from_numpy(adapter.prompt).to(dtype)
     look = look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
-    return FoldedEdit(generator, look, concept.keeps).eval()
+    return FoldedEdit(traceable(generator.to_precision(dtype)), look).eval()
 
 
-def traceable(generator: Generator) -> Generator:
-    """Give a generator's last convolution the form that suits a graph; it keeps its weights."""
+def traceable(generator: Generator) -> Edit:
+    """The edit in the form that suits a graph."""
     noise_tile()  # is kept from its first use on, which must not be while tracing: tensors have no values then
-    generator.conv_out.__class__ = _PairedOutConv
-    return generator
+    return Edit(generator, at_once=True)
 
 
-def _bake(generator: Generator) -> None:
+def _fold_filters(generator: Generator) -> None:
     """Store the weights of smoothed convolutions as they are used, for a graph whose weights stay."""
-    for module in generator.modules():
+    for name, module in [*generator.named_modules()]:
         if isinstance(module, UpConv) and module.smoothing != "none":
-            module.weight = nn.Parameter(module.smoothed(), requires_grad=False)
-            module.__class__ = _BakedUpConv
-
-
-class _BakedUpConv(UpConv):
-    """A transposed convolution whose weight has the filter in it."""
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return self.folded(x, self.weight)
-
-
-class _PairedOutConv(OutConv):
-    """The last convolution for 2×2 pixels at once: here always, and without writing into a tensor."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        offsets = [F.pad(self.weight, (j, 1 - j, i, 1 - i)) for i in range(2) for j in range(2)]
-        bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        return F.pixel_shuffle(F.conv2d(x, torch.stack(offsets, 1).flatten(0, 1), bias, stride=2), 2)
+            generator.set_submodule(name, module.folded())

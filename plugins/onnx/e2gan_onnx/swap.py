@@ -27,10 +27,9 @@ from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_folder
 from e2gan.leftovers import names
-from e2gan.models.layout import KEEPS, Ranks, adapter_shapes
-from e2gan.models.light import keep_shares, mix_tones
+from e2gan.models.layout import Keeps, Ranks, adapter_shapes
 from e2gan_onnx.check import compare, run
-from e2gan_onnx.edit import SwappableEdit, traceable
+from e2gan_onnx.edit import SwappableEdit
 from e2gan_onnx.export import Exported, describe, example, facts_of_base, facts_of_concept, require
 from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
 from e2gan_onnx.photos import check_photos
@@ -61,7 +60,7 @@ def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
         for name, tensor in concept.items()
     }
     concept["prompt"] = torch.zeros(1, 3, base.config.prompt_dim)
-    concept["tone"], concept["shares"] = torch.zeros(1, 3, 4), torch.zeros(1, len(KEEPS))
+    concept["tone"], concept["shares"] = torch.zeros(1, 3, 4), torch.zeros(1, len(Keeps))
     if base.config.skips:
         concept["skips"] = torch.zeros(1, 3)
     if noise:
@@ -69,7 +68,7 @@ def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
     dynamic |= {"prompt": {1: torch.export.Dim.AUTO}}
     dynamic |= {name: {} for name in concept if name not in dynamic}
     model = to_onnx(
-        SwappableEdit(traceable(base.generator())).eval(),
+        SwappableEdit(base.generator()).eval(),
         {IMAGE: example(base), "concept": concept},
         {IMAGE: picture_dimensions(base.config.stride), "concept": dynamic},
         opset=opset,
@@ -116,8 +115,8 @@ def concept_part(concept: Concept, base: Base, *, noise: bool) -> bytes:
     tensors: dict[str, np.ndarray] = {
         **adapter.tensors,
         "prompt": adapter.prompt[None],
-        "tone": mix_tones((concept.tone, 1.0)).numpy()[None],
-        "shares": keep_shares((concept.keeps, 1.0)).numpy()[None],
+        "tone": np.array([concept.tone], np.float32),
+        "shares": np.array([[kind == concept.keeps for kind in Keeps]], np.float32),
     }
     if base.config.skips:
         tensors["skips"] = np.array([concept.skips], np.float32)
