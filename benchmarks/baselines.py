@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, ratio, report, script
 from e2gan.data.pairs import Pair
 from e2gan.models.pixels import to_tensor
-from e2gan.training.loop import ConceptPairs, Trainer, load_pair
+from e2gan.training.loop import ConceptPairs, load_pair
 from e2gan_baselines.baseline import make_baseline
+from e2gan_baselines.training import BaselineTrainer
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}
 """As Accelerate calls them; the second is the loop's own."""
@@ -62,13 +63,15 @@ def measure(width: int = 64, blocks: int = 9, *, size: int = 256, rounds: int = 
     return figures
 
 
-def trainer(pair: Pair, width: int, blocks: int, size: int, device: str, precision: str, folder: Path) -> Trainer:
+def trainer(
+    pair: Pair, width: int, blocks: int, size: int, device: str, precision: str, folder: Path
+) -> BaselineTrainer:
     """Our loop on one pair, its files in ``folder``."""
     torch.manual_seed(0)
     made = make_baseline("pix2pix", 1, width=width, blocks=blocks)
     concept = ConceptPairs("any", np.zeros((1, 1), np.float32), [pair], [])
     recipe = replace(made.recipe, crop=size)
-    return Trainer(
+    return BaselineTrainer(
         made.generator, made.discriminator, [concept], recipe, folder, device=device, mixed_precision=precision
     )
 

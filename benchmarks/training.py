@@ -34,7 +34,6 @@ from e2gan.data.pairs import Pair
 from e2gan.data.selection import select_pairs
 from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError
-from e2gan.evaluation.cost import concept_flops, step_kind
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.files import atomic_write
@@ -45,6 +44,7 @@ from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt
+from e2gan.training.flops import adapter_flops
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.steps import digest_of
 
@@ -150,7 +150,7 @@ def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, An
     found = {name: Cost([], []) for name in ways}
     for number in range(rounds + 1):
         for name, trainer in trainers.items():
-            kinds = [step_kind(trainer.recipe, step) for step in range(trainer.steps)]
+            kinds = [trainer.objective.kind(step, trainer.steps) for step in range(trainer.steps)]
             processor = wall = 0.0
             for kind, count in Counter(kinds).items():
                 trainer.step = kinds.index(kind)
@@ -166,8 +166,8 @@ def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, An
 
 def work_figures(base: Base, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     """Each way's operations as a share of the former's, counted; what they take differs from processor to processor."""
-    former = concept_flops(recipe, base)
-    shares = {name: concept_flops(recipe_of(recipe, way), base) / former for name, way in ways.items() if way}
+    former = adapter_flops(recipe, base)
+    shares = {name: adapter_flops(recipe_of(recipe, way), base) / former for name, way in ways.items() if way}
     return [Figure(f"{name}: operations over former", share, "×") for name, share in shares.items()]
 
 

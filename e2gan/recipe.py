@@ -92,16 +92,6 @@ class TrainingRecipe:
     diffaugment: bool = False
     """Whether the discriminator sees differentiably augmented pairs (Zhao et al., 2020)."""
 
-    # What other generators' papers ask for; None where it is not used.
-    weight_decay: float | None = None
-    """AdamW's (Loshchilov and Hutter, 2019), in Adam's place."""
-    cosine_to: float | None = None
-    """The rate at the end of a cosine over the whole run, in place of the linear fall."""
-    r1: float | None = None
-    """Weight of the discriminator's squared slope at the teacher's pictures (Mescheder et al., 2018)."""
-    path_length: float | None = None
-    """Weight of the generator's own ``path_penalty`` (Karras et al., 2020)."""
-
     def __post_init__(self) -> None:
         values = Table(vars(self), "training recipe", RecipeError)
         values.whole("seed", low=0, high=2**32 - 1)
@@ -138,9 +128,6 @@ class TrainingRecipe:
         values.whole("discriminator_every", low=1, high=1000)
         values.number("ema", low=0, high=0.99999)
         values.flag("diffaugment")
-        for name in ("weight_decay", "cosine_to", "r1", "path_length"):
-            if getattr(self, name) is not None:
-                values.number(name, low=0, high=1e9)
         object.__setattr__(self, "betas", _tuple(values, "betas", 2))
         for i in range(2):
             Table({"betas": self.betas[i]}, values.where, RecipeError).number("betas", low=0, high=0.99999)

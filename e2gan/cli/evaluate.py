@@ -74,6 +74,7 @@ def evaluate(
         from e2gan.data.sources import photographs
         from e2gan.editor import Editor
         from e2gan.evaluation.measure import examine
+        from e2gan.training.flops import recorded_flops
 
         editor = Editor(found.base_id, device=device)
         editor.use(found)
@@ -89,7 +90,14 @@ def evaluate(
             segmenter = Segmenter(miou, device=editor.device)
         shown.stage(f"edit and measure {len(pairs)} photos")
         measured = examine(
-            editor, found, pairs, inception=inception, download=download, segmenter=segmenter, progress=shown
+            editor,
+            found,
+            pairs,
+            inception=inception,
+            download=download,
+            segmenter=segmenter,
+            training_flops=recorded_flops(found, editor.base),
+            progress=shown,
         )
         if record:
             found = record_quality(found, measured.quality)

@@ -87,6 +87,7 @@ def examine(
     download: bool = False,
     encode: Callable[[str], np.ndarray] | None = None,
     segmenter: Segmenter | None = None,
+    training_flops: int | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
     """Measure a concept on test pairs, edited as a user's photos are.
@@ -99,6 +100,7 @@ def examine(
         download: whether Inception may be downloaded.
         encode: the base's prompt encoder; by default the one that comes with the extra ``train``.
         segmenter: a network that labels photographs, where the pairs are of label maps and photographs.
+        training_flops: operations of the concept's training (`e2gan.training.flops.recorded_flops`), if known.
         progress: told of the photos edited, then of the sets of pictures that a network has looked at.
 
     Raises:
@@ -157,8 +159,8 @@ def examine(
             "accuracy": ours.accuracy,
             "classes": ours.classes,
         }
-    quality["cost"] = cost(concept, editor.base)
-    if "training_flops" not in quality["cost"]:
+    quality["cost"] = cost(concept, editor.base, training_flops)
+    if training_flops is None:
         unknown = "the packages of the extra 'train' are not installed"
         recorded = "steps" in concept.training
         unmeasured["operations of the training"] = unknown if recorded else "the concept has no record of its training"

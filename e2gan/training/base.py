@@ -30,6 +30,9 @@ from e2gan.training.steps import digest_of
 
 __all__ = ["choose", "train_base"]
 
+FORMER = ("weight_decay", "cosine_to", "r1", "path_length")
+"""Settings that every training had once, unused: digests of recipes have them."""
+
 
 def train_base(
     recipe_path: str | Path,
@@ -164,6 +167,7 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
 def recipe_digest(recipe: BaseRecipe) -> str:
     """SHA-256 of a base's recipe; that of one which does not speak of pictures is as it was before there was a word."""
     values = asdict(recipe)
+    values["training"] |= dict.fromkeys(FORMER)
     if recipe.pictures == Framing():
         del values["pictures"]
     return digest_of(values)

@@ -60,6 +60,7 @@ from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
+from e2gan.training.flops import recorded_flops
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
 from e2gan.training.steps import Steps, digest_of, read_state
@@ -307,7 +308,7 @@ class _Job:
                     f"{concept.path / MANIFEST}: the recipe was changed while it was trained",
                     hint="run it again; with the recipe as it was, nothing is trained anew",
                 )
-            state = adapter_state(trainer.accelerator.unwrap_model(trainer.generator))
+            state = adapter_state(trainer.networks.generator)
             self.concept = write_concept(
                 concept.path,
                 manifest=_with_record(concept, foundation, learnt.tone, trainer.record()),
@@ -329,7 +330,13 @@ class _Job:
         def measure(shown: Progress) -> dict[str, Any]:
             shown.stage(f"measure on {len(test)} test photos")
             started = time.monotonic()
-            measured = examine(Editor(self.foundation, device=self.device), self.concept, test, progress=shown)
+            measured = examine(
+                Editor(self.foundation, device=self.device),
+                self.concept,
+                test,
+                training_flops=recorded_flops(self.concept, self.foundation),
+                progress=shown,
+            )
             self.concept = record_quality(self.concept, measured.quality)
             times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distil", "select")}
             times |= {"train": self.concept.training["seconds"], "eval": time.monotonic() - started}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,20 +33,16 @@ from e2gan.errors import DataError, TrainingError
 from e2gan.evaluation.measure import photograph
 from e2gan.files import atomic_write
 from e2gan.models.device import computes_bfloat16
-from e2gan.models.edit import Edit, Look, batched, look_of
+from e2gan.models.edit import Look, batched, look_of
 from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
 from e2gan.models.noise import SIDE
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.augment import diffaugment
-from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
+from e2gan.training.objective import Batch, Loss, Objective, StepKind
 from e2gan.training.tone import fit_tone
 
-__all__ = ["Batch", "ConceptPairs", "Ema", "Trainer", "all_processes", "load_pair"]
-
-PATH_EVERY, R1_EVERY = 8, 16
-"""How often these penalties are counted, each then so many times as heavy (Karras et al., 2020)."""
+__all__ = ["ConceptPairs", "Ema", "Networks", "Sampler", "Trainer", "all_processes", "load_pair"]
 
 LOSSES = ("l1", "val_l1", "perceptual", "style", "gan", "discriminator")
 """What is plotted of the metrics."""
@@ -80,22 +76,6 @@ class ConceptPairs:
     def look(self) -> Look:
         """What makes its edits besides the generator's weights, in one row."""
         return look_of(torch.from_numpy(self.prompt), self.keeps, self.tone, self.skips, self.noise)
-
-
-@dataclass
-class Batch:
-    photo: Tensor
-    """(N, 3, H, W) in [-1, 1]."""
-    target: Tensor
-    """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
-    look: Look
-    """Of each picture's concept."""
-    offsets: Tensor | None = None
-    """(N, 2): where on the tile of noise each photo lies; None: at its corner."""
-
-    def to(self, device: torch.device) -> Batch:
-        offsets = None if self.offsets is None else self.offsets.to(device)
-        return Batch(self.photo.to(device), self.target.to(device), self.look.to(device), offsets)
 
 
 def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +126,7 @@ class Sampler:
         """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
         size, seed = self.recipe.batch_size, self.recipe.seed
         positions = range(step * size, (step + 1) * size)[process::processes]
-        half = step < self.recipe.half_size * self.steps
+        half = StepKind.of(self.recipe, step, self.steps).half_size
         items, offsets = [], []
         for position in positions:
             epoch, offset = divmod(position, len(self.index))
@@ -242,6 +222,13 @@ def all_processes(device: str | None) -> PartialState:
     return everyone
 
 
+class Networks(NamedTuple):
+    """What is trained."""
+
+    generator: Any
+    discriminator: Any
+
+
 class Trainer:
     """Trains ``generator``'s parameters that require a gradient against ``discriminator``.
 
@@ -257,6 +244,9 @@ class Trainer:
         device: "cpu" to stay off an accelerator that is there.
         mixed_precision: accelerate's, such as ``bf16``; by default that where the device computes in it, else ``no``.
     """
+
+    objective_type: type[Objective] = Objective
+    """What its steps minimise."""
 
     def __init__(
         self,
@@ -293,15 +283,12 @@ class Trainer:
         self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
             generator,
             discriminator,
-            self._optimizer(trained),
-            self._optimizer(list(discriminator.parameters())),
+            self.optimizer(trained),
+            self.optimizer(list(discriminator.parameters())),
         )
-        self.network = Edit(self.generator)
         # Not before: preparing moves the weights to their device, and gives every process the main one's.
         self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
-        self.trunk: VGG16Trunk | None = None
-        if recipe.perceptual or recipe.style:
-            self.trunk = VGG16Trunk().to(self.accelerator.device)
+        self.objective = self.objective_type(self.generator, self.discriminator, recipe, self.accelerator.autocast)
         self.step = 0
         self.seconds = 0.0
 
@@ -354,50 +341,15 @@ class Trainer:
             The step's figures, by name.
         """
         batch = self._set_input()
-        with self.accelerator.autocast():
-            fake = self.network(batch.photo, batch.look, batch.offsets)
-        metrics = {"rate": self._rate(self.recipe.learning_rate, self.step)}
+        batch.edit = self.objective.edit(batch)
+        metrics = {"rate": self.rate(self.recipe.learning_rate, self.step)}
         # The generator's update: match the teacher, and once warm fool the discriminator.
-        self._backward(self.optimizer_g, self.generator_loss(batch, fake, metrics))
+        metrics |= self._update(self.optimizer_g, self.objective.generator_loss(batch))
         self.ema.update()
         # The discriminator's: tell the teacher's pictures from the generator's.
-        if self._warm and self.step % self.recipe.discriminator_every == 0:
-            self._backward(self.optimizer_d, self.discriminator_loss(batch, fake.detach(), metrics))
+        if batch.kind.warm and batch.kind.updates_discriminator:
+            metrics |= self._update(self.optimizer_d, self.objective.discriminator_loss(batch))
         return metrics
-
-    def generator_loss(self, batch: Batch, fake: Tensor, metrics: dict[str, float]) -> Tensor:
-        """The weighted sum of the recipe's losses; each goes into ``metrics`` by its name."""
-        recipe = self.recipe
-        losses: dict[str, Tensor] = {"l1": F.l1_loss(fake, batch.target)}
-        if self._warm:
-            self._freeze_discriminator(True)
-            with self.accelerator.autocast():
-                losses["gan"] = gan_loss(self._judge(batch.photo, fake), True, recipe.gan_loss)
-                if self.trunk is not None:
-                    made, target = (shrunk(picture, recipe.perceptual_shrink) for picture in (fake, batch.target))
-                    with torch.no_grad():
-                        wanted = self.trunk(target)
-                    losses["perceptual"], losses["style"] = content_and_style(self.trunk(made), wanted)
-        if recipe.path_length and self.step % PATH_EVERY == 0:
-            penalty = self.accelerator.unwrap_model(self.generator).path_penalty
-            losses["path_length"] = PATH_EVERY * penalty(batch.photo, batch.look.prompt, batch.look.prompt_bias)
-        metrics.update({name: loss.item() for name, loss in losses.items()})
-        return torch.stack([getattr(recipe, name) * loss for name, loss in losses.items()]).sum()
-
-    def discriminator_loss(self, batch: Batch, fake: Tensor, metrics: dict[str, float]) -> Tensor:
-        """How badly the discriminator tells the teacher's pictures from ``fake``, and its penalty where it is due."""
-        recipe = self.recipe
-        self._freeze_discriminator(False)
-        with self.accelerator.autocast():
-            loss_real = gan_loss(self._judge(batch.photo, batch.target), True, recipe.gan_loss)
-            loss_fake = gan_loss(self._judge(batch.photo, fake), False, recipe.gan_loss)
-        loss = (loss_real + loss_fake) / 2
-        metrics["discriminator"] = loss.item()
-        if recipe.r1 and self.step // recipe.discriminator_every % R1_EVERY == 0:
-            slope = self._slope(batch)
-            loss = loss + R1_EVERY * recipe.r1 / 2 * slope
-            metrics["r1"] = slope.item()
-        return loss
 
     def _set_input(self) -> Batch:
         """The step's batch; the random numbers and the rates are set to what the step's number says."""
@@ -410,35 +362,23 @@ class Trainer:
         rates = recipe.learning_rate, recipe.discriminator_learning_rate or recipe.learning_rate
         for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = self._rate(rate, self.step)
+                group["lr"] = self.rate(rate, self.step)
+        batch.kind = self.objective.kind(self.step, self.steps)
+        # Each process's part of the batch is distorted in its own way.
+        batch.seed = recipe.seed + self.step + (accelerator.process_index << 40)
         return batch.to(accelerator.device)
 
-    def _backward(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Loss) -> dict[str, float]:
+        """One step down the loss; what it is made of, as figures."""
         optimizer.zero_grad()
-        self.accelerator.backward(loss)
+        self.accelerator.backward(loss.total)
         optimizer.step()
+        return {name: part.item() for name, part in loss.parts.items()}
 
     @property
-    def _warm(self) -> bool:
-        """Whether the step is past the warm-up."""
-        return self.step >= self.recipe.warmup * self.steps
-
-    def _slope(self, batch: Batch) -> Tensor:
-        """The discriminator's squared gradient by the teacher's picture, mean over the batch, in full precision."""
-        target = batch.target.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self._judge(batch.photo, target).float().sum(), target, create_graph=True)
-        return gradient.square().sum(dim=(1, 2, 3)).mean()
-
-    def _judge(self, photo: Tensor, edit: Tensor) -> Tensor:
-        if self.recipe.diffaugment:
-            # Each process's part of the batch is distorted in its own way.
-            seed = self.recipe.seed + self.step + (self.accelerator.process_index << 40)
-            photo, edit = diffaugment(photo, edit, seed=seed)
-        return self.discriminator(photo, edit)
-
-    def _freeze_discriminator(self, frozen: bool) -> None:
-        for p in self.discriminator.parameters():
-            p.requires_grad_(not frozen)
+    def networks(self) -> Networks:
+        """The networks as they were given, without what several processes wrap them in."""
+        return Networks(*(self.accelerator.unwrap_model(each) for each in (self.generator, self.discriminator)))
 
     def _over_processes(self, means: dict[str, float]) -> dict[str, float]:
         """Each figure's mean over the processes, the same in all of them: where one diverges, all stop."""
@@ -455,17 +395,12 @@ class Trainer:
                 hint="give --work a folder that all machines share",
             )
 
-    def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        betas, decay = self.recipe.betas, self.recipe.weight_decay
-        if decay is None:
-            return torch.optim.Adam(parameters, betas=betas)
-        return torch.optim.AdamW(parameters, betas=betas, weight_decay=decay)
+    def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """What trains the parameters of one network."""
+        return torch.optim.Adam(parameters, betas=self.recipe.betas)
 
-    def _rate(self, full: float, step: int) -> float:
-        """The learning rate: ``full``, then falling linearly to 0; or along a cosine from the first step on."""
-        if self.recipe.cosine_to is not None:
-            lowest = min(full, self.recipe.cosine_to)
-            return lowest + (full - lowest) * (1 + math.cos(math.pi * step / self.steps)) / 2
+    def rate(self, full: float, step: int) -> float:
+        """The learning rate: ``full``, then falling linearly to 0."""
         start = self.recipe.lr_decay_from * self.steps
         return full * (1.0 if step < start else (self.steps - step) / (self.steps - start))
 
@@ -486,10 +421,10 @@ class Trainer:
 
     def generator_state(self) -> dict[str, np.ndarray]:
         """The generator's tensors; after `run` the averaged ones."""
-        return _arrays(self.accelerator.unwrap_model(self.generator))
+        return _arrays(self.networks.generator)
 
     def discriminator_state(self) -> dict[str, np.ndarray]:
-        return _arrays(self.accelerator.unwrap_model(self.discriminator))
+        return _arrays(self.networks.discriminator)
 
     def save_checkpoint(self) -> None:
         """Write everything a resumed run needs, atomically; in the main process, whose weights are everyone's.
@@ -498,6 +433,7 @@ class Trainer:
         """
         if not self.accelerator.is_main_process:
             return
+        networks = self.networks
         state = {
             "step": self.step,
             "steps": self.steps,
@@ -507,8 +443,8 @@ class Trainer:
             "trained": [p.detach().cpu() for p in self.ema.parameters],
             "ema": [s.cpu() for s in self.ema.shadow],
             "ema_updates": self.ema.updates,
-            "buffers": dict(self.accelerator.unwrap_model(self.generator).named_buffers()),
-            "discriminator": self.accelerator.unwrap_model(self.discriminator).state_dict(),
+            "buffers": dict(networks.generator.named_buffers()),
+            "discriminator": networks.discriminator.state_dict(),
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
         }
@@ -546,10 +482,10 @@ class Trainer:
                 p.copy_(saved)
             for s, saved in zip(self.ema.shadow, state["ema"], strict=True):
                 s.copy_(saved)
-            for name, buffer in self.accelerator.unwrap_model(self.generator).named_buffers():
+            for name, buffer in self.networks.generator.named_buffers():
                 buffer.copy_(state["buffers"][name])
         self.ema.updates = state["ema_updates"]
-        self.accelerator.unwrap_model(self.discriminator).load_state_dict(state["discriminator"])
+        self.networks.discriminator.load_state_dict(state["discriminator"])
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         self.step, self.seconds = state["step"], state["seconds"]
@@ -560,11 +496,13 @@ class Trainer:
         def without_length(values: dict[str, Any]) -> str:
             return json.dumps({k: v for k, v in values.items() if k not in ("steps", "epochs")}, sort_keys=True)
 
-        # Up to there a step is the same in a run of any length.
-        shares = self.recipe.lr_decay_from, self.recipe.warmup or 1.0, self.recipe.half_size or 1.0
-        fixed = min(shares) if self.recipe.cosine_to is None else 0
-        past = step > fixed * min(steps, self.steps)
+        past = step > self.same_until * min(steps, self.steps)
         return without_length(recipe) == without_length(self.recipe.to_dict()) and (steps == self.steps or not past)
+
+    @property
+    def same_until(self) -> float:
+        """The share of a run, 0 to 1, up to which a step is the same in runs of every length."""
+        return min(self.recipe.lr_decay_from, self.recipe.warmup or 1.0, self.recipe.half_size or 1.0)
 
     def _log(self, row: dict[str, float]) -> None:
         if self.accelerator.is_main_process:
@@ -578,11 +516,9 @@ class Trainer:
 
         Of the pair's pictures the middle square of ``side`` pixels, or all where it is None.
         """
-        photo, edit = (_middle(picture, side) for picture in load_pair(pair))
-        batch = collate([(photo, edit, concept)]).to(self.accelerator.device)
-        with self.accelerator.autocast():
-            made: Tensor = self.network(batch.photo, batch.look)
-        return batch, made.clamp(-1, 1)
+        photo, target = (_middle(picture, side) for picture in load_pair(pair))
+        batch = collate([(photo, target, concept)]).to(self.accelerator.device)
+        return batch, self.objective.edit(batch).clamp(-1, 1)
 
     @torch.no_grad()
     def validate(self, limit: int = 32) -> tuple[dict[str, float], list[list[Image.Image]]]:

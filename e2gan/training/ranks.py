@@ -325,8 +325,8 @@ class _Trials:
         generator = attach(self.base.generator().train(), ranks)
         discriminator = load_discriminator(self.base.discriminator_path)
         if before is not None:
-            grow(generator, adapter_state(before.accelerator.unwrap_model(before.generator)))
-            discriminator.load_state_dict(before.accelerator.unwrap_model(before.discriminator).state_dict())
+            grow(generator, adapter_state(before.networks.generator))
+            discriminator.load_state_dict(before.networks.discriminator.state_dict())
         return Trainer(
             generator,
             discriminator,

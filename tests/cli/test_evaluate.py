@@ -26,7 +26,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     figures.clear()
     pair = Pair(Path("a.jpg"), Path("b.jpg"))
 
-    def examine(editor: Any, concept: Concept, pairs: list[Pair], *, progress: Any, **options: Any) -> Measurement:
+    def examine(
+        editor: Any, concept: Concept, pairs: list[Pair], *, progress: Any, training_flops: None, **options: Any
+    ) -> Measurement:
         calls.append({"concept": concept.id, "pairs": len(pairs), **options})
         picture = Image.fromarray(photo())
         quality = {"pictures": 2, "photographs": 2, "l1": 0.125, "intervals": "none", **figures}

@@ -136,7 +136,7 @@ def test_the_warm_up_leaves_the_discriminator_alone(concept, tmp_path):
 
 
 def test_the_discriminator_is_updated_as_often_as_the_recipe_says(concept, tmp_path):
-    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, discriminator_every=3, r1=1.0))
+    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, discriminator_every=3))
     updated = {}
     for t.step in range(6):
         before = {name: tensor.copy() for name, tensor in t.discriminator_state().items()}
@@ -144,7 +144,6 @@ def test_the_discriminator_is_updated_as_often_as_the_recipe_says(concept, tmp_p
         updated[t.step] = not same(t.discriminator_state(), before)
         assert "gan" in metrics
         assert ("discriminator" in metrics) == updated[t.step]
-        assert ("r1" in metrics) == (t.step == 0), "its penalty is due on every 16th update"
     assert [step for step, was in updated.items() if was] == [0, 3]
 
 
@@ -164,7 +163,7 @@ def test_deep_features_may_be_of_averaged_pictures(concept, tmp_path):
         recipe = dataclasses.replace(RECIPE, perceptual=1.0, style=1.0, perceptual_shrink=shrink)
         t = trainer(concept, tmp_path / str(shrink), recipe)
         seen = []
-        t.trunk.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0].shape[-1]))  # noqa: B023
+        t.objective.trunk.register_forward_pre_hook(lambda _, pictures: seen.append(pictures[0].shape[-1]))  # noqa: B023
         losses[shrink] = t.train_step()
         assert seen == [32 // shrink] * 2
     assert losses[1]["l1"] == losses[2]["l1"]
@@ -272,74 +271,8 @@ def test_processes_share_a_batch(concept):
 
 def test_the_learning_rate_falls_to_zero_over_the_second_half(concept, tmp_path):
     t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, steps=100))
-    assert [t._rate(2.0, s) for s in (0, 50, 75)] == [2.0, 2.0, 1.0]
-    assert 0 < t._rate(2.0, 99) <= 0.04
-
-
-def test_the_learning_rate_may_follow_a_cosine(concept, tmp_path):
-    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, steps=100, cosine_to=0.5))
-    assert [t._rate(2.5, s) for s in (0, 50, 100)] == pytest.approx([2.5, 1.5, 0.5])
-
-
-def test_weight_decay_takes_adamw(concept, tmp_path):
-    assert type(trainer(concept, tmp_path).optimizer_g.optimizer) is torch.optim.Adam
-    t = trainer(concept, tmp_path, dataclasses.replace(RECIPE, weight_decay=0.1))
-    assert type(t.optimizer_d.optimizer) is torch.optim.AdamW
-    assert t.optimizer_d.param_groups[0]["weight_decay"] == 0.1
-
-
-def test_the_slope_of_the_discriminator_is_held_down(concept, tmp_path):
-    def slope_after_training(r1):
-        t = trainer(concept, tmp_path / str(r1), dataclasses.replace(RECIPE, steps=30, r1=r1, lr_decay_from=1.0))
-        t.run()
-        return t._slope(t.sampler.batch(0)).item()
-
-    assert slope_after_training(1e3) < 0.5 * slope_after_training(None)
-
-
-class Drawing(torch.nn.Module):
-    """A generator with dropout, a buffer and a penalty of its own."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = torch.nn.Conv2d(3, 3, 1)
-        self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, photo, prompt, prompt_bias=None):
-        self.seen += self.training
-        return torch.tanh(self.conv(torch.nn.functional.dropout(photo, 0.5, self.training)))
-
-    def path_penalty(self, photo, prompt, prompt_bias):
-        return self.conv.weight.square().sum()
-
-
-def test_a_run_with_dropout_and_buffers_resumes_as_if_never_stopped(concept, tmp_path):
-    recipe = dataclasses.replace(RECIPE, r1=1.0, path_length=1.0, weight_decay=0.1, cosine_to=1e-5)
-
-    def drawing(folder, **options):
-        torch.manual_seed(0)
-        generator, discriminator = Drawing(), Discriminator(width=8)
-        options = {"device": "cpu", "mixed_precision": "no", **options}
-        return Trainer(generator, discriminator, [concept], recipe, folder, **options)
-
-    class Stop(Exception):
-        pass
-
-    def stop(step, steps, metrics):
-        if step == 4:
-            raise Stop
-
-    whole = drawing(tmp_path / "whole")
-    whole.run()
-    with pytest.raises(Stop):
-        drawing(tmp_path / "broken", checkpoint_every=0.0, report=stop).run()
-    torch.rand(3)  # another process has drawn other numbers
-    broken = drawing(tmp_path / "broken")
-    broken.run()
-    state = broken.generator_state()
-    assert state.keys() == {"conv.weight", "conv.bias", "seen"}
-    for name, value in whole.generator_state().items():
-        assert np.array_equal(value, state[name]), name
+    assert [t.rate(2.0, s) for s in (0, 50, 75)] == [2.0, 2.0, 1.0]
+    assert 0 < t.rate(2.0, 99) <= 0.04
 
 
 def test_crops_are_taken_at_random_scales(tmp_path):

@@ -25,7 +25,7 @@ from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
 from e2gan.embedders import Embedder
 from e2gan.errors import BaseModelError, DataError, E2GANError
-from e2gan.evaluation.cost import macs, training_flops
+from e2gan.evaluation.cost import macs
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.files import atomic_write, read_bytes, sha256_file
@@ -33,10 +33,11 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.models.weights import load_weights
 from e2gan.plugins import registry
 from e2gan.progress import Progress
-from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
-from e2gan.training.loop import ConceptPairs, Trainer, load_pair
+from e2gan.training.flops import training_flops
+from e2gan.training.loop import ConceptPairs, load_pair
 from e2gan.training.steps import digest_of
+from e2gan_baselines.training import BaselineRecipe, BaselineTrainer
 
 __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]
 
@@ -57,7 +58,7 @@ class Baseline:
     """Called as ``generator(photo, prompt, prompt_bias)``, as E²GAN's is."""
     discriminator: nn.Module
     """Called as ``discriminator(photo, edit)``."""
-    recipe: TrainingRecipe
+    recipe: BaselineRecipe
     shape: dict[str, Any] = field(default_factory=dict)
     """The options that say how large the generator is: with them it is made again, to be given its weights."""
     stride: int = 1
@@ -142,7 +143,7 @@ def train_baseline(
         }
     )
     run = folder / f"run-{key[:8]}"
-    trainer = Trainer(
+    trainer = BaselineTrainer(
         baseline.generator, baseline.discriminator, [learnt], recipe, run, device=device, report=progress.advance
     )
     # First, for a model that cannot be counted fails before it is trained.
@@ -150,7 +151,7 @@ def train_baseline(
     spent = _cost(trainer)
     progress.stage(f"train {id} on {len(learnt.train)} pairs")
     trainer.run()
-    generator = trainer.accelerator.unwrap_model(trainer.generator).eval()
+    generator = trainer.networks.generator.eval()
     made = Prompted(generator, prompt)
     weights = save({name: tensor.detach().float().cpu().contiguous() for name, tensor in made.state_dict().items()})
     manifest = {
@@ -264,14 +265,14 @@ def _pictures(pair: Pair) -> tuple[Image.Image, Image.Image]:
     return Image.fromarray(photo), Image.fromarray(target)
 
 
-def _cost(trainer: Trainer) -> dict[str, int]:
+def _cost(trainer: BaselineTrainer) -> dict[str, int]:
     """As a concept's ``[quality.cost]``, and the multiply-accumulates of one picture of the size it is trained at."""
-    generator, discriminator = map(trainer.accelerator.unwrap_model, (trainer.generator, trainer.discriminator))
+    generator, discriminator = trainer.networks
     recipe, width = replace(trainer.recipe, steps=trainer.steps), trainer.concepts[0].prompt.shape[1]
     device = trainer.accelerator.device
     example = (torch.zeros(1, *shape, device=device) for shape in ((3, recipe.crop, recipe.crop), (1, width), (1,)))
     return {
         "trained_parameters": sum(p.numel() for p in generator.parameters() if p.requires_grad),
-        "training_flops": training_flops(recipe, generator, discriminator, width),
+        "training_flops": training_flops(recipe, generator, discriminator, width, objective=trainer.objective_type),
         "macs": macs(deepcopy(generator).eval(), *example),
     }

@@ -1,4 +1,4 @@
-"""The baselines: networks, and the training of their papers; what a paper leaves open is `TrainingRecipe`'s default."""
+"""The baselines: networks, and the training of their papers; what a paper leaves open is `BaselineRecipe`'s default."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.weights import draw_weights
-from e2gan.recipe import TrainingRecipe
 from e2gan_baselines.baseline import Baseline
 from e2gan_baselines.comodgan import CoModGAN, StyleDiscriminator, Widths
 from e2gan_baselines.pix2pix import Pix2Pix
 from e2gan_baselines.reproduction import PatchDiscriminator, Reproduction, load_stem
+from e2gan_baselines.training import BaselineRecipe
 
 __all__ = ["comodgan", "pix2pix", "reproduction"]
 
@@ -20,14 +20,14 @@ def pix2pix(prompt_dim: int, width: int = 64, blocks: int = 9) -> Baseline:
     generator, discriminator = Pix2Pix(width, blocks), Discriminator(width)
     draw_weights(generator)
     discriminator.initialize()
-    recipe = TrainingRecipe(epochs=200, ema=0.0)
+    recipe = BaselineRecipe(epochs=200, ema=0.0)
     return Baseline(generator, discriminator, recipe, {"width": width, "blocks": blocks}, stride=4)
 
 
 def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16_384) -> Baseline:
     """Co-Mod-GAN: StyleGAN2's losses and penalties, and the L1 distance to the pair's edit as for all others."""
     widths = Widths(side=side, widest=widest, base=base, latent=widest)
-    recipe = TrainingRecipe(
+    recipe = BaselineRecipe(
         epochs=200,
         batch_size=4,
         crop=side,
@@ -51,7 +51,7 @@ def reproduction(
     generator = Reproduction(prompt_dim, depth=depth, feed_forward=feed_forward)
     if stem is not None:
         load_stem(generator, stem)
-    recipe = TrainingRecipe(
+    recipe = BaselineRecipe(
         batch_size=32,
         learning_rate=3e-4,
         discriminator_learning_rate=1e-4,

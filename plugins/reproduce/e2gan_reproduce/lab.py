@@ -26,7 +26,6 @@ from e2gan.data.pairs import Pair, Pairs
 from e2gan.data.selection import select_pairs
 from e2gan.embedders import Embedder
 from e2gan.errors import DataError
-from e2gan.evaluation.cost import concept_flops, training_flops
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.inception import Inception, find_inception
 from e2gan.evaluation.measure import photograph
@@ -35,15 +34,17 @@ from e2gan.files import atomic_path, atomic_write
 from e2gan.images import open_image
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.generator import Generator
-from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Ranks, Skips
+from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Keeps, Ranks, Skips
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
+from e2gan.training.flops import adapter_flops, training_flops
 from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.baseline import Baseline, make_baseline
+from e2gan_baselines.training import BaselineObjective, BaselineRecipe, trainer_of
 
 __all__ = ["FULL", "FULL_RATE", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "Subject"]
 
@@ -85,7 +86,7 @@ SMALL = Scale("small", 128, 40, 300, 240, 4, 200, 14.0, 300, second=False)
 FULL = Scale("full", 256, None, None, None, None, None, None, None, second=True)
 SCALES = {scale.name: scale for scale in (SMALL, FULL)}
 
-BY_ITSELF: dict[str, Any] = {"keeps": "nothing", "skips": NO_SKIPS, "noise": 0.0}
+BY_ITSELF: dict[str, Any] = {"keeps": Keeps.NOTHING, "skips": NO_SKIPS, "noise": 0.0}
 """What E²GAN's concepts say besides their weights, and another model's do not."""
 
 
@@ -96,7 +97,7 @@ class Subject:
     id: str
     prompt: str
     recipe: Recipe
-    keeps: str = "nothing"
+    keeps: Keeps = Keeps.NOTHING
     skips: Skips = NO_SKIPS
     noise: float = 0.0
 
@@ -115,7 +116,7 @@ class Outcome:
     """Trained parameters."""
     steps: int
     flops: int
-    """Operations of the training (`e2gan.evaluation.cost.training_flops`)."""
+    """Operations of the training (`e2gan.training.flops.training_flops`)."""
     seconds: float
     folder: str = field(compare=False, default="")
     """Where its pictures are, ``photo-0.png``, ``teacher-0.png``, ``edit-0.png`` and so on."""
@@ -293,7 +294,7 @@ class Lab:
         sides = {"side": side or self.scale.crop} if id == "comodgan" else {}
         return make_baseline(id, self.base.config.prompt_dim, **sides)
 
-    def baseline_recipe(self, id: str, made: Baseline, adapter_flops: int) -> TrainingRecipe:
+    def baseline_recipe(self, id: str, made: Baseline, of_adapter: int) -> BaselineRecipe:
         """The model's own, cut to the scale."""
         recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
         if self.scale.work is None:
@@ -301,14 +302,18 @@ class Lab:
         recipe = replace(recipe, batch_size=min(4, recipe.batch_size))
         probe = 16
         flops = training_flops(
-            replace(recipe, steps=probe), made.generator, made.discriminator, self.base.config.prompt_dim
+            replace(recipe, steps=probe),
+            made.generator,
+            made.discriminator,
+            self.base.config.prompt_dim,
+            objective=BaselineObjective,
         )
-        return replace(recipe, steps=max(1, round(self.scale.work * adapter_flops * probe / flops)))
+        return replace(recipe, steps=max(1, round(self.scale.work * of_adapter * probe / flops)))
 
     def _adapter_flops(self, subject: Subject) -> int:
         recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100)
         steps = recipe.steps or recipe.epochs * subject.recipe.selection.clusters
-        return concept_flops(replace(recipe, steps=steps), self.base)
+        return adapter_flops(replace(recipe, steps=steps), self.base, subject.keeps)
 
     def train_base(
         self, name: str, learnt: Sequence[ConceptPairs], recipe: TrainingRecipe, config: GeneratorConfig
@@ -350,7 +355,7 @@ class Lab:
             self.progress.stage(f"pre-train {id} on {len(learnt)} concepts")
             trainer = self._trainer(lambda: (made.generator, made.discriminator), recipe, learnt, folder)
             with atomic_path(kept) as temporary:
-                torch.save(trainer.accelerator.unwrap_model(trainer.generator).state_dict(), temporary)
+                torch.save(trainer.networks.generator.state_dict(), temporary)
             atomic_write(folder / "seconds.json", json.dumps({"seconds": trainer.seconds}))
             (folder / "checkpoint.pt").unlink(missing_ok=True)
         self.seconds += read_state(folder / "seconds.json").get("seconds", 0)
@@ -431,7 +436,7 @@ class Lab:
         """Trained to its end; a run that was stopped goes on."""
         torch.manual_seed(self.seed)
         generator, discriminator = make()
-        trainer = Trainer(
+        trainer = trainer_of(recipe)(
             generator, discriminator, learnt, recipe, folder, device=self.device, report=self.progress.advance
         )
         trainer.run()
@@ -455,15 +460,18 @@ class Lab:
         if self.real:
             embed = next(iter(self.networks.values()))
             quality["fid_to_real"] = fid(embed(edits), embed(self.real))
-        generator, discriminator = (
-            trainer.accelerator.unwrap_model(each) for each in (trainer.generator, trainer.discriminator)
-        )
+        generator, discriminator = trainer.networks
         return Outcome(
             quality=quality,
             trained=sum(p.numel() for p in generator.parameters() if p.requires_grad),
             steps=trainer.steps,
             flops=training_flops(
-                replace(trainer.recipe, steps=trainer.steps), generator, discriminator, learnt.prompt.shape[1]
+                replace(trainer.recipe, steps=trainer.steps),
+                generator,
+                discriminator,
+                learnt.prompt.shape[1],
+                keeps=learnt.keeps,
+                objective=trainer.objective_type,
             ),
             seconds=round(trainer.seconds, 1),
         )
@@ -495,7 +503,7 @@ class Lab:
         torch.manual_seed(self.seed)
         generator, discriminator = make()
         recipe = replace(recipe, steps=10_000)
-        trainer = Trainer(
+        trainer = trainer_of(recipe)(
             generator, discriminator, [self.learnt(subject)], recipe, self.folder / "timed", device=self.device
         )
         trainer.train_step()

@@ -14,13 +14,15 @@ from torch import nn
 
 from e2gan.data.folders import named
 from e2gan.errors import DataError
-from e2gan.evaluation.cost import macs, training_flops
+from e2gan.evaluation.cost import macs
 from e2gan.files import atomic_write
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.edit import Edit, Look
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.flops import training_flops
 from e2gan.training.steps import digest_of, read_state
+from e2gan_baselines.training import trainer_of
 from e2gan_reproduce.compare import Findings, Way, compare
 from e2gan_reproduce.lab import Lab, Networks
 from e2gan_reproduce.table import Row, mean_of
@@ -155,7 +157,11 @@ def _costs(lab: Lab, name: str) -> tuple[float, float, float]:
     """Operations at 256² and seconds of the paper's epochs, and trained parameters."""
     (generator, discriminator), recipe = _networks(lab, name, 256)
     flops = training_flops(
-        replace(recipe, steps=_steps(name, recipe)), generator, discriminator, lab.base.config.prompt_dim
+        replace(recipe, steps=_steps(name, recipe)),
+        generator,
+        discriminator,
+        lab.base.config.prompt_dim,
+        objective=trainer_of(recipe).objective_type,
     )
     return flops, _seconds(lab, name), sum(p.numel() for p in generator.parameters() if p.requires_grad)
 

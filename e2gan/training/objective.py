@@ -1,0 +1,145 @@
+"""What a step of training minimises: the generator's loss, and the discriminator's (paper, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from e2gan.models.edit import Edit, Look
+from e2gan.recipe import TrainingRecipe
+from e2gan.training.augment import diffaugment
+from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk
+
+__all__ = ["Batch", "Loss", "Objective", "StepKind"]
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """What a step of a training does; steps of a kind do the same work."""
+
+    warm: bool = True
+    """Whether it is past the warm-up, in which the discriminator and what is perceptual have no part."""
+    half_size: bool = False
+    """Whether its pictures are at half their size."""
+    updates_discriminator: bool = True
+    """Whether the discriminator is updated, once warm."""
+
+    @classmethod
+    def of(cls, recipe: TrainingRecipe, step: int, steps: int) -> StepKind:
+        """The kind of a step of ``steps``, counted from 0."""
+        return cls(
+            warm=step >= recipe.warmup * steps,
+            half_size=step < recipe.half_size * steps,
+            updates_discriminator=step % recipe.discriminator_every == 0,
+        )
+
+
+@dataclass
+class Batch:
+    """What a step trains on."""
+
+    photo: Tensor
+    """(N, 3, H, W) in [-1, 1]."""
+    target: Tensor
+    """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
+    look: Look
+    """Of each picture's concept."""
+    offsets: Tensor | None = None
+    """(N, 2): where on the tile of noise each photo lies; None: at its corner."""
+    kind: StepKind = StepKind()
+    """What its step does."""
+    seed: int = 0
+    """Of what distorts the pictures that the discriminator sees."""
+    edit: Tensor | None = None
+    """(N, 3, H, W): the generator's picture, once it is made."""
+
+    def to(self, device: torch.device) -> Batch:
+        offsets = None if self.offsets is None else self.offsets.to(device)
+        photo, target, look = self.photo.to(device), self.target.to(device), self.look.to(device)
+        return replace(self, photo=photo, target=target, look=look, offsets=offsets)
+
+
+class Loss(NamedTuple):
+    """What is minimised, and what it is made of."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    """By name, as they are plotted: before their weights."""
+
+    def plus(self, name: str, part: Tensor, weight: float) -> Loss:
+        return Loss(self.total + weight * part, {**self.parts, name: part})
+
+
+class Objective:
+    """The losses of a training as functions of a batch.
+
+    Args:
+        generator: called as ``generator(photo, prompt, prompt_bias)``; a `Generator`, or one with an adapter on it.
+        discriminator: called as ``discriminator(photo, edit)``.
+        recipe: the losses' weights.
+        autocast: the context in which networks compute.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        recipe: TrainingRecipe,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.recipe, self.autocast = recipe, autocast
+        self.network = Edit(generator)
+        self.trunk: VGG16Trunk | None = None
+        if recipe.perceptual or recipe.style:
+            self.trunk = VGG16Trunk().to(next(generator.parameters()).device)
+
+    def kind(self, step: int, steps: int) -> StepKind:
+        """What a step of ``steps`` does, counted from 0."""
+        return StepKind.of(self.recipe, step, steps)
+
+    def edit(self, batch: Batch) -> Tensor:
+        """The generator's picture of a batch, float32."""
+        with self.autocast():
+            edit: Tensor = self.network(batch.photo, batch.look, batch.offsets)
+        return edit
+
+    def generator_loss(self, batch: Batch) -> Loss:
+        """How far the edit is from the teacher's picture, and once warm from what the discriminator takes for one."""
+        assert batch.edit is not None
+        parts = {"l1": F.l1_loss(batch.edit, batch.target)}
+        if batch.kind.warm:
+            self.discriminator.requires_grad_(False)
+            with self.autocast():
+                parts["gan"] = gan_loss(self.judge(batch, batch.edit), True, self.recipe.gan_loss)
+                if self.trunk is not None:
+                    edit, target = (shrunk(x, self.recipe.perceptual_shrink) for x in (batch.edit, batch.target))
+                    with torch.no_grad():
+                        wanted = self.trunk(target)
+                    parts["perceptual"], parts["style"] = content_and_style(self.trunk(edit), wanted)
+        weighted = [getattr(self.recipe, name) * part for name, part in parts.items()]
+        return Loss(torch.stack(weighted).sum(), parts)
+
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """How badly the discriminator tells the teacher's pictures from the generator's."""
+        assert batch.edit is not None
+        self.discriminator.requires_grad_(True)
+        with self.autocast():
+            real = gan_loss(self.judge(batch, batch.target), True, self.recipe.gan_loss)
+            fake = gan_loss(self.judge(batch, batch.edit.detach()), False, self.recipe.gan_loss)
+        loss = (real + fake) / 2
+        return Loss(loss, {"discriminator": loss})
+
+    def judge(self, batch: Batch, picture: Tensor) -> Tensor:
+        """The discriminator's logits for a picture of the batch's photo."""
+        photo = batch.photo
+        if self.recipe.diffaugment:
+            photo, picture = diffaugment(photo, picture, seed=batch.seed)
+        logits: Tensor = self.discriminator(photo, picture)
+        return logits
