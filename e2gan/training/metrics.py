@@ -18,7 +18,14 @@ __all__ = ["cut_metrics", "device_name", "draw_metrics", "log_metrics", "read_me
 
 def device_name(device: torch.device) -> str:
     """What trains, for an artefact's metadata: "2 CPU cores (x86_64)"."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+    if device.type == "cpu":
+        cores = torch.get_num_threads()
+        name = f"{cores} CPU core{'s' if cores > 1 else ''}"
+    elif device.type == "mps":
+        name = "Apple GPU"
+    else:
+        own_name = getattr(torch.get_device_module(device), "get_device_name", None)
+        name = device.type if own_name is None else own_name(device)
     return f"{name} ({platform.machine()})"
 
 

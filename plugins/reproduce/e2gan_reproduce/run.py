@@ -17,6 +17,7 @@ from e2gan.blend import find_concept
 from e2gan.data.folders import Data, find_photos, folders_of
 from e2gan.errors import E2GANError
 from e2gan.progress import Progress
+from e2gan.training.loop import all_processes
 from e2gan.training.metrics import device_name
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
@@ -76,7 +77,7 @@ def run(
         "concepts": list(names),
         "base": lab.base.id,
         "seed": seed,
-        "hardware": device_name(torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")),
+        "hardware": device_name(all_processes(device).device),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "e2gan": __version__,
