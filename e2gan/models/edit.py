@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,10 @@ class Look:
         return self._each(lambda value: value.expand(count, *value.shape[1:]))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Look:
-        return replace(self, **{name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)})
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **changed)
 
 
 def look_of(
@@ -148,7 +152,7 @@ class Edit(nn.Module):
     def __init__(self, generator: Callable[..., Tensor], *, at_once: bool = False, half: bool = False) -> None:
         super().__init__()
         self.generator = generator
-        self.half = half
+        self.in_half = half
         for module in generator.modules() if isinstance(generator, nn.Module) else ():
             if isinstance(module, OutConv):
                 module.at_once = at_once
@@ -172,7 +176,7 @@ class Edit(nn.Module):
         if not look.keeps:
             return made
         assert look.tones is not None
-        return keep(made, toned(photo, look.tones, half=self.half), look.keeps, look.shares, half=self.half)
+        return keep(made, toned(photo, look.tones, half=self.in_half), look.keeps, look.shares, half=self.in_half)
 
     def with_noise(self, photo: Tensor, look: Look, offsets: Tensor | None) -> Tensor:
         """What the generator sees of the photos."""
