@@ -30,6 +30,7 @@ from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path, atomic_write
+from e2gan.kept import digest_of
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.edit import Edit, look_of
 from e2gan.models.generator import Generator
@@ -39,7 +40,6 @@ from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.steps import digest_of
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.summary import summary
 from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
+from e2gan.kept import digest_of, read_state
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
@@ -63,7 +64,7 @@ from e2gan.progress import Progress
 from e2gan.training.flops import recorded_flops
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
-from e2gan.training.steps import Steps, digest_of, read_state
+from e2gan.training.steps import Steps
 
 __all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
 
