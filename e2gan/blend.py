@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
-from e2gan.plugins import registry
+from e2gan.plugins import OFFERED_BY, registry
 from e2gan.tables import shown
 
 if TYPE_CHECKING:
@@ -123,10 +123,9 @@ def _find(name: Name) -> Concept | OtherModel:
     if colon and scheme in registry().all("source"):
         found: Concept | OtherModel = registry().get("source", scheme).factory(rest)
         return found
-    if colon and scheme == "hub":
-        raise ConceptError(
-            f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"
-        )
+    if colon and (package := OFFERED_BY.get(("source", scheme))):
+        what = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
+        raise ConceptError(f"{shown(name)}: {what} the package '{package}'", hint=f"pip install {package}")
     if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:

@@ -25,7 +25,7 @@ from e2gan._version import __version__
 from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Concepts, OtherModel, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
-from e2gan.errors import ConceptError, E2GANError, PluginError
+from e2gan.errors import ConceptError, E2GANError
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit, Look, blended, look_of
@@ -49,10 +49,6 @@ FAINT = 16
 
 LOADED = 16
 """Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
-
-
-KNOWN_BACKENDS = {"onnxruntime": "e2gan-onnx"}
-"""Backends by the distributions that offer them, for whoever has not installed these."""
 
 
 class Backend(Protocol):
@@ -127,7 +123,7 @@ class Editor:
                 raise E2GANError(
                     f"the backend '{backend}' computes on the CPU, in float32", hint="ask for nothing else"
                 )
-            self._weights = runtime = _find_backend(backend)(self.base, threads)
+            self._weights = runtime = registry().get("backend", backend).factory(self.base, threads)
             self._edit = Edit(runtime)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
@@ -299,12 +295,6 @@ class Editor:
 
 def _look(concept: Concept, prompt: torch.Tensor) -> Look:
     return look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
-
-
-def _find_backend(name: str) -> Callable[..., Backend]:
-    if name in KNOWN_BACKENDS and name not in registry().all("backend"):
-        raise PluginError(f"nothing installed runs on {name}", hint=f"pip install {KNOWN_BACKENDS[name]}")
-    return registry().get("backend", name).factory
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:

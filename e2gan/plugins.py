@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_PLUGINS",
     "KINDS",
+    "OFFERED_BY",
     "Entry",
     "PluginInfo",
     "Problem",
@@ -70,6 +71,18 @@ KINDS: dict[str, type[E2GANError]] = {
 
 A plugin may add a hook of its own, and so a kind, for which PluginError is raised.
 """
+
+OFFERED_BY = {
+    ("exporter", "coreml"): "e2gan-coreml",
+    ("exporter", "onnx"): "e2gan-onnx",
+    ("backend", "onnxruntime"): "e2gan-onnx",
+    ("photo source", "ssd"): "e2gan-ssd",
+    ("source", "baseline"): "e2gan-baselines",
+    ("source", "hub"): "e2gan-hub",
+}
+"""The distributions of this project that offer these, by (kind, id): for whoever has not installed them."""
+
+_NOT_INSTALLED = {"exporter": "nothing installed exports to", "backend": "nothing installed runs on"}
 
 T = TypeVar("T")
 
@@ -194,6 +207,9 @@ class Registry:
         if (kind, id) in self._clashes:
             message, which = self._clash(kind, id)
             raise PluginError(message, hint=which)
+        if (kind, id) in OFFERED_BY:
+            fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
+            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}")
         hint = did_you_mean(id, known)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins tells which"
