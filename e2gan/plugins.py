@@ -209,7 +209,8 @@ class Registry:
             raise PluginError(message, hint=which)
         if (kind, id) in OFFERED_BY:
             fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
-            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}")
+            broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
+            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
         hint = did_you_mean(id, known)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins tells which"
