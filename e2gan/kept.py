@@ -1,7 +1,7 @@
-"""Results that are kept by what decides them: made once, and made again when any of that changes.
+"""Keep a result by what decides it: make it once, and again when any of that changes.
 
-A result lies in a folder whose name ends with a digest of all that it depends on (`folder_of`), so that what is there
-is right; or, where one file serves for ever, it holds that digest itself and is checked for it (``sound``).
+`folder_of` names a folder by a digest of everything that the result depends on, so whatever the folder holds is
+current.  A file with a fixed name holds that digest itself, and `kept` checks it with ``sound``.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def digest_of(values: Mapping[str, Any]) -> str:
 
 
 def folder_of(stem: Path, needs: Mapping[str, Any], *, digits: int = 8) -> Path:
-    """``stem-DIGEST``: where the result is kept that depends on ``needs``, plain data, and on nothing else."""
+    """``stem-DIGEST``: the folder of a result that depends on ``needs``, plain data, and on nothing else."""
     return stem.with_name(f"{stem.name}-{digest_of(needs)[:digits]}")
 
 
 def kept(
     file: Path, make: Callable[[], dict[str, Any]], *, sound: Callable[[dict[str, Any]], bool] = bool
 ) -> dict[str, Any]:
-    """The result in ``file``; where that is missing, damaged or not ``sound``, what ``make`` gives, which is kept then.
+    """Read the result in ``file``; if it is missing, damaged or not ``sound``, make it and write it there.
 
     Args:
-        make: gives the result, plain data; it may go on where it was stopped.
-        sound: whether a result that was kept still holds; by default any does that is not empty.
+        make: gives the result, plain data; it may continue an earlier attempt.
+        sound: whether a result from the file is still valid; by default every result is that is not empty.
 
     Raises:
         E2GANError: the file cannot be written.
@@ -52,7 +52,7 @@ def kept(
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where that is not there or damaged."""
+    """The object in a JSON file; an empty one if the file is missing or damaged."""
     try:
         state = json.loads(read_bytes(file, limit=LIMIT))
     except (E2GANError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What commands print: one object that knows who reads it, people or a program, and whether anybody wants to."""
+"""Output of commands: one object knows whether people or a program read it, and whether to be quiet."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Output:
-    """Prints a command's result to stdout and what is said about it to stderr.
+    """Prints a command's result to stdout, and remarks about it to stderr.
 
-    With ``--json`` the result is JSON, and what is meant for people is left out.  With ``-q`` nothing is said but what
-    went wrong; the result is printed all the same.
+    With ``--json`` the result is JSON and the text for people is left out.  With ``-q`` there are no remarks; the
+    result is still printed.
     """
 
     as_json: bool = False
@@ -44,7 +44,7 @@ class Output:
             echo(json.dumps(data, indent=2))
 
     def line(self, text: str = "") -> None:
-        """A line, or several, of the result for people: nothing with ``--json``, as with the following."""
+        """A line, or several, of the result for people.  Nothing with ``--json``; the same holds for the next two."""
         if not self.as_json:
             echo(text)
 
@@ -64,7 +64,7 @@ class Output:
         for name, value in rows:
             self.line(f"{name.ljust(width)}  {value}")
 
-    # What is said about it
+    # Remarks
 
     def note(self, text: str) -> None:
         """Say what people may want to know, such as which file was written: nothing with ``--json`` or ``-q``."""
@@ -132,7 +132,7 @@ class Output:
 
 
 def output_options(*, json: bool = True, quiet: bool = True, quiet_help: str = "Say nothing but errors.") -> Any:
-    """``--json`` and ``-q``, or one of them, for a command: it is given an `Output` as ``out``."""
+    """Give a command ``--json`` and ``-q``, or one of them, and pass it an `Output` as ``out``."""
 
     def decorate(command: F) -> Any:
         @functools.wraps(command)
