@@ -80,7 +80,7 @@ def register_concepts(register: RegisterConcept) -> None:
 def register_sources(register: Register) -> None:
     """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``.
 
-    Or the :class:`e2gan.blend.OtherModel`, which is applied as a concept is.
+    Or a :class:`e2gan.blend.Blend`, such as an ``OtherModel``, which is applied as a concept is.
     """
 
 

@@ -107,7 +107,7 @@ def apply(
     read does not stop the others. What in a folder is no photo is left out, and named.
     """
     from e2gan.base import DEFAULT
-    from e2gan.blend import Concepts, OtherModel, resolve
+    from e2gan.blend import resolve
     from e2gan.images.formats import left_out
 
     planned = plan(photos, output)
@@ -115,15 +115,12 @@ def apply(
     failed = 0
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
-        found = resolve(concept)
-        # Another model has no use for a base.
-        named = DEFAULT if isinstance(found, OtherModel) else found[0].concept.base_id
-        blend: Concepts = found if isinstance(found, OtherModel) else {part.concept: part.weight for part in found}
+        blend = resolve(concept)
 
         _keep_freed_memory()
         from e2gan.editor import Editor
 
-        editor = Editor(base or named, device=device, threads=threads)
+        editor = Editor(base or blend.base_id or DEFAULT, device=device, threads=threads)
         editor.use(blend)
         for job in out.bar(jobs, "photo"):
             try:
