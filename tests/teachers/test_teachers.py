@@ -68,7 +68,7 @@ def make(id: str, options: dict):
 
 def test_all_are_registered():
     found = Registry.load()
-    assert set(TEACHERS) <= set(found.teachers)
+    assert set(TEACHERS) <= set(found.all("teacher"))
     assert all(found.teacher(id).summary for id in TEACHERS)
 
 
