@@ -121,7 +121,7 @@ class OtherModel:
     load: Callable[[], nn.Module]
     """Gives the generator in evaluation mode: (N, 3, H, W) float32 in [-1, 1] to the same."""
     stride: int = 1
-    """H and W are multiples of it; what lacks is mirrored."""
+    """H and W are multiples of it; missing rows and columns are filled by reflection."""
     longest: int | None = None
     """Longest side, in pixels, that it takes; larger photos are made smaller for it."""
     parts: tuple[Part, ...] = ()
@@ -164,7 +164,7 @@ def resolve(concepts: Concepts) -> Blend:
         weight = _weight(value, name)
         concept = find_concept(name)
         if any(part.concept.path == concept.path for part in parts):
-            raise ConceptError(f"the concept '{concept.id}' stands twice in the blend", hint="add its weights up")
+            raise ConceptError(f"the concept '{concept.id}' appears twice in the blend", hint="add its weights up")
         parts.append(Part(concept, weight))
     used = tuple(part for part in parts if part.weight)
     if not used:
@@ -236,7 +236,7 @@ def _split(text: str) -> Iterable[tuple[str, float]]:
                 f"{shown(item)} in a blend is no CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
             )
         if name in seen:
-            raise ConceptError(f"the concept '{name}' stands twice in the blend", hint="add its weights up")
+            raise ConceptError(f"the concept '{name}' appears twice in the blend", hint="add its weights up")
         seen.add(name)
         yield name, _weight(number, name)
 

@@ -33,12 +33,12 @@ hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """What the hooks are given, but for those of concepts, teachers and commands."""
+    """What hooks are given, except those for concepts, teachers, folders and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
 
-        Raises PluginError for an id that is none, or a factory that cannot be called.
+        Raises PluginError for an invalid id, or a factory that cannot be called.
         """
 
 

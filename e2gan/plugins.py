@@ -106,7 +106,7 @@ class Entry:
 
     @property
     def version(self) -> str:
-        """The distribution and its version: what another one makes may be otherwise."""
+        """The distribution and its version: another version may make something else."""
         try:
             return f"{self.distribution} {importlib.metadata.version(self.distribution)}"
         except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
@@ -346,7 +346,7 @@ class Registry:
                 folders += [(info, folder, source) for folder, source in offered]
         found: list[tuple[str, PluginInfo, Concept]] = []
         for info, folder, source in folders:
-            # Each bundle stands alone: a damaged one does not take its neighbours down.
+            # One damaged bundle does not take its neighbours down.
             with self._quarantine(info):
                 concept = _read_concept(folder, info.distribution, source)
                 found.append((concept.id, info, concept))
@@ -397,7 +397,7 @@ class Registry:
         self._problems.append(Problem(info.name, info.distribution, message, hint))
 
     def _unclaimed(self, kind: str, found: Iterable[tuple[str, PluginInfo, T]]) -> dict[str, T]:
-        """``found`` (id, its plugin, thing) by id, but for the ids that occur more than once."""
+        """``found`` (id, its plugin, thing) by id, without the ids that occur more than once."""
         claims: dict[str, list[tuple[PluginInfo, T]]] = {}
         for id, info, thing in found:
             claims.setdefault(id, []).append((info, thing))

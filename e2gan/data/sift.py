@@ -61,7 +61,7 @@ class Verdict:
 
 
 def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progress: Progress) -> Verdict:
-    """Judge edits, whose pictures lie below ``folder``; what was measured before is not measured again.
+    """Judge edits whose pictures are below ``folder``; what was measured before is not measured again.
 
     Raises:
         DataError: a picture is damaged.

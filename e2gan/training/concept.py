@@ -307,7 +307,7 @@ class _Job:
             if _made_from(Concept.read(concept.path), foundation) != made_from:
                 raise ConceptError(
                     f"{concept.path / MANIFEST}: the recipe was changed while it was trained",
-                    hint="run it again; with the recipe as it was, nothing is trained anew",
+                    hint="run it again; with the recipe as it was, nothing is trained again",
                 )
             state = adapter_state(trainer.networks.generator)
             self.concept = write_concept(
@@ -425,7 +425,7 @@ class _Job:
                 continue
             raise DataError(
                 f"the training in {other} was stopped, and the photos are others since: {_difference(note, now)}",
-                hint=f"put them back to go on with it, or delete {other} to train anew",
+                hint=f"put them back to go on with it, or delete {other} to train again",
             )
         if others and not run.exists():
             names = ", ".join(other.name for other in others)

@@ -157,7 +157,7 @@ def search_ranks(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> RankSearch:
-    """Search the ranks for concepts, each by its own recipe but for the ranks and the length.
+    """Search the ranks for concepts, each by its own recipe except for the ranks and the length.
 
     The learning rate stays at its height and there is no warm-up: a trial is a piece of a run, not a run.
     Stopped, a second call goes on where it was, and finds what an unbroken one finds.
