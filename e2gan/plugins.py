@@ -84,6 +84,8 @@ OFFERED_BY = {
 
 _NOT_INSTALLED = {"exporter": "nothing installed exports to", "backend": "nothing installed runs on"}
 
+EntryKind = Literal["source", "teacher", "photo source", "exporter", "embedder", "backend"]
+
 T = TypeVar("T")
 
 
@@ -179,7 +181,9 @@ class Registry:
     @overload
     def all(self, kind: Literal["concept"]) -> dict[str, Concept]: ...
     @overload
-    def all(self, kind: str) -> dict[str, Entry]: ...
+    def all(self, kind: EntryKind) -> dict[str, Entry]: ...
+    @overload
+    def all(self, kind: str) -> dict[str, Any]: ...
     def all(self, kind: str) -> dict[str, Any]:
         """What is offered of a kind, by id, without the ids that several plugins claim.
 
@@ -193,7 +197,9 @@ class Registry:
     @overload
     def get(self, kind: Literal["concept"], id: str) -> Concept: ...
     @overload
-    def get(self, kind: str, id: str) -> Entry: ...
+    def get(self, kind: EntryKind, id: str) -> Entry: ...
+    @overload
+    def get(self, kind: str, id: str) -> Any: ...
     def get(self, kind: str, id: str) -> Any:
         """The one thing of a kind that has this id.
 
