@@ -9,12 +9,12 @@ Finished trainings are kept in the work folder and not done again; one that was 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from e2gan.embedders import Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
-from e2gan.files import atomic_write
+from e2gan.kept import folder_of, kept
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
@@ -40,7 +40,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import Selection, TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.steps import digest_of
 from e2gan_reproduce.lab import FULL_RATE
 from e2gan_reproduce.tunings import crucial_alone
 
@@ -121,7 +120,8 @@ def _outcomes(
         selection = concept.recipe.selection
         learnt = learnt_by(replace(selection, method="random") if way == "random" else selection)
         settings = replace(recipe, learning_rate=FULL_RATE) if way == "full" else recipe
-        key = digest_of(
+        folder = folder_of(
+            work / "ablation" / way,
             {
                 "base": [base.sha256, base.discriminator_sha256],
                 "prompt": concept.prompt,
@@ -131,10 +131,11 @@ def _outcomes(
                 "training": settings.to_dict(),
                 "pairs": [pair.key for pair in learnt.train],
                 "test": [pair.key for pair in test],
-            }
+            },
         )
-        folder = work / "ablation" / f"{way}-{key[:8]}"
-        outcomes[way] = _outcome(way, base, learnt, settings, test, folder, embed)
+        make = partial(_outcome, way, base, learnt, settings, test, folder, embed)
+        outcomes[way] = Outcome(**kept(folder / "outcome.json", make))
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
     return outcomes
 
 
@@ -146,10 +147,7 @@ def _outcome(
     test: Sequence[Pair],
     folder: Path,
     embed: Embedder,
-) -> Outcome:
-    kept = folder / "outcome.json"
-    if kept.is_file():
-        return Outcome(**json.loads(kept.read_text(encoding="utf-8")))
+) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     generator = base.generator().train()
     model = crucial_alone(generator) if way == "full" else attach(generator, recipe.adapter_ranks)
@@ -174,9 +172,7 @@ def _outcome(
         fid_ratio=fid(embed(edits), wanted) / fid(embed(photos), wanted),
         parameters=parameters,
     )
-    atomic_write(kept, json.dumps(vars(outcome)))
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
-    return outcome
+    return vars(outcome)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

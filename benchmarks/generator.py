@@ -29,7 +29,8 @@ from e2gan.errors import DataError
 from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
-from e2gan.files import atomic_path, atomic_write
+from e2gan.files import atomic_path
+from e2gan.kept import folder_of, kept
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.edit import Edit, look_of
 from e2gan.models.generator import Generator
@@ -39,7 +40,6 @@ from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.steps import digest_of
 
 
 @dataclass(frozen=True)
@@ -163,26 +163,8 @@ def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecip
         noise=variant.noise,
     )
     config = GeneratorConfig(prompt_dim=learnt.prompt.shape[1], **variant.layout)
-    folder = work / f"{style}-{name}-{_key(variant, config, recipe, learnt)[:8]}"
-    done = folder / "figures.json"
-    if done.is_file():
-        return folder, json.loads(done.read_text("utf-8"))
-    torch.manual_seed(recipe.seed)
-    generator, discriminator = made(variant, config), Discriminator()
-    discriminator.initialize()
-    trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
-    trainer.run()
-    figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        torch.save(generator.state_dict(), temporary)
-    if isinstance(generator, Learned):
-        figures |= dict(zip(("skip_full", "skip_half", "skip_quarter"), generator.raw.sigmoid().tolist()))
-    atomic_write(done, json.dumps(figures, indent=1))
-    return folder, figures
-
-
-def _key(variant: Variant, config: GeneratorConfig, recipe: TrainingRecipe, learnt: ConceptPairs) -> str:
-    return digest_of(
+    folder = folder_of(
+        work / f"{style}-{name}",
         {
             "layout": config.to_dict(),
             "skips": variant.skips,
@@ -191,8 +173,23 @@ def _key(variant: Variant, config: GeneratorConfig, recipe: TrainingRecipe, lear
             **({"trunk_noise": variant.trunk_noise} if variant.trunk_noise else {}),
             "training": recipe.to_dict(),
             "pairs": [pair.key for pair in (*learnt.train, *learnt.val)],
-        }
+        },
     )
+
+    def make() -> dict[str, Any]:
+        torch.manual_seed(recipe.seed)
+        generator, discriminator = made(variant, config), Discriminator()
+        discriminator.initialize()
+        trainer = Trainer(generator, discriminator, [learnt], recipe, folder, checkpoint_every=600)
+        trainer.run()
+        figures = {"seconds": round(trainer.seconds), "steps": recipe.steps, **measured(trainer, learnt, folder)}
+        with atomic_path(folder / WEIGHTS) as temporary:
+            torch.save(generator.state_dict(), temporary)
+        if isinstance(generator, Learned):
+            figures |= dict(zip(("skip_full", "skip_half", "skip_quarter"), generator.raw.sigmoid().tolist()))
+        return figures
+
+    return folder, kept(folder / "figures.json", make)
 
 
 def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, float]:

@@ -36,7 +36,7 @@ from e2gan.drawing import draw_sheet
 from e2gan.errors import DataError
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
-from e2gan.files import atomic_write
+from e2gan.kept import folder_of, kept
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.lora import attach
 from e2gan.models.pixels import to_images
@@ -46,7 +46,6 @@ from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt
 from e2gan.training.flops import adapter_flops
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.steps import digest_of
 
 CONCEPT = "ukiyoe"
 
@@ -192,24 +191,22 @@ def train(task: Task, name: str, recipe: TrainingRecipe) -> dict[str, float]:
         the teacher's pictures in features that no loss has seen.
     """
     learnt = task.learnt
-    key = digest_of(
+    folder = folder_of(
+        task.work / name,
         {
             "concept": learnt.id,
             "base": task.base.sha256,
             "training": recipe.to_dict(),
             "pairs": [pair.key for pair in (*learnt.train, *learnt.val, *task.test)],
-        }
+        },
     )
-    folder = task.work / f"{name}-{key[:8]}"
-    done = folder / "figures.json"
-    if done.is_file():
-        kept: dict[str, float] = json.loads(done.read_text("utf-8"))
-        return kept
-    trainer = task.trainer(recipe, folder)
-    trainer.run()
-    figures = {"seconds": trainer.seconds, **measured(trainer, learnt, task.test, folder)}
-    atomic_write(done, json.dumps(figures, indent=1))
-    return figures
+
+    def make() -> dict[str, float]:
+        trainer = task.trainer(recipe, folder)
+        trainer.run()
+        return {"seconds": trainer.seconds, **measured(trainer, learnt, task.test, folder)}
+
+    return kept(folder / "figures.json", make)
 
 
 def measured(trainer: Trainer, learnt: ConceptPairs, test: Sequence[Pair], folder: Path) -> dict[str, float]:

@@ -4,20 +4,103 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
-from e2gan.plugins import registry
+from e2gan.plugins import OFFERED_BY, registry
 from e2gan.tables import shown
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Concepts", "OtherModel", "Part", "find_concept", "resolve"]
+    from e2gan.base import Base
+
+__all__ = ["Blend", "ConceptBlend", "Concepts", "OtherModel", "Part", "find_concept", "resolve"]
+
+
+class Blend(Protocol):
+    """What makes an edit: concepts with their weights, or a generator other than E²GAN's.
+
+    The editor asks for nothing else, so a source may give any object of this kind where a concept is meant.
+    """
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The concepts to fold into the base; none if the edit is a generator's own."""
+
+    @property
+    def load(self) -> Callable[[], nn.Module] | None:
+        """Gives the generator in evaluation mode, (N, 3, H, W) float32 in [-1, 1] to the same; None: the base's."""
+
+    @property
+    def sha256(self) -> str:
+        """Of that generator's weights, which tells it from others; empty for the base's."""
+
+    @property
+    def base_id(self) -> str | None:
+        """The base that it is applied with; None if any will do."""
+
+    @property
+    def stride(self) -> int | None:
+        """H and W are multiples of it; None: the base's."""
+
+    @property
+    def longest(self) -> int | None:
+        """Longest side, in pixels, that it takes; larger photos are made smaller for it."""
+
+    @property
+    def title(self) -> str:
+        """For people: the concepts' ids, or the model's."""
+
+    def provenance(self, base: Base) -> dict[str, Any]:
+        """``concepts`` and ``base`` of an edit's provenance, when it is applied with ``base``."""
+
+    def not_finite(self, dtype: str) -> ConceptError:
+        """The error for an edit that is not finite, computed in ``dtype``."""
+
+
+class Part(NamedTuple):
+    """One concept of a blend."""
+
+    concept: Concept
+    weight: float
+    """Above 0.  The concept's ΔW and its share of the attention to the prompt are multiplied by it."""
+
+
+@dataclass(frozen=True)
+class ConceptBlend:
+    """Concepts with their weights, in order; without any, the bare base."""
+
+    parts: tuple[Part, ...] = ()
+    load: None = None
+    sha256: str = ""
+    stride: None = None
+    longest: None = None
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    @property
+    def base_id(self) -> str | None:
+        return self.parts[0].concept.base_id if self.parts else None
+
+    @property
+    def title(self) -> str:
+        return ", ".join(part.concept.id for part in self.parts)
+
+    def provenance(self, base: Base) -> dict[str, Any]:
+        concepts = [{"id": c.id, "version": c.version, "weight": weight} for c, weight in self.parts]
+        return {"concepts": concepts, "base": {"id": base.id, "sha256": base.sha256}}
+
+    def not_finite(self, dtype: str) -> ConceptError:
+        return ConceptError(
+            f"{self.title}: the edit is not finite in {dtype}",
+            hint="lower the weights, or use an Editor with dtype=torch.float32",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,27 +121,33 @@ class OtherModel:
     load: Callable[[], nn.Module]
     """Gives the generator in evaluation mode: (N, 3, H, W) float32 in [-1, 1] to the same."""
     stride: int = 1
-    """H and W are multiples of it; what lacks is mirrored."""
+    """H and W are multiples of it; missing rows and columns are filled by reflection."""
     longest: int | None = None
     """Longest side, in pixels, that it takes; larger photos are made smaller for it."""
+    parts: tuple[Part, ...] = ()
+    base_id: None = None
+
+    @property
+    def title(self) -> str:
+        return self.model
+
+    def provenance(self, base: Base) -> dict[str, Any]:
+        concept = {"id": self.id, "version": self.version, "weight": 1.0}
+        return {"concepts": [concept], "base": {"id": self.model, "sha256": self.sha256}}
+
+    def not_finite(self, dtype: str) -> ConceptError:
+        return ConceptError(f"{self.id}: the edit of the model '{self.model}' is not finite")
 
 
-Name: TypeAlias = "str | os.PathLike[str] | Concept | OtherModel"
-"""A concept: itself, the id of an installed one, the path of its folder, or a source and a name there."""
+Name: TypeAlias = "str | os.PathLike[str] | Concept | Blend"
+"""A concept: itself, the id of an installed one, the path of its folder, or a source and a name there; or what a source
+gives in the place of one."""
 
 Concepts: TypeAlias = "Name | Mapping[Any, float]"
 """One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``."""
 
 
-class Part(NamedTuple):
-    """One concept of a blend."""
-
-    concept: Concept
-    weight: float
-    """Above 0.  The concept's ΔW and its share of the attention to the prompt are multiplied by it."""
-
-
-def resolve(concepts: Concepts) -> tuple[Part, ...] | OtherModel:
+def resolve(concepts: Concepts) -> Blend:
     """The concepts that are meant, in order; those of weight 0 are left out.  Or the other model that is meant.
 
     Raises:
@@ -69,18 +158,18 @@ def resolve(concepts: Concepts) -> tuple[Part, ...] | OtherModel:
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
         found = _find(concepts)
-        return found if isinstance(found, OtherModel) else (Part(found, 1.0),)
+        return ConceptBlend((Part(found, 1.0),)) if isinstance(found, Concept) else found
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)
         concept = find_concept(name)
         if any(part.concept.path == concept.path for part in parts):
-            raise ConceptError(f"the concept '{concept.id}' stands twice in the blend", hint="add its weights up")
+            raise ConceptError(f"the concept '{concept.id}' appears twice in the blend", hint="add its weights up")
         parts.append(Part(concept, weight))
     used = tuple(part for part in parts if part.weight)
     if not used:
         raise ConceptError("a blend needs a concept of a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
-    return used
+    return ConceptBlend(used)
 
 
 def _is_folder(text: str) -> bool:
@@ -106,27 +195,27 @@ def find_concept(name: Name) -> Concept:
         PluginError: several installed distributions claim the id.
     """
     found = _find(name)
-    if isinstance(found, OtherModel):
+    if not isinstance(found, Concept):
+        who = shown(name) if isinstance(name, str) else found.title
         raise ConceptError(
-            f"{shown(name) if isinstance(name, str) else found.id}: a model of its own ({found.model}), not a concept",
+            f"{who}: a model of its own ({found.title}), not a concept",
             hint="it can be applied, whole and alone: mix its edit with the photo by --strength",
         )
     return found
 
 
-def _find(name: Name) -> Concept | OtherModel:
-    if isinstance(name, (Concept, OtherModel)):
-        return name
-    if not isinstance(name, str):
+def _find(name: Name) -> Concept | Blend:
+    if isinstance(name, os.PathLike):
         return Concept.read(name)
+    if not isinstance(name, str):
+        return name
     scheme, colon, rest = name.partition(":")
     if colon and scheme in registry().all("source"):
-        found: Concept | OtherModel = registry().get("source", scheme).factory(rest)
+        found: Concept | Blend = registry().get("source", scheme).factory(rest)
         return found
-    if colon and scheme == "hub":
-        raise ConceptError(
-            f"{shown(name)}: concepts on the Hub need the package 'e2gan-hub'", hint="pip install e2gan-hub"
-        )
+    if colon and (package := OFFERED_BY.get(("source", scheme))):
+        what = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
+        raise ConceptError(f"{shown(name)}: {what} the package '{package}'", hint=f"pip install {package}")
     if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:
@@ -147,7 +236,7 @@ def _split(text: str) -> Iterable[tuple[str, float]]:
                 f"{shown(item)} in a blend is no CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
             )
         if name in seen:
-            raise ConceptError(f"the concept '{name}' stands twice in the blend", hint="add its weights up")
+            raise ConceptError(f"the concept '{name}' appears twice in the blend", hint="add its weights up")
         seen.add(name)
         yield name, _weight(number, name)
 

@@ -92,7 +92,7 @@ def draw_sheet(
         rows: the pictures, one for each title.
         path: the file.
         titles: the columns' heads.
-        captions: for each row a line that stands above it.
+        captions: for each row a line above it.
         heading: a line above it all.
 
     Raises:

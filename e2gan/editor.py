@@ -15,7 +15,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from PIL import Image
 
 from e2gan._version import __version__
 from e2gan.base import DEFAULT, Base, find_base
-from e2gan.blend import Concepts, OtherModel, Part, resolve
+from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
-from e2gan.errors import ConceptError, E2GANError, PluginError
+from e2gan.errors import E2GANError
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit, Look, blended, look_of
@@ -34,9 +34,6 @@ from e2gan.plugins import registry
 from e2gan.upsample import guided_upsample, mix
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "Backend", "Editor"]
-
-Blend: TypeAlias = "tuple[Part, ...] | OtherModel"
-"""What makes an edit."""
 
 MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
@@ -49,10 +46,6 @@ FAINT = 16
 
 LOADED = 16
 """Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
-
-
-KNOWN_BACKENDS = {"onnxruntime": "e2gan-onnx"}
-"""Backends by the distributions that offer them, for whoever has not installed these."""
 
 
 class Backend(Protocol):
@@ -127,7 +120,7 @@ class Editor:
                 raise E2GANError(
                     f"the backend '{backend}' computes on the CPU, in float32", hint="ask for nothing else"
                 )
-            self._weights = runtime = _find_backend(backend)(self.base, threads)
+            self._weights = runtime = registry().get("backend", backend).factory(self.base, threads)
             self._edit = Edit(runtime)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
@@ -176,8 +169,7 @@ class Editor:
         images = [open_image(photo) for photo in photos]
         groups: dict[Any, list[int]] = defaultdict(list)
         for i, (image, blend) in enumerate(zip(images, blends)):
-            most = blend.longest if isinstance(blend, OtherModel) else None
-            groups[blend, _working_size(*image.size, size, most)].append(i)
+            groups[blend, _working_size(*image.size, size, blend.longest)].append(i)
         results: dict[int, Image.Image] = {}
         for (blend, (width, height)), members in groups.items():
             right, down = self._paddings(width, height, blend)
@@ -192,9 +184,9 @@ class Editor:
 
     def use(self, concepts: Concepts | None) -> None:
         """Load concepts and fold them in now, so that the next edit with them starts at once; None: the bare base."""
-        parts = () if concepts is None else resolve(concepts)
+        blend = ConceptBlend() if concepts is None else resolve(concepts)
         with self._lock:
-            self._ready(parts)
+            self._ready(blend)
 
     def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[Blend]:
         if not isinstance(concepts, Sequence) or isinstance(concepts, str):
@@ -214,16 +206,10 @@ class Editor:
             result = Image.fromarray(guided_upsample(photo, small, edit, strength))
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
-        if isinstance(blend, OtherModel):
-            parts: Sequence[tuple[Concept | OtherModel, float]] = [(blend, 1.0)]
-            base = {"id": blend.model, "sha256": blend.sha256}
-        else:
-            parts, base = blend, {"id": self.base.id, "sha256": self.base.sha256}
         provenance = {
             "program": "e2gan",
             "version": __version__,
-            "concepts": [{"id": c.id, "version": c.version, "weight": weight} for c, weight in parts],
-            "base": base,
+            **blend.provenance(self.base),
             "strength": strength,
         }
         result.info = {**image.info, "e2gan": json.dumps(provenance)}
@@ -241,34 +227,28 @@ class Editor:
                 y = generate(x / 127.5 - 1)
                 y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
-            if isinstance(blend, OtherModel):
-                raise ConceptError(f"{blend.id}: the edit of the model '{blend.model}' is not finite")
-            names = ", ".join(part.concept.id for part in blend)
-            raise ConceptError(
-                f"{names}: the edit is not finite in {str(self.dtype).removeprefix('torch.')}",
-                hint="lower the weights, or use an Editor with dtype=torch.float32",
-            )
+            raise blend.not_finite(str(self.dtype).removeprefix("torch."))
         return y.clamp(0, 1).numpy()
 
     def _paddings(self, width: int, height: int, blend: Blend) -> tuple[int, int]:
         """How many columns and rows are added for the generator."""
-        stride = blend.stride if isinstance(blend, OtherModel) else self.base.config.stride
+        stride = blend.stride or self.base.config.stride
         return _padding(width, stride), _padding(height, stride)
 
     def _ready(self, blend: Blend) -> Callable[[torch.Tensor], torch.Tensor]:
         """What edits (N, 3, H, W) in [-1, 1], float32 both in and out, loaded and folded."""
-        if not isinstance(blend, OtherModel):
-            return partial(self._generate, self._fold(blend), blend)
+        if blend.load is None:
+            return partial(self._generate, self._fold(blend.parts), blend.parts)
         # One is kept, for they are large.
         if self._other is None or self._other[0] != blend.sha256:
             self._other = None
             self._other = blend.sha256, blend.load().to(self.device)
         return self._other[1]
 
-    def _generate(self, loaded: Sequence[_Loaded], blend: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
+    def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
         """The edit by the base's generator with what is folded in."""
-        looks = [_look(part.concept, each.prompt) for part, each in zip(blend, loaded)]
-        look = blended(looks, [part.weight for part in blend])
+        looks = [_look(part.concept, each.prompt) for part, each in zip(parts, loaded)]
+        look = blended(looks, [part.weight for part in parts])
         edit: torch.Tensor = self._edit(x, look.to(self.device).expand(len(x)))
         return edit
 
@@ -299,12 +279,6 @@ class Editor:
 
 def _look(concept: Concept, prompt: torch.Tensor) -> Look:
     return look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
-
-
-def _find_backend(name: str) -> Callable[..., Backend]:
-    if name in KNOWN_BACKENDS and name not in registry().all("backend"):
-        raise PluginError(f"nothing installed runs on {name}", hint=f"pip install {KNOWN_BACKENDS[name]}")
-    return registry().get("backend", name).factory
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:

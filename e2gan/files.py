@@ -388,13 +388,13 @@ def parse_json(data: bytes | str, *, check: bool = True) -> Any:
         check: whether :func:`check_values` checks it; not where every value is looked at anyway.
 
     Raises:
-        ValueError: it is no JSON, a key stands twice in one object, or a value is none that may stand there.
+        ValueError: it is not JSON, a key appears twice in one object, or a value is not allowed there.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a key stands twice in one object")
+            raise ValueError("a key appears twice in one object")
         return table
 
     def never(constant: str) -> NoReturn:

@@ -33,12 +33,12 @@ hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """What the hooks are given, but for those of concepts, teachers and commands."""
+    """What hooks are given, except those for concepts, teachers, folders and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
 
-        Raises PluginError for an id that is none, or a factory that cannot be called.
+        Raises PluginError for an invalid id, or a factory that cannot be called.
         """
 
 
@@ -80,7 +80,7 @@ def register_concepts(register: RegisterConcept) -> None:
 def register_sources(register: Register) -> None:
     """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``.
 
-    Or the :class:`e2gan.blend.OtherModel`, which is applied as a concept is.
+    Or a :class:`e2gan.blend.Blend`, such as an ``OtherModel``, which is applied as a concept is.
     """
 
 

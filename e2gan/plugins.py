@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_PLUGINS",
     "KINDS",
+    "OFFERED_BY",
     "Entry",
     "PluginInfo",
     "Problem",
@@ -71,6 +72,20 @@ KINDS: dict[str, type[E2GANError]] = {
 A plugin may add a hook of its own, and so a kind, for which PluginError is raised.
 """
 
+OFFERED_BY = {
+    ("exporter", "coreml"): "e2gan-coreml",
+    ("exporter", "onnx"): "e2gan-onnx",
+    ("backend", "onnxruntime"): "e2gan-onnx",
+    ("photo source", "ssd"): "e2gan-ssd",
+    ("source", "baseline"): "e2gan-baselines",
+    ("source", "hub"): "e2gan-hub",
+}
+"""The distributions of this project that offer these, by (kind, id): for whoever has not installed them."""
+
+_NOT_INSTALLED = {"exporter": "nothing installed exports to", "backend": "nothing installed runs on"}
+
+EntryKind = Literal["source", "teacher", "photo source", "exporter", "embedder", "backend"]
+
 T = TypeVar("T")
 
 
@@ -93,7 +108,7 @@ class Entry:
 
     @property
     def version(self) -> str:
-        """The distribution and its version: what another one makes may be otherwise."""
+        """The distribution and its version: another version may make something else."""
         try:
             return f"{self.distribution} {importlib.metadata.version(self.distribution)}"
         except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
@@ -166,7 +181,9 @@ class Registry:
     @overload
     def all(self, kind: Literal["concept"]) -> dict[str, Concept]: ...
     @overload
-    def all(self, kind: str) -> dict[str, Entry]: ...
+    def all(self, kind: EntryKind) -> dict[str, Entry]: ...
+    @overload
+    def all(self, kind: str) -> dict[str, Any]: ...
     def all(self, kind: str) -> dict[str, Any]:
         """What is offered of a kind, by id, without the ids that several plugins claim.
 
@@ -180,7 +197,9 @@ class Registry:
     @overload
     def get(self, kind: Literal["concept"], id: str) -> Concept: ...
     @overload
-    def get(self, kind: str, id: str) -> Entry: ...
+    def get(self, kind: EntryKind, id: str) -> Entry: ...
+    @overload
+    def get(self, kind: str, id: str) -> Any: ...
     def get(self, kind: str, id: str) -> Any:
         """The one thing of a kind that has this id.
 
@@ -194,6 +213,10 @@ class Registry:
         if (kind, id) in self._clashes:
             message, which = self._clash(kind, id)
             raise PluginError(message, hint=which)
+        if (kind, id) in OFFERED_BY:
+            fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
+            broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
+            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
         hint = did_you_mean(id, known)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins tells which"
@@ -329,7 +352,7 @@ class Registry:
                 folders += [(info, folder, source) for folder, source in offered]
         found: list[tuple[str, PluginInfo, Concept]] = []
         for info, folder, source in folders:
-            # Each bundle stands alone: a damaged one does not take its neighbours down.
+            # One damaged bundle does not take its neighbours down.
             with self._quarantine(info):
                 concept = _read_concept(folder, info.distribution, source)
                 found.append((concept.id, info, concept))
@@ -380,7 +403,7 @@ class Registry:
         self._problems.append(Problem(info.name, info.distribution, message, hint))
 
     def _unclaimed(self, kind: str, found: Iterable[tuple[str, PluginInfo, T]]) -> dict[str, T]:
-        """``found`` (id, its plugin, thing) by id, but for the ids that occur more than once."""
+        """``found`` (id, its plugin, thing) by id, without the ids that occur more than once."""
         claims: dict[str, list[tuple[PluginInfo, T]]] = {}
         for id, info, thing in found:
             claims.setdefault(id, []).append((info, thing))

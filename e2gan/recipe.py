@@ -331,7 +331,7 @@ class Recipe:
         table.done()
         if any(teacher.id == GIVEN for teacher in recipe.teachers):
             if len(recipe.teachers) > 1:
-                raise table.fault(f"the teacher '{GIVEN}' stands beside others, which would have nothing to edit")
+                raise table.fault(f"the teacher '{GIVEN}' is listed with others, which would have nothing to edit")
             if recipe.teachers[0].options:
                 raise table.fault(f"the teacher '{GIVEN}' has no options")
             if recipe.rejection is not None:
@@ -347,7 +347,7 @@ def _teachers(table: Table) -> tuple[TeacherChoice, ...]:
     if "teachers" not in table.data:
         return (TeacherChoice(table.id("teacher"), table.plain("teacher_options")),)
     if one:
-        raise table.fault(f"{one[0]} stands beside [[teachers]]", "move it into a [[recipe.teachers]] of its own")
+        raise table.fault(f"{one[0]} is given as well as [[teachers]]", "move it into a [[recipe.teachers]] of its own")
     found: list[TeacherChoice] = []
     for entry in table.tables("teachers"):
         teacher = TeacherChoice(entry.id("id"), entry.plain("options"))

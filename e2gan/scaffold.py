@@ -197,7 +197,7 @@ def new_concept(
         base: id or folder of the base that is pinned.
 
     Raises:
-        ConceptError: a value cannot be what it shall be, or the folder holds something.
+        ConceptError: a value is invalid, or the folder is not empty.
         BaseModelError: there is no such base.
         E2GANError: the folder cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Strict reading of TOML tables: every key is asked for by name, type and range, and no other may stand there.
+"""Strict reading of TOML tables: the reader asks for every key by name, type and range, and refuses all others.
 
 A fault is one error that names the file, the key and what is wrong with it; a
 misspelt key gets the nearest right one as its hint.
@@ -37,7 +37,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A value from outside as it may stand in an error message: on one line, escaped and short."""
+    """A value from outside for an error message: on one line, escaped and short."""
     try:
         text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     except ValueError:  # Python writes whole numbers of thousands of digits for nobody

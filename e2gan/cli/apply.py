@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from e2gan.cli.options import quiet_option
-from e2gan.cli.program import EXIT_ERROR, notes, report, say, stdout_for_results, with_bar
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
+from e2gan.terminal import say, stdout_for_results
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,7 +83,7 @@ class Share(click.FloatRange):
 @click.option("--keep-location", is_flag=True, help="Leave in the metadata where the photo was taken.")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
-@quiet_option
+@output_options(json=False)
 def apply(
     concept: str,
     photos: tuple[str, ...],
@@ -94,7 +95,7 @@ def apply(
     keep_location: bool,
     device: str | None,
     threads: int | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Edit photos with a concept.
 
@@ -106,24 +107,22 @@ def apply(
     read does not stop the others. What in a folder is no photo is left out, and named.
     """
     from e2gan.base import DEFAULT
-    from e2gan.blend import Concepts, OtherModel, resolve
+    from e2gan.blend import resolve
+    from e2gan.images.formats import left_out
 
     planned = plan(photos, output)
     jobs = planned.jobs
     failed = 0
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
-    with notes(quiet), stdout_for_results() as results:
-        found = resolve(concept)
-        # Another model has no use for a base.
-        named = DEFAULT if isinstance(found, OtherModel) else found[0].concept.base_id
-        blend: Concepts = found if isinstance(found, OtherModel) else {part.concept: part.weight for part in found}
+    with out.warnings(), stdout_for_results() as results:
+        blend = resolve(concept)
 
         _keep_freed_memory()
         from e2gan.editor import Editor
 
-        editor = Editor(base or named, device=device, threads=threads)
+        editor = Editor(base or blend.base_id or DEFAULT, device=device, threads=threads)
         editor.use(blend)
-        for job in with_bar(jobs, "photo", shown=len(jobs) > 1 and not quiet):
+        for job in out.bar(jobs, "photo"):
             try:
                 photo = _read(job, large)
                 edit = editor.apply(photo, blend, strength, size)
@@ -135,17 +134,14 @@ def apply(
         failed += len(clash)
         report(_clash(clash))
     total = len(jobs) + sum(map(len, planned.clashes))
-    if not quiet:
-        from e2gan.images.formats import left_out
-
-        for line in left_out(planned.left_out):
-            say(line)
+    for line in left_out(planned.left_out):
+        out.note(line)
     if total > 1 or planned.left_out:
         done = f"{total - failed} of {total}" if failed else f"{total}"
-        if failed or not quiet:
+        if failed or not out.quiet:
             say(f"{done} {'photo' if done == '1' else 'photos'} edited into {output}")
-    elif not failed and not quiet and output != STREAM:
-        say(f"wrote {jobs[0].target}")
+    elif not failed and output != STREAM:
+        out.note(f"wrote {jobs[0].target}")
     if failed:
         sys.exit(EXIT_ERROR)
 

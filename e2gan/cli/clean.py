@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
-from e2gan.cli.options import json_option
-from e2gan.cli.program import print_json, print_table, say
+from e2gan.cli.output import Output, output_options
 from e2gan.errors import E2GANError
 from e2gan.files import exchanged, interrupted, recover
 from e2gan.leftovers import find, is_rubbish, remove, writer
@@ -51,9 +49,8 @@ class Leftover:
     is_flag=True,
     help="Also what another machine or container wrote, of which nobody here can tell whether it still runs.",
 )
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, as_json: bool, quiet: bool) -> None:
+@output_options()
+def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Output) -> None:
     """List what runs that were killed left behind, and with --yes remove it.
 
     Looked for in each FOLDER and below it; in runs, and directly in the current folder; in the folders where plugins
@@ -72,8 +69,8 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, as_json: b
             if os.path.lexists(left.path):
                 failed.append(left)
     gone = [left.path for left in leftovers if yes and left.remedy is not None and left not in failed]
-    if as_json:
-        rows: list[dict[str, Any]] = [
+    out.data(
+        [
             {
                 "path": str(left.path),
                 "what": left.what,
@@ -83,23 +80,23 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, as_json: b
             }
             for left, size in table
         ]
-        print_json(rows)
-    elif table and not quiet:
-        print_table(("BYTES", "WHAT", "PATH"), [(f"{size:,}", left.what, str(left.path)) for left, size in table])
-    if not (quiet or as_json):
-        _summarise(table, kept, gone, yes)
+    )
+    if table and not out.quiet:
+        out.table(("BYTES", "WHAT", "PATH"), [(f"{size:,}", left.what, str(left.path)) for left, size in table])
+    if line := _summary(table, kept, gone, yes):
+        out.note(line)
     if failed:
         raise E2GANError(f"cannot remove {failed[0].path}", hint="it may belong to somebody else, or be open elsewhere")
 
 
-def _summarise(table: list[tuple[Leftover, int]], kept: set[Path], gone: list[Path], yes: bool) -> None:
+def _summary(table: list[tuple[Leftover, int]], kept: set[Path], gone: list[Path], yes: bool) -> str:
     size = sum(size for left, size in table if left.path not in kept)
     if not table:
-        say("nothing was left behind")
-    elif yes:
-        say(f"removed {len(gone)} of {len(table)}")
-    elif len(table) > len(kept):
-        say(f"{len(table) - len(kept)} can be removed ({size:,} bytes): e2gan clean --yes")
+        return "nothing was left behind"
+    if yes:
+        return f"removed {len(gone)} of {len(table)}"
+    removable = len(table) - len(kept)
+    return f"{removable} can be removed ({size:,} bytes): e2gan clean --yes" if removable else ""
 
 
 def _everywhere(folders: Iterable[Path], other_machines: bool) -> Iterator[Leftover]:

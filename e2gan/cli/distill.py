@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.options import folder, photos_option, quiet_option, ray_option, teacher_options, workers_option
-from e2gan.cli.program import needs_extra, progress, say
+from e2gan.cli.options import folder, photos_option, ray_option, teacher_options, workers_option
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 from e2gan.errors import TeacherError
+from e2gan.terminal import say
 
 if TYPE_CHECKING:
     from e2gan.data.make_pairs import PairsReport
@@ -37,7 +39,7 @@ __all__ = ["distill"]
 @click.option("--reject", is_flag=True, help="Leave out pairs in which the teacher did nothing or broke the picture.")
 @workers_option
 @ray_option
-@quiet_option
+@output_options(json=False)
 def distill(
     teacher: str,
     data: Path | tuple[Path, ...] | None,
@@ -48,14 +50,14 @@ def distill(
     reject: bool,
     workers: int | None,
     ray: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Make pairs of photo and edit with TEACHER, or as the recipe of the concept in FOLDER says (./my-concept).
 
     The photographs may be what the concept's recipe says a plugin makes; they go to runs/ID/photos. Run again, only
     what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
     """
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.data.make_pairs import write_pairs
         from e2gan.data.sources import photographs
 
@@ -71,9 +73,8 @@ def distill(
             raise
     for name, why in report.skipped.items():
         say(f"note: {name}: left out: {why}")
-    if not quiet:
-        for line in _summary(report):
-            say(line)
+    for line in _summary(report):
+        out.note(line)
 
 
 def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str, Path]:

@@ -6,17 +6,9 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.options import (
-    device_option,
-    folder,
-    json_option,
-    photos_option,
-    quiet_option,
-    work_option,
-    workers_option,
-)
-from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
-from e2gan.terminal import echo
+from e2gan.cli.options import device_option, folder, photos_option, work_option, workers_option
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 
 __all__ = ["evaluate"]
 
@@ -43,8 +35,7 @@ __all__ = ["evaluate"]
 )
 @workers_option
 @device_option
-@json_option
-@quiet_option
+@output_options()
 def evaluate(
     concept: str,
     data: Path | tuple[Path, ...] | None,
@@ -57,8 +48,7 @@ def evaluate(
     miou: str | None,
     workers: int | None,
     device: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Measure how near a concept comes to its teacher.
 
@@ -69,7 +59,7 @@ def evaluate(
 
     found = find_concept(concept)
     work = work or Path("runs", found.id)
-    with needs_extra("eval"), progress(quiet or as_json) as shown:
+    with needs_extra("eval"), out.progress() as shown:
         from e2gan.data.make_pairs import distilled_pairs
         from e2gan.data.sources import photographs
         from e2gan.editor import Editor
@@ -113,18 +103,14 @@ def evaluate(
                 missing=measured.missing,
                 unmeasured=measured.unmeasured,
             )
-            if not (quiet or as_json):
-                say(f"wrote {page}")
-    if not (quiet or as_json):
-        for name, why in measured.unmeasured.items():
-            say(f"note: not measured: {name}: {why}")
-    if as_json:
-        print_json(measured.quality)
-        return
-    print_flat(measured.quality)
-    if not quiet:
+            out.note(f"wrote {page}")
+    for name, why in measured.unmeasured.items():
+        out.note(f"note: not measured: {name}: {why}")
+    out.data(measured.quality)
+    out.figures(measured.quality)
+    if not out.quiet:
         from e2gan.evaluation.summary import summary
 
-        echo("")
+        out.line()
         for line in summary(measured.quality, found.training):
-            echo(line)
+            out.line(line)

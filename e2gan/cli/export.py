@@ -8,9 +8,6 @@ from e2gan.errors import PluginError
 
 __all__ = ["export"]
 
-KNOWN = {"coreml": "e2gan-coreml", "onnx": "e2gan-onnx"}
-"""Formats by the distributions that offer them, for whoever has not installed these."""
-
 
 class Formats(click.Group):
     """The installed exporters as commands."""
@@ -23,8 +20,6 @@ class Formats(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from e2gan.plugins import registry
 
-        if name in KNOWN and name not in registry().all("exporter"):
-            raise PluginError(f"nothing installed exports to {name}", hint=f"pip install {KNOWN[name]}")
         command = registry().get("exporter", name).factory()
         if not isinstance(command, click.Command):
             raise PluginError(f"the exporter '{name}' gives {type(command).__name__}, not a command")
@@ -32,11 +27,15 @@ class Formats(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A line for each format, without loading what exports to it."""
-        from e2gan.plugins import registry
+        from e2gan.plugins import OFFERED_BY, registry
 
         with formatter.section("Formats"):
             entries = registry().all("exporter")
-            missing = [(name, f"not installed: pip install {KNOWN[name]}") for name in KNOWN if name not in entries]
+            missing = [
+                (id, f"not installed: pip install {distribution}")
+                for (kind, id), distribution in OFFERED_BY.items()
+                if kind == "exporter" and id not in entries
+            ]
             formatter.write_dl([*((name, entry.summary) for name, entry in entries.items()), *missing])
 
 

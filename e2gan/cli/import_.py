@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from e2gan.cli.options import folder, quiet_option
-from e2gan.cli.program import needs_extra, progress, say
+from e2gan.cli.options import folder
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 
 if TYPE_CHECKING:
     from e2gan.data.dataset_layouts import Direction
@@ -47,7 +48,7 @@ def _limit(context: click.Context, option: click.Parameter, text: str | None) ->
     type=click.Choice(["AtoB", "BtoA"]),
     help="Which of two pictures is the photo and which its edit; by default as in the published figures.",
 )
-@quiet_option
+@output_options(json=False)
 def import_(
     layout: str,
     path: Path,
@@ -55,7 +56,7 @@ def import_(
     size: int,
     limit: int | dict[str, int] | None,
     direction: Direction | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Read the data set in the folder PATH, laid out as it was published, and write what is trained on to DIR.
 
@@ -69,16 +70,13 @@ def import_(
     Photos are what --data of distill and train takes; pairs what it takes where the recipe's teacher is 'given'. Run
     again, only what is missing is made.
     """
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.data.import_dataset import import_dataset
 
         done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=shown)
-    if quiet:
-        return
-    if done.skipped:
-        for name, why in list(done.skipped.items())[:NAMED]:
-            say(f"note: {name}: left out: {why}")
-        if len(done.skipped) > NAMED:
-            say(f"note: {len(done.skipped) - NAMED} more left out")
+    for name, why in list(done.skipped.items())[:NAMED]:
+        out.note(f"note: {name}: left out: {why}")
+    if len(done.skipped) > NAMED:
+        out.note(f"note: {len(done.skipped) - NAMED} more left out")
     counts = ", ".join(f"{count} {split}" for split, count in done.counts.items())
-    say(f"{done.folder}: {counts} ({done.made} made now)")
+    out.note(f"{done.folder}: {counts} ({done.made} made now)")

@@ -12,13 +12,13 @@ from e2gan.cli.options import (
     device_option,
     folder,
     photos_option,
-    quiet_option,
     ray_option,
     teacher_options,
     work_option,
     workers_option,
 )
-from e2gan.cli.program import needs_extra, progress, say
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 
 __all__ = ["new", "select", "train", "train_base"]
 
@@ -36,7 +36,7 @@ __all__ = ["new", "select", "train", "train_base"]
 @click.option("--author", metavar="NAME", help="Who makes the concept.")
 @click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="Under which it is given on.")
 @click.option("-o", "--output", type=folder, metavar="DIR", help="Where to; by default a new folder NAME.")
-@quiet_option
+@output_options(json=False)
 def new(
     name: str,
     title: str | None,
@@ -46,7 +46,7 @@ def new(
     author: str | None,
     license: str,
     output: Path | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Begin the concept NAME: a folder that pip installs, with a recipe, tests and no weights yet.
 
@@ -71,9 +71,8 @@ def new(
         teacher=teacher or TEACHER[0],
         options=options or None,
     )
-    if not quiet:
-        data = "PAIRS" if teacher == GIVEN else "PHOTOS"
-        say(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {data}")
+    photos = "PAIRS" if teacher == GIVEN else "PHOTOS"
+    out.note(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {photos}")
 
 
 @click.command(short_help="Select the pairs that a concept is trained on.")
@@ -82,15 +81,15 @@ def new(
 @work_option
 @workers_option
 @ray_option
-@quiet_option
+@output_options(json=False)
 def select(
-    concept: Path, data: Path | tuple[Path, ...] | None, work: Path | None, workers: int | None, ray: bool, quiet: bool
+    concept: Path, data: Path | tuple[Path, ...] | None, work: Path | None, workers: int | None, ray: bool, out: Output
 ) -> None:
     """Select, among the pairs of the concept in FOLDER, those that its recipe trains on.
 
     The pairs are made first, if they are not there.
     """
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.training.concept import train_concept
 
         train_concept(concept, data, work=work, workers=workers, ray=ray, until="select", progress=shown)
@@ -116,7 +115,7 @@ def select(
 @workers_option
 @ray_option
 @device_option
-@quiet_option
+@output_options(json=False)
 def train(
     concept: Path,
     data: Path | tuple[Path, ...] | None,
@@ -126,14 +125,14 @@ def train(
     workers: int | None,
     ray: bool,
     device: str | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Train the concept in FOLDER by its recipe, measure it, and write it.
 
     Step by step: distil, select, train, eval, preview, card. What was done before and still holds is not done
     again. Stopped, it goes on where it was when it is started again.
     """
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.training.concept import train_concept
 
         train_concept(
@@ -156,7 +155,7 @@ def train(
 @work_option
 @workers_option
 @device_option
-@quiet_option
+@output_options(json=False)
 def train_base(
     recipe: Path,
     data: Path | tuple[Path, ...],
@@ -164,7 +163,7 @@ def train_base(
     work: Path | None,
     workers: int | None,
     device: str | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Train a base by its RECIPE, a TOML file.
 
@@ -174,9 +173,8 @@ def train_base(
 
     work = work or Path("runs", BaseRecipe.read(recipe).id)
     output = output or recipe.parent
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.training import base
 
         made = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=shown)
-    if not quiet:
-        say(f"wrote {made.path}")
+    out.note(f"wrote {made.path}")

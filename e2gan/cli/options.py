@@ -13,9 +13,7 @@ __all__ = [
     "data_option",
     "device_option",
     "folder",
-    "json_option",
     "photos_option",
-    "quiet_option",
     "ray_option",
     "settings_option",
     "teacher_options",
@@ -24,9 +22,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 folder = click.Path(file_okay=False, path_type=Path)
 

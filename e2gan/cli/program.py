@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import shutil
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -16,29 +13,21 @@ import click
 
 from e2gan._version import __version__
 from e2gan.cli.interrupts import end_at_the_second_interrupt
-from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
+from e2gan.cli.output import Output
+from e2gan.errors import E2GANError, MissingExtraError
 from e2gan.files import FULL, FULL_DISK
 from e2gan.shield import make_environment_safe
-from e2gan.terminal import echo, one_line, printable, say, stdout_for_results
+from e2gan.terminal import one_line, say
 
 if TYPE_CHECKING:
-    from e2gan.progress import Progress
+    pass
 
 __all__ = [
     "EXIT_ERROR",
     "cli",
-    "echo",
     "main",
     "needs_extra",
-    "notes",
-    "print_flat",
-    "print_json",
-    "print_table",
-    "progress",
     "report",
-    "say",
-    "stdout_for_results",
-    "with_bar",
 ]
 
 T = TypeVar("T")
@@ -95,7 +84,7 @@ class Program(click.Group):
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
         try:
-            with notes(quiet=False):
+            with Output().warnings():
                 code = run(*args, standalone_mode=False, **extra)
         except click.ClickException as error:
             _report_misuse(error)
@@ -169,22 +158,6 @@ def report(error: E2GANError) -> None:
 
 
 @contextmanager
-def notes(quiet: bool) -> Iterator[None]:
-    """Print our own warnings, such as what a picture loses on its way, as lines; with ``quiet``, not."""
-    with warnings.catch_warnings():
-
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            if issubclass(category, E2GANWarning):
-                say(f"note: {one_line(message)}")
-            else:
-                say(warnings.formatwarning(message, category, *rest[:2]).rstrip())
-
-        warnings.simplefilter("ignore" if quiet else "always", E2GANWarning)
-        warnings.showwarning = show
-        yield
-
-
-@contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Turn a package that is missing into the error that names the extra to install."""
     try:
@@ -194,86 +167,3 @@ def needs_extra(extra: str) -> Iterator[None]:
         if package in ("", "e2gan"):
             raise
         raise MissingExtraError(package, extra) from fault
-
-
-def print_json(data: object) -> None:
-    echo(json.dumps(data, indent=2))
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as what they hold."""
-    rows = [tuple(map(_cell, row)) for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
-def print_flat(data: Mapping[str, Any]) -> None:
-    """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
-    from e2gan.tables import flat_rows, readable
-
-    rows = [(_cell(name), _cell(readable(value))) for name, value in flat_rows(data)]
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, value in rows:
-        echo(f"{name.ljust(width)}  {value}")
-
-
-def _cell(text: str) -> str:
-    return printable(text.replace("\n", " ").replace("\t", " "))
-
-
-def with_bar(items: Sequence[T], unit: str, *, shown: bool) -> Iterable[T]:
-    """The items one by one, with a bar on a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(items, unit=unit, disable=None if shown else True, dynamic_ncols=True)
-
-
-BAR = 64
-"""Columns that a progress bar takes with its counts and times: with fewer, nothing is left of the bar itself."""
-
-
-def _fitting(metrics: Mapping[str, float], columns: int) -> str:
-    """As many of the figures, the first ones, as a bar leaves room for on a terminal so wide."""
-    text = ""
-    for name, value in metrics.items():
-        longer = f"{text}, " * bool(text) + f"{name}={value:.3g}"
-        if BAR + len(longer) > columns:
-            break
-        text = longer
-    return text
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Progress]:
-    """Stages as lines and steps as bars, on stderr; bars only on a terminal."""
-    from tqdm import tqdm
-
-    from e2gan.progress import Progress
-
-    if quiet:
-        with stdout_for_results():
-            yield Progress()
-        return
-    bar: tqdm[Any] | None = None
-
-    def stage(text: str) -> None:
-        nonlocal bar
-        if bar is not None:
-            bar.close()
-        bar = None
-        say(text)
-
-    def advance(done: int, total: int, metrics: dict[str, float]) -> None:
-        nonlocal bar
-        if bar is None or bar.total != total:
-            bar = tqdm(total=total, initial=done, disable=None, dynamic_ncols=True)
-        bar.set_postfix_str(_fitting(metrics, shutil.get_terminal_size().columns), refresh=False)
-        bar.update(done - bar.n)
-
-    try:
-        with stdout_for_results():
-            yield Progress(stage, advance)
-    finally:
-        if bar is not None:
-            bar.close()

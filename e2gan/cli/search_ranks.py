@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.options import data_option, device_option, folder, json_option, quiet_option, workers_option
-from e2gan.cli.program import echo, needs_extra, print_json, print_table, progress, say
+from e2gan.cli.options import data_option, device_option, folder, workers_option
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 from e2gan.models.layout import MAX_RANK, Ranks
 
 __all__ = ["search_ranks"]
@@ -56,8 +57,7 @@ __all__ = ["search_ranks"]
 )
 @workers_option
 @device_option
-@json_option
-@quiet_option
+@output_options()
 def search_ranks(
     concepts: tuple[Path, ...],
     data: Path | tuple[Path, ...],
@@ -69,8 +69,7 @@ def search_ranks(
     embedder: str,
     workers: int | None,
     device: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Search the ranks that the concepts in the FOLDERs need.
 
@@ -79,7 +78,7 @@ def search_ranks(
 
     Stopped, it goes on where it was when it is started again.
     """
-    with needs_extra("train"), progress(quiet or as_json) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan.training import ranks
 
         found = ranks.search_ranks(
@@ -94,10 +93,8 @@ def search_ranks(
             device=device,
             progress=shown,
         )
-    if as_json:
-        print_json(found.to_dict())
-        return
-    print_table(
+    out.data(found.to_dict())
+    out.table(
         ("concept", "ranks", "transformer", "parameters", "FID", "L1", ""),
         [
             (
@@ -113,9 +110,8 @@ def search_ranks(
             for trial in trials
         ],
     )
-    echo("\nThe largest of the best, as a recipe has it:\n")
-    echo("[recipe.training]")
-    echo(f"ranks = {list(found.ranks.sampling)}")
-    echo(f"transformer_rank = {found.ranks.transformer}")
-    if not quiet:
-        say(f"wrote {work / ranks.TRACE} and {work / ranks.PLOT}")
+    out.line("\nThe largest of the best, as a recipe has it:\n")
+    out.line("[recipe.training]")
+    out.line(f"ranks = {list(found.ranks.sampling)}")
+    out.line(f"transformer_rank = {found.ranks.transformer}")
+    out.note(f"wrote {work / ranks.TRACE} and {work / ranks.PLOT}")

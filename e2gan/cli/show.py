@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.options import json_option
-from e2gan.cli.program import echo, print_flat, print_json, print_table, say
+from e2gan.cli.output import Output, output_options
+from e2gan.terminal import say
 
 if TYPE_CHECKING:
     from e2gan.concept import Concept
@@ -16,23 +16,20 @@ __all__ = ["list_", "plugins", "show"]
 
 
 @click.command("list")
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="Print the ids alone.")
-def list_(as_json: bool, quiet: bool) -> None:
+@output_options(quiet_help="Print the ids alone.")
+def list_(out: Output) -> None:
     """List the installed concepts."""
     from e2gan.plugins import registry
 
     concepts = list(registry().all("concept").values())
-    if as_json:
-        print_json([_summary(concept) for concept in concepts])
-    elif quiet:
+    out.data([_summary(concept) for concept in concepts])
+    if out.quiet:
         for concept in concepts:
-            echo(concept.id)
-    elif concepts:
-        rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
-        print_table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
-    if quiet:
+            out.line(concept.id)
         return
+    if concepts:
+        rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
+        out.table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if not concepts:
         say("no concepts are installed; try: pip install e2gan-concept-vangogh")
     if problems := len(registry().problems):
@@ -42,28 +39,26 @@ def list_(as_json: bool, quiet: bool) -> None:
 
 @click.command(short_help="Show a concept.")
 @click.argument("concept")
-@json_option
-def show(concept: str, as_json: bool) -> None:
+@output_options(quiet=False)
+def show(concept: str, out: Output) -> None:
     """Show a concept: an installed id, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION."""
     from e2gan.blend import find_concept
 
     found = find_concept(concept)
-    if as_json:
-        details = {
-            **_summary(found),
-            "authors": list(found.authors),
-            "description": found.description,
-            "recipe": found.manifest["recipe"],
-            "recipe_sha256": found.recipe_digest,
-            "quality": found.quality,
-            "training": found.training,
-        }
-        print_json(details)
-        return
-    echo(f"{found.title} ({found.id} {found.version})")
+    details = {
+        **_summary(found),
+        "authors": list(found.authors),
+        "description": found.description,
+        "recipe": found.manifest["recipe"],
+        "recipe_sha256": found.recipe_digest,
+        "quality": found.quality,
+        "training": found.training,
+    }
+    out.data(details)
+    out.line(f"{found.title} ({found.id} {found.version})")
     if found.description:
-        echo(found.description)
-    echo()
+        out.line(found.description)
+    out.line()
     recipe = found.recipe
     rows: dict[str, Any] = {
         "prompt": found.prompt,
@@ -78,31 +73,29 @@ def show(concept: str, as_json: bool) -> None:
         "quality": found.quality,
         "training": found.training,
     }
-    print_flat(rows)
+    out.figures(rows)
     if not found.trained:
-        echo("\nNot trained yet.")
+        out.line("\nNot trained yet.")
 
 
 @click.command()
-@json_option
-def plugins(as_json: bool) -> None:
+@output_options(quiet=False)
+def plugins(out: Output) -> None:
     """List the plugins, and what is wrong with them."""
     from e2gan.plugins import registry
 
     installed, problems = registry().plugins, registry().problems
-    if as_json:
-        print_json({"plugins": [vars(info) for info in installed], "problems": [vars(each) for each in problems]})
-        return
+    out.data({"plugins": [vars(info) for info in installed], "problems": [vars(each) for each in problems]})
     rows = [
         (info.name, info.distribution, info.version, info.status, ", ".join(_short(hook) for hook in info.hooks))
         for info in installed
     ]
-    print_table(("PLUGIN", "FROM", "VERSION", "STATUS", "OFFERS"), rows)
+    out.table(("PLUGIN", "FROM", "VERSION", "STATUS", "OFFERS"), rows)
     for problem in problems:
-        echo(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
+        out.line(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
     for info in installed:
         if info.traceback:
-            echo(f"\n{info.name}:\n{info.traceback.rstrip()}")
+            out.line(f"\n{info.name}:\n{info.traceback.rstrip()}")
 
 
 def _summary(concept: Concept) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.options import json_option
-from e2gan.cli.program import print_json, say
-from e2gan.terminal import echo
+from e2gan.cli.output import Output, output_options
+from e2gan.terminal import say
 
 if TYPE_CHECKING:
     from e2gan.options import Option
@@ -19,8 +18,8 @@ __all__ = ["teachers"]
 
 @click.command(short_help="List the teachers and their options.")
 @click.argument("teacher", required=False)
-@json_option
-def teachers(teacher: str | None, as_json: bool) -> None:
+@output_options(quiet=False)
+def teachers(teacher: str | None, out: Output) -> None:
     """List every teacher of every plugin with its options, or one TEACHER with all of them.
 
     Options that a teacher has only beside a certain value of another, such as the numbers of one filter, are listed
@@ -29,15 +28,13 @@ def teachers(teacher: str | None, as_json: bool) -> None:
     from e2gan.plugins import registry
 
     found = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
-    if as_json:
-        print_json([_described(entry) for entry in found])
-        return
+    out.data([_described(entry) for entry in found])
     for entry in found:
-        echo(f"{entry.id}  ({entry.distribution})")
+        out.line(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
-            echo(f"  {entry.summary}")
-        _print_options(entry, whole=teacher is not None)
-        echo("")
+            out.line(f"  {entry.summary}")
+        _print_options(out, entry, whole=teacher is not None)
+        out.line("")
     if not found:
         say("no teachers are installed; try: pip install -e plugins/teachers")
     if problems := len(registry().problems):
@@ -45,35 +42,35 @@ def teachers(teacher: str | None, as_json: bool) -> None:
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-def _print_options(entry: Entry, whole: bool) -> None:
+def _print_options(out: Output, entry: Entry, whole: bool) -> None:
     if entry.options is None:
-        echo("  its plugin does not say which options it takes")
+        out.line("  its plugin does not say which options it takes")
         return
     always = [option for option in entry.options if option.only_with is None]
     others: dict[tuple[str, str], list[Option]] = {}
     for option in entry.options:
         if option.only_with is not None:
             others.setdefault(option.only_with, []).append(option)
-    _print_rows(always, "  ")
+    _print_rows(out, always, "  ")
     if not always:
-        echo("  no options")
+        out.line("  no options")
     if not others:
         return
     if whole:
         for (name, value), some in others.items():
-            echo(f"  with {name}={value}")
-            _print_rows(some, "    ")
+            out.line(f"  with {name}={value}")
+            _print_rows(out, some, "    ")
     else:
         names = ", ".join(sorted({name for name, _ in others}))
-        echo(f"  and others that depend on {names}: e2gan teachers {entry.id}")
+        out.line(f"  and others that depend on {names}: e2gan teachers {entry.id}")
 
 
-def _print_rows(options: list[Option], indent: str) -> None:
+def _print_rows(out: Output, options: list[Option], indent: str) -> None:
     rows = [(option.name, option.values, _default(option), option.help) for option in options]
     # A list of seventy names would push the rest out of sight: only what is short makes a column wide.
     widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows)]
     for row in rows:
-        echo((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
+        out.line((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
 
 
 def _default(option: Option) -> str:

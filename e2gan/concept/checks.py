@@ -51,7 +51,7 @@ def check_files(folder: Path) -> bool:
                 if kind(entry.name):  # what a killed process left: the next to write here removes it
                     continue
                 if entry.name not in FILES:
-                    hint = f"only {', '.join(FILES)} may stand there; move it elsewhere"
+                    hint = f"the folder may hold only {', '.join(FILES)}; move the file elsewhere"
                     refuse(folder, f"unexpected file {shown(entry.name)}", hint)
                 info = entry.stat(follow_symlinks=False)
                 if stat.S_ISLNK(info.st_mode):
@@ -140,7 +140,7 @@ def check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...
             file, f"the tensor {shown(name)} has the shape {shown(found)}; the base and the ranks need {wanted_shape}"
         )
     if offsets[1] - offsets[0] != math.prod(found) * _WIDTHS[entry["dtype"]]:
-        refuse(file, f"the tensor {shown(name)} has as many bytes as does not fit its shape")
+        refuse(file, f"the tensor {shown(name)} has a byte count that does not match its shape")
 
 
 def check_preview(file: Path) -> None:
@@ -149,7 +149,7 @@ def check_preview(file: Path) -> None:
         if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
             refuse(file, "not a WebP picture")
         if int.from_bytes(data[4:8], "little") + 8 != len(data):
-            refuse(file, "a WebP picture cut off, or with more behind it")
+            refuse(file, "a WebP picture that is cut off, or followed by other bytes")
 
 
 def check_card(file: Path) -> None:

@@ -78,7 +78,7 @@ class Concept:
     skips: Skips
     """How much goes round the generator's bottleneck: 0 for paintings that redraw everything, 1 for drawings."""
     noise: float
-    """Strength of the noise that its strokes begin at; 0 is none."""
+    """Strength of the noise that its strokes begin at; 0 turns it off."""
     recipe: Recipe
     quality: dict[str, Any]
     """What the evaluation measured; empty before."""
@@ -192,7 +192,7 @@ class Concept:
             )
 
     def check(self) -> None:
-        """Check every file of the bundle as far as that goes without its base, for who has not got that.
+        """Check every file of the bundle as far as possible without its base, for callers that do not have the base.
 
         Names and shapes of the tensors, and PEFT's configuration, follow from the base: :meth:`load` checks them.
 

@@ -93,7 +93,7 @@ def _to_safetensors(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]
 
 
 def record_quality(concept: Concept, quality: Mapping[str, Any]) -> Concept:
-    """Write what an evaluation measured into the concept's manifest and its card; gives the concept anew."""
+    """Write what an evaluation measured into the concept's manifest and its card; return the concept as it is then."""
     import tomlkit
 
     file = concept.path / MANIFEST

@@ -9,7 +9,7 @@ and less if the edit leaves the photo's contours behind:
 CLIP's text space: the directional similarity of StyleGAN-NADA (Gal et al., 2022), by which InstructPix2Pix (Brooks
 et al., 2023) chose its pairs.
 
-**Where there is none**, nothing here can read the prompt, so the edits themselves say what the concept is: its
+**Where CLIP is missing**, nothing here can read the prompt, so the edits themselves say what the concept is: its
 direction is the mean of all steps, of all teachers and photos, in an embedder's space.  It is a vote, and right if
 most edits are: what fails now and then points elsewhere.  Where one teacher fails throughout, it may side with
 the failures if they are alike.
@@ -107,7 +107,7 @@ def _embed(embed: Embedder, files: Sequence[Path]) -> np.ndarray:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 along the last axis, but for zeros, which stay."""
+    """Vectors of length 1 along the last axis; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     units: np.ndarray = vectors / np.where(lengths > 0, lengths, 1)
     return units

@@ -1,7 +1,7 @@
 """Distillation by the workers of a Ray cluster, through Ray Data (the extra ``e2gan[ray]``).
 
 The workers read the photos and write the pairs themselves, as local processes do: the same names, the same bytes,
-each whole or not there.  So photos and pairs must lie in a folder that all machines share, and e2gan and the
+each whole or not there.  So photos and pairs must be in a folder that all machines share, and e2gan and the
 teacher's package must be installed on all of them.  A worker that dies is replaced and its batch done again.
 """
 
@@ -38,7 +38,7 @@ def run_on_ray(
 ) -> Generator[Distilled, None, None]:
     """Have a cluster edit the batches; yields as `e2gan.data.distill.distill` does.
 
-    The cluster is the one in ``RAY_ADDRESS``, or one that runs on this machine, or else one that is begun here with
+    The cluster is the one in ``RAY_ADDRESS``, or one that runs on this machine, or else one that is started here with
     ``workers`` processes and ended afterwards.
 
     Args:
@@ -94,7 +94,7 @@ def run_on_ray(
         if not job.output.is_file():
             raise DataError(
                 f"{job.output}: a worker wrote it where this machine does not see it",
-                hint="photos and pairs must lie in a folder that all machines of the cluster share",
+                hint="photos and pairs must be in a folder that all machines of the cluster share",
             )
 
 
@@ -175,7 +175,7 @@ def _begin(workers: int, quiet: dict[str, Any]) -> None:
     except ConnectionError as error:
         if address := os.environ.get("RAY_ADDRESS"):
             raise E2GANError(
-                f"no Ray cluster at {address}, which RAY_ADDRESS names", hint="begin it: ray start"
+                f"no Ray cluster at {address}, which RAY_ADDRESS names", hint="start it: ray start"
             ) from error
         # Nobody asked for reports to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -183,7 +183,7 @@ def _begin(workers: int, quiet: dict[str, Any]) -> None:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
         except Exception as fault:  # Ray's own type of it is no other
             raise E2GANError(
-                f"Ray could not be begun on this machine ({_last_line(fault)})",
+                f"Ray could not be started on this machine ({_last_line(fault)})",
                 hint="a machine that is busy with other things may need a second try",
             ) from fault
 

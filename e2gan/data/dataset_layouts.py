@@ -1,4 +1,4 @@
-"""How published data sets lie on the disk: which picture is which, and in which split.
+"""How published data sets are laid out: which picture is which, and in which split.
 
 A reader looks at names alone; the pictures are read by `e2gan.data.import_dataset`.  Splits are those that a set was
 published with.  Where it has only two parts, what is held out is the test split, and a tenth of the training part, by
@@ -34,7 +34,7 @@ class Picture:
     file: Path
     half: Literal["", "left", "right"] = ""
     labels: bool = False
-    """Whether its colours stand for classes: they are not to be mixed."""
+    """Whether its colours name classes: they are not to be mixed."""
 
 
 @dataclass(frozen=True)
@@ -189,14 +189,14 @@ def _own(folder: Path) -> Iterator[Item]:
 
 
 def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[dict[Path, str]]) -> Iterator[Item]:
-    """Pairs of files of one name, but for the suffix and the letters' case; a file without a partner has a fault."""
+    """Pairs of files whose names differ in suffix and case only; a file without a partner has a fault."""
     found: list[dict[str, Path]] = []
     for name, files in zip(names, sides):
         by_name: dict[str, Path] = {}
         for file in files:
             key = _name(home / name, file.with_suffix(""))
             if key in by_name:
-                raise DataError(f"{file}: {by_name[key].name} beside it has the same name but for its suffix")
+                raise DataError(f"{file}: {by_name[key].name} beside it differs in its suffix only")
             by_name[key] = file
         found.append(by_name)
     a, b = found

@@ -49,7 +49,7 @@ def split_of(name: str) -> str:
 def folders_of(data: Data) -> tuple[Path, ...]:
     """The folders that are given, one or several.
 
-    Raises DataError: none is, or one lies in another, whose photos would count twice.
+    Raises DataError: no folder is given, or one is inside another, whose photos would count twice.
     """
     folders = (Path(data),) if isinstance(data, (str, os.PathLike)) else tuple(map(Path, data))
     if not folders:
@@ -106,7 +106,7 @@ def _photos_in(folder: Path) -> list[tuple[str, Path]]:
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """The photos below a folder, in a fixed order; hidden files are left out.  None where there is no folder."""
+    """The photos below a folder, in a fixed order; hidden files are left out.  An empty list if there is no folder."""
     found = (p for p in folder.rglob("*") if why_left_out(p) is None and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())
 
@@ -118,7 +118,7 @@ def left_out_below(folder: Path) -> list[str]:
 
 
 def name_in(folder: Path, photo: Path) -> str:
-    """A photo's name in its folder, as text that any reader of JSON takes (file systems allow names that are none)."""
+    """A photo's name in its folder, as text that any reader of JSON takes (file systems allow other names)."""
     return _text(photo.relative_to(folder).as_posix())
 
 

@@ -41,8 +41,9 @@ def framed_photo(path: Path, framing: Framing, *, sha256: str | None = None) -> 
 def frame(photo: Image.Image, framing: Framing) -> Image.Image:
     """A photo's middle square, or the whole of it, scaled; the photo itself where it is so already.
 
-    Whole, the shorter side becomes ``framing.side`` unless it is shorter, and the proportions stay, but for what is cut
-    off at the edges: of a panorama what is beyond `WIDEST`, and of every side what is beyond a multiple of 8 pixels.
+    A whole photo is scaled until its shorter side is ``framing.side``, unless it is shorter already.  The proportions
+    stay, except for what is cut off at the edges: of a panorama everything beyond `WIDEST`, and of every side what
+    exceeds a multiple of 8 pixels.
     """
     side = framing.side
     if not framing.whole:

@@ -10,7 +10,7 @@ PHOTOS/real/train/…                    PAIRS/train/output/NAME-KEY.jpg
 PHOTOS/dataset.json                    PAIRS/dataset.json  PAIRS/contact-sheet.jpg
 ```
 
-``real`` is the other side of an unpaired set: pictures of what the edits shall look like, to measure against.  Label
+``real`` is the other side of an unpaired set: pictures of what the edits should look like, to measure against.  Label
 maps are PNGs.  KEY is a digest of everything that decides a picture, so a file that is there is right: an interrupted
 import goes on where it stopped.
 """

@@ -186,7 +186,7 @@ def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:
 
 
 def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
-    """Raise DataError when a recipe's crops are larger than the pictures that it makes; ``where`` it stands."""
+    """Raise DataError when a recipe's crops are larger than the pictures that it makes; ``where`` says which recipe."""
     made_here = isinstance(recipe, BaseRecipe) or not recipe.given
     if made_here and recipe.training.crop > recipe.pictures.side:
         raise DataError(
@@ -196,7 +196,7 @@ def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
 
 
 def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with files replaced by their digests: what a file holds decides the picture, not where it lies."""
+    """Options with files replaced by their digests: what a file holds decides the picture, not its path."""
     return {
         key: f"sha256:{sha256_file(Path(value))}" if isinstance(value, (str, Path)) and Path(value).is_file() else value
         for key, value in sorted(options.items())
@@ -251,7 +251,7 @@ def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
     """What happened to the photos that the folder's pairs are of, in words; "" if nothing did."""
     before: dict[str, str] = {}
     for file in (*(out_dir / split / METADATA for split in SPLITS), out_dir / REJECTED):
-        # A file that is damaged is written anew in the end.
+        # A damaged file is written again in the end.
         with suppress(DataError):
             rows = read_rows(file)
             before |= {str(row.get("source")): PurePosixPath(str(row.get("input_file_name"))).name for _, row in rows}

@@ -67,7 +67,7 @@ def select_pairs(
 
 
 def check_selection(selection: Selection, count: int, where: str = "the recipe") -> None:
-    """Raise DataError when a selection asks for more than the ``count`` pairs there are; ``where`` it stands."""
+    """Raise DataError when a selection asks for more than ``count`` pairs; ``where`` says which recipe."""
     if selection.method != "all" and selection.clusters > count:
         raise DataError(
             f"{where} selects {selection.clusters} pairs, but there are only {count}",

@@ -13,6 +13,7 @@ from e2gan.data.bestof import best, find_judge, scores
 from e2gan.data.crew import Job
 from e2gan.data.reject import Figures, measure_files, reason
 from e2gan.files import atomic_write
+from e2gan.kept import read_state
 from e2gan.processes import default_workers
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe
@@ -60,7 +61,7 @@ class Verdict:
 
 
 def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progress: Progress) -> Verdict:
-    """Judge edits, whose pictures lie below ``folder``; what was measured before is not measured again.
+    """Judge edits whose pictures are below ``folder``; what was measured before is not measured again.
 
     Raises:
         DataError: a picture is damaged.
@@ -126,13 +127,13 @@ def _compare(
 def _read(file: Path) -> dict[str, Any]:
     """The cache, or an empty one where it is not there or not what this program writes."""
     empty: dict[str, Any] = {"figures": {}, "question": "", "scores": []}
+    cache = read_state(file)
     try:
-        cache = json.loads(file.read_bytes())
         sound = (
             cache.keys() == empty.keys()
             and all(len(row) == 3 and all(0 <= figure <= 1 for figure in row) for row in cache["figures"].values())
             and all(isinstance(score, (int, float)) for score in cache["scores"])
         )
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (TypeError, AttributeError):
         return empty
     return cache if sound else empty

@@ -7,15 +7,12 @@ from pathlib import Path
 from e2gan.data.folders import Data
 from e2gan.errors import DataError
 from e2gan.leftovers import sweep
-from e2gan.plugins import registry
+from e2gan.plugins import OFFERED_BY, registry
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe
 from e2gan.tables import shown
 
 __all__ = ["photographs"]
-
-KNOWN_SOURCES = {"ssd": "e2gan-ssd"}
-"""Sources of photographs by the distributions that offer them, for whoever has not installed these."""
 
 
 def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progress) -> Data:
@@ -31,8 +28,7 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
         return Path(data) if isinstance(data, str) else data
     scheme, colon, name = recipe.source.partition(":")
     if not colon or scheme not in registry().all("photo source"):
-        if colon and scheme in KNOWN_SOURCES:
-            package = KNOWN_SOURCES[scheme]
+        if colon and (package := OFFERED_BY.get(("photo source", scheme))):
             raise DataError(
                 f"{shown(recipe.source)}: these photographs need the package '{package}'", hint=f"pip install {package}"
             )

@@ -23,7 +23,7 @@ class Teacher(Protocol):
     A teacher may have more:
 
     ``load()``
-        Loads the networks, or does nothing when they are.  What it raises ends the job as it stands, while a call
+        Loads the networks, or does nothing when they are.  What it raises ends the job, while a call
         that raises only leaves its photo without a pair.
     ``edit_batch(photos)`` and ``batch_size``
         A list of photos to the list of their pictures, and how many to give at a time: for what is faster so.

@@ -18,7 +18,7 @@ from e2gan.evaluation.strokes import detail
 __all__ = ["KINDS", "Closeup", "Faces", "choose_closeups", "face_finder"]
 
 SIDE = 312
-"""Most of a crop, in pixels: three stand side by side on the report's page, and fill it."""
+"""Most of a crop, in pixels: three are side by side on the report's page, and fill it."""
 
 KINDS = ("face", "foliage", "flat sky", "night")
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Example", "Measurement", "draw_examples", "draw_preview", "examine", "photograph"]
 
 EXAMPLES = 9
-"""Most photos shown: the best, the worst, the median, and what lies evenly between."""
+"""Most photos shown: the best, the worst, the median, and some evenly between."""
 
 PREVIEW_SIDE = 512
 
@@ -183,7 +183,7 @@ def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.
 def photograph(source: str) -> str:
     """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on.
 
-    In another folder the same name is another photograph: cameras begin anew at IMG_0001.jpg.
+    In another folder the same name is another photograph: cameras start again at IMG_0001.jpg.
     """
     path = PurePosixPath(source)
     # Two digits: a camera's own numbers have more.

@@ -120,7 +120,7 @@ def evaluate(
     Args:
         photos: the unedited photos.
         edited: the edits, one a photo and as large.
-        targets: the teacher's pictures of them, likewise.
+        targets: the teacher's pictures of them, in the same order.
         groups: for each photo which photograph it was cut from; crops of one photograph are not independent,
             and the intervals must not take them to be.  Default: each of its own.
         networks: what measures, by name, the one for the headline first; default: `NETWORKS`.

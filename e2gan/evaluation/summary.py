@@ -19,7 +19,7 @@ def summary(quality: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
 
     Args:
         quality: a concept's ``[quality]``; what is not in it is left out.
-        training: its ``[training]``, likewise.
+        training: its ``[training]``, of the same form.
     """
     rows = list(_rows(quality, training))
     names, values = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from e2gan.data.make_pairs import check_crop, distilled_pairs
 from e2gan.data.selection import choose_concepts
 from e2gan.data.teachers import make_teacher
 from e2gan.errors import DataError
-from e2gan.files import atomic_write
+from e2gan.kept import digest_of, kept
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, Keeps, Tone
@@ -26,7 +26,6 @@ from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.steps import digest_of
 
 __all__ = ["choose", "train_base"]
 
@@ -132,7 +131,6 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
     """
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
-    kept = work / "choice.json"
     digest = digest_of(
         {
             "choice": asdict(recipe.choice),
@@ -140,10 +138,18 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
             **({} if recipe.pictures == Framing() else {"pictures": asdict(recipe.pictures)}),
         }
     )
-    if kept.exists():
-        state = json.loads(kept.read_text(encoding="utf-8"))
-        if state.get("recipe") == digest:
-            return [c for c in open_to_choice if c.id in state["chosen"]]
+
+    def make() -> dict[str, Any]:
+        return {"recipe": digest, "chosen": sorted(_chosen(recipe, open_to_choice, data, progress))}
+
+    def sound(choice: dict[str, Any]) -> bool:
+        return choice.get("recipe") == digest and isinstance(choice.get("chosen"), list)
+
+    chosen = kept(work / "choice.json", make, sound=sound)["chosen"]
+    return [c for c in open_to_choice if c.id in chosen]
+
+
+def _chosen(recipe: BaseRecipe, open_to_choice: Sequence[Candidate], data: Data, progress: Progress) -> list[str]:
     photos = [photo for split, photo in find_photos(data) if split == "train"]
     if not photos:
         raise DataError(f"{named(data)}: there are no photographs to train on")
@@ -160,8 +166,7 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
     ids = list(dict.fromkeys(recipe.choice.include))
     if clusters := recipe.choice.concepts - len(ids):
         ids += choose_concepts(means, clusters, recipe.choice.seed)
-    atomic_write(kept, json.dumps({"recipe": digest, "chosen": sorted(ids)}, indent=1))
-    return [c for c in open_to_choice if c.id in ids]
+    return ids
 
 
 def recipe_digest(recipe: BaseRecipe) -> str:

@@ -55,6 +55,7 @@ from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.summary import summary
 from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
+from e2gan.kept import digest_of, read_state
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
@@ -63,7 +64,7 @@ from e2gan.progress import Progress
 from e2gan.training.flops import recorded_flops
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
-from e2gan.training.steps import Steps, digest_of, read_state
+from e2gan.training.steps import Steps
 
 __all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
 
@@ -306,7 +307,7 @@ class _Job:
             if _made_from(Concept.read(concept.path), foundation) != made_from:
                 raise ConceptError(
                     f"{concept.path / MANIFEST}: the recipe was changed while it was trained",
-                    hint="run it again; with the recipe as it was, nothing is trained anew",
+                    hint="run it again; with the recipe as it was, nothing is trained again",
                 )
             state = adapter_state(trainer.networks.generator)
             self.concept = write_concept(
@@ -424,7 +425,7 @@ class _Job:
                 continue
             raise DataError(
                 f"the training in {other} was stopped, and the photos are others since: {_difference(note, now)}",
-                hint=f"put them back to go on with it, or delete {other} to train anew",
+                hint=f"put them back to go on with it, or delete {other} to train again",
             )
         if others and not run.exists():
             names = ", ".join(other.name for other in others)

@@ -40,6 +40,7 @@ from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, Tr
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
 from e2gan.files import atomic_write, read_bytes, sha256_file
+from e2gan.kept import digest_of
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
@@ -49,7 +50,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.concept import encode_prompt, read_bundle
 from e2gan.training.loop import ConceptPairs, Trainer, all_processes
-from e2gan.training.steps import digest_of
 
 __all__ = ["THRESHOLDS", "RankSearch", "Trial", "draw_search", "search", "search_ranks"]
 
@@ -157,7 +157,7 @@ def search_ranks(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> RankSearch:
-    """Search the ranks for concepts, each by its own recipe but for the ranks and the length.
+    """Search the ranks for concepts, each by its own recipe except for the ranks and the length.
 
     The learning rate stays at its height and there is no warm-up: a trial is a piece of a run, not a run.
     Stopped, a second call goes on where it was, and finds what an unbroken one finds.

@@ -12,7 +12,6 @@ time it took in all is known in the end.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -20,31 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.errors import E2GANError
-from e2gan.files import FULL, atomic_write, read_bytes
+from e2gan.files import FULL, atomic_write
+from e2gan.kept import digest_of, read_state
 from e2gan.progress import Progress
-from e2gan.tables import canonical_json
 
-__all__ = ["Steps", "digest_of", "read_state"]
-
-LIMIT = 64 * 1024 * 1024
-"""Most bytes of a file of state: it may name every pair."""
+__all__ = ["Steps"]
 
 EVERY = 10.0
 """Seconds between notes of the time a running step has taken: what a killed one loses at most."""
-
-
-def digest_of(values: Mapping[str, Any]) -> str:
-    """The SHA-256 of plain data."""
-    return hashlib.sha256(canonical_json(values)).hexdigest()
-
-
-def read_state(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one where that is not there or damaged."""
-    try:
-        found = json.loads(read_bytes(file, limit=LIMIT))
-    except (E2GANError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 class Steps:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.options import json_option, quiet_option
-from e2gan.cli.program import EXIT_ERROR, echo, notes, print_json, print_table, report, say
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError
+from e2gan.terminal import say
 
 if TYPE_CHECKING:
     from e2gan_hub.push import Publication, Published
@@ -46,7 +47,7 @@ trusted_option = click.option(
 @click.option("--sign", is_flag=True, help="Sign it with Sigstore, as who you are in a browser or a CI job.")
 @token_option
 @dry_option
-@quiet_option
+@output_options(json=False)
 def push(
     directory: Path,
     repo: str,
@@ -59,7 +60,7 @@ def push(
     sign: bool,
     token: str | None,
     dry_run: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Publish the concept in DIR: one commit with the bundle and its model card, and a tag for the version.
 
@@ -71,14 +72,14 @@ def push(
     ref = _target(repo, revision)
     publication = concept_publication(directory, ref.repo, base_model=base_model, allow_large=allow_large)
     if dry_run:
-        _show(publication)
+        _show(out, publication)
         return
     from e2gan_hub.push import publish
 
     done = publish(
         publication, ref, private=private, create_pr=create_pr, sign=sign, message=commit_message, token=token
     )
-    _tell(done, quiet)
+    _tell(out, done)
 
 
 @click.command("push-base", short_help="Publish a base on the Hugging Face Hub.")
@@ -90,7 +91,7 @@ def push(
 @message_option
 @token_option
 @dry_option
-@quiet_option
+@output_options(json=False)
 def push_base(
     directory: Path,
     repo: str,
@@ -100,7 +101,7 @@ def push_base(
     commit_message: str | None,
     token: str | None,
     dry_run: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Publish the base in DIR, as push does; concepts for it then name it on their cards."""
     from e2gan.base import Base
@@ -109,11 +110,11 @@ def push_base(
     ref = _target(repo, revision)
     publication = base_publication(directory, ref.repo)
     if dry_run:
-        _show(publication)
+        _show(out, publication)
         return
     done = publish(publication, ref, private=private, create_pr=create_pr, message=commit_message, token=token)
     remember_base(Base.read(directory).sha256, ref.repo)
-    _tell(done, quiet)
+    _tell(out, done)
 
 
 def _target(repo: str, revision: str | None) -> Any:
@@ -125,25 +126,23 @@ def _target(repo: str, revision: str | None) -> Any:
     return Ref.parse(f"{ref.repo}@{revision}") if revision else ref
 
 
-def _show(publication: Publication) -> None:
+def _show(out: Output, publication: Publication) -> None:
     from e2gan.concept import CARD
 
     rows = [(name, f"{publication.size(name):,}") for name in publication.files]
-    print_table(("FILE", "BYTES"), rows)
+    out.table(("FILE", "BYTES"), rows)
     content = publication.files[CARD]
     assert isinstance(content, bytes)
-    echo(f"\n{CARD}:\n\n{content.decode()}\nNothing was published.")
+    out.line(f"\n{CARD}:\n\n{content.decode()}\nNothing was published.")
 
 
-def _tell(done: Published, quiet: bool) -> None:
-    if quiet:
-        return
+def _tell(out: Output, done: Published) -> None:
     if done.pull_request:
-        say(f"proposed: {done.pull_request}")
+        out.note(f"proposed: {done.pull_request}")
         return
     what = "published" if done.committed else "is there already"
     tag = f", tagged {done.tag}" if done.tagged else f", as {done.tag}" if done.tag else ""
-    say(f"{done.repo}: {what} at {done.commit[:12]}{tag}")
+    out.note(f"{done.repo}: {what} at {done.commit[:12]}{tag}")
 
 
 @click.command(short_help="Get a concept from the Hugging Face Hub.")
@@ -154,16 +153,14 @@ def _tell(done: Published, quiet: bool) -> None:
     "--signed-by", metavar="IDENTITY", help="Who must have signed it: an e-mail address, or a workflow's URI."
 )
 @click.option("--issuer", metavar="URL", help="Who vouches for that identity, such as https://github.com/login/oauth.")
-@json_option
-@quiet_option
+@output_options()
 def pull(
     concepts: tuple[str, ...],
     offline: bool,
     require_trusted: bool,
     signed_by: str | None,
     issuer: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Get concepts, check them, and install them: from then on e2gan list shows them.
 
@@ -178,29 +175,27 @@ def pull(
         raise click.UsageError("--signed-by and --issuer go together.")
     signer = Signer(signed_by, issuer) if signed_by and issuer else None
     pulled = []
-    with notes(quiet):
+    with out.warnings():
         for ref in [Ref.given(name) for name in concepts]:
             done = pull(ref, offline=offline, require_trusted=require_trusted, signer=signer)
             pulled.append(done)
-            if not quiet and not as_json:
-                what = "pulled" if done.fetched else "is here already:"
-                named = done.concept.id if done.listed else f"hub:{done.ref}"
-                say(f"{what} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
-    if as_json:
-        print_json(
-            [
-                {
-                    "id": done.concept.id,
-                    "version": done.concept.version,
-                    "repo": done.ref.repo,
-                    "commit": done.commit,
-                    "fetched": done.fetched,
-                    "listed": done.listed,
-                    "path": str(done.concept.path),
-                }
-                for done in pulled
-            ]
-        )
+            what = "pulled" if done.fetched else "is here already:"
+            named = done.concept.id if done.listed else f"hub:{done.ref}"
+            out.note(f"{what} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
+    out.data(
+        [
+            {
+                "id": done.concept.id,
+                "version": done.concept.version,
+                "repo": done.ref.repo,
+                "commit": done.commit,
+                "fetched": done.fetched,
+                "listed": done.listed,
+                "path": str(done.concept.path),
+            }
+            for done in pulled
+        ]
+    )
 
 
 @click.command()
@@ -230,7 +225,7 @@ def remove(repos: tuple[str, ...]) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most concepts to show.")
 @click.option("--refresh", is_flag=True, help="Get the list anew, though it is not a day old.")
 @click.option("--offline", is_flag=True, help="Take the list as it is, however old.")
-@json_option
+@output_options(quiet=False)
 def search(
     query: tuple[str, ...],
     tags: tuple[str, ...],
@@ -241,7 +236,7 @@ def search(
     limit: int,
     refresh: bool,
     offline: bool,
-    as_json: bool,
+    out: Output,
 ) -> None:
     """Search the concepts on the Hub by the words of QUERY, or list them all.
 
@@ -251,16 +246,15 @@ def search(
 
     _have_index(refresh, offline)
     found = index.search(" ".join(query), tags=tags, base=base, license=license, author=author, sort=sort, limit=limit)
-    if as_json:
-        print_json([{**vars(entry), "tags": entry.tags.split()} for entry in found])
-    elif found:
+    out.data([{**vars(entry), "tags": entry.tags.split()} for entry in found])
+    if found:
         rows = [
             (each.repo, each.title, each.license, str(each.downloads), "" if each.fid is None else f"{each.fid:.4g}")
             for each in found
         ]
-        print_table(("REPOSITORY", "TITLE", "LICENSE", "DOWNLOADS", "FID"), rows)
+        out.table(("REPOSITORY", "TITLE", "LICENSE", "DOWNLOADS", "FID"), rows)
     else:
-        say("no concept on the Hub fits")
+        out.note("no concept on the Hub fits")
 
 
 def _have_index(refresh: bool, offline: bool) -> None:
@@ -279,24 +273,22 @@ def _have_index(refresh: bool, offline: bool) -> None:
 
 @click.command()
 @click.option("-o", "--output", type=lockfile, default=Path("e2gan.lock"), show_default=True, metavar="FILE")
-@quiet_option
-def lock(output: Path, quiet: bool) -> None:
+@output_options(json=False)
+def lock(output: Path, out: Output) -> None:
     """Write which concepts and bases are installed here, exactly, into a file for e2gan sync."""
     from e2gan_hub.lock import installed, write_lock
 
-    with notes(quiet):
+    with out.warnings():
         found = installed()
         write_lock(found, output)
-    if not quiet:
-        say(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
+    out.note(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
 
 
 @click.command(short_help="Install exactly what a lockfile says.")
 @click.argument("file", type=lockfile, default=Path("e2gan.lock"), metavar="[FILE]")
 @trusted_option
-@json_option
-@quiet_option
-def sync(file: Path, require_trusted: bool, as_json: bool, quiet: bool) -> None:
+@output_options()
+def sync(file: Path, require_trusted: bool, out: Output) -> None:
     """Install exactly what FILE says: e2gan.lock, unless another is named.
 
     Concepts from the Hub are fetched at their commits; those from pip with pip download, if they are missing or of
@@ -305,16 +297,15 @@ def sync(file: Path, require_trusted: bool, as_json: bool, quiet: bool) -> None:
     """
     from e2gan_hub.lock import CHANGED, read_lock, sync
 
-    with notes(quiet):
+    with out.warnings():
         results = sync(read_lock(file), require_trusted=require_trusted)
     failed = [each for each in results if each.problem]
     for each in results:
         if each.problem:
             report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
-        elif not quiet and not as_json:
-            say(f"{each.done}: {each.id} ({each.source})")
-    if as_json:
-        print_json([vars(each) for each in results])
+        else:
+            out.note(f"{each.done}: {each.id} ({each.source})")
+    out.data([vars(each) for each in results])
     if failed:
         changed = any(each.done in CHANGED for each in results)
         report(E2GANError(f"{file}: not everything is as it is locked" if changed else f"{file}: nothing was changed"))
@@ -322,49 +313,44 @@ def sync(file: Path, require_trusted: bool, as_json: bool, quiet: bool) -> None:
 
 
 @click.command()
-@json_option
-@quiet_option
-def verify(as_json: bool, quiet: bool) -> None:
+@output_options()
+def verify(out: Output) -> None:
     """Check again everything installed: concepts from the Hub and from pip, and bases."""
     from e2gan_hub.installed import verify
 
-    with notes(quiet):
+    with out.warnings():
         results = list(verify())
-    if as_json:
-        print_json([vars(each) for each in results])
-    else:
-        for each in results:
-            if each.problem:
-                report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
-        sound = [each for each in results if not each.problem]
-        if not quiet:
-            concepts = sum(each.kind == "concept" for each in sound)
-            say(f"sound (concepts: {concepts}, bases: {len(sound) - concepts})")
+    out.data([vars(each) for each in results])
+    for each in results if not out.as_json else ():
+        if each.problem:
+            report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
+    sound = [each for each in results if not each.problem]
+    concepts = sum(each.kind == "concept" for each in sound)
+    out.note(f"sound (concepts: {concepts}, bases: {len(sound) - concepts})")
     if any(each.problem for each in results):
         sys.exit(EXIT_ERROR)
 
 
 @click.command()
-@json_option
-def outdated(as_json: bool) -> None:
+@output_options(quiet=False)
+def outdated(out: Output) -> None:
     """List the pulled concepts with a newer version on the Hub; for those from pip, ask pip list --outdated."""
     from e2gan_hub.installed import outdated
 
     found = list(outdated())
-    if as_json:
-        print_json([vars(each) for each in found])
-    elif found:
+    out.data([vars(each) for each in found])
+    if found:
         rows = [(each.id, each.version, each.newest, f"e2gan pull {each.repo}@v{each.newest}") for each in found]
-        print_table(("ID", "VERSION", "NEWEST", "TO GET IT"), rows)
+        out.table(("ID", "VERSION", "NEWEST", "TO GET IT"), rows)
     else:
-        say("all pulled concepts are up to date")
+        out.note("all pulled concepts are up to date")
 
 
 @click.command()
 @click.argument("owners", nargs=-1, metavar="[OWNER...]")
 @click.option("--remove", "away", is_flag=True, help="Take them off the list.")
-@json_option
-def trust(owners: tuple[str, ...], away: bool, as_json: bool) -> None:
+@output_options(quiet=False)
+def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     """Put publishers on the list of those you trust, or show it."""
     from e2gan_hub import trust
     from e2gan_hub.config import read_config
@@ -375,10 +361,9 @@ def trust(owners: tuple[str, ...], away: bool, as_json: bool) -> None:
         (trust.distrust if away else trust.trust)(owners)
         return
     known = read_config().trusted
-    if as_json:
-        print_json(list(known))
-    for owner in () if as_json else known:
-        echo(owner)
+    out.data(list(known))
+    for owner in known:
+        out.line(owner)
 
 
 COMMANDS = (push, push_base, pull, remove, search, lock, sync, verify, outdated, trust)

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2gan.cli import cli, program
+from e2gan.cli.output import Output
 from e2gan.errors import ConceptError, E2GANWarning
 from e2gan.terminal import echo, one_line, printable, say
 
@@ -81,10 +82,10 @@ def test_errors_and_what_is_printed(message: str, hint: str) -> None:
         patch.setattr(sys, "stderr", err)
         echo(message)
         say(message)
-        program.print_table(("A", message), [(hint, message)])
-        program.print_flat({message: [hint], hint: {message: 1}})
+        Output().table(("A", message), [(hint, message)])
+        Output().figures({message: [hint], hint: {message: 1}})
         program.report(error)
-        with program.notes(quiet=False):
+        with Output().warnings():
             import warnings
 
             warnings.warn(E2GANWarning(message), stacklevel=1)

@@ -14,7 +14,7 @@ import pytest
 import e2gan
 from e2gan import plugins
 from e2gan.base import Base
-from e2gan.cli import program
+from e2gan.cli import output
 from e2gan.cli.program import cli
 from e2gan.plugins import Registry
 from tests.cli.conftest import Run, install
@@ -198,12 +198,12 @@ def test_the_traceback_of_a_known_error(run: Run, monkeypatch: pytest.MonkeyPatc
 
 def test_a_bar_keeps_room_for_itself() -> None:
     metrics = {"rate": 0.001, "l1": 0.123456, "gan": 12.3, "perceptual": 0.5, "discriminator": 0.25}
-    assert program._fitting(metrics, 200) == "rate=0.001, l1=0.123, gan=12.3, perceptual=0.5, discriminator=0.25"
+    assert output._fitting(metrics, 200) == "rate=0.001, l1=0.123, gan=12.3, perceptual=0.5, discriminator=0.25"
     for columns in range(200):
-        text = program._fitting(metrics, columns)
-        assert not text or len(text) + program.BAR <= columns
-        assert program._fitting(metrics, 200).startswith(text)
-    assert program._fitting(metrics, 109) == "rate=0.001, l1=0.123, gan=12.3"
+        text = output._fitting(metrics, columns)
+        assert not text or len(text) + output.BAR <= columns
+        assert output._fitting(metrics, 200).startswith(text)
+    assert output._fitting(metrics, 109) == "rate=0.001, l1=0.123, gan=12.3"
 
 
 # Plugins' commands

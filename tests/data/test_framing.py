@@ -17,11 +17,11 @@ from e2gan.data.framing import WIDEST, frame, framed_photo
 from e2gan.data.make_pairs import check_crop, find_inputs, write_pairs
 from e2gan.data.pairs import Pair, Pairs, open_pairs
 from e2gan.errors import DataError, ImageError, RecipeError
+from e2gan.kept import digest_of
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe, TeacherChoice, TrainingRecipe
 from e2gan.training.base import recipe_digest
 from e2gan.training.loop import ConceptPairs, Sampler
-from e2gan.training.steps import digest_of
 from tests import throwaway
 
 SEVERAL = {"train/a.jpg": (128, 96), "train/wide.png": (400, 80), "val/b.jpg": (96, 120), "test/c.jpg": (64, 64)}

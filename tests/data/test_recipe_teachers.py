@@ -49,8 +49,12 @@ def test_several_teachers_are_read_in_their_order(entries: list[tuple[str, dict[
     ("data", "match", "hint"),
     [
         ({}, r"here: \[recipe\]: teacher is missing", None),
-        ({"teacher": "a", "teachers": [{"id": "b"}]}, r"teacher stands beside \[\[teachers\]\]", "move it into a"),
-        ({"teacher_options": {}, "teachers": [{"id": "b"}]}, r"teacher_options stands beside", "move it into a"),
+        (
+            {"teacher": "a", "teachers": [{"id": "b"}]},
+            r"teacher is given as well as \[\[teachers\]\]",
+            "move it into a",
+        ),
+        ({"teacher_options": {}, "teachers": [{"id": "b"}]}, r"teacher_options is given as well as", "move it into a"),
         ({"teachers": []}, r"teachers must be an array of tables", None),
         ({"teachers": {"id": "b"}}, r"teachers must be an array of tables", None),
         ({"teachers": ["b"]}, r"teachers must be an array of tables", None),

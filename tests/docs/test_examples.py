@@ -61,7 +61,7 @@ def test_the_shown_teacher_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")
     import e2gan_posters  # type: ignore[import-not-found]
 
-    teacher = Registry.load([e2gan_posters]).teacher("poster").factory(colours=2)
+    teacher = Registry.load([e2gan_posters]).get("teacher", "poster").factory(colours=2)
     picture = teacher(Image.linear_gradient("L").convert("RGB"))
     assert (picture.mode, picture.size) == ("RGB", (256, 256))
     assert len(picture.getcolors()) == 2

@@ -67,7 +67,7 @@ def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
         ("dusk=1,dawn", "'dawn' in a blend is no CONCEPT=WEIGHT"),
         ("dusk=1,,dawn=1", "'' in a blend is no CONCEPT=WEIGHT"),
         ("=1", "'=1' in a blend is no CONCEPT=WEIGHT"),
-        ("dusk=1,dusk=1", "the concept 'dusk' stands twice in the blend"),
+        ("dusk=1,dusk=1", "the concept 'dusk' appears twice in the blend"),
         ("dusk=0", "a blend needs a concept of a weight above 0"),
         ({}, "a blend needs a concept of a weight above 0"),
         ("dusk=1,noon=1", "no concept 'noon'"),
@@ -82,7 +82,7 @@ def test_what_is_no_concept(concepts: blend.Concepts, message: str) -> None:
 
 
 def test_one_concept_under_two_names(dusk: Concept) -> None:
-    with pytest.raises(ConceptError, match="'dusk' stands twice"):
+    with pytest.raises(ConceptError, match="'dusk' appears twice"):
         resolve({"dusk": 0.5, dusk: 0.5})
 
 

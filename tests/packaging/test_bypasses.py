@@ -38,9 +38,10 @@ PRINTS = {
         *("logging.basicConfig", "logging.StreamHandler", "warnings.showwarning", "pprint.pprint"),
         *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__", "sys.displayhook", "sys.excepthook"),
     ),
-    "only": {"e2gan/terminal.py", "e2gan/cli/program.py", "e2gan/plugins.py"},
+    "only": {"e2gan/terminal.py", "e2gan/cli/program.py", "e2gan/cli/output.py", "e2gan/quarantine.py"},
 }
-"""`e2gan.terminal` prints, `e2gan.cli.program` draws bars, and `e2gan.plugins` tells what plugins print."""
+"""`e2gan.terminal` prints, `e2gan.cli.output` draws bars, `e2gan.cli.program` survives a pipe that closes, and
+`e2gan.quarantine` tells what plugins print."""
 
 HARMLESS = ("isatty",)
 """What may be asked of a stream."""

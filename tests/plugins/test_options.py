@@ -88,7 +88,7 @@ def test_a_plugin_registers_a_table_with_its_teacher() -> None:
         def register_teachers(self, register: Any) -> None:
             register("painter", dict, summary="paints", options=TABLE)
 
-    assert Registry.load([Plugin()]).teacher("painter").options == TABLE
+    assert Registry.load([Plugin()]).get("teacher", "painter").options == TABLE
 
 
 def test_a_table_of_something_else_sets_the_plugin_aside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_table_of_something_else_sets_the_plugin_aside(monkeypatch: pytest.Mon
     found = Registry.load([Plugin()])
     assert "must be e2gan.options.Option" in found.problems[0].message
     with pytest.raises(TeacherError):
-        found.teacher("painter")
+        found.get("teacher", "painter")
     monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")
     with pytest.raises(PluginError, match=r"e2gan\.options\.Option"):
         _ = Registry.load([Plugin()]).all("teacher")

@@ -134,8 +134,8 @@ def test_every_default_model_is_pinned_to_a_commit() -> None:
 def test_all_are_registered_beside_the_bundled_ones() -> None:
     found = Registry.load()
     assert TEACHERS.keys() == NEEDS.keys()
-    assert {*TEACHERS, *BUNDLED} <= set(found.teachers)
-    assert all(found.teacher(id).summary for id in TEACHERS)
+    assert {*TEACHERS, *BUNDLED} <= set(found.all("teacher"))
+    assert all(found.get("teacher", id).summary for id in TEACHERS)
 
 
 def test_neither_finding_nor_making_one_imports_a_network_library() -> None:

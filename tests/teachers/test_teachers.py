@@ -68,8 +68,8 @@ def make(id: str, options: dict):
 
 def test_all_are_registered():
     found = Registry.load()
-    assert set(TEACHERS) <= set(found.teachers)
-    assert all(found.teacher(id).summary for id in TEACHERS)
+    assert set(TEACHERS) <= set(found.all("teacher"))
+    assert all(found.get("teacher", id).summary for id in TEACHERS)
 
 
 def test_discovery_imports_no_model():

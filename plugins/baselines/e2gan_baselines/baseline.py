@@ -29,6 +29,7 @@ from e2gan.evaluation.cost import macs
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.files import atomic_write, read_bytes, sha256_file
+from e2gan.kept import digest_of
 from e2gan.models.prompt import PromptEncoder
 from e2gan.models.weights import load_weights
 from e2gan.plugins import registry
@@ -36,7 +37,6 @@ from e2gan.progress import Progress
 from e2gan.tables import Table
 from e2gan.training.flops import training_flops
 from e2gan.training.loop import ConceptPairs, load_pair
-from e2gan.training.steps import digest_of
 from e2gan_baselines.training import BaselineRecipe, BaselineTrainer
 
 __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]

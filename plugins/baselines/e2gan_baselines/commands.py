@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from e2gan.cli.options import device_option, folder, json_option, photos_option, quiet_option, settings_option
-from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
+from e2gan.cli.options import device_option, folder, photos_option, settings_option
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 
 __all__ = ["train_baseline"]
 
@@ -23,8 +24,7 @@ __all__ = ["train_baseline"]
 @click.option("--steps", type=click.IntRange(1), help="In place of epochs.")
 @settings_option("One of the model's options, such as width=32 for pix2pix.")
 @device_option
-@json_option
-@quiet_option
+@output_options()
 def train_baseline(
     model: str,
     concept: str,
@@ -35,8 +35,7 @@ def train_baseline(
     steps: int | None,
     options: dict[str, Any],
     device: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Train MODEL from scratch on all pairs that the recipe of CONCEPT makes, and measure it as a concept is measured.
 
@@ -47,7 +46,7 @@ def train_baseline(
 
     found = find_concept(concept)
     output = output or Path("runs", f"{model}-{found.id}")
-    with needs_extra("train"), progress(quiet or as_json) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan_baselines.baseline import train_baseline as run
 
         quality = run(
@@ -62,8 +61,7 @@ def train_baseline(
             device=device,
             progress=shown,
         )
-    if as_json:
-        print_json(quality)
-    elif not quiet:
-        print_flat(quality)
-        say(f"wrote {output}; apply it with: e2gan apply baseline:{output} PHOTO -o OUT")
+    out.data(quality)
+    if not out.quiet:
+        out.figures(quality)
+        out.note(f"wrote {output}; apply it with: e2gan apply baseline:{output} PHOTO -o OUT")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from e2gan.cli.options import quiet_option
-from e2gan.cli.program import echo, print_json, print_table, say
+from e2gan.cli.output import Output, output_options
 from e2gan.errors import E2GANError
 
 if TYPE_CHECKING:
@@ -80,8 +79,7 @@ class SizeType(click.ParamType):
     metavar="FILE",
     help="Photos to compare with, by default those of the concepts' previews.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print sizes and likeness as JSON.")
-@quiet_option
+@output_options()
 def coreml(
     concepts: tuple[str, ...],
     output: Path,
@@ -91,8 +89,7 @@ def coreml(
     base: str | None,
     no_check: bool,
     photos: tuple[Path, ...],
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Export concepts to a Core ML package, for iPhone, iPad and Mac.
 
@@ -129,19 +126,16 @@ def coreml(
         program = Program(new, name=output)
         parts = package_sizes(program)
         if not no_check:
-            if not quiet:
-                count = len(found) * len(shown) * len(sizes)
-                say(
-                    f"comparing {count} edits with the editor's" if count > 1 else "comparing an edit with the editor's"
-                )
+            count = len(found) * len(shown) * len(sizes)
+            out.note(
+                f"comparing {count} edits with the editor's" if count > 1 else "comparing an edit with the editor's"
+            )
             likeness = check(program, foundation, found, shown, sizes)
             _judge(likeness, compress)
-    if as_json:
-        print_json({"bytes": parts, "likeness": [vars(each) for each in likeness]})
-    elif not quiet:
-        _report(parts, found, likeness)
-    if not quiet:
-        say(f"wrote {output}")
+    out.data({"bytes": parts, "likeness": [vars(each) for each in likeness]})
+    if not out.quiet:
+        _report(out, parts, found, likeness)
+    out.note(f"wrote {output}")
 
 
 def _target(target: Target | None, count: int) -> Target:
@@ -173,14 +167,14 @@ def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> Non
             )
 
 
-def _report(parts: dict[str, int], concepts: Sequence[Concept], likeness: Sequence[Likeness]) -> None:
+def _report(out: Output, parts: dict[str, int], concepts: Sequence[Concept], likeness: Sequence[Likeness]) -> None:
     from e2gan_coreml.convert import function_names
 
     rows = [("shared weights", parts["shared"])] if len(concepts) > 1 else []
     rows += [(concept.id, parts[name]) for concept, name in zip(concepts, function_names(concepts))]
     rows += [("description", parts["rest"]), ("total", sum(parts.values()))]
-    print_table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
+    out.table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
     if likeness:
-        echo()
+        out.line()
         cells = [(each.concept, each.runtime, f"{each.psnr:.1f}", f"{each.worst}/255") for each in likeness]
-        print_table(("concept", "run by", "PSNR dB", "worst pixel"), cells)
+        out.table(("concept", "run by", "PSNR dB", "worst pixel"), cells)

@@ -30,7 +30,7 @@ def make(**options: Any) -> GmicFilter:
     """The teacher `gmic` with a recipe's options.
 
     Options are data from strangers: a name that is in the catalogue chooses a command that is written there, and of the
-    others only numbers in their range are taken, which are written anew.  No text of theirs becomes part of it.
+    others only numbers in their range are taken, which are written again.  No text of theirs becomes part of it.
 
     Raises:
         TeacherError: an option is missing, unknown, or out of range.

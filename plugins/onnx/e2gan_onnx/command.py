@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2gan.cli.options import json_option, quiet_option
-from e2gan.cli.program import print_json, print_table, say
+from e2gan.cli.output import Output, output_options
 from e2gan_onnx.options import LEAST_PSNR, OPSETS
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ __all__ = ["onnx"]
 )
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concepts name.")
 @click.option("--no-check", is_flag=True, help="Do not compare the models with PyTorch's pictures.")
-@json_option
-@quiet_option
+@output_options()
 def onnx(
     concepts: tuple[str, ...],
     output: Path,
@@ -54,8 +52,7 @@ def onnx(
     opset: int,
     base: str | None,
     no_check: bool,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Write concepts as ONNX models: a picture in, the edited picture out.
 
@@ -85,9 +82,8 @@ def onnx(
 
     of = find_base(base or found[0].base_id)
     editor = None if no_check else Editor(of, device="cpu", dtype=torch.float32)
-    tell = (lambda text: None) if quiet else say
     if swap:
-        made = export_swappable(found, of, output, opset=opset, editor=editor, tell=tell)
+        made = export_swappable(found, of, output, opset=opset, editor=editor, tell=out.note)
     else:
         made = [
             export(
@@ -98,14 +94,13 @@ def onnx(
                 opset=opset,
                 calibrate=calibrate or CALIBRATE,
                 editor=editor,
-                tell=tell,
+                tell=out.note,
             )
             for concept, file in zip(found, files)
         ]
-    if as_json:
-        print_json([_row(each) for each in made])
-    elif not quiet:
-        print_table(("model", "size", "PSNR", "worst pixel", "file"), [_cells(each) for each in made])
+    out.data([_row(each) for each in made])
+    if not out.quiet:
+        out.table(("model", "size", "PSNR", "worst pixel", "file"), [_cells(each) for each in made])
 
 
 def _row(made: Exported) -> dict[str, Any]:

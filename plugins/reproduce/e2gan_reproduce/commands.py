@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.options import data_option, device_option, folder, json_option, quiet_option
-from e2gan.cli.program import echo, needs_extra, print_json, progress, say
+from e2gan.cli.options import data_option, device_option, folder
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 from e2gan_reproduce.catalogue import TABLES, Entry
 
 __all__ = ["reproduce"]
@@ -46,8 +47,7 @@ def _command(entry: Entry) -> click.Command:
         "-o", "--output", type=folder, default=RESULTS, show_default=True, metavar="DIR", help="The table and its plot."
     )
     @device_option
-    @json_option
-    @quiet_option
+    @output_options()
     def command(
         data: Path | tuple[Path, ...],
         scale: str,
@@ -57,10 +57,9 @@ def _command(entry: Entry) -> click.Command:
         work: Path,
         output: Path,
         device: str | None,
-        as_json: bool,
-        quiet: bool,
+        out: Output,
     ) -> None:
-        with needs_extra("train"), progress(quiet or as_json) as shown:
+        with needs_extra("train"), out.progress() as shown:
             from e2gan_reproduce.run import run
             from e2gan_reproduce.table import markdown
 
@@ -76,12 +75,9 @@ def _command(entry: Entry) -> click.Command:
                 device=device,
                 progress=shown,
             )
-        if as_json:
-            print_json(table.to_dict())
-        else:
-            echo(markdown(table))
-        if not quiet and not as_json:
-            say(f"wrote {path}")
+        out.data(table.to_dict())
+        out.line(markdown(table))
+        out.note(f"wrote {path}")
 
     return command
 
@@ -105,15 +101,14 @@ for _entry in TABLES:
     metavar="FILE",
     help="The page, in Markdown; by default it is printed.",
 )
-@quiet_option
-def page(results: Path, output: Path, quiet: bool) -> None:
+@output_options(json=False)
+def page(results: Path, output: Path, out: Output) -> None:
     """Write the page of the folder RESULTS: every table in it, and which were not run."""
     from e2gan.files import atomic_write
     from e2gan_reproduce.page import results_page
 
     if str(output) == "-":
-        echo(results_page(results, results).rstrip("\n"))
+        out.line(results_page(results, results).rstrip("\n"))
         return
     atomic_write(output, results_page(results, output.parent))
-    if not quiet:
-        say(f"wrote {output}")
+    out.note(f"wrote {output}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +29,9 @@ from e2gan.evaluation.fid import fid
 from e2gan.evaluation.inception import Inception, find_inception
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import FEATURES, NETWORKS, evaluate
-from e2gan.files import atomic_path, atomic_write
+from e2gan.files import atomic_path
 from e2gan.images import open_image
+from e2gan.kept import folder_of, kept
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Keeps, Ranks, Skips
@@ -42,7 +42,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
 from e2gan.training.flops import adapter_flops, training_flops
 from e2gan.training.loop import ConceptPairs, Trainer
-from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.baseline import Baseline, make_baseline
 from e2gan_baselines.training import BaselineObjective, BaselineRecipe, trainer_of
 
@@ -349,18 +348,21 @@ class Lab:
         recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
         if self.scale.base_steps is not None:
             recipe = replace(recipe, steps=self.scale.base_steps)
-        folder = self.folder / f"mixed-{id}-{self._key(recipe, learnt, {'model': id})[:10]}"
-        kept = folder / "generator.pt"
-        if not kept.is_file():
+        folder = self._folder(f"mixed-{id}", recipe, learnt, {"model": id})
+        weights = folder / "generator.pt"
+
+        def train() -> dict[str, Any]:
             self.progress.stage(f"pre-train {id} on {len(learnt)} concepts")
             trainer = self._trainer(lambda: (made.generator, made.discriminator), recipe, learnt, folder)
-            with atomic_path(kept) as temporary:
+            with atomic_path(weights) as temporary:
                 torch.save(trainer.networks.generator.state_dict(), temporary)
-            atomic_write(folder / "seconds.json", json.dumps({"seconds": trainer.seconds}))
-            (folder / "checkpoint.pt").unlink(missing_ok=True)
-        self.seconds += read_state(folder / "seconds.json").get("seconds", 0)
-        found: dict[str, torch.Tensor] = torch.load(kept, weights_only=True, map_location="cpu")
-        return found
+            return {"seconds": trainer.seconds}
+
+        spent = kept(folder / "seconds.json", train, sound=lambda result: "seconds" in result and weights.is_file())
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        self.seconds += spent["seconds"]
+        state: dict[str, torch.Tensor] = torch.load(weights, weights_only=True, map_location="cpu")
+        return state
 
     def candidate(self, candidate: Candidate) -> ConceptPairs:
         """What a base learns of a candidate: all pairs, of as many photographs as the scale wants."""
@@ -418,15 +420,15 @@ class Lab:
         if len(test) < 2:
             raise DataError(f"{named(self.data)}: {len(test)} test photos, which is too few to measure on")
         recipe = replace(recipe, seed=self.seed)
-        key = self._key(recipe, [learnt], {**made_from, "test": [pair.key for pair in test]})
-        folder = self.folder / f"{subject.id}-{name}-{key[:10]}"
-        if (kept := read_state(folder / "outcome.json")) == {}:
+        made_from = {**made_from, "test": [pair.key for pair in test]}
+        folder = self._folder(f"{subject.id}-{name}", recipe, [learnt], made_from)
+
+        def train() -> dict[str, Any]:
             self.progress.stage(f"{subject.id}: {name}, {len(learnt.train)} pairs")
-            trainer = self._trainer(make, recipe, [learnt], folder)
-            kept = asdict(self._measure(trainer, learnt, test, folder))
-            atomic_write(folder / "outcome.json", json.dumps(kept, indent=1))
-            (folder / "checkpoint.pt").unlink(missing_ok=True)
-        outcome = replace(Outcome(**kept), folder=str(folder))
+            return asdict(self._measure(self._trainer(make, recipe, [learnt], folder), learnt, test, folder))
+
+        outcome = replace(Outcome(**kept(folder / "outcome.json", train)), folder=str(folder))
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
         self.seconds += outcome.seconds
         return outcome
 
@@ -479,8 +481,12 @@ class Lab:
     def _length(self, recipe: TrainingRecipe, steps: int | None, epochs: int, longer: int = 1) -> TrainingRecipe:
         return replace(recipe, crop=self.scale.crop, steps=steps and steps * longer, epochs=epochs * longer)
 
-    def _key(self, recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], made_from: Mapping[str, Any]) -> str:
-        return digest_of(
+    def _folder(
+        self, name: str, recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], made_from: Mapping[str, Any]
+    ) -> Path:
+        """Of a training, by all that decides it."""
+        return folder_of(
+            self.folder / name,
             {
                 **made_from,
                 "training": recipe.to_dict(),
@@ -495,7 +501,8 @@ class Lab:
                     ]
                     for each in learnt
                 ],
-            }
+            },
+            digits=10,
         )
 
     def timed(self, make: Callable[[], Networks], recipe: TrainingRecipe, subject: Subject, steps: int) -> float:

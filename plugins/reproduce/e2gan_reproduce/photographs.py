@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from e2gan.files import atomic_write
+from e2gan.kept import folder_of, kept
 from e2gan.progress import Progress
-from e2gan.training.steps import digest_of, read_state
 from e2gan_reproduce.compare import Findings
 from e2gan_reproduce.lab import Lab
 from e2gan_reproduce.table import Row
@@ -82,15 +80,16 @@ class _Photographs:
         """What was measured of a model, and the record of its training; trained and measured once."""
         lab = self.lab
         settings = Settings(model=model, share=share, seed=lab.seed, epochs=self._epochs(share))
-        key = digest_of({"settings": asdict(settings), "photos": len(self.photos)})
-        folder = lab.folder / f"ssd-{model}-{round(100 * share)}-{key[:8]}"
+        needs = {"settings": asdict(settings), "photos": len(self.photos)}
+        folder = folder_of(lab.folder / f"ssd-{model}-{round(100 * share)}", needs)
         lab.progress.stage(f"{model}, {share:.0%} of the photographs")
         made = read_model(train(self.photos, settings, folder, device=lab.device, progress=_bars(lab.progress)))
-        found = read_state(folder / "measured.json")
-        if not found:
-            found = measure(made, self.photos, seed=lab.seed).to_dict()
-            found["last_fid"] = measure(read_model(folder / LAST), self.photos, seed=lab.seed).fid
-            atomic_write(folder / "measured.json", json.dumps(found))
+
+        def figures() -> dict[str, Any]:
+            last = measure(read_model(folder / LAST), self.photos, seed=lab.seed)
+            return {**measure(made, self.photos, seed=lab.seed).to_dict(), "last_fid": last.fid}
+
+        found = kept(folder / "measured.json", figures)
         lab.seconds += made.record["seconds"]
         return found, made.record
 

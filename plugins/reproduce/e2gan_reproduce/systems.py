@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -15,13 +13,12 @@ from torch import nn
 from e2gan.data.folders import named
 from e2gan.errors import DataError
 from e2gan.evaluation.cost import macs
-from e2gan.files import atomic_write
+from e2gan.kept import digest_of, kept
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.edit import Edit, Look
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.flops import training_flops
-from e2gan.training.steps import digest_of, read_state
 from e2gan_baselines.training import trainer_of
 from e2gan_reproduce.compare import Findings, Way, compare
 from e2gan_reproduce.lab import Lab, Networks
@@ -187,13 +184,13 @@ def _seconds(lab: Lab, name: str) -> float:
     """Of the paper's epochs, from the time of a step on the scale's squares; timed once."""
     _, recipe = _networks(lab, name, lab.scale.crop)
     key = digest_of({"name": name, "recipe": recipe.to_dict(), "threads": torch.get_num_threads()})
-    kept = lab.folder / "timed" / f"{key[:10]}.json"
-    found: Mapping[str, float] = read_state(kept)
-    if not found:
+
+    def measure() -> dict[str, float]:
         lab.progress.stage(f"time {TIMED} steps of {name}")
-        found = {"step": lab.timed(lambda: _networks(lab, name, lab.scale.crop)[0], recipe, lab.subjects[0], TIMED)}
-        atomic_write(kept, json.dumps(found))
-    return found["step"] * _steps(name, recipe)
+        return {"step": lab.timed(lambda: _networks(lab, name, lab.scale.crop)[0], recipe, lab.subjects[0], TIMED)}
+
+    seconds: float = kept(lab.folder / "timed" / f"{key[:10]}.json", measure)["step"]
+    return seconds * _steps(name, recipe)
 
 
 def _generator(lab: Lab, name: str) -> nn.Module:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from e2gan.cli.options import json_option, quiet_option
-from e2gan.cli.program import needs_extra, print_flat, print_json, progress, say
+from e2gan.cli.output import Output, output_options
+from e2gan.cli.program import needs_extra
 
 __all__ = ["ssd"]
 
@@ -43,7 +43,7 @@ def ssd() -> None:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @device_option
-@quiet_option
+@output_options(json=False)
 def train(
     photos: Path,
     output: Path,
@@ -54,7 +54,7 @@ def train(
     share: float,
     seed: int,
     device: str | None,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Train on the folder PHOTOS; stopped and run again, it goes on.
 
@@ -62,7 +62,7 @@ def train(
     epoch, in DIR/last.safetensors. DIR/samples.png and DIR/samples-last.png show what they make, DIR/losses.png how it
     went.
     """
-    with needs_extra("train"), progress(quiet) as shown:
+    with needs_extra("train"), out.progress() as shown:
         from e2gan_ssd.training import Settings, read_photos
         from e2gan_ssd.training import train as run
 
@@ -71,8 +71,7 @@ def train(
         )
         shown.stage(f"read the photos in {photos}")
         path = run(read_photos(photos, shown), settings, output, device=device, progress=shown)
-    if not quiet:
-        say(f"wrote {path}")
+    out.note(f"wrote {path}")
 
 
 @ssd.command()
@@ -80,8 +79,8 @@ def train(
 @click.option("-o", "--output", type=anything, required=True, metavar="OUT", help="A folder, or a sheet: OUT.png.")
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), default=64, show_default=True, metavar="N")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
-@quiet_option
-def sample(model: Path, output: Path, count: int, seed: int, quiet: bool) -> None:
+@output_options(json=False)
+def sample(model: Path, output: Path, count: int, seed: int, out: Output) -> None:
     """Make pictures with MODEL: a sheet that names their seeds, or a folder of PNGs.
 
     A folder of them can be what a concept is distilled from: e2gan distill TEACHER --data OUT.
@@ -97,8 +96,7 @@ def sample(model: Path, output: Path, count: int, seed: int, quiet: bool) -> Non
         for number, picture in zip(seeds, pictures(trained, seeds), strict=True):
             with atomic_path(output / f"{number:06}.png") as temporary:
                 picture.save(temporary)
-    if not quiet:
-        say(f"wrote {output}")
+    out.note(f"wrote {output}")
 
 
 @ssd.command()
@@ -110,7 +108,7 @@ def sample(model: Path, output: Path, count: int, seed: int, quiet: bool) -> Non
 @click.option("--minus", type=click.IntRange(0), multiple=True, metavar="SEED", help="A picture to lead away from.")
 @click.option("--plus", type=click.IntRange(0), multiple=True, metavar="SEED", help="A picture to lead to.")
 @click.option("--steps", type=click.IntRange(2, 200), default=9, show_default=True)
-@quiet_option
+@output_options(json=False)
 def interpolate(
     model: Path,
     output: Path,
@@ -118,7 +116,7 @@ def interpolate(
     minus: tuple[int, ...],
     plus: tuple[int, ...],
     steps: int,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Go from picture to picture with MODEL: from each --seed to the next.
 
@@ -143,8 +141,7 @@ def interpolate(
         draw_gif(rows, output)
     else:
         draw_grid([picture for row in rows for picture in row], output, columns=steps)
-    if not quiet:
-        say(f"wrote {output}")
+    out.note(f"wrote {output}")
 
 
 @ssd.command("eval")
@@ -152,15 +149,15 @@ def interpolate(
 @click.option("--data", type=folder, required=True, metavar="DIR", help="The photos to compare with.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
 @click.option("--inception", type=anything, metavar="FILE", help="clean-FID's Inception network.")
-@json_option
-@quiet_option
-def evaluate(model: Path, data: Path, seed: int, inception: Path | None, as_json: bool, quiet: bool) -> None:
+@output_options()
+def evaluate(model: Path, data: Path, seed: int, inception: Path | None, out: Output) -> None:
     """Measure MODEL against a folder of photos: FID, clean-FID and clean-KID, on as many pictures as photos."""
-    with needs_extra("eval"), progress(quiet) as shown:
+    with needs_extra("eval"), out.progress() as shown:
         from e2gan_ssd.measuring import measure
         from e2gan_ssd.sampling import read_model
         from e2gan_ssd.training import read_photos
 
         trained = read_model(model)
         figures = measure(trained, read_photos(data, shown), seed=seed, inception=inception).to_dict()
-    (print_json if as_json else print_flat)(figures)
+    out.data(figures)
+    out.figures(figures)

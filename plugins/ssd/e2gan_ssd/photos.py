@@ -29,7 +29,7 @@ def write_photos(name: str, folder: Path) -> None:
         name: the model's file or folder; behind a question mark ``count`` and ``seed``.
 
     Raises:
-        DataError: behind the question mark stands something else.
+        DataError: something else follows the question mark.
         BaseModelError: there is no such model, or it is malformed.
     """
     path, options = _split(name)
@@ -55,7 +55,7 @@ def _split(name: str) -> tuple[Path, dict[str, int]]:
         match = re.fullmatch(r"(count|seed)=([0-9]{1,9})", item)
         if match is None:
             raise DataError(
-                f"ssd:{name}: behind the question mark stand count and seed",
+                f"ssd:{name}: only count and seed may follow the question mark",
                 hint="such as ssd:dogs?count=200&seed=1000",
             )
         options[match[1]] = int(match[2])

@@ -21,11 +21,11 @@ from e2gan.data.folders import Data, find_photos, folders_of, named
 from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError, TrainingError
 from e2gan.files import atomic_write
 from e2gan.images import open_image
+from e2gan.kept import digest_of
 from e2gan.models.pixels import to_tensor
 from e2gan.progress import Progress
 from e2gan.training.losses import gan_loss
 from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
-from e2gan.training.steps import digest_of
 from e2gan_ssd.models import LATENT, SIDE, Discriminator, Generator, variant
 from e2gan_ssd.sampling import MODEL, draw_grid, pictures, read_model, write_model
 

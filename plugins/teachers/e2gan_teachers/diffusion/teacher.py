@@ -32,7 +32,7 @@ class DiffusionTeacher(ABC):
     """
 
     prompt: str = ""
-    """What the picture shall show, or for the instruct teachers what to do; required."""
+    """What the picture should show, or for the instruct teachers what to do; required."""
     model: str
     """The pipeline: a Hub id, or a folder as diffusers' `save_pretrained` writes it."""
     revision: str | None = None
@@ -188,7 +188,7 @@ class SamplingTeacher(DiffusionTeacher):
     """Another seed, other pictures.  A photo's noise follows from it and the photo alone, drawn on the CPU: the same
     in every batch, process and machine."""
     negative_prompt: str = ""
-    """What the picture shall not show."""
+    """What the picture should not show."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,168 @@
+"""Output of commands: one object knows whether people or a program read it, and whether to be quiet."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from e2gan.errors import E2GANWarning
+from e2gan.terminal import echo, one_line, printable, say, stdout_for_results
+
+if TYPE_CHECKING:
+    from e2gan.progress import Progress
+
+__all__ = ["Output", "output_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Output:
+    """Prints a command's result to stdout, and remarks about it to stderr.
+
+    With ``--json`` the result is JSON and the text for people is left out.  With ``-q`` there are no remarks; the
+    result is still printed.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    # The result
+
+    def data(self, data: object) -> None:
+        """The result for programs: nothing without ``--json``."""
+        if self.as_json:
+            echo(json.dumps(data, indent=2))
+
+    def line(self, text: str = "") -> None:
+        """A line, or several, of the result for people.  Nothing with ``--json``; the same holds for the next two."""
+        if not self.as_json:
+            echo(text)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Columns as wide as what they hold."""
+        cells = [tuple(map(_cell, row)) for row in (header, *rows)]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        for row in cells:
+            self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+    def figures(self, data: Mapping[str, Any]) -> None:
+        """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
+        from e2gan.tables import flat_rows, readable
+
+        rows = [(_cell(name), _cell(readable(value))) for name, value in flat_rows(data)]
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            self.line(f"{name.ljust(width)}  {value}")
+
+    # Remarks
+
+    def note(self, text: str) -> None:
+        """Say what people may want to know, such as which file was written: nothing with ``--json`` or ``-q``."""
+        if not (self.as_json or self.quiet):
+            say(text)
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Within, say our own warnings, such as what a picture loses on its way, as lines; with ``-q``, not."""
+        with warnings.catch_warnings():
+
+            def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+                if issubclass(category, E2GANWarning):
+                    say(f"note: {one_line(message)}")
+                else:
+                    say(warnings.formatwarning(message, category, *rest[:2]).rstrip())
+
+            warnings.simplefilter("ignore" if self.quiet else "always", E2GANWarning)
+            warnings.showwarning = show
+            yield
+
+    def bar(self, items: Sequence[T], unit: str) -> Iterable[T]:
+        """The items one by one, with a bar on a terminal."""
+        from tqdm import tqdm
+
+        disable = True if self.quiet or len(items) < 2 else None
+        return tqdm(items, unit=unit, disable=disable, dynamic_ncols=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """What a long job reports to: its stages as lines and its steps as bars, on stderr; bars only on a terminal.
+
+        Nothing with ``--json`` or ``-q``.
+        """
+        from tqdm import tqdm
+
+        from e2gan.progress import Progress
+
+        if self.as_json or self.quiet:
+            with stdout_for_results():
+                yield Progress()
+            return
+        bar: tqdm[Any] | None = None
+
+        def stage(text: str) -> None:
+            nonlocal bar
+            if bar is not None:
+                bar.close()
+            bar = None
+            say(text)
+
+        def advance(done: int, total: int, metrics: dict[str, float]) -> None:
+            nonlocal bar
+            if bar is None or bar.total != total:
+                bar = tqdm(total=total, initial=done, disable=None, dynamic_ncols=True)
+            bar.set_postfix_str(_fitting(metrics, shutil.get_terminal_size().columns), refresh=False)
+            bar.update(done - bar.n)
+
+        try:
+            with stdout_for_results():
+                yield Progress(stage, advance)
+        finally:
+            if bar is not None:
+                bar.close()
+
+
+def output_options(*, json: bool = True, quiet: bool = True, quiet_help: str = "Say nothing but errors.") -> Any:
+    """Give a command ``--json`` and ``-q``, or one of them, and pass it an `Output` as ``out``."""
+
+    def decorate(command: F) -> Any:
+        @functools.wraps(command)
+        def with_output(*arguments: Any, as_json: bool = False, quiet: bool = False, **options: Any) -> Any:
+            return command(*arguments, out=Output(as_json, quiet), **options)
+
+        decorated: Any = with_output
+        if quiet:
+            decorated = click.option("-q", "--quiet", is_flag=True, help=quiet_help)(decorated)
+        if json:
+            decorated = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(decorated)
+        return decorated
+
+    return decorate
+
+
+BAR = 64
+"""Columns that a progress bar takes with its counts and times: with fewer, nothing is left of the bar itself."""
+
+
+def _fitting(metrics: Mapping[str, float], columns: int) -> str:
+    """As many of the figures, the first ones, as a bar leaves room for on a terminal so wide."""
+    text = ""
+    for name, value in metrics.items():
+        longer = f"{text}, " * bool(text) + f"{name}={value:.3g}"
+        if BAR + len(longer) > columns:
+            break
+        text = longer
+    return text
+
+
+def _cell(text: str) -> str:
+    return printable(text.replace("\n", " ").replace("\t", " "))
