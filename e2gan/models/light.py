@@ -116,12 +116,12 @@ def _guided(shift: Tensor, photo: Tensor, half: bool) -> Tensor:
     x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(shift, CELL)
     dx, dy = x - x.mean((2, 3), keepdim=True), y - y.mean((2, 3), keepdim=True)
     overall = (dx * dy).mean((2, 3), keepdim=True) / ((dx * dx).mean((2, 3), keepdim=True) + STEADINESS)
-    a, b = (dx, dy) if half else (x, y)
-    around_a, around_b = _around(a), _around(b)
-    covariance = _around(a * b) - around_a * around_b
-    variance = _around(a * a) - around_a * around_a
+    mean_x, mean_y = _around(x), _around(y)
+    a, b, mean_a, mean_b = (dx, dy, _around(dx), _around(dy)) if half else (x, y, mean_x, mean_y)
+    covariance = _around(a * b) - mean_a * mean_b
+    variance = _around(a * a) - mean_a * mean_a
     slope = (covariance + STEADINESS * overall) / (variance + STEADINESS)
-    offset = _around(y) - slope * _around(x)
+    offset = mean_y - slope * mean_x
     # By a factor, a runtime needs no sizes.
     enlarged: dict[str, Any] = {"scale_factor": CELL} if half else {"size": photo.shape[-2:]}
     slope, offset = (F.interpolate(m, mode="bilinear", **enlarged) for m in (slope, offset))
