@@ -321,8 +321,7 @@ class Lab:
         recipe = replace(recipe, seed=self.seed, crop=self.scale.crop)
         if self.scale.base_steps is not None:
             recipe = replace(recipe, steps=self.scale.base_steps, batch_size=1)
-        key = self._key(recipe, learnt, {"shape": config.to_dict()})
-        folder = self.folder / f"base-{name}-{key[:10]}"
+        folder = self._folder(f"base-{name}", recipe, learnt, {"shape": config.to_dict()})
         if not (folder / "base/base.toml").is_file():
             self.progress.stage(f"train the base '{name}' on {len(learnt)} concepts")
             trainer = self._trainer(lambda: _fresh(config), recipe, learnt, folder)
