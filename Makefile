@@ -79,10 +79,12 @@ ORT_WEB := build/onnxruntime-web/$(ORT_WEB_VERSION)
 ORT_WEB_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
     ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
 PAGE := $(wildcard spaces/web/*.html spaces/web/*.css spaces/web/*.js)
+SHARED := $(wildcard e2gan/web/*.css e2gan/web/*.js e2gan/web/*.png) e2gan/web/fonts
 
 web: $(DEV) $(ORT_WEB) build/web/models/concepts.json
-	@mkdir -p build/web/ort
+	@mkdir -p build/web/ort build/web/shared
 	@cp $(PAGE) build/web/
+	@cp -R $(SHARED) build/web/shared/
 	@cp $(ORT_WEB)/* build/web/ort/
 	@cp "$(PHOTO)" build/web/sample.jpg
 	@echo "http://localhost:$(WEB_PORT)/ serves build/web, which any host of static files can"
