@@ -49,7 +49,7 @@ $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
 	@touch $@
 
 $(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'hub[sign]' $(PLUGINS:%=-e 'plugins/%')
+	$(PIP) -e '.[all,dev,ray]' -e 'hub[server,sign]' $(PLUGINS:%=-e 'plugins/%')
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
@@ -113,7 +113,7 @@ test: $(DEV)
 
 hub: $(DEV)
 	@mkdir -p build/hub
-	@$(BIN)/python -m tests.hub_server --port $(HUB_PORT) --folder build/hub
+	@$(BIN)/e2gan hub-server --port $(HUB_PORT) --folder build/hub
 
 # --- figures and models ------------------------------------------------------------------------------------------
 

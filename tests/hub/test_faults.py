@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from e2gan_hub import store
+from e2gan_hub.devserver import Answer, Break, Forge, HubServer, Packed, Slow, Status
+from e2gan_hub.devserver.repositories import SYMLINK
 from e2gan_hub.index import index_path
 from e2gan_hub.pull import NEEDED
 from tests.hub.bundles import Push, Run, kill, listed, program, visible
-from tests.hub_server import Answer, Break, Forge, HubServer, Packed, Slow, Status
-from tests.hub_server.repositories import SYMLINK
 
 INFO = "/api/models/alice/dusk*"
 ADAPTER = "*/adapter_model.safetensors"

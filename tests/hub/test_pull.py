@@ -23,12 +23,12 @@ from e2gan.blend import find_concept, resolve
 from e2gan.errors import ConceptError, E2GANError
 from e2gan_hub import store
 from e2gan_hub.client import HubWarning
+from e2gan_hub.devserver import Forge, HubServer
 from e2gan_hub.pull import NEEDED, _concept_from, pull
 from e2gan_hub.ref import Ref
 from e2gan_hub.store import Record, read_record
 from tests.editor.tiny import photo
 from tests.hub.bundles import Run, finished, listed, program, visible
-from tests.hub_server import Forge, HubServer
 
 Push = Callable[..., Result]
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from e2gan.errors import E2GANError
 from e2gan_hub import index
+from e2gan_hub.devserver import Forge, HubServer, Status
 from e2gan_hub.index import Entry, entry_of, index_path, search, write_index
 from tests.hub.bundles import Push, Run
-from tests.hub_server import Forge, HubServer, Status
 
 CARD = """---
 license: {license}

@@ -17,11 +17,11 @@ from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan_hub import signing, store
 from e2gan_hub.config import Config, Signer, config_path, read_config
+from e2gan_hub.devserver import HubServer
 from e2gan_hub.pull import NEEDED, pull
 from e2gan_hub.ref import Ref
 from e2gan_hub.store import read_record
 from tests.hub.bundles import Push, Run, listed
-from tests.hub_server import HubServer
 
 
 @pytest.fixture(autouse=True)
