@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from e2gan.cli.help import CommandGroup
 from e2gan.errors import PluginError
 
 __all__ = ["export"]
@@ -12,7 +13,7 @@ KNOWN = {"coreml": "e2gan-coreml", "onnx": "e2gan-onnx"}
 """Formats by the distributions that offer them, for whoever has not installed these."""
 
 
-class Formats(click.Group):
+class Formats(CommandGroup):
     """The installed exporters as commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -40,6 +41,11 @@ class Formats(click.Group):
             formatter.write_dl([*((name, entry.summary) for name, entry in entries.items()), *missing])
 
 
-@click.group(cls=Formats, subcommand_metavar="FORMAT [ARGS]...")
+@click.group(
+    cls=Formats,
+    section="export",
+    examples=["export onnx vangogh -o vangogh.onnx", "export coreml vangogh -o VanGogh.mlpackage"],
+    subcommand_metavar="FORMAT [ARGS]...",
+)
 def export() -> None:
-    """Take concepts to another runtime."""
+    """Export concepts to another runtime: ONNX, Core ML."""

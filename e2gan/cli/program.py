@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from e2gan._version import __version__
+from e2gan.cli.help import CommandGroup
 from e2gan.cli.interrupts import end_at_the_second_interrupt
 from e2gan.errors import E2GANError, E2GANWarning, MissingExtraError
 from e2gan.files import FULL, FULL_DISK
@@ -46,7 +47,7 @@ T = TypeVar("T")
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
-class Program(click.Group):
+class Program(CommandGroup):
     """The core's commands, and those of the plugins, which are loaded when a name or the help asks for them."""
 
     _plugins_loaded = False
@@ -124,8 +125,9 @@ def cli() -> None:
     """Edit photos with small installable concepts.
 
     \b
-    e2gan list                                    which concepts are installed
+    e2gan list                                    list the installed concepts
     e2gan apply vangogh photo.jpg -o edited.jpg   edit a photo
+    e2gan COMMAND --help                          explain a command
     """
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import json_option
 from e2gan.cli.program import echo, print_flat, print_json, print_table, say
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["list_", "plugins", "show"]
 
 
-@click.command("list")
+@click.command("list", cls=Command, section="use", examples=["list", "list --json"])
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the ids alone.")
 def list_(as_json: bool, quiet: bool) -> None:
@@ -40,11 +41,14 @@ def list_(as_json: bool, quiet: bool) -> None:
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-@click.command(short_help="Show a concept.")
+@click.command(cls=Command, section="use", examples=["show vangogh", "show ./crayon --json"])
 @click.argument("concept")
 @json_option
 def show(concept: str, as_json: bool) -> None:
-    """Show a concept: an installed id, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION."""
+    """Show what a concept is, how it was made, and how good it is.
+
+    CONCEPT is the id of an installed one, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
+    """
     from e2gan.blend import find_concept
 
     found = find_concept(concept)
@@ -83,10 +87,10 @@ def show(concept: str, as_json: bool) -> None:
         echo("\nNot trained yet.")
 
 
-@click.command()
+@click.command(cls=Command, section="use", examples=["plugins"])
 @json_option
 def plugins(as_json: bool) -> None:
-    """List the plugins, and what is wrong with them."""
+    """List the installed plugins and their problems."""
     from e2gan.plugins import registry
 
     installed, problems = registry().plugins, registry().problems
