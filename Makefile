@@ -2,6 +2,7 @@
 # make space    edit photos on a web page: the demo on this machine
 # make web      a page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
 # make test     lint, format, types, tests
+# make docs     the documentation as a site, in build/docs
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
@@ -31,7 +32,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 PLUGINS := teachers[diffusion] gmic baselines coreml onnx ssd reproduce
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
-.PHONY: demo space web test hub bench base concepts clean
+.PHONY: demo space web test docs hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -108,6 +109,13 @@ test: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# --- documentation -----------------------------------------------------------------------------------------------
+
+# Material for MkDocs would praise its successor.
+docs: $(DEV)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation is in $(abspath build/docs)/index.html"
 
 # --- a Hub to try things out on ----------------------------------------------------------------------------------
 

@@ -430,6 +430,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
     You need no account. The command prints the variables that make e2gan, and every other program that uses
     huggingface_hub, use this Hub. It listens on this machine only.
     """
+    import signal
     import tempfile
 
     tokens = {name: token for name, _, token in (pair.partition("=") for pair in accounts)}
@@ -454,6 +455,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
         for name, token in others:
             echo(f"  export HF_TOKEN={token}    # to be {name}")
         echo("\nCtrl-C ends it.")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder goes then, too
         try:
             hub.wait()
         except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -759,6 +760,19 @@ def test_it_is_started_by_hand(tmp_path: Path, repository: Path) -> None:
         server.terminate()
     assert set(told) == {"HF_ENDPOINT", "HF_TOKEN", "HF_HOME", "HF_HUB_DISABLE_XET"}
     assert done.stdout.strip() == "me/mine", done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_it_without_a_folder(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "e2gan", "hub-server", "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert any("Ctrl-C" in line for line in server.stdout)
+        assert list(tmp_path.iterdir())
+        server.send_signal(number)
+    assert server.returncode == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def run_server(*options: str) -> subprocess.CompletedProcess[str]:
