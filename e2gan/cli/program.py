@@ -143,7 +143,7 @@ def main() -> None:
         import traceback
 
         say(traceback.format_exc().rstrip())
-        say("error: this is a fault of the program, not yours; please report it with what stands above")
+        say("error: this is a bug in e2gan; please report it with the lines above")
         sys.exit(EXIT_ERROR)
 
 

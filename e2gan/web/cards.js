@@ -1,7 +1,8 @@
 // Concepts as cards: a strip of pictures to choose from, a search, and what the chosen one says of itself.
 //
-// A card is {name, title, prompt, description, preview, facts, quality, install}: the picture's address, pairs of
-// label and value, triples of label, figure and meaning, and a command. The last four may be missing.
+// A card is {name, title, prompt, description, preview, facts, more, quality, install}: the picture's address, pairs of
+// label and value and what they are about, triples of label, figure and meaning, and a command. The last six may be
+// missing.
 
 import { make } from "./dom.js";
 import { copyText } from "./save.js";
@@ -105,7 +106,7 @@ export function about(place, card) {
   if (card.install) nodes.push(command(card.install));
   if (card.facts?.length) {
     const facts = card.facts.flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, value)]);
-    nodes.push(make("details", {}, make("summary", {}, "Licence, recipe and size"), make("dl", { className: "facts" }, ...facts)));
+    nodes.push(make("details", {}, make("summary", {}, card.more ?? "Licence, recipe and size"), make("dl", { className: "facts" }, ...facts)));
   }
   place.replaceChildren(...nodes);
 }

@@ -289,7 +289,7 @@ def _have_index(refresh: bool, offline: bool) -> None:
     except client.Unreachable as error:
         if refresh or not index.index_path().exists():
             raise
-        say(f"note: {error}; searching the list as it was last")
+        say(f"note: {error}; searching the list of the last time")
 
 
 @click.command(cls=Command, section="share", examples=["lock", "lock -o studio.lock"])
@@ -332,7 +332,9 @@ def sync(file: Path, require_trusted: bool, as_json: bool, quiet: bool) -> None:
         print_json([vars(each) for each in results])
     if failed:
         changed = any(each.done in CHANGED for each in results)
-        report(E2GANError(f"{file}: not everything is as it is locked" if changed else f"{file}: nothing was changed"))
+        report(
+            E2GANError(f"{file}: some concepts differ from the lockfile" if changed else f"{file}: nothing was changed")
+        )
         sys.exit(EXIT_ERROR)
 
 

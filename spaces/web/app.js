@@ -115,7 +115,7 @@ async function takeFile(file, sample = null) {
   try {
     photo = await openPhoto(file);
   } catch {
-    return fail(Object.assign(new Error("This file is not a picture that the browser can read"), { hint: "e2gan apply opens TIFF, HEIC and raw photos" }));
+    return fail(Object.assign(new Error("This file is not a picture that the browser can read"), { hint: "for TIFF, HEIC and raw photos use e2gan apply" }));
   }
   shown = false;
   sources.mark(sample?.name);
@@ -165,7 +165,7 @@ function choose(name) {
 
 function card({ id, title, prompt, description, preview, version, license, bytes }) {
   const facts = [["Version", version], ["Licence", license], ["Size", `${Math.round(bytes / 1000)} kB`]];
-  return { name: id, title, prompt, description, preview: preview && `models/${preview}`, facts };
+  return { name: id, title, prompt, description, preview: preview && `models/${preview}`, facts, more: "Licence and size" };
 }
 
 // --- Beginning: the sample with the first concept ---------------------------------------------------------------------

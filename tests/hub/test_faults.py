@@ -122,7 +122,7 @@ class TestTooManyRequests:
         result = run("pull", "alice/dusk")
         assert result.exit_code == 0
         assert waited == [56]
-        assert "note: the Hub has had too many requests and is asked again in 56 s" in result.stderr
+        assert "note: the Hub has had too many requests; trying again in 56 s" in result.stderr
 
     def test_searching(self, hub: HubServer, run: Run, waited: list[float]) -> None:
         hub.faults.add("GET", "/api/models", Status(429, rate_limit=9))

@@ -180,7 +180,7 @@ class TestNamed:
         find_concept("hub:alice/dusk")
         _concept_from.cache_clear()
         hub.stop()
-        with pytest.warns(HubWarning, match="taken as it was last time"):
+        with pytest.warns(HubWarning, match="using what it was last time"):
             assert find_concept("hub:alice/dusk").id == "dusk"
         with pytest.raises(E2GANError, match="cannot be reached"):
             find_concept("hub:alice/dawn")
@@ -259,7 +259,7 @@ class TestTold:
         hub.put("bob/dusk", {name: (dusk / name).read_bytes() for name in NEEDED}, tags=["v1.2.0"])
         assert f"pulled dusk 1.2.0, alice/dusk@v1.2.0 at {published[:12]}" in run("pull", "alice/dusk@v1.2.0").stderr
         result = run("pull", "bob/dusk@v1.2.0")
-        assert "so this one is to be called hub:bob/dusk@v1.2.0" in result.stderr
+        assert "use this concept as hub:bob/dusk@v1.2.0" in result.stderr
         assert "pulled hub:bob/dusk@v1.2.0 1.2.0" in result.stderr
 
 

@@ -228,7 +228,7 @@ def _uploaded(path: object) -> Path:
     except (OSError, ValueError):
         file = folder
     if not (file.is_file() and file.is_relative_to(folder)):
-        raise ImageError("that photo is not here, or no longer", hint="choose it again")
+        raise ImageError("that photo is not here, or has been deleted", hint="choose it again")
     return file
 
 
