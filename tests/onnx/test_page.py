@@ -304,7 +304,7 @@ def test_a_frame_of_the_camera_becomes_the_photo(page: Any) -> None:
     page.get_by_role("button", name="Take this photo").click()
     page.wait_for_selector('.stage[data-state="ready"]')
     assert page.locator("[data-at=video]").is_hidden()
-    assert max(shown(page).shape) == 384
+    assert max(shown(page).shape) == int(page.input_value("[data-at=size]"))
 
 
 def test_the_edit_is_saved_as_it_is_shown(page: Any) -> None:
