@@ -220,14 +220,14 @@ class TestAddressed:
     @pytest.mark.parametrize(
         "address, says",
         [
-            ("https://huggingface.co/alice", "is no address of a repository"),
+            ("https://huggingface.co/alice", "is not the address of a repository"),
             ("https://huggingface.co/datasets/alice/dusk", "is a dataset, and concepts are models"),
             ("https://huggingface.co/spaces/alice/dusk", "is a space"),
-            ("https://example.org/alice/dusk", "is no address of a repository"),
-            ("https://huggingface.co/alice/dusk/discussions/1", "is no address of a repository"),
+            ("https://example.org/alice/dusk", "is not the address of a repository"),
+            ("https://huggingface.co/alice/dusk/discussions/1", "is not the address of a repository"),
             ("https://huggingface.co/alice/dusk/tree/..", "no revision can be called"),
-            ("https://[::1/alice/dusk", "is no address of a repository"),
-            ("file:///etc/passwd", "is no address of a repository"),
+            ("https://[::1/alice/dusk", "is not the address of a repository"),
+            ("file:///etc/passwd", "is not the address of a repository"),
         ],
     )
     def test_what_is_no_page_of_a_concept(self, hub: HubServer, run: Run, address: str, says: str) -> None:
