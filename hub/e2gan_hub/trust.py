@@ -32,7 +32,7 @@ def check(ref: Ref, settings: config.Config, *, required: bool = False) -> Trust
     if store.has_owner(ref.owner):
         return None
     return TrustWarning(
-        f"{ref} is the first concept of '{ref.owner}' here, whom you have not trusted "
+        f"{ref} is the first concept of '{ref.owner}' here, a publisher you do not trust yet "
         f"(e2gan trust {ref.owner} ends this note)"
     )
 

@@ -360,7 +360,7 @@ class TestIds:
         run("pull", "alice/dusk")
         result = run("pull", "bob/dusk")
         assert result.exit_code == 0
-        assert f"the id 'dusk' is that of hub:alice/dusk@{published}" in result.stderr
+        assert f"the id 'dusk' is already used by hub:alice/dusk@{published}" in result.stderr
         assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
         assert find_concept("hub:bob/dusk").source == f"hub:bob/dusk@{hub.repository('bob/dusk').resolve('main')}"
 
