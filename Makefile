@@ -2,6 +2,7 @@
 # make space    edit photos on a web page: the demo on this machine
 # make web      a page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
 # make test     lint, format, types, tests
+# make docs     the documentation as a site, in build/docs
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
@@ -31,7 +32,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 PLUGINS := teachers[diffusion] gmic baselines coreml onnx ssd reproduce
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
-.PHONY: demo space web test hub bench base concepts clean
+.PHONY: demo space web test docs hub bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -49,7 +50,7 @@ $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
 	@touch $@
 
 $(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'hub[sign]' $(PLUGINS:%=-e 'plugins/%')
+	$(PIP) -e '.[all,dev,ray]' -e 'hub[server,sign]' $(PLUGINS:%=-e 'plugins/%')
 	$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
@@ -79,10 +80,12 @@ ORT_WEB := build/onnxruntime-web/$(ORT_WEB_VERSION)
 ORT_WEB_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
     ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
 PAGE := $(wildcard spaces/web/*.html spaces/web/*.css spaces/web/*.js)
+SHARED := $(wildcard e2gan/web/*.css e2gan/web/*.js e2gan/web/*.png) e2gan/web/fonts
 
 web: $(DEV) $(ORT_WEB) build/web/models/concepts.json
-	@mkdir -p build/web/ort
+	@mkdir -p build/web/ort build/web/shared
 	@cp $(PAGE) build/web/
+	@cp -R $(SHARED) build/web/shared/
 	@cp $(ORT_WEB)/* build/web/ort/
 	@cp "$(PHOTO)" build/web/sample.jpg
 	@echo "http://localhost:$(WEB_PORT)/ serves build/web, which any host of static files can"
@@ -107,11 +110,18 @@ test: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS)
 
+# --- documentation -----------------------------------------------------------------------------------------------
+
+# Material for MkDocs would praise its successor.
+docs: $(DEV)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation is in $(abspath build/docs)/index.html"
+
 # --- a Hub to try things out on ----------------------------------------------------------------------------------
 
 hub: $(DEV)
 	@mkdir -p build/hub
-	@$(BIN)/python -m tests.hub_server --port $(HUB_PORT) --folder build/hub
+	@$(BIN)/e2gan hub-server --port $(HUB_PORT) --folder build/hub
 
 # --- figures and models ------------------------------------------------------------------------------------------
 

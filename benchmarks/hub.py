@@ -28,7 +28,7 @@ def machine() -> Iterator[tuple[Path, dict[str, str]]]:
 
 def measure_pulls(count: int = 50, rounds: int = 7) -> list[Figure]:
     """Requests of each of ``count`` pulls, on a server of our own; then seconds of one whose commit is here."""
-    from tests.hub_server import HubServer
+    from e2gan_hub.devserver import HubServer
 
     with machine() as (folder, environment):
         hub = HubServer(folder / "hub", {"maker": "hf_maker"}).start()

@@ -286,7 +286,7 @@ def measure(name: str, rounds: int, environment: Mapping[str, str] | None = None
 
 def _with_hub(names: Sequence[str], rounds: int, seed: int) -> dict[str, list[Figure]]:
     from benchmarks.hub import bundle
-    from tests.hub_server import HubServer
+    from e2gan_hub.devserver import HubServer
 
     with tempfile.TemporaryDirectory() as folder:
         hub = HubServer(Path(folder, "hub"), {"maker": "hf_maker"}).start()

@@ -30,6 +30,7 @@ __all__ = ["Register", "RegisterConcept", "RegisterFolder", "RegisterTeacher", "
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
+"""Marks a plugin's function as the hook of its name: ``@e2gan.hookimpl``."""
 
 
 class Register(Protocol):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
@@ -67,7 +68,14 @@ class Share(click.FloatRange):
         return number
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    section="use",
+    examples=[
+        "apply vangogh photo.jpg -o edited.jpg",
+        "apply vangogh=0.6,ukiyoe=0.4 holiday/ -o edited/ --strength 0.8",
+    ],
+)
 @click.argument("concept")
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @click.option("-o", "--output", required=True, metavar="OUT", help="A file for one photo, a folder for several.")
@@ -79,8 +87,10 @@ class Share(click.FloatRange):
     help="Longer side to edit at; smaller gives broader strokes. The result keeps the photo's size.",
 )
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concept names.")
-@click.option("--large", is_flag=True, help="Edit photos of more than 125 megapixels, too: for files that you trust.")
-@click.option("--keep-location", is_flag=True, help="Leave in the metadata where the photo was taken.")
+@click.option(
+    "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
+)
+@click.option("--keep-location", is_flag=True, help="Keep the place where the photo was taken in the metadata.")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
 @output_options(json=False)
@@ -100,11 +110,11 @@ def apply(
     """Edit photos with a concept.
 
     CONCEPT is the id of an installed concept (see e2gan list), a folder such as ./my-concept,
-    hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4. Plugins may know more sources.
+    hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4. Plugins may add sources.
 
     A PHOTO is a file, a folder (every photo directly in it), or - for standard input. OUT is a
     file for one photo, a folder for several, or - for standard output. A photo that cannot be
-    read does not stop the others. What in a folder is no photo is left out, and named.
+    read does not stop the others. Files in a folder that are not photos are skipped and named.
     """
     from e2gan.base import DEFAULT
     from e2gan.blend import resolve

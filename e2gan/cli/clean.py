@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.errors import E2GANError
 from e2gan.files import exchanged, interrupted, recover
@@ -39,24 +40,24 @@ class Leftover:
         return sum(file.lstat().st_size for file in files if os.path.lexists(file) and not file.is_dir())
 
 
-@click.command(short_help="Remove what killed runs left behind.")
+@click.command(cls=Command, section="make", examples=["clean", "clean --yes runs/"])
 @click.argument(
     "folders", type=click.Path(exists=True, file_okay=False, path_type=Path), nargs=-1, metavar="[FOLDER]..."
 )
-@click.option("-y", "--yes", is_flag=True, help="Do it; without, it is only listed.")
+@click.option("-y", "--yes", is_flag=True, help="Remove the files; without this option they are only listed.")
 @click.option(
     "--other-machines",
     is_flag=True,
-    help="Also what another machine or container wrote, of which nobody here can tell whether it still runs.",
+    help="Include files of other machines and containers, whose runs may still be going on.",
 )
 @output_options()
 def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Output) -> None:
-    """List what runs that were killed left behind, and with --yes remove it.
+    """List the files that killed runs left behind, and remove them with --yes.
 
-    Looked for in each FOLDER and below it; in runs, and directly in the current folder; in the folders where plugins
-    keep what they pulled and cached; and among the system's temporary files. Only what the program made is taken, by
-    its full name, and only what nobody writes any more. A concept or base whose replacement was interrupted is
-    replaced to the end.
+    The command looks in each FOLDER and below it, in ./runs, in the current folder itself, in the folders where plugins
+    keep what they have pulled and cached, and among the system's temporary files. It takes only files that e2gan made,
+    by their full names, and only those that no process writes any more. It also completes the replacement of a concept
+    or base that was interrupted.
     """
     found = {left.path: left for left in _everywhere(folders, other_machines)}
     leftovers = [found[path] for path in sorted(found)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import folder, photos_option, ray_option, teacher_options, workers_option
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -22,20 +23,27 @@ if TYPE_CHECKING:
 __all__ = ["distill"]
 
 
-@click.command(short_help="Make pairs of photo and edit with a teacher.")
+@click.command(
+    cls=Command,
+    section="make",
+    examples=[
+        "distill magenta-multistyle -O style=19 --data photos/ -o pairs/",
+        "distill ./crayon --data photos/ -o pairs/ --whole",
+    ],
+)
 @click.argument("teacher", metavar="TEACHER|FOLDER")
 @photos_option
 @click.option(
-    "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; made if it is not there."
+    "-o", "--output", type=folder, required=True, metavar="OUT", help="The folder of pairs; created if missing."
 )
 @teacher_options
 @click.option(
     "--size",
     type=click.IntRange(32, 4096),
     metavar="PIXELS",
-    help="Side of the square pictures, or the shorter side of whole ones; by default the recipe's, or 256.",
+    help="Side of the square pictures, or the shorter side of whole ones; by default as in the recipe, or 256.",
 )
-@click.option("--whole", is_flag=True, help="Keep photos whole, instead of their middle squares.")
+@click.option("--whole", is_flag=True, help="Keep photos whole instead of cropping them to their middle squares.")
 @click.option("--reject", is_flag=True, help="Leave out pairs in which the teacher did nothing or broke the picture.")
 @workers_option
 @ray_option
@@ -52,10 +60,11 @@ def distill(
     ray: bool,
     out: Output,
 ) -> None:
-    """Make pairs of photo and edit with TEACHER, or as the recipe of the concept in FOLDER says (./my-concept).
+    """Make pairs of photo and edit with a teacher.
 
-    The photographs may be what the concept's recipe says a plugin makes; they go to runs/ID/photos. Run again, only
-    what is missing is made. OUT/contact-sheet.jpg shows some of the pairs.
+    Name a TEACHER, or the FOLDER of a concept (./my-concept) whose recipe names the teacher. If the recipe lets a
+    plugin generate the photographs, they go to runs/ID/photos. A second run makes only the missing pairs.
+    OUT/contact-sheet.jpg shows some of them.
     """
     with needs_extra("train"), out.progress() as shown:
         from e2gan.data.make_pairs import write_pairs

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import device_option, folder, photos_option, work_option, workers_option
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -13,20 +14,25 @@ from e2gan.cli.program import needs_extra
 __all__ = ["evaluate"]
 
 
-@click.command("eval", short_help="Measure how near a concept comes to its teacher.")
+@click.command(
+    "eval",
+    cls=Command,
+    section="make",
+    examples=["eval vangogh --data photos/", "eval ./crayon --data photos/ -o report/ --record"],
+)
 @click.argument("concept")
 @photos_option
 @work_option
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option("-o", "--output", type=folder, metavar="OUT", help="Write the report, a page and a sheet, into OUT.")
-@click.option("--record", is_flag=True, help="Put the figures into the concept's concept.toml and card.")
+@click.option("--record", is_flag=True, help="Write the figures into the concept's concept.toml and card.")
 @click.option(
     "--inception",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="clean-FID's Inception network, for FID that compares with published ones; by default it is looked for.",
+    help="clean-FID's Inception network, for an FID that compares with published ones; by default e2gan looks for it.",
 )
-@click.option("--download", is_flag=True, help="Download that network (96 MB) if it is not there.")
+@click.option("--download", is_flag=True, help="Download that network (96 MB) if it is missing.")
 @click.option(
     "--miou",
     metavar="MODEL",
@@ -50,9 +56,9 @@ def evaluate(
     device: str | None,
     out: Output,
 ) -> None:
-    """Measure how near a concept comes to its teacher.
+    """Measure how close a concept comes to its teacher.
 
-    The teacher of the concept's recipe edits the photographs, unless it did so while training.
+    The teacher that the concept's recipe names edits the photographs first, unless training has already kept its edits.
     """
     from e2gan.blend import find_concept
     from e2gan.concept import record_quality

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from e2gan.cli.help import CommandGroup
 from e2gan.errors import PluginError
 
 __all__ = ["export"]
 
 
-class Formats(click.Group):
+class Formats(CommandGroup):
     """The installed exporters as commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -39,6 +40,11 @@ class Formats(click.Group):
             formatter.write_dl([*((name, entry.summary) for name, entry in entries.items()), *missing])
 
 
-@click.group(cls=Formats, subcommand_metavar="FORMAT [ARGS]...")
+@click.group(
+    cls=Formats,
+    section="export",
+    examples=["export onnx vangogh -o vangogh.onnx", "export coreml vangogh -o VanGogh.mlpackage"],
+    subcommand_metavar="FORMAT [ARGS]...",
+)
 def export() -> None:
-    """Take concepts to another runtime."""
+    """Export concepts to another runtime: ONNX, Core ML."""

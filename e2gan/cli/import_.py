@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import folder
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -33,15 +34,22 @@ def _limit(context: click.Context, option: click.Parameter, text: str | None) ->
     return numbers[0] if len(numbers) == 1 else dict(zip(("train", "val", "test"), numbers))
 
 
-@click.command("import", short_help="Bring a published data set, or pairs of your own, into a folder to train on.")
+@click.command(
+    "import",
+    cls=Command,
+    section="make",
+    examples=["import facades datasets/facades -o facades-pairs/", "import pairs my-pictures/ -o my-pairs/"],
+)
 @click.argument("layout")
 @click.argument("path", type=folder)
-@click.option("-o", "--output", type=folder, required=True, metavar="DIR", help="Where to; made if it is not there.")
+@click.option(
+    "-o", "--output", type=folder, required=True, metavar="DIR", help="The folder to write; created if missing."
+)
 @click.option(
     "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
 )
 @click.option(
-    "--limit", callback=_limit, metavar="N", help="At most so many of each split, or three numbers: train,val,test."
+    "--limit", callback=_limit, metavar="N", help="Most pictures in each split: one number, or three: train,val,test."
 )
 @click.option(
     "--direction",
@@ -58,7 +66,10 @@ def import_(
     direction: Direction | None,
     out: Output,
 ) -> None:
-    """Read the data set in the folder PATH, laid out as it was published, and write what is trained on to DIR.
+    """Import a published data set, or pairs of your own, for training.
+
+    The command reads the data set in the folder PATH, laid out as it was published, and writes pictures for training
+    to DIR.
 
     \b
     LAYOUT is one of
@@ -67,8 +78,8 @@ def import_(
       facades  edges2shoes  cityscapes                pairs
       pairs                                           pairs of your own: PATH/before and PATH/after
 
-    Photos are what --data of distill and train takes; pairs what it takes where the recipe's teacher is 'given'. Run
-    again, only what is missing is made.
+    Give DIR to distill and train as --data. Pairs are for recipes whose teacher is 'given'. A second run makes only the
+    missing pictures.
     """
     with needs_extra("train"), out.progress() as shown:
         from e2gan.data.import_dataset import import_dataset

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import (
     data_option,
     device_option,
@@ -23,19 +24,23 @@ from e2gan.cli.program import needs_extra
 __all__ = ["new", "select", "train", "train_base"]
 
 
-@click.command(short_help="Begin a concept: its folder, with a recipe to train it by.")
+@click.command(
+    cls=Command,
+    section="make",
+    examples=["new crayon --author 'Ada Lovelace'", "new crayon --teacher given --prompt 'a drawing in wax crayon'"],
+)
 @click.argument("name")
-@click.option("--title", metavar="TEXT", help="For people; by default made from NAME.")
+@click.option("--title", metavar="TEXT", help="Title for people; by default made from NAME.")
 @click.option("--prompt", metavar="TEXT", help="What the edit looks like, in words; by default the title.")
 @click.option(
     "--teacher",
     metavar="ID",
-    help="Who makes the edits to learn from; 'given' for pairs that you have; by default a painted style.",
+    help="The teacher whose edits are learnt; 'given' for pairs that you have; by default a painted style.",
 )
 @teacher_options
-@click.option("--author", metavar="NAME", help="Who makes the concept.")
-@click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="Under which it is given on.")
-@click.option("-o", "--output", type=folder, metavar="DIR", help="Where to; by default a new folder NAME.")
+@click.option("--author", metavar="NAME", help="The concept's author.")
+@click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="SPDX licence of the concept.")
+@click.option("-o", "--output", type=folder, metavar="DIR", help="The folder to create; by default NAME.")
 @output_options(json=False)
 def new(
     name: str,
@@ -48,9 +53,10 @@ def new(
     output: Path | None,
     out: Output,
 ) -> None:
-    """Begin the concept NAME: a folder that pip installs, with a recipe, tests and no weights yet.
+    """Create the folder of a new concept.
 
-    NAME is the concept's id: lower-case letters, digits and hyphens.
+    The folder is a Python package with a recipe and tests; training adds the weights. NAME is the concept's id:
+    lower-case letters, digits and hyphens.
     """
     from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
@@ -75,7 +81,7 @@ def new(
     out.note(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {photos}")
 
 
-@click.command(short_help="Select the pairs that a concept is trained on.")
+@click.command(cls=Command, section="make", examples=["select ./crayon --data photos/"])
 @click.argument("concept", type=folder, metavar="FOLDER")
 @photos_option
 @work_option
@@ -85,9 +91,9 @@ def new(
 def select(
     concept: Path, data: Path | tuple[Path, ...] | None, work: Path | None, workers: int | None, ray: bool, out: Output
 ) -> None:
-    """Select, among the pairs of the concept in FOLDER, those that its recipe trains on.
+    """Select the pairs that a concept is trained on.
 
-    The pairs are made first, if they are not there.
+    The recipe of the concept in FOLDER says how. Missing pairs are made first.
     """
     with needs_extra("train"), out.progress() as shown:
         from e2gan.training.concept import train_concept
@@ -95,22 +101,26 @@ def select(
         train_concept(concept, data, work=work, workers=workers, ray=ray, until="select", progress=shown)
 
 
-@click.command(short_help="Train a concept by its recipe.")
+@click.command(
+    cls=Command,
+    section="make",
+    examples=["train ./crayon --data photos/", "train ./crayon --data photos/ --step distill"],
+)
 @click.argument("concept", type=folder, metavar="FOLDER")
 @photos_option
 @work_option
 @click.option(
     "--step",
-    type=click.Choice(["distil", "select", "train", "eval", "preview", "card"]),
+    type=click.Choice(["distill", "select", "train", "eval", "preview", "card"]),
     default="card",
     show_default=True,
-    help="How far to go.",
+    help="The last step to do.",
 )
 @click.option(
     "--preview",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PHOTO",
-    help="The photo shown before and after; by default the last one given, or else the first of the test split.",
+    help="The photo of the preview; by default the one of the last run, or else the first of the test split.",
 )
 @workers_option
 @ray_option
@@ -127,10 +137,10 @@ def train(
     device: str | None,
     out: Output,
 ) -> None:
-    """Train the concept in FOLDER by its recipe, measure it, and write it.
+    """Train a concept by its recipe.
 
-    Step by step: distil, select, train, eval, preview, card. What was done before and still holds is not done
-    again. Stopped, it goes on where it was when it is started again.
+    The concept in FOLDER passes six steps: distill, select, train, eval, preview, card. A step is skipped if nothing it
+    depends on has changed. An interrupted training continues where it stopped.
     """
     with needs_extra("train"), out.progress() as shown:
         from e2gan.training.concept import train_concept
@@ -148,7 +158,9 @@ def train(
         )
 
 
-@click.command("train-base", short_help="Train a base by its recipe.")
+@click.command(
+    "train-base", cls=Command, section="make", examples=["train-base my-base/recipe.toml --data photos/ -o my-base/"]
+)
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
 @click.option("-o", "--output", type=folder, metavar="OUT", help="The base's folder; by default the recipe's own.")
@@ -165,9 +177,9 @@ def train_base(
     device: str | None,
     out: Output,
 ) -> None:
-    """Train a base by its RECIPE, a TOML file.
+    """Train a base by its recipe, a TOML file.
 
-    Stopped, it goes on where it was when it is started again.
+    An interrupted training continues where it stopped.
     """
     from e2gan.recipe import BaseRecipe
 

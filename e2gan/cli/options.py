@@ -37,7 +37,7 @@ data_option = click.option(
     multiple=True,
     callback=_one_or_several,
     metavar="DIR",
-    help="Photographs, in folders train, val and test, or else split by their names; pairs, if the teacher is 'given'. "
+    help="Photographs, in folders train, val and test, or else split by their names; pairs if the teacher is 'given'. "
     "May be repeated.",
 )
 photos_option = click.option(
@@ -46,17 +46,17 @@ photos_option = click.option(
     multiple=True,
     callback=_one_or_several,
     metavar="DIR",
-    help="Photographs, as folders train, val and test, or else split by their names; by default what the recipe's "
-    "source makes, if it is one that makes any. May be repeated.",
+    help="Photographs, in folders train, val and test, or else split by their names; by default those that the "
+    "recipe's source generates, if it can. May be repeated.",
 )
 work_option = click.option(
     "--work",
     type=folder,
     metavar="DIR",
-    help="Where pairs and checkpoints go, and where a second run goes on from; by default runs/ID.",
+    help="The folder of pairs and checkpoints, where a second run continues; by default runs/ID.",
 )
 workers_option = click.option(
-    "--workers", type=click.IntRange(1), metavar="N", help="Processes that distil; by default all cores."
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes that make pairs; by default one for each core."
 )
 
 
@@ -73,7 +73,7 @@ def _setting(text: str) -> tuple[str, Any]:
     """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
     name, separator, value = text.partition("=")
     if not name or not separator:
-        raise click.BadParameter(f"'{text}' is no NAME=VALUE", param_hint="-O")
+        raise click.BadParameter(f"'{text}' is not NAME=VALUE", param_hint="-O")
     try:
         plain = json.loads(value)
     except ValueError:
@@ -82,5 +82,5 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 teacher_options = settings_option("One of the teacher's options, such as style=19.")
-ray_option = click.option("--ray", is_flag=True, help="Let the workers of a Ray cluster distil.")
+ray_option = click.option("--ray", is_flag=True, help="Make pairs with the workers of a Ray cluster.")
 device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from e2gan._version import __version__
+from e2gan.cli.help import CommandGroup
 from e2gan.cli.interrupts import end_at_the_second_interrupt
 from e2gan.cli.output import Output
 from e2gan.errors import E2GANError, MissingExtraError
@@ -35,7 +36,7 @@ T = TypeVar("T")
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
-class Program(click.Group):
+class Program(CommandGroup):
     """The core's commands, and those of the plugins, which are loaded when a name or the help asks for them."""
 
     _plugins_loaded = False
@@ -113,8 +114,9 @@ def cli() -> None:
     """Edit photos with small installable concepts.
 
     \b
-    e2gan list                                    which concepts are installed
+    e2gan list                                    list the installed concepts
     e2gan apply vangogh photo.jpg -o edited.jpg   edit a photo
+    e2gan COMMAND --help                          explain a command
     """
 
 
@@ -130,7 +132,7 @@ def main() -> None:
         import traceback
 
         say(traceback.format_exc().rstrip())
-        say("error: this is a fault of the program, not yours; please report it with what stands above")
+        say("error: this is a bug in e2gan; please report it with the lines above")
         sys.exit(EXIT_ERROR)
 
 

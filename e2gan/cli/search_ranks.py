@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import data_option, device_option, folder, workers_option
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -14,7 +15,9 @@ from e2gan.models.layout import MAX_RANK, Ranks
 __all__ = ["search_ranks"]
 
 
-@click.command("search-ranks", short_help="Search the LoRA ranks that concepts need.")
+@click.command(
+    "search-ranks", cls=Command, section="research", examples=["search-ranks ./crayon ./pastel --data photos/"]
+)
 @click.argument("concepts", type=folder, nargs=-1, required=True, metavar="FOLDER...")
 @data_option
 @click.option(
@@ -23,7 +26,7 @@ __all__ = ["search_ranks"]
     default=Path("runs"),
     show_default=True,
     metavar="DIR",
-    help="Where pairs and checkpoints go, and where a second run goes on from; train's is DIR/ID.",
+    help="The folder of pairs and checkpoints, where a second run continues; a concept's are in DIR/ID.",
 )
 @click.option(
     "--every", type=click.IntRange(1), default=10, show_default=True, metavar="EPOCHS", help="Epochs between doublings."
@@ -71,12 +74,10 @@ def search_ranks(
     device: str | None,
     out: Output,
 ) -> None:
-    """Search the ranks that the concepts in the FOLDERs need.
+    """Search the LoRA ranks that concepts need.
 
-    Each is trained with rank 1 everywhere, then with its ranks doubled again and again, as long as it comes
-    closer to its teacher on the photos to validate on.
-
-    Stopped, it goes on where it was when it is started again.
+    Each concept is trained with rank 1 everywhere; then its ranks are doubled as long as that brings it closer to its
+    teacher on the validation photos. An interrupted search continues where it stopped.
     """
     with needs_extra("train"), out.progress() as shown:
         from e2gan.training import ranks

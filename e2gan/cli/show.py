@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.terminal import say
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["list_", "plugins", "show"]
 
 
-@click.command("list")
+@click.command("list", cls=Command, section="use", examples=["list", "list --json"])
 @output_options(quiet_help="Print the ids alone.")
 def list_(out: Output) -> None:
     """List the installed concepts."""
@@ -37,11 +38,14 @@ def list_(out: Output) -> None:
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-@click.command(short_help="Show a concept.")
+@click.command(cls=Command, section="use", examples=["show vangogh", "show ./crayon --json"])
 @click.argument("concept")
 @output_options(quiet=False)
 def show(concept: str, out: Output) -> None:
-    """Show a concept: an installed id, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION."""
+    """Show what a concept is, how it was made, and how good it is.
+
+    CONCEPT is the id of an installed one, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
+    """
     from e2gan.blend import find_concept
 
     found = find_concept(concept)
@@ -78,10 +82,10 @@ def show(concept: str, out: Output) -> None:
         out.line("\nNot trained yet.")
 
 
-@click.command()
+@click.command(cls=Command, section="use", examples=["plugins"])
 @output_options(quiet=False)
 def plugins(out: Output) -> None:
-    """List the plugins, and what is wrong with them."""
+    """List the installed plugins and their problems."""
     from e2gan.plugins import registry
 
     installed, problems = registry().plugins, registry().problems

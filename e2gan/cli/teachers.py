@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.terminal import say
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["teachers"]
 
 
-@click.command(short_help="List the teachers and their options.")
+@click.command(cls=Command, section="make", examples=["teachers", "teachers gmic"])
 @click.argument("teacher", required=False)
 @output_options(quiet=False)
 def teachers(teacher: str | None, out: Output) -> None:
-    """List every teacher of every plugin with its options, or one TEACHER with all of them.
+    """List the teachers and their options.
 
-    Options that a teacher has only beside a certain value of another, such as the numbers of one filter, are listed
-    when that teacher is named. -O of distill and new, and [recipe.teacher_options], set them.
+    With TEACHER, the command also lists the options that depend on the value of another, such as those of one filter.
+    Set options with -O of distill and new, or in [recipe.teacher_options].
     """
     from e2gan.plugins import registry
 

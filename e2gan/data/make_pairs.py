@@ -112,7 +112,7 @@ def write_pairs(
     faults: dict[Edit, str] = {}
     there = {edit for edit in edits if _is_there(edit.job, framing)}
     for number, teacher in enumerate(recipe.teachers):
-        progress.stage(f"distil with {teacher}")
+        progress.stage(f"distill with {teacher}")
         jobs = {edit.job: edit for edit in edits if edit.teacher == number}
         todo = [job for job, edit in jobs.items() if edit not in there]
         done = len(jobs) - len(todo)

@@ -1,4 +1,4 @@
-"""Training a concept by its recipe: distil → select → train → eval → preview → card (paper section 4).
+"""Training a concept by its recipe: distill → select → train → eval → preview → card (paper section 4).
 
 Each step is kept with a digest of what it depends on, and done again only when that has changed.  The work folder
 holds:
@@ -68,7 +68,7 @@ from e2gan.training.steps import Steps
 
 __all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
 
-STEPS = ("distil", "select", "train", "eval", "preview", "card")
+STEPS = ("distill", "select", "train", "eval", "preview", "card")
 
 RUN = "run.json"
 
@@ -162,7 +162,7 @@ def train_concept(
         data = photographs(data, concept.recipe, work, progress)
         job.check(data, preview, todo)
         recover(concept.path)
-        job.distil(data, workers, ray)
+        job.distill(data, workers, ray)
         if "select" in todo:
             job.select()
     everyone.wait_for_everyone()
@@ -221,7 +221,7 @@ class _Job:
 
     # The steps
 
-    def distil(self, data: Data, workers: int | None, ray: bool) -> None:
+    def distill(self, data: Data, workers: int | None, ray: bool) -> None:
         recipe, prompt = self.concept.recipe, self.concept.prompt
 
         def make(shown: Progress) -> dict[str, Any]:
@@ -231,9 +231,9 @@ class _Job:
             return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in made.splits.items()}
 
         # It looks at every photo itself, and makes the pairs that are missing.
-        before = self.steps.kept("distil")
-        if self.steps.do("distil", {}, make) == before:
-            self.progress.stage("distil: unchanged")
+        before = self.steps.kept("distill")
+        if self.steps.do("distill", {}, make) == before:
+            self.progress.stage("distill: unchanged")
 
     def select(self) -> None:
         recipe = self.concept.recipe
@@ -339,7 +339,7 @@ class _Job:
                 progress=shown,
             )
             self.concept = record_quality(self.concept, measured.quality)
-            times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distil", "select")}
+            times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distill", "select")}
             times |= {"train": self.concept.training["seconds"], "eval": time.monotonic() - started}
             run = self.work / (self.steps.kept("train") or {})["run"]
             page = write_report(

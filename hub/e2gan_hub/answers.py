@@ -180,7 +180,7 @@ def items(body: bytes) -> list[Any]:
     except RecursionError:
         found = list(_sound(body))
     if not isinstance(found, list):
-        raise ValueError("it is no list")
+        raise ValueError("it is not a list")
     return found
 
 

@@ -78,7 +78,7 @@ def patiently(ask: Callable[..., T], *arguments: Any, **options: Any) -> T:
             if not left or wait is None or wait > LONGEST_WAIT:
                 raise
         if wait:
-            warnings.warn(HubWarning(f"the Hub has had too many requests and is asked again in {wait} s"), stacklevel=2)
+            warnings.warn(HubWarning(f"the Hub has had too many requests; trying again in {wait} s"), stacklevel=2)
         time.sleep(wait)
     raise AssertionError("unreachable")
 

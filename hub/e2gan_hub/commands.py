@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError
-from e2gan.terminal import say
+from e2gan.terminal import echo, say
 
 if TYPE_CHECKING:
     from e2gan_hub.push import Publication, Published
@@ -21,21 +22,29 @@ __all__ = ["COMMANDS"]
 folder = click.Path(file_okay=False, path_type=Path)
 lockfile = click.Path(dir_okay=False, path_type=Path)
 
-repo_option = click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository; made if there is none.")
+repo_option = click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository; created if missing.")
 private_option = click.option("--private", is_flag=True, help="Make a new repository private.")
 revision_option = click.option(
-    "--revision", metavar="BRANCH", help="Another branch than main; it gets no version's tag."
+    "--revision", metavar="BRANCH", help="A branch other than main; no tag for the version is made."
 )
-pr_option = click.option("--create-pr", is_flag=True, help="Make a pull request instead, for a repository of another.")
-message_option = click.option("--commit-message", metavar="TEXT", help="Instead of 'Version VERSION'.")
-token_option = click.option("--token", metavar="TOKEN", help="Instead of the one that hf auth login has stored.")
-dry_option = click.option("--dry-run", is_flag=True, help="Check all of it, show the card, and publish nothing.")
+pr_option = click.option(
+    "--create-pr", is_flag=True, help="Make a pull request instead, in a repository of someone else."
+)
+message_option = click.option("--commit-message", metavar="TEXT", help="Commit message, instead of 'Version VERSION'.")
+token_option = click.option(
+    "--token", metavar="TOKEN", help="Access token, instead of the one that hf auth login has stored."
+)
+dry_option = click.option("--dry-run", is_flag=True, help="Check everything and show the card, but publish nothing.")
 trusted_option = click.option(
     "--require-trusted", is_flag=True, help="Refuse publishers that e2gan trust does not list."
 )
 
 
-@click.command(short_help="Publish a concept on the Hugging Face Hub.")
+@click.command(
+    cls=Command,
+    section="share",
+    examples=["push ./crayon --repo ada/crayon --dry-run", "push ./crayon --repo ada/crayon"],
+)
 @click.argument("directory", type=folder, metavar="DIR")
 @repo_option
 @private_option
@@ -44,7 +53,7 @@ trusted_option = click.option(
 @message_option
 @click.option("--base-model", metavar="OWNER/NAME", help="Where the concept's base is on the Hub; remembered.")
 @click.option("--allow-large", is_flag=True, help="Publish more than 5 MB.")
-@click.option("--sign", is_flag=True, help="Sign it with Sigstore, as who you are in a browser or a CI job.")
+@click.option("--sign", is_flag=True, help="Sign it with Sigstore, with your identity in the browser or the CI job.")
 @token_option
 @dry_option
 @output_options(json=False)
@@ -62,10 +71,11 @@ def push(
     dry_run: bool,
     out: Output,
 ) -> None:
-    """Publish the concept in DIR: one commit with the bundle and its model card, and a tag for the version.
+    """Publish a concept on the Hugging Face Hub.
 
-    Published again, what is there already is left as it is. A version is published once: raise it in concept.toml to
-    publish something else. Signing in is Hugging Face's own: hf auth login.
+    The command makes one commit with the bundle in DIR and its model card, and a tag for the version. Files that are
+    already there stay as they are. A version can be published once; to publish a change, raise the version in
+    concept.toml. Sign in first with: hf auth login.
     """
     from e2gan_hub.push import concept_publication
 
@@ -82,7 +92,7 @@ def push(
     _tell(out, done)
 
 
-@click.command("push-base", short_help="Publish a base on the Hugging Face Hub.")
+@click.command("push-base", cls=Command, section="share", examples=["push-base my-base/ --repo ada/my-base"])
 @click.argument("directory", type=folder, metavar="DIR")
 @repo_option
 @private_option
@@ -103,7 +113,10 @@ def push_base(
     dry_run: bool,
     out: Output,
 ) -> None:
-    """Publish the base in DIR, as push does; concepts for it then name it on their cards."""
+    """Publish a base on the Hugging Face Hub, as push does for a concept.
+
+    Cards of concepts for the base in DIR link to it from then on.
+    """
     from e2gan.base import Base
     from e2gan_hub.push import base_publication, publish, remember_base
 
@@ -145,14 +158,14 @@ def _tell(out: Output, done: Published) -> None:
     out.note(f"{done.repo}: {what} at {done.commit[:12]}{tag}")
 
 
-@click.command(short_help="Get a concept from the Hugging Face Hub.")
+@click.command(cls=Command, section="share", examples=["pull ada/crayon", "pull ada/crayon@v1.0.0 --require-trusted"])
 @click.argument("concepts", nargs=-1, required=True, metavar="OWNER/NAME[@REVISION]...")
 @click.option("--offline", is_flag=True, help="Make no network requests; use what is already pulled.")
 @trusted_option
 @click.option(
-    "--signed-by", metavar="IDENTITY", help="Who must have signed it: an e-mail address, or a workflow's URI."
+    "--signed-by", metavar="IDENTITY", help="Whose signature it must have: an e-mail address, or the URI of a workflow."
 )
-@click.option("--issuer", metavar="URL", help="Who vouches for that identity, such as https://github.com/login/oauth.")
+@click.option("--issuer", metavar="URL", help="The issuer of that identity, such as https://github.com/login/oauth.")
 @output_options()
 def pull(
     concepts: tuple[str, ...],
@@ -162,10 +175,11 @@ def pull(
     issuer: str | None,
     out: Output,
 ) -> None:
-    """Get concepts, check them, and install them: from then on e2gan list shows them.
+    """Install concepts from the Hugging Face Hub.
 
-    REVISION is a branch, a version's tag such as v1.0.0, or a commit. A commit that is here already takes no network.
-    The address of a concept's page on the Hub does as well.
+    Each concept is checked before it is installed; e2gan list then shows it. REVISION is a branch, the tag of a version
+    such as v1.0.0, or a commit. A commit that is already here needs no network. You can also give the address of a
+    concept's page on the Hub.
     """
     from e2gan_hub.config import Signer
     from e2gan_hub.pull import pull
@@ -198,10 +212,10 @@ def pull(
     )
 
 
-@click.command()
+@click.command(cls=Command, section="share", examples=["remove ada/crayon"])
 @click.argument("repos", nargs=-1, required=True, metavar="OWNER/NAME...")
 def remove(repos: tuple[str, ...]) -> None:
-    """Remove what was pulled of a repository."""
+    """Remove concepts that were pulled from the Hub."""
     from e2gan_hub.pull import remove
     from e2gan_hub.ref import Ref
 
@@ -209,22 +223,22 @@ def remove(repos: tuple[str, ...]) -> None:
         remove(Ref.given(repo).repo)
 
 
-@click.command(short_help="Search the concepts on the Hugging Face Hub.")
+@click.command(cls=Command, section="share", examples=["search winter", "search --license apache-2.0 --sort fid"])
 @click.argument("query", nargs=-1)
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="With this tag; may be repeated.")
-@click.option("--base", metavar="OWNER/NAME", help="For this base.")
-@click.option("--license", metavar="LICENSE", help="Under this licence, such as apache-2.0.")
-@click.option("--author", metavar="OWNER", help="Of this publisher.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag; may be repeated.")
+@click.option("--base", metavar="OWNER/NAME", help="Only for this base.")
+@click.option("--license", metavar="LICENSE", help="Only under this licence, such as apache-2.0.")
+@click.option("--author", metavar="OWNER", help="Only from this publisher.")
 @click.option(
     "--sort",
     type=click.Choice(["downloads", "fid"]),
     default="downloads",
     show_default=True,
-    help="Most downloads first, or lowest FID, which each maker measured on photos of their own.",
+    help="Most downloads first, or lowest FID first; each author measured it on their own photos.",
 )
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most concepts to show.")
-@click.option("--refresh", is_flag=True, help="Get the list anew, though it is not a day old.")
-@click.option("--offline", is_flag=True, help="Take the list as it is, however old.")
+@click.option("--refresh", is_flag=True, help="Fetch the list again even if it is less than a day old.")
+@click.option("--offline", is_flag=True, help="Make no network requests; use the list as it is, however old.")
 @output_options(quiet=False)
 def search(
     query: tuple[str, ...],
@@ -238,9 +252,10 @@ def search(
     offline: bool,
     out: Output,
 ) -> None:
-    """Search the concepts on the Hub by the words of QUERY, or list them all.
+    """Search the concepts on the Hugging Face Hub.
 
-    The list of all concepts is kept for a day, so that a search takes no network.
+    Without a QUERY, all concepts are listed. The list of concepts is kept for a day, so that most searches need no
+    network.
     """
     from e2gan_hub import index
 
@@ -268,14 +283,14 @@ def _have_index(refresh: bool, offline: bool) -> None:
     except client.Unreachable as error:
         if refresh or not index.index_path().exists():
             raise
-        say(f"note: {error}; searching the list as it was last")
+        say(f"note: {error}; searching the list of the last time")
 
 
-@click.command()
+@click.command(cls=Command, section="share", examples=["lock", "lock -o studio.lock"])
 @click.option("-o", "--output", type=lockfile, default=Path("e2gan.lock"), show_default=True, metavar="FILE")
 @output_options(json=False)
 def lock(output: Path, out: Output) -> None:
-    """Write which concepts and bases are installed here, exactly, into a file for e2gan sync."""
+    """Write a lockfile of the installed concepts and bases, for e2gan sync."""
     from e2gan_hub.lock import installed, write_lock
 
     with out.warnings():
@@ -284,16 +299,16 @@ def lock(output: Path, out: Output) -> None:
     out.note(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
 
 
-@click.command(short_help="Install exactly what a lockfile says.")
+@click.command(cls=Command, section="share", examples=["sync", "sync studio.lock --require-trusted"])
 @click.argument("file", type=lockfile, default=Path("e2gan.lock"), metavar="[FILE]")
 @trusted_option
 @output_options()
 def sync(file: Path, require_trusted: bool, out: Output) -> None:
-    """Install exactly what FILE says: e2gan.lock, unless another is named.
+    """Install exactly what a lockfile says.
 
-    Concepts from the Hub are fetched at their commits; those from pip with pip download, if they are missing or of
-    another version. All of it is checked first: where anything has not exactly the files that are locked, nothing is
-    changed. Concepts that are not in FILE stay.
+    Concepts from the Hub are fetched at their commits; those from pip with pip download, if they are missing or have
+    another version. Everything is checked first: if any file differs from the lockfile, nothing is changed. Concepts
+    that are not in FILE stay.
     """
     from e2gan_hub.lock import CHANGED, read_lock, sync
 
@@ -308,14 +323,16 @@ def sync(file: Path, require_trusted: bool, out: Output) -> None:
     out.data([vars(each) for each in results])
     if failed:
         changed = any(each.done in CHANGED for each in results)
-        report(E2GANError(f"{file}: not everything is as it is locked" if changed else f"{file}: nothing was changed"))
+        report(
+            E2GANError(f"{file}: some concepts differ from the lockfile" if changed else f"{file}: nothing was changed")
+        )
         sys.exit(EXIT_ERROR)
 
 
-@click.command()
+@click.command(cls=Command, section="share", examples=["verify"])
 @output_options()
 def verify(out: Output) -> None:
-    """Check again everything installed: concepts from the Hub and from pip, and bases."""
+    """Check the installed concepts and bases again, file by file."""
     from e2gan_hub.installed import verify
 
     with out.warnings():
@@ -331,10 +348,13 @@ def verify(out: Output) -> None:
         sys.exit(EXIT_ERROR)
 
 
-@click.command()
+@click.command(cls=Command, section="share", examples=["outdated"])
 @output_options(quiet=False)
 def outdated(out: Output) -> None:
-    """List the pulled concepts with a newer version on the Hub; for those from pip, ask pip list --outdated."""
+    """List the pulled concepts that have a newer version on the Hub.
+
+    For concepts from pip, ask: pip list --outdated.
+    """
     from e2gan_hub.installed import outdated
 
     found = list(outdated())
@@ -346,12 +366,12 @@ def outdated(out: Output) -> None:
         out.note("all pulled concepts are up to date")
 
 
-@click.command()
+@click.command(cls=Command, section="share", examples=["trust ada", "trust --remove ada"])
 @click.argument("owners", nargs=-1, metavar="[OWNER...]")
-@click.option("--remove", "away", is_flag=True, help="Take them off the list.")
+@click.option("--remove", "away", is_flag=True, help="Remove them from the list.")
 @output_options(quiet=False)
 def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
-    """Put publishers on the list of those you trust, or show it."""
+    """Trust publishers, or list those you trust."""
     from e2gan_hub import trust
     from e2gan_hub.config import read_config
 
@@ -366,4 +386,67 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
         out.line(owner)
 
 
-COMMANDS = (push, push_base, pull, remove, search, lock, sync, verify, outdated, trust)
+@click.command(
+    "hub-server",
+    cls=Command,
+    section="share",
+    examples=["hub-server", "hub-server --port 9000 --folder my-hub --account ada=hf_ada"],
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--folder", type=folder, metavar="DIR", help="Folder of the repositories; without one they are deleted at the end."
+)
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="NAME=TOKEN",
+    default=("me=hf_me",),
+    show_default=True,
+    help="An account and its token; may be repeated.",
+)
+def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> None:
+    """Run a small Hugging Face Hub on this machine, to try out publishing.
+
+    You need no account. The command prints the variables that make e2gan, and every other program that uses
+    huggingface_hub, use this Hub. It listens on this machine only.
+    """
+    import signal
+    import tempfile
+
+    tokens = {name: token for name, _, token in (pair.partition("=") for pair in accounts)}
+    if not all(name and token for name, token in tokens.items()):
+        raise click.UsageError("--account takes NAME=TOKEN.")
+    try:
+        from e2gan_hub.devserver import HubServer
+    except ModuleNotFoundError as fault:
+        raise E2GANError(f"{fault.name} is not installed", hint="pip install 'e2gan-hub[server]'") from fault
+    with tempfile.TemporaryDirectory(prefix="e2gan-hub-") as temporary:
+        place = Path(temporary) if folder is None else folder
+        try:
+            hub = HubServer(place, tokens, port).start()
+        except OSError as fault:
+            if fault.filename is not None:
+                raise E2GANError(f"{fault.filename}: {fault.strerror}", hint="name another --folder") from fault
+            raise E2GANError(f"port {port} cannot be used: {fault.strerror}", hint="name another --port") from fault
+        (name, token), *others = tokens.items()
+        echo(f"A Hub is running on this machine, with the account {name}. In another terminal:\n")
+        echo(f"  export HF_ENDPOINT={hub.endpoint} HF_TOKEN={token}")
+        echo(f"  export HF_HOME={place.resolve() / 'home'} HF_HUB_DISABLE_XET=1")
+        for name, token in others:
+            echo(f"  export HF_TOKEN={token}    # to be {name}")
+        echo("\nCtrl-C ends it.")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder goes then, too
+        try:
+            hub.wait()
+        except KeyboardInterrupt:
+            hub.stop()
+
+
+COMMANDS = (push, push_base, pull, remove, search, lock, sync, verify, outdated, trust, hub_server)

@@ -140,7 +140,7 @@ def _concept_from(ref: Ref) -> Concept:
     except client.Unreachable as error:
         if ref.branch not in store.read_record(ref.repo).revisions:
             raise
-        warnings.warn(HubWarning(f"{error}; taken as it was last time"), stacklevel=2)
+        warnings.warn(HubWarning(f"{error}; using what it was last time"), stacklevel=2)
         return pull(ref, list_it=False, offline=True).concept
 
 
@@ -305,7 +305,7 @@ def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
     source = Ref.parse(other.source) if other.source and other.source.startswith("hub:") else None
     if source is None or not (ref.is_of(source.repo) or asked.is_of(source.repo)):
         owner = other.source or other.distribution
-        _say(HubWarning(f"the id '{concept.id}' is that of {owner}, so this one is to be called hub:{ref}"))
+        _say(HubWarning(f"the id '{concept.id}' is already used by {owner}; use this concept as hub:{ref}"))
         return False
     if store.repo_folder(source.repo) != store.repo_folder(ref.repo):
         with store.locked(source.repo):

@@ -84,7 +84,7 @@ def concept_publication(
     check_files(concept)
     if not list(card.results(concept)):
         raise ConceptError(
-            f"{concept.path}: '{concept.id}' has no quality figures, and is not published without",
+            f"{concept.path}: '{concept.id}' has no quality figures, and cannot be published without them",
             hint=f"e2gan eval {folder} --data PHOTOS --record",
         )
     files: dict[str, bytes | Path] = {
@@ -118,7 +118,7 @@ def _base_model(concept: Concept, given: str | None) -> str:
     if given is None:
         if known is None:
             raise E2GANError(
-                f"nobody has said yet where the base '{concept.base_id}' is on the Hub, and the card must",
+                f"it is not known yet where the base '{concept.base_id}' is on the Hub, and the card must name it",
                 hint="--base-model OWNER/NAME says it once; e2gan push-base publishes a base",
             )
         return known

@@ -56,7 +56,7 @@ class Ref:
             page = parse_hf_uri(name, endpoint=constants.ENDPOINT)
         except (HfUriError, ValueError):
             raise E2GANError(
-                f"{shown(text)} is no address of a repository on the Hub",
+                f"{shown(text)} is not the address of a repository on the Hub",
                 hint=f"for example {constants.ENDPOINT}/alice/vangogh, or alice/vangogh",
             ) from None
         if page.type != "model":

@@ -32,7 +32,7 @@ def check(ref: Ref, settings: config.Config, *, required: bool = False) -> Trust
     if store.has_owner(ref.owner):
         return None
     return TrustWarning(
-        f"{ref} is the first of '{ref.owner}' here, who is not among the publishers you trust "
+        f"{ref} is the first concept of '{ref.owner}' here, a publisher you do not trust yet "
         f"(e2gan trust {ref.owner} ends this note)"
     )
 
@@ -91,4 +91,4 @@ def _check_owner(owner: str) -> None:
     try:
         Ref.parse(f"{owner}/any")
     except E2GANError:
-        raise E2GANError(f"{shown(owner)} cannot be a publisher's name on the Hub") from None
+        raise E2GANError(f"{shown(owner)} cannot be the name of a publisher on the Hub") from None

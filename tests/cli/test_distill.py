@@ -60,7 +60,7 @@ def test_distill(run: Run, teacher: Path, data: Path) -> None:
     words = ["distill", "grade", "--data", data, "-o", "pairs", "--size", "32", "--workers", "1"]
     result = run(*words)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "distil with grade\npairs: 2 train, 1 val, 1 test pairs (4 made now)\n"
+    assert result.stderr == "distill with grade\npairs: 2 train, 1 val, 1 test pairs (4 made now)\n"
     rows = [json.loads(line) for line in Path("pairs/train/metadata.jsonl").read_text().splitlines()]
     assert len(rows) == 2 and rows[0]["teacher"] == "grade"
     assert run(*words).stderr.endswith("pairs: 2 train, 1 val, 1 test pairs (0 made now)\n")
@@ -97,7 +97,7 @@ def test_options_are_numbers_flags_or_text(run: Run, monkeypatch: pytest.MonkeyP
     }
     for text in ("style", "=19"):
         result = run("distill", "t", "--data", data, "-o", "p", "-O", text)
-        assert (result.exit_code, f"'{text}' is no NAME=VALUE" in result.stderr) == (2, True)
+        assert (result.exit_code, f"'{text}' is not NAME=VALUE" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_distill_in_several_processes(teacher: Path, data: Path, tmp_path: Path,
         capture_output=True,
         text=True,
     )
-    said = "distil with grade\npairs: 2 train, 1 val, 1 test pairs (4 made now)\n"
+    said = "distill with grade\npairs: 2 train, 1 val, 1 test pairs (4 made now)\n"
     assert (done.returncode, done.stderr) == (0, said)
 
 
@@ -208,7 +208,7 @@ def test_pairs_of_whole_photos_of_two_folders(run: Run, teacher: Path, data: Pat
     Image.new("RGB", (100, 60), "teal").save("more/train/wide.png")
     words = ["--data", data, "--data", "more", "-o", "pairs", "--size", "32", "--whole", "--workers", "1"]
     result = run("distill", "grade", *words)
-    assert result.stderr == "distil with grade\npairs: 3 train, 1 val, 1 test pairs (5 made now)\n"
+    assert result.stderr == "distill with grade\npairs: 3 train, 1 val, 1 test pairs (5 made now)\n"
     rows = [json.loads(line) for line in Path("pairs/train/metadata.jsonl").read_text().splitlines()]
     assert rows[-1]["source"] == "more/train/wide.png"
     assert Image.open(Path("pairs/train", rows[-1]["input_file_name"])).size == (48, 32)

@@ -444,7 +444,7 @@ def test_what_happened_to_the_photos_is_said(photos, tmp_path):
         write_pairs(photos, tmp_path / "pairs", recipe, workers=1, progress=Progress(stage=lines.append))
         return lines
 
-    assert said() == said() == ["distil with posterize (bits = 2)"]
+    assert said() == said() == ["distill with posterize (bits = 2)"]
     Image.new("RGB", (64, 64), "red").save(photos / "train/photo 0.jpg")
     (photos / "test/photo 7.png").unlink()
     assert said()[0] == "photos since these pairs were made: 1 changed, 1 gone"

@@ -103,7 +103,7 @@ class TestHosts:
 
     @pytest.mark.parametrize("host", ["http://x", "a/b", "", "a b", "-", "*.*", "x;y", "a\nb"])
     def test_what_is_none(self, host: str) -> None:
-        with pytest.raises(E2GANError, match="no host's name"):
+        with pytest.raises(E2GANError, match="not a host name"):
             Access.of([host], environment=EMPTY)
 
     def test_as_proxies_say_it(self) -> None:
@@ -162,7 +162,7 @@ class TestTold:
 
     @pytest.mark.parametrize("frame", ["example.org", "https://a; script-src *", "*", "javascript:x", "https://a/b"])
     def test_what_is_no_origin(self, frame: str) -> None:
-        with pytest.raises(E2GANError, match="no origin"):
+        with pytest.raises(E2GANError, match="not an origin"):
             Access.of(frames=[frame], environment=EMPTY)
 
     def test_in_a_space(self) -> None:

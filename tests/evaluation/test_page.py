@@ -176,12 +176,12 @@ def test_what_is_given_besides_is_shown(tmp_path: Path, dusk: Concept) -> None:
         dusk,
         unmeasured={"LPIPS": "AlexNet's weights are not here"},
         history=[{"step": n, "l1": 1 / n, "val_l1": 0.5} for n in range(1, 500)],
-        times={"distil": 131.2, "train": 3_700},
+        times={"distill": 131.2, "train": 3_700},
         pairs={"photos": 1000, "rejected: nothing was done": 12},
     )
     for words in (
         "Not measured LPIPS AlexNet's weights are not here",
-        "distil 2 min 11 s",
+        "distill 2 min 11 s",
         "train 1 h 01 min",
         "together 1 h 03 min",
         "photos 1,000 rejected: nothing was done 12",

@@ -22,9 +22,9 @@ from e2gan.base import Base
 from e2gan.cli import cli
 from e2gan.concept import CONFIG, Concept, record_quality, render_adapter_config
 from e2gan_hub import pull, store
+from e2gan_hub.devserver import HubServer
 from e2gan_hub.store import Record
 from tests.editor.tiny import write_tiny_concept
-from tests.hub_server import HubServer
 
 QUALITY = {
     "l1": 0.1685,

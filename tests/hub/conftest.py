@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from e2gan_hub.devserver import HubServer
 from tests.hub.bundles import dusk, machine, measured, published, push, run
-from tests.hub_server import HubServer
 
 __all__ = ["dusk", "hub", "machine", "measured", "published", "push", "run"]
 

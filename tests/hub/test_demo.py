@@ -15,9 +15,9 @@ from e2gan.plugins import registry
 from e2gan_demo.catalogue import IN_RESERVE, Catalogue
 from e2gan_demo.disk import KEPT
 from e2gan_hub import pull, store
+from e2gan_hub.devserver import HubServer
 from tests.editor.tiny import write_tiny_concept
 from tests.hub.bundles import Run, visible
-from tests.hub_server import HubServer
 
 Open = Callable[..., Catalogue]
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from e2gan_hub import store
+from e2gan_hub.devserver import Answer, Break, Forge, HubServer, Packed, Slow, Status
+from e2gan_hub.devserver.repositories import SYMLINK
 from e2gan_hub.index import index_path
 from e2gan_hub.pull import NEEDED
 from tests.hub.bundles import Push, Run, kill, listed, program, visible
-from tests.hub_server import Answer, Break, Forge, HubServer, Packed, Slow, Status
-from tests.hub_server.repositories import SYMLINK
 
 INFO = "/api/models/alice/dusk*"
 ADAPTER = "*/adapter_model.safetensors"
@@ -122,7 +122,7 @@ class TestTooManyRequests:
         result = run("pull", "alice/dusk")
         assert result.exit_code == 0
         assert waited == [56]
-        assert "note: the Hub has had too many requests and is asked again in 56 s" in result.stderr
+        assert "note: the Hub has had too many requests; trying again in 56 s" in result.stderr
 
     def test_searching(self, hub: HubServer, run: Run, waited: list[float]) -> None:
         hub.faults.add("GET", "/api/models", Status(429, rate_limit=9))

@@ -20,11 +20,11 @@ from e2gan.base import Base
 from e2gan.errors import E2GANError
 from e2gan_hub import lock as lock_module
 from e2gan_hub import store
+from e2gan_hub.devserver import HubServer
 from e2gan_hub.lock import Lock, LockedBase, LockedConcept, read_lock, write_lock
 from e2gan_hub.pull import NEEDED
 from tests.editor.tiny import write_tiny_concept
 from tests.hub.bundles import Run, listed
-from tests.hub_server import HubServer
 
 PLUGIN = """
 from pathlib import Path

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, close_session, constants, snapshot_download
 
+from e2gan_hub.devserver import HubServer
 from tests.hub.bundles import Run, listed
-from tests.hub_server import HubServer
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("olah") is None, reason="needs olah: pip install olah"),

@@ -23,12 +23,12 @@ from e2gan.blend import find_concept, resolve
 from e2gan.errors import ConceptError, E2GANError
 from e2gan_hub import store
 from e2gan_hub.client import HubWarning
+from e2gan_hub.devserver import Forge, HubServer
 from e2gan_hub.pull import NEEDED, _concept_from, pull
 from e2gan_hub.ref import Ref
 from e2gan_hub.store import Record, read_record
 from tests.editor.tiny import photo
 from tests.hub.bundles import Run, finished, listed, program, visible
-from tests.hub_server import Forge, HubServer
 
 Push = Callable[..., Result]
 
@@ -180,7 +180,7 @@ class TestNamed:
         find_concept("hub:alice/dusk")
         _concept_from.cache_clear()
         hub.stop()
-        with pytest.warns(HubWarning, match="taken as it was last time"):
+        with pytest.warns(HubWarning, match="using what it was last time"):
             assert find_concept("hub:alice/dusk").id == "dusk"
         with pytest.raises(E2GANError, match="cannot be reached"):
             find_concept("hub:alice/dawn")
@@ -220,14 +220,14 @@ class TestAddressed:
     @pytest.mark.parametrize(
         "address, says",
         [
-            ("https://huggingface.co/alice", "is no address of a repository"),
+            ("https://huggingface.co/alice", "is not the address of a repository"),
             ("https://huggingface.co/datasets/alice/dusk", "is a dataset, and concepts are models"),
             ("https://huggingface.co/spaces/alice/dusk", "is a space"),
-            ("https://example.org/alice/dusk", "is no address of a repository"),
-            ("https://huggingface.co/alice/dusk/discussions/1", "is no address of a repository"),
+            ("https://example.org/alice/dusk", "is not the address of a repository"),
+            ("https://huggingface.co/alice/dusk/discussions/1", "is not the address of a repository"),
             ("https://huggingface.co/alice/dusk/tree/..", "no revision can be called"),
-            ("https://[::1/alice/dusk", "is no address of a repository"),
-            ("file:///etc/passwd", "is no address of a repository"),
+            ("https://[::1/alice/dusk", "is not the address of a repository"),
+            ("file:///etc/passwd", "is not the address of a repository"),
         ],
     )
     def test_what_is_no_page_of_a_concept(self, hub: HubServer, run: Run, address: str, says: str) -> None:
@@ -259,7 +259,7 @@ class TestTold:
         hub.put("bob/dusk", {name: (dusk / name).read_bytes() for name in NEEDED}, tags=["v1.2.0"])
         assert f"pulled dusk 1.2.0, alice/dusk@v1.2.0 at {published[:12]}" in run("pull", "alice/dusk@v1.2.0").stderr
         result = run("pull", "bob/dusk@v1.2.0")
-        assert "so this one is to be called hub:bob/dusk@v1.2.0" in result.stderr
+        assert "use this concept as hub:bob/dusk@v1.2.0" in result.stderr
         assert "pulled hub:bob/dusk@v1.2.0 1.2.0" in result.stderr
 
 
@@ -360,7 +360,7 @@ class TestIds:
         run("pull", "alice/dusk")
         result = run("pull", "bob/dusk")
         assert result.exit_code == 0
-        assert f"the id 'dusk' is that of hub:alice/dusk@{published}" in result.stderr
+        assert f"the id 'dusk' is already used by hub:alice/dusk@{published}" in result.stderr
         assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
         assert find_concept("hub:bob/dusk").source == f"hub:bob/dusk@{hub.repository('bob/dusk').resolve('main')}"
 

@@ -13,9 +13,9 @@ from PIL import Image
 from e2gan.base import Base
 from e2gan.concept import Concept, record_quality
 from e2gan_hub.config import read_config
+from e2gan_hub.devserver import HubServer
 from tests.editor.tiny import write_tiny_concept
 from tests.hub.bundles import BASE_REPO, Run
-from tests.hub_server import HubServer
 
 Push = Callable[..., object]
 

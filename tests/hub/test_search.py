@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from e2gan.errors import E2GANError
 from e2gan_hub import index
+from e2gan_hub.devserver import Forge, HubServer, Status
 from e2gan_hub.index import Entry, entry_of, index_path, search, write_index
 from tests.hub.bundles import Push, Run
-from tests.hub_server import Forge, HubServer, Status
 
 CARD = """---
 license: {license}
@@ -115,7 +115,7 @@ class TestIndex:
         filled.stop()
         result = run("search", "--json")
         assert [entry["repo"] for entry in json.loads(result.stdout)] == before
-        assert "searching the list as it was last" in result.stderr
+        assert "searching the list of the last time" in result.stderr
         assert run("search", "--refresh").exit_code == 1
 
     def test_none(self, hub: HubServer, run: Run) -> None:

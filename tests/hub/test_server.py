@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,7 +38,8 @@ from huggingface_hub.errors import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hub_server import Break, Drop, Forge, HubServer, Slow, Status, cards, hostile
+from e2gan_hub.devserver import Break, Drop, Forge, HubServer, Slow, Status, cards
+from tests.hub import hostile
 
 REPO = "alice/vangogh"
 WEIGHTS = bytes(range(256)) * 4000  # goes into git-lfs by its name
@@ -742,7 +745,7 @@ def test_a_program_of_its_own_uses_it(hub: HubServer, tmp_path: Path) -> None:
 
 
 def test_it_is_started_by_hand(tmp_path: Path, repository: Path) -> None:
-    command = [sys.executable, "-m", "tests.hub_server", "--port", "0", "--folder", str(tmp_path / "hub")]
+    command = [sys.executable, "-m", "e2gan", "hub-server", "--port", "0", "--folder", str(tmp_path / "hub")]
     with subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         told: dict[str, str] = {}
@@ -757,3 +760,44 @@ def test_it_is_started_by_hand(tmp_path: Path, repository: Path) -> None:
         server.terminate()
     assert set(told) == {"HF_ENDPOINT", "HF_TOKEN", "HF_HOME", "HF_HUB_DISABLE_XET"}
     assert done.stdout.strip() == "me/mine", done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_it_without_a_folder(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "e2gan", "hub-server", "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert any("Ctrl-C" in line for line in server.stdout)
+        assert list(tmp_path.iterdir())
+        server.send_signal(number)
+    assert server.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_server(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "e2gan", "hub-server", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run_server("--port", str(port), "--folder", str(tmp_path / "hub"))
+    assert done.returncode == 1 and done.stdout == ""
+    first, hint = done.stderr.splitlines()
+    assert first.startswith(f"error: port {port} cannot be used: ") and hint == "hint: name another --port"
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run_server("--port", "0", "--folder", str(tmp_path / "file/hub"))
+    assert done.returncode == 1 and done.stderr.splitlines()[0].startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_account_without_a_token_is_misuse() -> None:
+    done = run_server("--account", "alice")
+    assert done.returncode == 2 and "NAME=TOKEN" in done.stderr

@@ -17,11 +17,11 @@ from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan_hub import signing, store
 from e2gan_hub.config import Config, Signer, config_path, read_config
+from e2gan_hub.devserver import HubServer
 from e2gan_hub.pull import NEEDED, pull
 from e2gan_hub.ref import Ref
 from e2gan_hub.store import read_record
 from tests.hub.bundles import Push, Run, listed
-from tests.hub_server import HubServer
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +37,13 @@ def configure(text: str) -> None:
 
 class TestPublishers:
     def test_the_first_of_a_publisher_is_said(self, hub: HubServer, run: Run, published: str, dusk: Path) -> None:
-        assert "note: alice/dusk is the first of 'alice' here" in run("pull", "alice/dusk").stderr
+        assert "note: alice/dusk is the first concept of 'alice' here" in run("pull", "alice/dusk").stderr
         assert "first of" not in run("pull", "alice/dusk").stderr
         hub.put("alice/other", {name: (dusk / name).read_bytes() for name in NEEDED})
         assert "first of" not in run("pull", "alice/other").stderr
 
     def test_also_where_it_is_used_by_name(self, run: Run, published: str) -> None:
-        assert "note: alice/dusk is the first of 'alice' here" in run("show", "hub:alice/dusk").stderr
+        assert "note: alice/dusk is the first concept of 'alice' here" in run("show", "hub:alice/dusk").stderr
 
     def test_not_of_those_that_are_trusted(self, run: Run, published: str) -> None:
         run("trust", "Alice")
@@ -201,7 +201,7 @@ class TestMoved:
 
     def test_asked_for_by_its_new_name(self, hub: HubServer, run: Run, published: str) -> None:
         hub.move("alice/dusk", "bob/dusk")
-        assert "the first of 'bob' here" in run("pull", "bob/dusk").stderr
+        assert "the first concept of 'bob' here" in run("pull", "bob/dusk").stderr
         assert listed(run) == {"dusk": f"hub:bob/dusk@{published}"}
 
     def test_what_the_new_owner_must_sign(self, hub: HubServer, run: Run, published: str) -> None:

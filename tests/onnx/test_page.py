@@ -24,6 +24,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.images import open_image
 from e2gan.images.alpha import opaque
+from e2gan.web import ASSETS
 from tests.editor.tiny import photo
 from tests.images import patches
 from tests.images.test_colour import IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, avif
@@ -55,6 +56,7 @@ def put_together(folder: Path, repository: Path, models: Path) -> Path:
     for file in (repository / "spaces/web").iterdir():
         if file.suffix in (".html", ".css", ".js"):
             shutil.copy(file, folder)
+    (folder / "shared").symlink_to(ASSETS)
     assert RUNTIME is not None
     (folder / "ort").symlink_to(RUNTIME.parent)
     (folder / "models").symlink_to(models)
@@ -74,14 +76,14 @@ def served(site: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @contextmanager
-def opened(browser: Any, address: str) -> Iterator[Any]:
+def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     """The page, loaded, its sample edited."""
-    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}, **options})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(address)
     # It is loaded twice: the second time with threads.
-    page.wait_for_selector('#stage[data-state="edited"]')
+    page.wait_for_selector('.stage[data-state="ready"]')
     yield page
     context.close()
 
@@ -112,7 +114,7 @@ def choose_photo(page: Any, picture: np.ndarray) -> None:
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
     before = edits(page)
-    page.set_input_files("#file", {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    page.set_input_files("[data-at=file]", {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()})
     wait_for_edit(page, before)
 
 
@@ -129,7 +131,7 @@ def shown(page: Any) -> np.ndarray:
 
 def pixels_of(page: Any, canvas: str) -> np.ndarray:
     """What a canvas of the page holds: (H, W, 4) uint8."""
-    url = page.evaluate(f"document.getElementById('{canvas}').toDataURL('image/png')")
+    url = page.evaluate(f"document.querySelector('[data-at={canvas}]').toDataURL('image/png')")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGBA"))
 
 
@@ -179,11 +181,12 @@ def test_a_cut_out_shows_nothing_of_the_photo_before_it(
         for canvas in ("before", "after"):
             seen = pixels_of(page, canvas)
             assert np.array_equal(seen[..., 3], cut[..., 3])
-    concept = concepts[page.evaluate("document.querySelector('#cards input:checked').value")]
+    concept = concepts[page.evaluate("document.querySelector('[data-at=cards] input:checked').value")]
     wanted = np.asarray(editor.apply(Image.fromarray(hidden), concept)).astype(int)
     visible = cut[..., 3] > 0
     assert np.abs(seen.astype(int) - wanted)[visible].mean() < 0.5
-    clip = page.evaluate("getComputedStyle(document.getElementById('before')).clipPath")
+    page.locator("[data-at=split]").fill("0")
+    clip = page.evaluate("getComputedStyle(document.querySelector('[data-at=before]')).clipPath")
     assert clip.startswith("inset(0") and "100%" in clip, "the photo lies under the edit, and would shine through"
     choose_photo(page, photo(96, 64))
     assert (pixels_of(page, "after")[..., 3] == 255).all()
@@ -265,44 +268,90 @@ def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]
 
 def test_it_computes_with_threads_on_a_host_that_sends_no_headers(page: Any) -> None:
     assert page.evaluate("crossOriginIsolated")
-    assert re.fullmatch(r".+ · 96 × 64 · (WebAssembly, \d+ threads?|WebGPU)", page.inner_text("#status"))
+    assert re.fullmatch(r".+ · 96 × 64 · (WebAssembly, \d+ threads?|WebGPU)", page.inner_text("[data-at=status]"))
 
 
 def test_a_large_photo_is_made_smaller(page: Any) -> None:
     choose_photo(page, photo(700, 430))
     assert shown(page).shape == (232, 384, 3)
     before = edits(page)
-    page.select_option("#size", "256")
+    page.select_option("[data-at=size]", "256")
     wait_for_edit(page, before)
     assert shown(page).shape == (152, 256, 3)
 
 
 def test_what_is_no_picture_is_told(page: Any) -> None:
-    page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
-    page.wait_for_selector('#status[data-kind="error"]')
-    assert "no picture" in page.inner_text("#status")
+    page.set_input_files("[data-at=file]", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.get_by_role("alert").filter(has_text="not a picture").wait_for()
+    choose_photo(page, photo(96, 64))
+    assert page.locator("[data-at=problem]").is_hidden()
 
 
 def test_the_camera_is_edited_frame_by_frame_and_let_go(page: Any) -> None:
     before = edits(page)
-    page.click("#camera")
+    page.get_by_role("button", name="Live camera").click()
     wait_for_edit(page, before + 1)
-    page.click("#camera")
-    assert page.get_attribute("#camera", "aria-pressed") == "false"
-    assert page.evaluate("document.getElementById('video').srcObject") is None
+    assert "frames per second" in page.inner_text("[data-at=status]")
+    page.get_by_role("button", name="Stop camera").click()
+    page.get_by_role("button", name="Live camera").wait_for()
+    assert page.evaluate("document.querySelector('[data-at=video]').srcObject") is None
+    page.wait_for_selector('.stage[data-state="ready"]')
+
+
+def test_a_frame_of_the_camera_becomes_the_photo(page: Any) -> None:
+    page.get_by_role("button", name="Live camera").click()
+    wait_for_edit(page, edits(page))
+    page.get_by_role("button", name="Take this photo").click()
+    page.wait_for_selector('.stage[data-state="ready"]')
+    assert page.locator("[data-at=video]").is_hidden()
+    assert max(shown(page).shape) == int(page.input_value("[data-at=size]"))
+
+
+def test_the_edit_is_saved_as_it_is_shown(page: Any) -> None:
+    choose_photo(page, photo(96, 64))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download").click()
+    concept = page.evaluate("document.querySelector('[data-at=cards] input:checked').value")
+    assert waiting.value.suggested_filename == f"{concept}.png"
+    assert np.array_equal(np.asarray(Image.open(waiting.value.path()).convert("RGB")), shown(page))
+
+
+def test_a_photo_is_removed_and_a_sample_takes_its_place(page: Any) -> None:
+    page.get_by_role("button", name="Remove photo").click()
+    page.wait_for_selector('.stage[data-state="empty"]')
+    assert page.get_by_role("button", name="Download").is_disabled()
+    page.get_by_role("button", name="Sample: a mountain ridge").click()
+    page.wait_for_selector('.stage[data-state="ready"]')
+    assert shown(page).shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_its_width_and_everybody_can_use_it(
+    browser: Any, server: tuple[str, list[str]], scheme: str, width: int, tmp_path: Path
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with opened(browser, server[0], viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
+        page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        violations = Axe().run(page).response["violations"]
+    assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:
-    page.focus("#split")
+    page.focus("[data-at=split]")
     reached = []
-    for _ in range(5):
+    for _ in range(8):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
-    assert reached == ["file", "camera", "save", "size", "concept"]
+        reached.append(
+            page.evaluate("(({ dataset, name }) => dataset.at || dataset.name || name)(document.activeElement)")
+        )
+    assert reached == ["file", "camera", "clear", "sample", "save", "size", "search", "concept"]
     page.check('input[value="paint"]', force=True)
     before = edits(page)
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.querySelector('#cards input:checked').value === 'winter'")
+    page.wait_for_function("document.querySelector('[data-at=cards] input:checked').value === 'winter'")
     wait_for_edit(page, before)
 
 

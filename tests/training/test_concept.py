@@ -20,7 +20,7 @@ from e2gan.training import concept as training
 from e2gan.training.loop import Trainer
 from tests.training import concepts
 
-ALL = ["distil: unchanged", "select: unchanged", "train: unchanged", "eval: unchanged", "preview: unchanged"]
+ALL = ["distill: unchanged", "select: unchanged", "train: unchanged", "eval: unchanged", "preview: unchanged"]
 
 
 @pytest.fixture(autouse=True)
@@ -220,7 +220,7 @@ def test_one_seed_gives_one_adapter(trained: Path, fresh: Path, base: Base) -> N
 
 
 def test_steps_can_be_gone_one_by_one(fresh: Path, base: Base) -> None:
-    train(fresh, base, until="distil")
+    train(fresh, base, until="distill")
     assert not (fresh / "work/embeddings").exists()
     assert "selected 4 of 6 pairs" in train(fresh, base, until="select")
     assert not Concept.read(bundle(fresh)).trained

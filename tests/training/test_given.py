@@ -70,14 +70,14 @@ def test_a_concept_is_trained_on_the_pairs_as_they_are(place: Path, base: Base) 
     before = {file: file.read_bytes() for file in (place / "pairs").rglob("*") if file.is_file()}
     said = train(place, base)
     assert "selected 4 of 6 pairs" in said and "train on 4 pairs" in said
-    assert not any("distil with" in line for line in said)
+    assert not any("distill with" in line for line in said)
     assert {file: file.read_bytes() for file in (place / "pairs").rglob("*") if file.is_file()} == before
     assert not (place / "work/pairs").exists()
     trained = Concept.read(bundle(place))
     assert trained.trained and trained.quality["pictures"] == 2
     assert "| teacher | none, the pairs are given |" in (bundle(place) / "README.md").read_text("utf-8")
     again = train(place, base)
-    assert all(f"{step}: unchanged" in again for step in ("distil", "select", "train", "eval"))
+    assert all(f"{step}: unchanged" in again for step in ("distill", "select", "train", "eval"))
 
 
 def foreign(folder: Path) -> Path:
@@ -97,11 +97,11 @@ def foreign(folder: Path) -> Path:
 def test_a_changed_picture_is_noticed_whatever_its_name(place: Path, base: Base) -> None:
     foreign(place / "foreign")
     train(place, base, "foreign", until="select")
-    assert "distil: unchanged" in train(place, base, "foreign", until="select")
+    assert "distill: unchanged" in train(place, base, "foreign", until="select")
     for name in ("0e.png", "1.png"):
         Image.new("RGB", (64, 64), "red").save(place / "foreign/train" / name)
         said = train(place, base, "foreign", until="select")
-        assert "distil: unchanged" not in said and "select: unchanged" not in said
+        assert "distill: unchanged" not in said and "select: unchanged" not in said
 
 
 @pytest.mark.parametrize(("photo", "edit"), [((64, 60), (64, 60)), ((64, 64), (64, 72)), ((64, 64), None)])

@@ -1,4 +1,4 @@
-"""Crossed bars, a concept for E²GAN: ``e2gan apply mosaic photo.jpg -o edited.jpg``."""
+"""Mosaic, a concept for E²GAN: ``e2gan apply mosaic photo.jpg -o edited.jpg``."""
 
 from collections.abc import Callable
 from pathlib import Path

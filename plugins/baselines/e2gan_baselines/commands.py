@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.options import device_option, folder, photos_option, settings_option
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -14,14 +15,20 @@ from e2gan.cli.program import needs_extra
 __all__ = ["train_baseline"]
 
 
-@click.command("train-baseline", short_help="Train another model on a concept's pairs, to compare with.")
+@click.command(
+    "train-baseline", cls=Command, section="research", examples=["train-baseline pix2pix vangogh --data photos/"]
+)
 @click.argument("model")
 @click.argument("concept")
 @photos_option
-@click.option("-o", "--output", type=folder, metavar="DIR", help="Where it goes; by default runs/MODEL-CONCEPT.")
-@click.option("--pairs", type=folder, metavar="DIR", help="The concept's pairs, if they were made: runs/ID/pairs.")
-@click.option("--epochs", type=click.IntRange(1), help="In place of the paper's.")
-@click.option("--steps", type=click.IntRange(1), help="In place of epochs.")
+@click.option(
+    "-o", "--output", type=folder, metavar="DIR", help="The folder of the model; by default runs/MODEL-CONCEPT."
+)
+@click.option(
+    "--pairs", type=folder, metavar="DIR", help="The concept's pairs, if they exist already, such as runs/ID/pairs."
+)
+@click.option("--epochs", type=click.IntRange(1), help="Epochs to train, instead of the paper's number.")
+@click.option("--steps", type=click.IntRange(1), help="Steps to train, instead of epochs.")
 @settings_option("One of the model's options, such as width=32 for pix2pix.")
 @device_option
 @output_options()
@@ -37,10 +44,11 @@ def train_baseline(
     device: str | None,
     out: Output,
 ) -> None:
-    """Train MODEL from scratch on all pairs that the recipe of CONCEPT makes, and measure it as a concept is measured.
+    """Train another model on a concept's pairs, to compare with.
 
-    MODEL is pix2pix, comodgan, resnet-transformer, or what a plugin registers. CONCEPT is an id or a folder. Stopped
-    and run again, it goes on.
+    MODEL is pix2pix, comodgan, resnet-transformer, or one that a plugin registers; CONCEPT is an id or a folder. The
+    model is trained from scratch on all pairs of the concept's recipe and measured as the concept is. An interrupted
+    training continues where it stopped.
     """
     from e2gan.blend import find_concept
 

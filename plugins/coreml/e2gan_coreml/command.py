@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.errors import E2GANError
 
@@ -45,7 +46,14 @@ class SizeType(click.ParamType):
         return width, height
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    section="export",
+    examples=[
+        "export coreml vangogh -o VanGogh.mlpackage",
+        "export coreml vangogh ukiyoe -o Paintings.mlpackage --size 512x512",
+    ],
+)
 @click.argument("concepts", nargs=-1, required=True, metavar="CONCEPT...")
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar=f"OUT{SUFFIX}", help="The package."
@@ -62,12 +70,12 @@ class SizeType(click.ParamType):
     multiple=True,
     default=["256x256"],
     show_default=True,
-    help="Pixels of a photo; repeat it for a choice, the usual one first.",
+    help="Size of the photos in pixels; may be repeated, the usual size first.",
 )
 @click.option(
     "--compress",
     type=click.Choice(["int8", "palette8", "palette6"]),
-    help="Large weights in 8 bits, or as one of 256 or 64 values; by default float16.",
+    help="Store large weights in 8 bits, or as one of 256 or 64 values; by default float16.",
 )
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the first concept names.")
 @click.option("--no-check", is_flag=True, help="Do not compare the package with the editor.")
@@ -77,7 +85,7 @@ class SizeType(click.ParamType):
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Photos to compare with, by default those of the concepts' previews.",
+    help="A photo to compare edits of; may be repeated; by default the concepts' previews.",
 )
 @output_options()
 def coreml(
@@ -93,10 +101,10 @@ def coreml(
 ) -> None:
     """Export concepts to a Core ML package, for iPhone, iPad and Mac.
 
-    A photo goes in and its edit comes out, as large. One concept becomes a model of its own. Several become
+    A photo goes in and its edit comes out, in the same size. One concept becomes a model of its own. Several become
     functions of one package, named by their ids, that share the base's weights.
 
-    The package is read back and run on photos, and written only if its edits are the editor's.
+    The package is read back and run on photos, and written only if its edits match the editor's.
     """
     target = _target(target, len(concepts))
     _check_output(output)

@@ -57,7 +57,7 @@ def page(measured: dict[str, Any]) -> str:
         "",
         "*Written by `python -m e2gan_gmic.page`; pictures and seconds by `python -m e2gan_gmic.page --pictures`, "
         f"on {measured['machine']}. Photos: Aitzol Berasategi, CC BY 4.0 ({photos}; "
-        "[credits](../samples/CREDITS.md)); the "
+        "credits in `samples/CREDITS.md`); the "
         "edited ones are under the same licence.*",
     ]
     return "\n".join(lines) + "\n"

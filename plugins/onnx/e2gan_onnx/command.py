@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan_onnx.options import LEAST_PSNR, OPSETS
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["onnx"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    section="export",
+    examples=["export onnx vangogh -o vangogh.onnx", "export onnx vangogh ukiyoe --swap -o models/"],
+)
 @click.argument("concepts", nargs=-1, required=True, metavar="CONCEPT...")
 @click.option(
     "-o",
@@ -28,18 +33,20 @@ __all__ = ["onnx"]
     help="A file that ends in .onnx for one concept, a folder for several.",
 )
 @click.option(
-    "--precision", type=click.Choice(list(LEAST_PSNR)), default="fp32", show_default=True, help="Of the sums."
+    "--precision",
+    type=click.Choice(list(LEAST_PSNR)),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic precision of the model.",
 )
-@click.option("--swap", is_flag=True, help="Write the base once, and each concept as a small part to put behind it.")
+@click.option("--swap", is_flag=True, help="Write the base once, and each concept as a small part to append to it.")
 @click.option(
     "--calibrate",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Photos to take int8's ranges from, instead of those that come along.",
+    help="Photos to calibrate int8 with, instead of those in the package.",
 )
-@click.option(
-    "--opset", type=click.IntRange(*OPSETS), default=OPSETS[0], show_default=True, help="Of ONNX's operators."
-)
+@click.option("--opset", type=click.IntRange(*OPSETS), default=OPSETS[0], show_default=True, help="ONNX opset version.")
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concepts name.")
 @click.option("--no-check", is_flag=True, help="Do not compare the models with PyTorch's pictures.")
 @output_options()
@@ -54,7 +61,7 @@ def onnx(
     no_check: bool,
     out: Output,
 ) -> None:
-    """Write concepts as ONNX models: a picture in, the edited picture out.
+    """Export concepts as ONNX models: a picture in, the edited picture out.
 
     A model takes and gives pictures (N, 3, height, width), float32 from 0 to 1, of any size that is a multiple
     of 8. Each is compared with the PyTorch editor on real photos before it is written.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from e2gan.cli.help import Command, CommandGroup
 from e2gan.cli.options import data_option, device_option, folder
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
@@ -19,22 +20,32 @@ SCALES = ("small", "full")
 """`e2gan_reproduce.lab.SCALES` without importing torch for the help; a test compares them."""
 
 
-@click.group(short_help="Make the papers' tables again: their figures, and ours beside them.")
+@click.group(
+    cls=CommandGroup,
+    section="research",
+    examples=[
+        "reproduce tab5 --data photos/",
+        "reproduce tab5 --data photos/ --scale full",
+        "reproduce page results/ -o results.md",
+    ],
+)
 def reproduce() -> None:
-    """Make a table of the E²GAN or the Spectral Style-DCGAN paper again: the paper's figures, and ours beside them.
+    """Reproduce tables of the E²GAN and the Spectral Style-DCGAN papers: the paper's figures, and ours beside them.
 
-    \b
-    e2gan reproduce tab5 --data photos/
-    e2gan reproduce tab5 --data photos/ --scale full
-    e2gan reproduce page results/ -o results.md
-
-    Each is trained here, at the paper's size or, with --scale small, at one that two CPU cores finish in twenty
-    minutes. What was trained once is kept, and serves the other tables too; stopped and run again, a table goes on.
+    The models are trained here, at the paper's size or, with --scale small, at one that two CPU cores finish in twenty
+    minutes. A model that is trained for one table is kept and used for the others. An interrupted table continues
+    where it stopped.
     """
 
 
 def _command(entry: Entry) -> click.Command:
-    @click.command(entry.id, help=f"{entry.title}.\n\n{entry.said}", short_help=entry.title)
+    @click.command(
+        entry.id,
+        cls=Command,
+        help=f"{entry.title}.\n\n{entry.said}",
+        short_help=entry.title,
+        examples=[f"reproduce {entry.id} --data photos/"],
+    )
     @data_option
     @click.option("--scale", type=click.Choice(SCALES), default=SCALES[0], show_default=True, help="How much is done.")
     @click.option("--concept", "concepts", multiple=True, metavar="CONCEPT", help=_concepts_help(entry))
@@ -91,7 +102,7 @@ for _entry in TABLES:
     reproduce.add_command(_command(_entry))
 
 
-@reproduce.command("page", short_help="Write the page that shows every table that was made.")
+@reproduce.command("page", cls=Command, examples=["reproduce page results/ -o results.md"])
 @click.argument("results", type=folder)
 @click.option(
     "-o",

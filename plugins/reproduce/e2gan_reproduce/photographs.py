@@ -1,4 +1,4 @@
-"""The tables of Spectral Style-DCGAN, which makes photographs out of nothing."""
+"""The tables of Spectral Style-DCGAN, which generates photographs from noise."""
 
 from __future__ import annotations
 

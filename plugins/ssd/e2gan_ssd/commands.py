@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from e2gan.cli.help import Command, CommandGroup
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
 
@@ -21,25 +22,35 @@ model_argument = click.argument("model", type=anything)
 device_option = click.option("--device", metavar="DEVICE", help="cpu or cuda; by default the best there is.")
 
 
-@click.group(short_help="Make photographs of 64 × 64 pixels out of nothing.")
+@click.group(
+    cls=CommandGroup, section="research", examples=["ssd train photos/ -o dogs/", "ssd sample dogs/ -o samples.png"]
+)
 def ssd() -> None:
-    """Spectral Style-DCGAN: learns from a folder of photos to make such photos, of 64 × 64 pixels.
+    """Generate photographs of 64 × 64 pixels from noise.
 
-    \b
-    e2gan ssd train photos/ -o dogs/
-    e2gan ssd sample dogs/ -o samples.png
+    Spectral Style-DCGAN learns from a folder of photos to generate photos like them.
     """
 
 
-@ssd.command()
+@ssd.command(cls=Command, examples=["ssd train photos/ -o dogs/ --epochs 50"])
 @click.argument("photos", type=folder)
 @click.option("-o", "--output", type=folder, required=True, metavar="DIR", help="The model, and what its run leaves.")
-@click.option("--model", type=click.Choice(VARIANTS), default="ssd", show_default=True, help="Or an ablation.")
+@click.option(
+    "--model",
+    type=click.Choice(VARIANTS),
+    default="ssd",
+    show_default=True,
+    help="The network: the paper's, or an ablation of it.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--batch-size", type=click.IntRange(2), default=32, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=5e-4, show_default=True)
 @click.option(
-    "--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Of the photos."
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the photos to train on.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @device_option
@@ -56,7 +67,9 @@ def train(
     device: str | None,
     out: Output,
 ) -> None:
-    """Train on the folder PHOTOS; stopped and run again, it goes on.
+    """Train a model on the folder PHOTOS.
+
+    An interrupted training continues where it stopped.
 
     The generator that fooled the discriminator best is kept, in DIR/model.safetensors, and beside it that of the last
     epoch, in DIR/last.safetensors. DIR/samples.png and DIR/samples-last.png show what they make, DIR/losses.png how it
@@ -74,7 +87,7 @@ def train(
     out.note(f"wrote {path}")
 
 
-@ssd.command()
+@ssd.command(cls=Command, examples=["ssd sample dogs/ -o samples.png", "ssd sample dogs/ -n 1000 -o dog-photos/"])
 @model_argument
 @click.option("-o", "--output", type=anything, required=True, metavar="OUT", help="A folder, or a sheet: OUT.png.")
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), default=64, show_default=True, metavar="N")
@@ -99,7 +112,7 @@ def sample(model: Path, output: Path, count: int, seed: int, out: Output) -> Non
     out.note(f"wrote {output}")
 
 
-@ssd.command()
+@ssd.command(cls=Command, examples=["ssd interpolate dogs/ -o between.gif"])
 @model_argument
 @click.option(
     "-o", "--output", type=anything, required=True, metavar="OUT", help="A sheet or an animation: .png or .gif."
@@ -118,7 +131,7 @@ def interpolate(
     steps: int,
     out: Output,
 ) -> None:
-    """Go from picture to picture with MODEL: from each --seed to the next.
+    """Show how one picture of MODEL turns into another: from each --seed to the next.
 
     With --minus and --plus, pick seeds from a sheet of samples that differ in one thing: each --seed then begins a
     row that goes the way from the first to the second.
@@ -144,7 +157,7 @@ def interpolate(
     out.note(f"wrote {output}")
 
 
-@ssd.command("eval")
+@ssd.command("eval", cls=Command, examples=["ssd eval dogs/ --data photos/"])
 @model_argument
 @click.option("--data", type=folder, required=True, metavar="DIR", help="The photos to compare with.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")

@@ -73,10 +73,10 @@ class Access:
         hosts, frames = [host.lower() for host in hosts], [frame.lower() for frame in frames]
         for host in hosts:
             if not _HOST.fullmatch(host):
-                raise E2GANError(f"{shown(host)} is no host's name", hint="for example studio.example.org")
+                raise E2GANError(f"{shown(host)} is not a host name", hint="for example studio.example.org")
         for frame in frames:
             if not _ORIGIN.fullmatch(frame):
-                raise E2GANError(f"{shown(frame)} is no origin", hint="for example https://example.org")
+                raise E2GANError(f"{shown(frame)} is not an origin", hint="for example https://example.org")
         space = "SPACE_ID" in environment
         if space:
             hosts += [host.lower() for host in environment.get("SPACE_HOST", "*.hf.space").split(",")]

@@ -1,7 +1,8 @@
-"""The page: Gradio's queue, uploads and API around a studio; how it looks and acts stands in ``web/``."""
+"""The page: Gradio's queue, uploads and API around a studio.  Look and behaviour are in ``web/`` and e2gan.web."""
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import shutil
 import threading
@@ -19,6 +20,7 @@ from starlette.middleware import Middleware
 
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, ImageError
+from e2gan.web import ASSETS
 from e2gan_demo.catalogue import Catalogue
 from e2gan_demo.disk import Disk
 from e2gan_demo.guard import Access, Guard
@@ -50,6 +52,19 @@ TITLES = {
 
 CREDIT = "Photo: Aitzol Berasategi, CC BY 4.0"
 
+ASKED = ("photo", "edit", "save", "add")
+"""What the page's script asks the server for."""
+
+START = f"""
+const events = {[f"ask_{what}" for what in ASKED]}; // Gradio takes these names from here
+const page = new URL(`${{props.served}}/page.js`, document.baseURI);
+import(page).then(({{ start }}) => start({{ element, trigger, props, upload, watch }}));
+"""
+"""What Gradio runs once the page's markup is there."""
+
+# Some Windows registries say otherwise, and a browser runs no module of another type.
+mimetypes.add_type("text/javascript", ".js")
+
 
 # Gradio would make statistics of all requests, with pandas, after each of them.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
@@ -61,17 +76,16 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
 
     Args:
         studio: what does the work.
-        served: the folder whose files the server gives to everybody: fonts, samples, previews.
+        served: the folder whose files the server gives to everybody: modules, look, fonts, samples, previews.
         access: who may reach it.
     """
-    names = ("photo", "edit", "save", "add")
     with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False) as page:
         desk = gr.HTML(
             html_template=_web("page.html"),
-            js_on_load=_web("page.js"),
+            js_on_load=START,
             apply_default_css=False,
             elem_id="e2gan",
-            served=f"gradio_api/file={served}",
+            served=_address(served),
             cards=studio.catalogue.cards(),
             samples=[_sample(studio, name) for name in studio.samples],
             limits={"upload": MAX_UPLOAD, "formats": list(FORMATS)},
@@ -79,8 +93,8 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
             public=studio.catalogue.public,
         )
         # What the page's script asks, and what it is answered: it hands the one out and takes the other.
-        asked = {name: gr.JSON(visible=False) for name in names}
-        answered = {name: gr.JSON(visible=False) for name in names}
+        asked = {name: gr.JSON(visible=False) for name in ASKED}
+        answered = {name: gr.JSON(visible=False) for name in ASKED}
 
         def photo(request: Any, http: gr.Request) -> Any:
             """Take in an uploaded file, or a sample."""
@@ -214,7 +228,7 @@ def _uploaded(path: object) -> Path:
     except (OSError, ValueError):
         file = folder
     if not (file.is_file() and file.is_relative_to(folder)):
-        raise ImageError("that photo is not here, or no longer", hint="choose it again")
+        raise ImageError("that photo is not here, or has been deleted", hint="choose it again")
     return file
 
 
@@ -229,6 +243,11 @@ def _file(page: gr.Blocks, path: Path) -> dict[str, Any]:
     return FileData(path=str(_given(page, path)), orig_name=path.name).model_dump()
 
 
+def _address(served: Path) -> str:
+    """Where the page finds that folder: below the page itself, wherever a proxy shows it."""
+    return f"gradio_api/file={served}"
+
+
 def _web(name: str) -> str:
     return (HERE / "web" / name).read_text(encoding="utf-8")
 
@@ -241,7 +260,9 @@ def _sample(studio: Studio, name: str) -> dict[str, Any]:
 
 def _lay_out(folder: Path) -> None:
     """Lay out what everybody may fetch."""
-    shutil.copytree(HERE / "web" / "fonts", folder / "fonts")
+    files = shutil.ignore_patterns("__pycache__", "*.py")
+    shutil.copytree(HERE / "web", folder, dirs_exist_ok=True)
+    shutil.copytree(ASSETS, folder / "shared", ignore=files)
     (folder / "samples").mkdir()
     for file in SAMPLES.glob("*.jpg"):
         with Image.open(file) as picture:
@@ -267,7 +288,7 @@ def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
     """What Gradio's ``launch`` is to be called with."""
     # uvicorn would believe who connects from this very machine about where requests come from.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
-    look = _web("page.css").replace("SERVED", f"gradio_api/file={served}")
+    styles = (f"{_address(served)}/{name}" for name in ("shared/look.css", "page.css"))
     middleware = [
         Middleware(Guard, access=access),
         Middleware(RateLimit, access=access),
@@ -276,8 +297,8 @@ def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
     return {
         "theme": _theme(),
         # Not as "css", whose selectors Gradio rewrites.
-        "head": f"{_web('head.html')}<style>{look}</style>",
-        "favicon_path": HERE / "web" / "favicon.png",
+        "head": _web("head.html") + "".join(f'<link rel="stylesheet" href="{style}">' for style in styles),
+        "favicon_path": ASSETS / "favicon.png",
         "allowed_paths": [str(served)],
         "max_file_size": MAX_UPLOAD,
         "app_kwargs": {"middleware": middleware},

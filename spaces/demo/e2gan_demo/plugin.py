@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import e2gan
+from e2gan.cli.help import Command
 
 __all__ = ["register_commands"]
 
@@ -14,10 +15,10 @@ def register_commands(cli: click.Group) -> None:
     cli.add_command(demo)
 
 
-@click.command(short_help="Edit photos on a web page.")
+@click.command(cls=Command, section="use", examples=["demo --open", "demo --host 0.0.0.0 --public"])
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="By default the first free one from 7860 up.")
-@click.option("--share", is_flag=True, help="Make a public link, through Gradio's servers, for as long as it runs.")
+@click.option("--share", is_flag=True, help="Make a public link through Gradio's servers while the page runs.")
 @click.option(
     "--public",
     is_flag=True,
@@ -28,12 +29,22 @@ def register_commands(cli: click.Group) -> None:
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
 @click.option(
-    "--allowed-host", "hosts", multiple=True, metavar="NAME", help="Name under which it may be asked for; repeatable."
+    "--allowed-host", "hosts", multiple=True, metavar="NAME", help="A host name of the page; may be repeated."
 )
-@click.option("--trusted-proxies", "proxies", type=click.IntRange(0, 10), metavar="N", help="Proxies in front of it.")
-@click.option("--root-path", metavar="PATH", help="Path below which a proxy shows it, such as /studio.")
 @click.option(
-    "--embedded-by", "frames", multiple=True, metavar="ORIGIN", help="Whose pages may show it in a frame; repeatable."
+    "--trusted-proxies",
+    "proxies",
+    type=click.IntRange(0, 10),
+    metavar="N",
+    help="Number of proxies in front of the page.",
+)
+@click.option("--root-path", metavar="PATH", help="Path where a proxy shows the page, such as /studio.")
+@click.option(
+    "--embedded-by",
+    "frames",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A site whose pages may show this one in a frame; may be repeated.",
 )
 def demo(
     host: str,
@@ -49,7 +60,10 @@ def demo(
     root_path: str | None,
     frames: tuple[str, ...],
 ) -> None:
-    """Start a page on this machine where photos are edited with the installed concepts. Ctrl+C ends it."""
+    """Edit photos on a web page.
+
+    The page runs on this machine and offers the installed concepts. Ctrl-C ends it.
+    """
     from e2gan_demo.guard import Access
     from e2gan_demo.serve import launch
 

@@ -231,7 +231,7 @@ def _frame(url: object) -> Image.Image:
     """A webcam's frame from its data URL; raises ImageError."""
     head, _, data = url.partition(",") if isinstance(url, str) and len(url) <= MAX_FRAME else ("", "", "")
     if head not in ("data:image/jpeg;base64", "data:image/webp;base64", "data:image/png;base64"):
-        raise ImageError("the camera's picture is none, or too large")
+        raise ImageError("the camera's picture is missing or too large")
     try:
         frame = open_image(base64.b64decode(data, validate=True), name="the camera's picture", limits=PREVIEW)
     except binascii.Error as fault:

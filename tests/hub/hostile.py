@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from .repositories import SYMLINK, Repository, pointer
+from e2gan_hub.devserver.repositories import SYMLINK, Repository, pointer
 
 
 def add_symlink(repository: Repository, path: str, target: str) -> str:

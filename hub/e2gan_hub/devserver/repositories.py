@@ -26,7 +26,7 @@ from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from .errors import Refusal, revision_not_found
+from e2gan_hub.devserver.errors import Refusal, revision_not_found
 
 REGULAR = 0o100644
 SYMLINK = 0o120000

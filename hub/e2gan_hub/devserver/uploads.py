@@ -13,11 +13,11 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from . import cards
-from .call import Call, State
-from .errors import Refusal, entry_not_found, revision_not_found
-from .repos import open_discussion
-from .repositories import LFS_ATTRIBUTES, Repository, pointer
+from e2gan_hub.devserver import cards
+from e2gan_hub.devserver.call import Call, State
+from e2gan_hub.devserver.errors import Refusal, entry_not_found, revision_not_found
+from e2gan_hub.devserver.repos import open_discussion
+from e2gan_hub.devserver.repositories import LFS_ATTRIBUTES, Repository, pointer
 
 LARGE = 10 * 1024 * 1024  # bytes; a larger file goes into git-lfs, whatever its name
 SHA256 = re.compile(r"[0-9a-f]{64}")

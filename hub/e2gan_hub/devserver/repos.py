@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from . import cards
-from .call import Call
-from .errors import Refusal, revision_not_found
-from .repositories import MAIN, Repository, Settings
+from e2gan_hub.devserver import cards
+from e2gan_hub.devserver.call import Call
+from e2gan_hub.devserver.errors import Refusal, revision_not_found
+from e2gan_hub.devserver.repositories import MAIN, Repository, Settings
 
 NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(?<![.-])(?<!\.git)")
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from .accounts import Account
-from .app import application
-from .call import State
-from .faults import Drop, Faults, Protocol, Requests, Watched
-from .repositories import Repository, Settings, Store, pointer
-from .uploads import goes_into_lfs, lfs_patterns
+from e2gan_hub.devserver.accounts import Account
+from e2gan_hub.devserver.app import application
+from e2gan_hub.devserver.call import State
+from e2gan_hub.devserver.faults import Drop, Faults, Protocol, Requests, Watched
+from e2gan_hub.devserver.repositories import Repository, Settings, Store, pointer
+from e2gan_hub.devserver.uploads import goes_into_lfs, lfs_patterns
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -7,9 +7,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import downloads, listings, repos, uploads
-from .call import Handler, State, endpoint
-from .errors import Refusal, answer
+from e2gan_hub.devserver import downloads, listings, repos, uploads
+from e2gan_hub.devserver.call import Handler, State, endpoint
+from e2gan_hub.devserver.errors import Refusal, answer
 
 MODEL = "/api/models/{owner}/{name}"
 ROUTES: tuple[tuple[str, str, Handler], ...] = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from .errors import Refusal
+from e2gan_hub.devserver.errors import Refusal
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from . import cards
-from .call import Call
-from .repos import iso
-from .repositories import MAIN, Repository
+from e2gan_hub.devserver import cards
+from e2gan_hub.devserver.call import Call
+from e2gan_hub.devserver.repos import iso
+from e2gan_hub.devserver.repositories import MAIN, Repository
 
 # What a list says of each model, unless it is asked for more.
 SHORT = ("id", "_id", "modelId", "likes", "downloads", "private", "tags", "pipeline_tag", "library_name", "createdAt")

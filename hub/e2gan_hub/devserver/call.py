@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .accounts import Account, account_of
-from .errors import Refusal, repository_not_found
-from .repositories import Repository, Store
+from e2gan_hub.devserver.accounts import Account, account_of
+from e2gan_hub.devserver.errors import Refusal, repository_not_found
+from e2gan_hub.devserver.repositories import Repository, Store
 
 
 @dataclass

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from .call import Call
-from .errors import Refusal, entry_not_found
-from .repos import iso, may_read_files
-from .repositories import Entry, Repository
-from .uploads import signature, storage, stored
+from e2gan_hub.devserver.call import Call
+from e2gan_hub.devserver.errors import Refusal, entry_not_found
+from e2gan_hub.devserver.repos import iso, may_read_files
+from e2gan_hub.devserver.repositories import Entry, Repository
+from e2gan_hub.devserver.uploads import signature, storage, stored
 
 
 def describe(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""What the commands say of themselves: grouped in ``e2gan --help``, and each with examples."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+__all__ = ["SECTIONS", "Command", "CommandGroup", "summary"]
+
+SECTIONS = ("use", "make", "share", "export", "research")
+"""The groups of ``e2gan --help``, in their order; commands of none of them come last."""
+
+
+class Described(click.Command):
+    """What every command has: a section in ``e2gan --help``, and examples at the end of its own help."""
+
+    def __init__(self, *args: Any, section: str = "", examples: Sequence[str] = (), **kwargs: Any) -> None:
+        """Describe a command.
+
+        Args:
+            section: one of :data:`SECTIONS`.
+            examples: command lines, without ``e2gan`` in front.
+        """
+        super().__init__(*args, **kwargs)
+        self.section = section
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+                formatter.write("".join(f"{' ' * formatter.current_indent}e2gan {line}\n" for line in self.examples))
+
+
+class Command(Described):
+    """A command: ``@click.command(cls=Command, section="use", examples=["list"])``."""
+
+
+class CommandGroup(Described, click.Group):
+    """A group whose help lists its commands by section, each with its whole summary."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows: dict[str, list[tuple[str, str]]] = {section: [] for section in (*SECTIONS, "")}
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                section = getattr(command, "section", "")
+                rows.setdefault(section, []).append((name, summary(command)))
+        width = max((len(name) for section in rows.values() for name, _ in section), default=0)
+        rest = "Other" if any(rows[section] for section in SECTIONS) else "Commands"
+        for section, commands in rows.items():
+            if commands:
+                with formatter.section(section.capitalize() or rest):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in commands])
+
+
+def summary(command: click.Command) -> str:
+    """A command's short help, or the first sentence of its help, uncut."""
+    text = command.short_help or inspect.cleandoc(command.help or "").partition("\n\n")[0]
+    return re.split(r"(?<=[.!?:])\s", " ".join(text.split()), maxsplit=1)[0].rstrip(":.") + "."

@@ -1,0 +1,125 @@
+// Concepts as cards: a strip of pictures to choose from, a search, and what the chosen one says of itself.
+//
+// A card is {name, title, prompt, description, preview, facts, more, quality, install}: the picture's address, pairs of
+// label and value and what they are about, triples of label, figure and meaning, and a command. The last six may be
+// missing.
+
+import { make } from "./dom.js";
+import { copyText } from "./save.js";
+
+export class Cards {
+  #chosen;
+  #place;
+  #search;
+  #none;
+  #cards = new Map();
+
+  /** Offer cards in `place`; `search` and `none` are its input, and where it says that nothing matches. */
+  constructor(place, search, none, chosen) {
+    this.#place = place;
+    this.#search = search;
+    this.#none = none;
+    this.#chosen = chosen;
+    search.addEventListener("input", () => this.#filter());
+  }
+
+  get names() {
+    return [...this.#cards.keys()];
+  }
+
+  has(name) {
+    return this.#cards.has(name);
+  }
+
+  get(name) {
+    return this.#cards.get(name);
+  }
+
+  /** The title of a card, or nothing. */
+  title(name) {
+    return this.get(name)?.title ?? "";
+  }
+
+  /** Draw these cards, and mark one as chosen. */
+  draw(cards, chosen) {
+    this.#cards = new Map(cards.map((card) => [card.name, card]));
+    this.#place.replaceChildren(...cards.map((card) => this.#draw(card, card.name === chosen)));
+    this.#filter();
+  }
+
+  #draw(card, checked) {
+    const input = make("input", { type: "radio", name: "concept", value: card.name, className: "unseen", checked });
+    input.addEventListener("change", () => this.#chosen(card.name));
+    const preview = card.preview ?? placeholder(card.title);
+    const image = make("img", { src: preview, "data-preview": preview, alt: "", loading: "lazy" });
+    const frame = make("span", { className: "frame" }, image);
+    return make("label", { className: "card", "data-name": card.name }, input, frame, make("span", { className: "name" }, card.title));
+  }
+
+  /** The element of a card. */
+  element(name) {
+    return [...this.#place.children].find((card) => card.dataset.name === name);
+  }
+
+  get elements() {
+    return [...this.#place.children];
+  }
+
+  /** Check a card, and bring it into view. */
+  mark(name) {
+    const card = this.element(name);
+    if (!card) return;
+    card.querySelector("input").checked = true;
+    // On a phone the cards are a strip.
+    this.#place.scrollTo({ left: card.offsetLeft - (this.#place.clientWidth - card.clientWidth) / 2 });
+  }
+
+  #filter() {
+    const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let matches = 0;
+    for (const node of this.elements) {
+      const { name, title, prompt, description } = this.get(node.dataset.name);
+      const text = `${name} ${title} ${prompt} ${description ?? ""}`.toLowerCase();
+      node.hidden = !words.every((word) => text.includes(word));
+      matches += !node.hidden;
+    }
+    this.#none.hidden = matches > 0;
+    this.#none.textContent = this.#cards.size
+      ? `No concept matches “${this.#search.value.trim()}”.`
+      : "No concepts are installed. Try: pip install e2gan-concept-vangogh";
+  }
+}
+
+/** A neutral picture for concepts that bring none. */
+function placeholder(text) {
+  const letters = encodeURIComponent(text.slice(0, 2).replace(/[<>&"']/g, ""));
+  return `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 4'%3E%3Crect width='8' height='4' fill='%23998f80'/%3E%3Ctext x='6' y='2.5' font-family='serif' font-size='1.6' fill='white' text-anchor='middle'%3E${letters}%3C/text%3E%3C/svg%3E`;
+}
+
+/** Show in `place` what a card says: what the concept is, how good it is, how to get it. */
+export function about(place, card) {
+  place.hidden = !card;
+  if (!card) return;
+  const nodes = [make("h3", {}, card.title), make("p", { className: "prompt" }, `“${card.prompt}”`)];
+  if (card.description) nodes.push(make("p", {}, card.description));
+  if (card.quality?.length) nodes.push(make("dl", { className: "quality" }, ...card.quality.flatMap(figure)));
+  if (card.install) nodes.push(command(card.install));
+  if (card.facts?.length) {
+    const facts = card.facts.flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, value)]);
+    nodes.push(make("details", {}, make("summary", {}, card.more ?? "Licence, recipe and size"), make("dl", { className: "facts" }, ...facts)));
+  }
+  place.replaceChildren(...nodes);
+}
+
+function figure([label, value, meaning]) {
+  const meter = make("span", { className: "meter" });
+  meter.style.setProperty("--value", Math.min(1, value));
+  const entry = make("dd", {}, meter, make("span", {}, value.toFixed(2)), make("small", {}, meaning));
+  return [make("dt", { title: meaning }, label), entry];
+}
+
+function command(text) {
+  const copy = make("button", { type: "button", className: "button quiet", "aria-label": "Copy the command" }, "Copy");
+  copy.addEventListener("click", () => copyText(text, copy));
+  return make("div", { className: "install" }, make("code", {}, text), copy);
+}
