@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from e2gan.models.edit import Edit, Look, batched, blended, look_of
 from e2gan.models.generator import Generator, OutConv, UpConv
 from e2gan.models.layout import NEUTRAL, GeneratorConfig, Keeps, Tone
+from e2gan.models.light import keep, toned
 
 CONFIG = GeneratorConfig(
     prompt_dim=8, width=8, res_blocks=1, tb_positions=(1,), heads=2, skips=True, smoothing="mean"
@@ -32,9 +33,6 @@ def photos(count: int, height: int = 48, width: int = 64, seed: int = 0) -> torc
     torch.manual_seed(seed)
     shapes = torch.nn.functional.interpolate(torch.rand(count, 3, 4, 5), (height, width), mode="bicubic")
     return ((shapes + 0.05 * torch.randn(count, 3, height, width)) * 2 - 1).clamp(-1, 1)
-
-
-numbers = st.floats(0, 1, width=16)
 
 
 @st.composite
@@ -119,26 +117,16 @@ def test_what_no_concept_asks_for_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("keeps", [Keeps.LIGHT, Keeps.COLOUR, Keeps.DETAIL])
-def test_what_is_kept_of_a_large_photo_holds_in_half_precision(keeps: Keeps) -> None:
-    """Its plain sums do not: one over half a million values of 0.9 is beyond the largest half."""
+def test_what_is_kept_in_half_precision_is_what_is_kept_in_full(keeps: Keeps) -> None:
 
     class Still(torch.nn.Module):
         def forward(self, x: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
             return 0.3 * x.flip(1)
 
     photo, look = photos(1, 256, 512) * 0.3 + 0.6, look_of(torch.zeros(1, 8), keeps, WARM)
-    exact = Edit(Still())(photo, look)
-    from e2gan.models.light import keep
-
-    half = keep(
-        0.3 * photo.flip(1).half(), _toned(photo, look).half(), look.keeps, half=True
-    )  # what the network does after the generator
-    assert torch.isfinite(half).all()
-    assert (half.float() - exact).abs().max() < 0.02
-
-
-def _toned(photo: torch.Tensor, look: Look) -> torch.Tensor:
-    from e2gan.models.light import toned
-
     assert look.tones is not None
-    return toned(photo, look.tones)
+    exact = Edit(Still())(photo, look)
+    seen = toned(photo, look.tones, half=True)
+    half = keep(0.3 * photo.flip(1).half(), seen.half(), look.keeps, half=True)
+    assert torch.isfinite(half).all()
+    assert (half.float() - exact).abs().max() < 3e-3
