@@ -16,14 +16,14 @@ from tests import throwaway
 from tests.training import concepts
 
 
+def studio(name: str, folder: Path) -> None:
+    """A source of photographs."""
+    if not folder.exists():
+        concepts.photos(folder, int(name))
+
+
 @pytest.fixture(autouse=True)
-def studio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plugin that makes photographs."""
-
-    def studio(name: str, folder: Path) -> None:
-        if not folder.exists():
-            concepts.photos(folder, int(name))
-
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     throwaway.offer("studio", photo_sources={"studio": studio})
 
@@ -61,6 +61,7 @@ def test_or_else_one_error(tmp_path: Path, source: str, message: str, hint: str 
 
 def test_a_concept_is_trained_on_what_its_source_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     concepts.stand_in(monkeypatch.setattr)
+    concepts.install(concepts.EDITS, photo_sources={"studio": studio})
     base = concepts.tiny_base(tmp_path / "tiny")
     bundle = concepts.distribution(tmp_path / "negative")
     text = (bundle / "concept.toml").read_text().replace('teacher = "edit"', 'teacher = "edit"\nsource = "studio:64"')

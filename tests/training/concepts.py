@@ -79,9 +79,10 @@ def page(folder: Path, *words: Any, **more: Any) -> Path:
     return folder / "report.html"
 
 
-def install(edits: Mapping[str, Edit]) -> None:
-    """Besides what is installed, offer the teacher "edit", which does the edit it is told, and the embedder "tiny"."""
-    throwaway.offer(teachers={"edit": lambda name: edits[name]}, embedders={"tiny": Tiny})
+def install(edits: Mapping[str, Edit], **kinds: Mapping[str, Callable[..., Any]]) -> None:
+    """Besides what is installed, offer the teacher "edit", which does the edit it is told, the embedder "tiny", and
+    other kinds as `throwaway.offering` takes them."""
+    throwaway.offer(teachers={"edit": lambda name: edits[name]}, embedders={"tiny": Tiny}, **kinds)
 
 
 def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
