@@ -137,6 +137,7 @@ class TestRateLimit:
         assert app.get("/").status_code == 200
 
 
+@pytest.mark.usefixtures("command")
 class TestCommand:
     def test_is_the_programs(self) -> None:
         result = CliRunner().invoke(cli, ["demo", "--help"])
