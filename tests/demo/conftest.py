@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from e2gan.base import Base
+from e2gan.cli import cli
 from e2gan.concept import Concept
 from e2gan.plugins import use_registry
+from e2gan_demo.plugin import demo
 from tests.demo.serving import PATIENCE, Served, Shelf, serve, tiny_concepts
 
 
@@ -28,6 +30,12 @@ def shelf(concepts: list[Concept]) -> Shelf:
 def installed(shelf: Shelf) -> None:
     """These are all that is installed."""
     use_registry(shelf)
+
+
+@pytest.fixture
+def command() -> None:
+    """The plugin's command: the registry of these tests has no plugin but its own."""
+    cli.add_command(demo)
 
 
 @pytest.fixture(scope="session")

@@ -392,6 +392,7 @@ def test_many_visitors_and_nuisances(
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("command")
 class TestCommand:
     """``e2gan demo`` in a process of its own."""
 

@@ -137,11 +137,12 @@ class TestRateLimit:
         assert app.get("/").status_code == 200
 
 
+@pytest.mark.usefixtures("command")
 class TestCommand:
     def test_is_the_programs(self) -> None:
         result = CliRunner().invoke(cli, ["demo", "--help"])
         assert result.exit_code == 0
-        assert "Start a page on this machine" in result.stdout
+        assert "Edit photos on a web page." in result.stdout
 
     def test_a_base_that_is_not_there(self) -> None:
         result = CliRunner().invoke(cli, ["demo", "--base", "nowhere"])

@@ -15,15 +15,15 @@ __all__ = ["results_page"]
 HEAD = """\
 # Results
 
-The papers' tables, made again by `e2gan reproduce`, each beside the paper's own figures. This page is written by
-`e2gan reproduce page`; nobody edits it. [How the tables are made](reproduce.md).
+These are the papers' tables, reproduced by `e2gan reproduce`, each with the paper's own figures. `e2gan reproduce page`
+writes this page; do not edit it. [How the tables are made](reproduce.md).
 
-Two things keep our figures apart from the papers'. Where Inception's weights are not at hand, FID is taken in another
-network's features and is **not comparable** with a published one: what can be compared is the order of the rows. And
-the photographs and the concepts are ours, so the mean of a paper's columns stands beside the mean of ours.
+Our figures differ from the papers' in two ways. If Inception's weights are not on the machine, FID is measured in
+another network's features and is **not comparable** with a published one; only the order of the rows can be compared.
+And the photographs and the concepts are ours, so the tables compare the mean of a paper's columns with our mean.
 
-Each training was done once, with one seed. The share behind a yes or a no says how far apart our two rows are: a few
-per cent are no difference that another seed would be sure to find again.
+Each training was done once, with one seed. The percentage after a yes or a no says how far apart our two rows are:
+another seed may not reproduce a difference of a few per cent.
 """
 
 

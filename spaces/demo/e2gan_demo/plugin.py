@@ -7,7 +7,7 @@ import click
 import e2gan
 from e2gan.cli.help import Command
 
-__all__ = ["register_commands"]
+__all__ = ["demo", "register_commands"]
 
 
 @e2gan.hookimpl
