@@ -66,7 +66,7 @@ class Encoder:
         return np.random.default_rng(len(prompt)).standard_normal((3, 8)).astype(np.float32)
 
 
-def quality(editor: Any, concept: Any, test: list[Any], *, progress: Any) -> Any:
+def quality(editor: Any, concept: Any, test: list[Any], *, progress: Any, training_flops: int | None) -> Any:
     """In the place of `examine`."""
     return types.SimpleNamespace(
         quality={"pictures": len(test), "l1": 0.25}, examples=[], closeups=[], missing={}, unmeasured={}
