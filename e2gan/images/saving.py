@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from e2gan.errors import ImageError
 from e2gan.files import atomic_write
-from e2gan.images import boxes, metadata, png
+from e2gan.images import boxes, heif, metadata, png
 from e2gan.images.formats import READABLE, format_for
 from e2gan.images.limits import PHOTO
 from e2gan.images.opening import ImageWarning, Source, one_line, open_image, opened, silence
@@ -177,7 +177,9 @@ def _find_record(source: Source, name: str) -> str | None:
                 raise ValueError("no pixels")
             return told.texts.get("e2gan")
         if boxes.is_iso_media(head):
-            return None  # which are not written here
+            if not boxes.read_about(stream.read()).brands & {b"avif", b"avis", *heif.BRANDS}:
+                raise ValueError("not a HEIC or AVIF")
+            return None  # save_image writes neither
         Image.init()
         with Image.open(stream, formats=[format for format in READABLE if format in Image.OPEN]) as image:
             return _record_in(image.info)

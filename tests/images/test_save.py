@@ -109,6 +109,8 @@ def test_provenance_of_no_picture_is_an_error(tmp_path: Path) -> None:
         read_provenance(tmp_path / "missing.png")
     with pytest.raises(ImageError, match="not a sound picture"):
         read_provenance(b"nonsense")
+    with pytest.raises(ImageError, match="not a sound picture"):
+        read_provenance(b"\0\0\0\x14ftypisom\0\0\0\0isom")  # a video
 
 
 @given(st.binary(max_size=200))
