@@ -176,12 +176,12 @@ def items(body: bytes) -> list[Any]:
         ValueError: it is no list.
     """
     try:
-        found = _loads(body)
+        values = _loads(body)
     except RecursionError:
-        found = list(_sound(body))
-    if not isinstance(found, list):
+        values = list(_sound(body))
+    if not isinstance(values, list):
         raise ValueError("it is not a list")
-    return found
+    return values
 
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)

@@ -56,7 +56,7 @@ def results(concept: Concept) -> Iterator[EvalResult]:
     from huggingface_hub import EvalResult
 
     headline = concept.quality.get("headline")
-    figures = sorted(_figures(concept.quality), key=lambda each: each[0] not in ("", headline))
+    figures = sorted(_figures(concept.quality), key=lambda figure: figure[0] not in ("", headline))
     for table, name, value, features in figures:
         yield EvalResult(
             task_type=TASK,

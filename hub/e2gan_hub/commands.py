@@ -153,9 +153,9 @@ def _tell(out: Output, done: Published) -> None:
     if done.pull_request:
         out.note(f"proposed: {done.pull_request}")
         return
-    what = "published" if done.committed else "is there already"
+    action = "published" if done.committed else "is there already"
     tag = f", tagged {done.tag}" if done.tagged else f", as {done.tag}" if done.tag else ""
-    out.note(f"{done.repo}: {what} at {done.commit[:12]}{tag}")
+    out.note(f"{done.repo}: {action} at {done.commit[:12]}{tag}")
 
 
 @click.command(cls=Command, section="share", examples=["pull ada/crayon", "pull ada/crayon@v1.0.0 --require-trusted"])
@@ -193,9 +193,9 @@ def pull(
         for ref in [Ref.given(name) for name in concepts]:
             done = pull(ref, offline=offline, require_trusted=require_trusted, signer=signer)
             pulled.append(done)
-            what = "pulled" if done.fetched else "is here already:"
+            action = "pulled" if done.fetched else "is here already:"
             named = done.concept.id if done.listed else f"hub:{done.ref}"
-            out.note(f"{what} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
+            out.note(f"{action} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
     out.data(
         [
             {
@@ -260,12 +260,20 @@ def search(
     from e2gan_hub import index
 
     _have_index(refresh, offline)
-    found = index.search(" ".join(query), tags=tags, base=base, license=license, author=author, sort=sort, limit=limit)
-    out.data([{**vars(entry), "tags": entry.tags.split()} for entry in found])
-    if found:
+    entries = index.search(
+        " ".join(query), tags=tags, base=base, license=license, author=author, sort=sort, limit=limit
+    )
+    out.data([{**vars(entry), "tags": entry.tags.split()} for entry in entries])
+    if entries:
         rows = [
-            (each.repo, each.title, each.license, str(each.downloads), "" if each.fid is None else f"{each.fid:.4g}")
-            for each in found
+            (
+                entry.repo,
+                entry.title,
+                entry.license,
+                str(entry.downloads),
+                "" if entry.fid is None else f"{entry.fid:.4g}",
+            )
+            for entry in entries
         ]
         out.table(("REPOSITORY", "TITLE", "LICENSE", "DOWNLOADS", "FID"), rows)
     else:
@@ -294,9 +302,9 @@ def lock(output: Path, out: Output) -> None:
     from e2gan_hub.lock import installed, write_lock
 
     with out.warnings():
-        found = installed()
-        write_lock(found, output)
-    out.note(f"wrote {output} (concepts: {len(found.concepts)}, bases: {len(found.bases)})")
+        locked = installed()
+        write_lock(locked, output)
+    out.note(f"wrote {output} (concepts: {len(locked.concepts)}, bases: {len(locked.bases)})")
 
 
 @click.command(cls=Command, section="share", examples=["sync", "sync studio.lock --require-trusted"])
@@ -314,15 +322,15 @@ def sync(file: Path, require_trusted: bool, out: Output) -> None:
 
     with out.warnings():
         results = sync(read_lock(file), require_trusted=require_trusted)
-    failed = [each for each in results if each.problem]
-    for each in results:
-        if each.problem:
-            report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
+    failed = [result for result in results if result.problem]
+    for result in results:
+        if result.problem:
+            report(E2GANError(f"{result.id} ({result.source}): {result.problem}"))
         else:
-            out.note(f"{each.done}: {each.id} ({each.source})")
-    out.data([vars(each) for each in results])
+            out.note(f"{result.done}: {result.id} ({result.source})")
+    out.data([vars(result) for result in results])
     if failed:
-        changed = any(each.done in CHANGED for each in results)
+        changed = any(result.done in CHANGED for result in results)
         report(
             E2GANError(f"{file}: some concepts differ from the lockfile" if changed else f"{file}: nothing was changed")
         )
@@ -337,14 +345,14 @@ def verify(out: Output) -> None:
 
     with out.warnings():
         results = list(verify())
-    out.data([vars(each) for each in results])
-    for each in results if not out.as_json else ():
-        if each.problem:
-            report(E2GANError(f"{each.id} ({each.source}): {each.problem}"))
-    sound = [each for each in results if not each.problem]
-    concepts = sum(each.kind == "concept" for each in sound)
+    out.data([vars(result) for result in results])
+    for result in results if not out.as_json else ():
+        if result.problem:
+            report(E2GANError(f"{result.id} ({result.source}): {result.problem}"))
+    sound = [result for result in results if not result.problem]
+    concepts = sum(result.kind == "concept" for result in sound)
     out.note(f"sound (concepts: {concepts}, bases: {len(sound) - concepts})")
-    if any(each.problem for each in results):
+    if any(result.problem for result in results):
         sys.exit(EXIT_ERROR)
 
 
@@ -357,10 +365,13 @@ def outdated(out: Output) -> None:
     """
     from e2gan_hub.installed import outdated
 
-    found = list(outdated())
-    out.data([vars(each) for each in found])
-    if found:
-        rows = [(each.id, each.version, each.newest, f"e2gan pull {each.repo}@v{each.newest}") for each in found]
+    updates = list(outdated())
+    out.data([vars(update) for update in updates])
+    if updates:
+        rows = [
+            (update.id, update.version, update.newest, f"e2gan pull {update.repo}@v{update.newest}")
+            for update in updates
+        ]
         out.table(("ID", "VERSION", "NEWEST", "TO GET IT"), rows)
     else:
         out.note("all pulled concepts are up to date")
@@ -380,9 +391,9 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     if owners:
         (trust.distrust if away else trust.trust)(owners)
         return
-    known = read_config().trusted
-    out.data(list(known))
-    for owner in known:
+    trusted = read_config().trusted
+    out.data(list(trusted))
+    for owner in trusted:
         out.line(owner)
 
 

@@ -42,11 +42,11 @@ class Config:
 
     def trusts(self, owner: str) -> bool:
         """Whether a publisher is on the allow-list, written in whatever capitals."""
-        return owner.lower() in (known.lower() for known in self.trusted)
+        return owner.lower() in (publisher.lower() for publisher in self.trusted)
 
     def signer(self, owner: str) -> Signer | None:
         """Who must have signed what comes from a publisher, if anybody."""
-        return next((signer for known, signer in self.signers.items() if known.lower() == owner.lower()), None)
+        return next((signer for publisher, signer in self.signers.items() if publisher.lower() == owner.lower()), None)
 
 
 def config_path() -> Path:

@@ -59,9 +59,9 @@ def verify() -> Iterator[Checked]:
             source = f"hub:{record.repo}@{commit}"
             folder = store.bundle_folder(record.repo, commit)
             try:
-                found = store.digests(folder)
+                digests = store.digests(folder)
                 concept = record.concept(commit)
-                changed = store.differing(found, expected)
+                changed = store.differing(digests, expected)
                 if changed:
                     raise E2GANError(f"{', '.join(changed)}: not what was pulled")
                 check_files(concept)
@@ -141,8 +141,8 @@ def outdated() -> Iterator[Outdated]:
         try:
             if isinstance(record, E2GANError):
                 raise record
-            if record.listed and (found := _newer(record, record.listed, api)):
-                yield found
+            if record.listed and (newer := _newer(record, record.listed, api)):
+                yield newer
         except client.Unreachable:
             raise
         except E2GANError as error:

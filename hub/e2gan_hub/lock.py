@@ -92,7 +92,7 @@ def installed() -> Lock:
             distribution = concept.distribution or ""
             concepts.append(LockedConcept(concept.id, _version(distribution), files, distribution=distribution))
         bases.setdefault(concept.base_id, sha256_file(find_base(concept.base_id).generator_path))
-    return Lock(tuple(concepts), tuple(LockedBase(*each) for each in sorted(bases.items())))
+    return Lock(tuple(concepts), tuple(LockedBase(*item) for item in sorted(bases.items())))
 
 
 def _version(distribution: str) -> str:
@@ -106,7 +106,7 @@ def write_lock(lock: Lock, path: Path) -> None:
     """Write a lockfile, whole or not at all."""
     import tomlkit
 
-    concepts = [{k: v for k, v in vars(each).items() if v != ""} for each in lock.concepts]
+    concepts = [{k: v for k, v in vars(concept).items() if v != ""} for concept in lock.concepts]
     data: dict[str, Any] = {"schema": SCHEMA}
     data |= {"base": [vars(base) for base in lock.bases]} if lock.bases else {}
     data |= {"concept": concepts} if concepts else {}
@@ -121,8 +121,8 @@ def read_lock(path: Path) -> Lock:
     """
     table = Table(read_toml(path, limit=LIMIT, error=E2GANError), str(path), E2GANError)
     table.whole("schema", low=SCHEMA, high=SCHEMA)
-    bases = [_locked_base(each) for each in (table.tables("base") if "base" in table.data else [])]
-    concepts = [_locked_concept(each) for each in (table.tables("concept") if "concept" in table.data else [])]
+    bases = [_locked_base(row) for row in (table.tables("base") if "base" in table.data else [])]
+    concepts = [_locked_concept(row) for row in (table.tables("concept") if "concept" in table.data else [])]
     table.done()
     ids = [concept.id for concept in concepts]
     if twice := next((id for id in ids if ids.count(id) > 1), None):
@@ -210,9 +210,10 @@ def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
             except E2GANError as error:
                 done, problem = "", str(error)
             results.append(Synced(concept.id, concept.source, done, problem))
-        if any(each.problem for each in results):
+        if any(result.problem for result in results):
             return [
-                Synced(each.id, each.source, "left as it was") if each.done in CHANGED else each for each in results
+                Synced(result.id, result.source, "left as it was") if result.done in CHANGED else result
+                for result in results
             ]
         with _records_put_back(from_hub):
             for change in from_hub.values():
@@ -221,16 +222,18 @@ def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
     importlib.invalidate_caches()
     reload_registry()
     installed = {concept.id: concept for concept, _ in wheels}
-    return [_check_installed(each, installed[each.id]) if each.done == "installed" else each for each in results]
+    return [
+        _check_installed(result, installed[result.id]) if result.done == "installed" else result for result in results
+    ]
 
 
 def _check_base(base: LockedBase) -> Synced:
     try:
-        found = sha256_file(find_base(base.id).generator_path)
+        digest = sha256_file(find_base(base.id).generator_path)
     except E2GANError as error:
         return Synced(base.id, "base", "", str(error))
-    if found != base.sha256:
-        problem = f"the base is another one: its generator's SHA-256 is {found[:12]}…, not {base.sha256[:12]}…"
+    if digest != base.sha256:
+        problem = f"the base is another one: its generator's SHA-256 is {digest[:12]}…, not {base.sha256[:12]}…"
         return Synced(base.id, "base", "", problem)
     return Synced(base.id, "base", "is here")
 
@@ -306,10 +309,10 @@ def _check_pip(locked: LockedConcept, folder: Path) -> Path | None:
     """The checked wheel with a concept, in ``folder``; None if it is installed and as it is locked."""
     _check_id(locked, lambda other: other.source is None and other.distribution == locked.distribution)
     if _version(locked.distribution) == locked.version:
-        found = registry().all("concept").get(locked.id)
-        if found is None:
+        concept = registry().all("concept").get(locked.id)
+        if concept is None:
             raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")
-        _compare(store.digests(found.path), found.id, locked)
+        _compare(store.digests(concept.path), concept.id, locked)
         return None
     requirement = f"{locked.distribution}=={locked.version}"
     _pip(requirement, "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement)
@@ -328,10 +331,12 @@ def _check_wheel(wheel: Path, locked: LockedConcept) -> None:
                 if name:
                     folders.setdefault(folder, {})[name] = entry
             bundles = [files for files in folders.values() if MANIFEST in files]
-            found = [({name: _digest(archive, each) for name, each in files.items()}, files) for files in bundles]
-            if not found:
+            candidates = [
+                ({name: _digest(archive, member) for name, member in files.items()}, files) for files in bundles
+            ]
+            if not candidates:
                 raise E2GANError(f"{locked.distribution} brings no concept")
-            digests, files = min(found, key=lambda each: len(store.differing(each[0], locked.files)))
+            digests, files = min(candidates, key=lambda candidate: len(store.differing(candidate[0], locked.files)))
             _compare(digests, locked.id, locked)
             manifest = wheel.with_name(MANIFEST)
             manifest.write_bytes(archive.read(files[MANIFEST]))
@@ -351,12 +356,14 @@ def _pip_install(wheels: Sequence[tuple[LockedConcept, Path]], place: Path) -> N
     """Install the wheels that were checked, those very ones, all at once."""
     if not wheels:
         return
-    lines = [f"{each.distribution}=={each.version} --hash=sha256:{sha256_file(wheel)}" for each, wheel in wheels]
+    lines = [
+        f"{concept.distribution}=={concept.version} --hash=sha256:{sha256_file(wheel)}" for concept, wheel in wheels
+    ]
     requirements = place / "requirements.txt"
     requirements.write_text("\n".join(dict.fromkeys(lines)) + "\n", encoding="utf-8")
     folders = [f"--find-links={wheel.parent}" for _, wheel in wheels]
-    what = ", ".join(dict.fromkeys(f"{each.distribution}=={each.version}" for each, _ in wheels))
-    _pip(what, "install", "--no-deps", "--no-index", *folders, "--require-hashes", "--requirement", str(requirements))
+    names = ", ".join(dict.fromkeys(f"{concept.distribution}=={concept.version}" for concept, _ in wheels))
+    _pip(names, "install", "--no-deps", "--no-index", *folders, "--require-hashes", "--requirement", str(requirements))
 
 
 def _pip(what: str, command: str, *arguments: str) -> None:
@@ -374,11 +381,11 @@ def _pip(what: str, command: str, *arguments: str) -> None:
 
 def _check_installed(synced: Synced, locked: LockedConcept) -> Synced:
     """Look at a distribution once more: what it registers is up to its code, which does not run before."""
-    found = registry().all("concept").get(locked.id)
+    concept = registry().all("concept").get(locked.id)
     try:
-        if found is None or found.distribution != locked.distribution:
+        if concept is None or concept.distribution != locked.distribution:
             raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")
-        _compare(store.digests(found.path), found.id, locked)
+        _compare(store.digests(concept.path), concept.id, locked)
     except E2GANError as error:
         return Synced(locked.id, locked.source, synced.done, str(error))
     return synced

@@ -334,17 +334,22 @@ def listing(ref: Ref, api: HfApi | None = None) -> Listing:
             raise ValueError(f"it names the commit {shown(commit)}")
         if not is_repo(repo):
             raise ValueError(f"it names the repository {shown(repo)}")
-        files = [(each["rfilename"], each.get("size"), each.get("blobId"), each.get("lfs")) for each in siblings]
+        files = [
+            (sibling["rfilename"], sibling.get("size"), sibling.get("blobId"), sibling.get("lfs"))
+            for sibling in siblings
+        ]
         if any(size is None for _, size, _, _ in files):
             tree = answers.pages(api, f"/api/models/{repo}/tree/{commit}", {"recursive": "true"})
             files = [
-                (each["path"], each["size"], each["oid"], _tree_lfs(each)) for each in tree if each["type"] == "file"
+                (entry["path"], entry["size"], entry["oid"], _tree_lfs(entry))
+                for entry in tree
+                if entry["type"] == "file"
             ]
-        found = [
+        listed = [
             RemoteFile(str(name), int(size), str(blob), str(lfs["sha256"]) if lfs else None)
             for name, size, blob, lfs in files
         ]
-    return Listing(ref.called(repo), commit, {file.name: file for file in found})
+    return Listing(ref.called(repo), commit, {file.name: file for file in listed})
 
 
 def _tree_lfs(entry: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -114,16 +114,16 @@ def _bundle(folder: Path) -> Path:
 
 def _base_model(concept: Concept, given: str | None) -> str:
     """Where the base is on the Hub: as given, which is remembered, or as remembered."""
-    known = config.read_config().bases.get(concept.base_sha256)
+    remembered = config.read_config().bases.get(concept.base_sha256)
     if given is None:
-        if known is None:
+        if remembered is None:
             raise E2GANError(
                 f"it is not known yet where the base '{concept.base_id}' is on the Hub, and the card must name it",
                 hint="--base-model OWNER/NAME says it once; e2gan push-base publishes a base",
             )
-        return known
+        return remembered
     repo = Ref.given(given).repo
-    if repo != known:
+    if repo != remembered:
         remember_base(concept.base_sha256, repo)
     return repo
 
@@ -209,13 +209,13 @@ def publish(
         committed = not _same(publication, present) or (sign and signing.SIGNATURE not in present)
         if committed:
             files = dict(publication.files)
-            kept = {UNTOUCHED, signing.SIGNATURE} if _same(publication, present, but=CARD) else {UNTOUCHED}
-            if sign and publication.statement is not None and not present.keys() & kept - {UNTOUCHED}:
+            untouched = {UNTOUCHED, signing.SIGNATURE} if _same(publication, present, but=CARD) else {UNTOUCHED}
+            if sign and publication.statement is not None and not present.keys() & untouched - {UNTOUCHED}:
                 files[signing.SIGNATURE] = signing.sign(publication.statement).encode()
             done = client.patiently(
                 api.create_commit,
                 ref.repo,
-                _operations(files, present.keys() - kept),
+                _operations(files, present.keys() - untouched),
                 commit_message=message,
                 revision=ref.revision,
                 create_pr=create_pr,
@@ -238,15 +238,15 @@ def _listing_or_none(api: HfApi, ref: Ref) -> Listing | None:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        found = listing(ref, api)
-        if found.ref != ref:
+        listed = listing(ref, api)
+        if listed.ref != ref:
             raise E2GANError(
-                f"{ref.repo}: the Hub has moved this repository, and calls it {found.ref.repo}"
-                if not ref.is_of(found.ref.repo)
-                else f"{ref.repo}: the Hub writes it {found.ref.repo}",
-                hint=f"--repo {found.ref.repo}",
+                f"{ref.repo}: the Hub has moved this repository, and calls it {listed.ref.repo}"
+                if not ref.is_of(listed.ref.repo)
+                else f"{ref.repo}: the Hub writes it {listed.ref.repo}",
+                hint=f"--repo {listed.ref.repo}",
             )
-        return found
+        return listed
     except E2GANError as error:
         if isinstance(error.__cause__, (RepositoryNotFoundError, RevisionNotFoundError)) and not isinstance(
             error.__cause__, GatedRepoError

@@ -39,8 +39,10 @@ def sign(data: bytes) -> str:
         from sigstore.sign import SigningContext
 
         settings = ClientTrustConfig.production()
-        found = detect_credential()
-        token = IdentityToken(found) if found else Issuer(settings.signing_config.get_oidc_url()).identity_token()
+        credential = detect_credential()
+        token = (
+            IdentityToken(credential) if credential else Issuer(settings.signing_config.get_oidc_url()).identity_token()
+        )
         with SigningContext.from_trust_config(settings).signer(token) as signer:
             return signer.sign_artifact(data).to_json()
 

@@ -93,8 +93,8 @@ def repo_folder(repo: str) -> Path:
 def repo_folders(repo: str) -> list[Path]:
     """Where it is kept, the exact name first: earlier versions kept one again for each way it was spelt."""
     wanted = _folder_name(repo)
-    found = [folder for folder in _folders() if folder.name.lower() == wanted.lower()]
-    return sorted(found, key=lambda folder: folder.name != wanted)
+    matches = [folder for folder in _folders() if folder.name.lower() == wanted.lower()]
+    return sorted(matches, key=lambda folder: folder.name != wanted)
 
 
 def has_owner(owner: str) -> bool:
@@ -191,14 +191,14 @@ def unfinished() -> list[Path]:
     """The pulls that were broken off; not those that go on just now."""
     from filelock import FileLock, Timeout
 
-    found: list[Path] = []
+    parts: list[Path] = []
     for part in sorted(home().glob("*--*/*.part")):
         try:
             with FileLock(part.parent / "lock", timeout=0):
-                found.append(part)
+                parts.append(part)
         except (OSError, Timeout):
             continue
-    return found
+    return parts
 
 
 @contextmanager

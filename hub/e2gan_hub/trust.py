@@ -64,10 +64,10 @@ def trust(owners: tuple[str, ...]) -> None:
         _check_owner(owner)
 
     def edit(document: tomlkit.TOMLDocument) -> None:
-        known = document.setdefault("trusted", [])
+        trusted = document.setdefault("trusted", [])
         for owner in owners:
-            if owner.lower() not in (each.lower() for each in known):
-                known.append(owner)
+            if owner.lower() not in (name.lower() for name in trusted):
+                trusted.append(owner)
 
     config.change(edit)
 
@@ -80,9 +80,9 @@ def distrust(owners: tuple[str, ...]) -> None:
 
     def edit(document: tomlkit.TOMLDocument) -> None:
         away = {owner.lower() for owner in owners}
-        known: list[str] = document["trusted"]  # type: ignore[assignment]
-        for owner in [each for each in known if each.lower() in away]:
-            known.remove(owner)
+        trusted: list[str] = document["trusted"]  # type: ignore[assignment]
+        for owner in [name for name in trusted if name.lower() in away]:
+            trusted.remove(owner)
 
     config.change(edit)
 

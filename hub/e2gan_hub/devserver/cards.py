@@ -37,11 +37,11 @@ def front_matter(card: str) -> dict[str, Any] | None:
     Raises:
         ValueError: it is not YAML, or not a mapping.
     """
-    found = FRONT_MATTER.match(card)
-    if not found:
+    match = FRONT_MATTER.match(card)
+    if not match:
         return None
     try:
-        data = yaml.safe_load(found[1])
+        data = yaml.safe_load(match[1])
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     if not isinstance(data, dict):
@@ -80,18 +80,18 @@ def check(card: str) -> tuple[list[str], list[str]]:
 
 def tags(card: dict[str, Any], paths: set[str]) -> list[str]:
     """The tags by which a repository is found: the card's own and those that follow from its other fields."""
-    found = [str(tag) for tag in as_list(card.get("tags"))]
-    found += [str(card[key]) for key in ("library_name", "pipeline_tag") if card.get(key)]
+    labels = [str(tag) for tag in as_list(card.get("tags"))]
+    labels += [str(card[key]) for key in ("library_name", "pipeline_tag") if card.get(key)]
     if any(path.endswith(".safetensors") for path in paths):
-        found.append("safetensors")
-    found += [str(language) for language in as_list(card.get("language"))]
-    found += [f"dataset:{name}" for name in as_list(card.get("datasets"))]
+        labels.append("safetensors")
+    labels += [str(language) for language in as_list(card.get("language"))]
+    labels += [f"dataset:{name}" for name in as_list(card.get("datasets"))]
     relation = card.get("base_model_relation") or ("adapter" if "adapter_config.json" in paths else "finetune")
     for base in as_list(card.get("base_model")):
-        found += [f"base_model:{base}", f"base_model:{relation}:{base}"]
-    found += [f"license:{name}" for name in as_list(card.get("license"))]
-    found.append("region:us")
-    return list(dict.fromkeys(found))
+        labels += [f"base_model:{base}", f"base_model:{relation}:{base}"]
+    labels += [f"license:{name}" for name in as_list(card.get("license"))]
+    labels.append("region:us")
+    return list(dict.fromkeys(labels))
 
 
 def as_list(value: Any) -> list[Any]:

@@ -34,7 +34,7 @@ def expanded(repository: Repository, commit: str, entry: Entry) -> dict[str, Any
     history = repository.history(commit)
     last = history[0]
     for older in history[1:]:
-        if not any(known.path == entry.path and known.oid == entry.oid for known in repository.entries(older.id)):
+        if not any(earlier.path == entry.path and earlier.oid == entry.oid for earlier in repository.entries(older.id)):
             break
         last = older
     safe = {"status": "safe", "avScan": None, "pickleImportScan": None}
@@ -47,13 +47,13 @@ def tree(call: Call) -> Response:
     commit = repository.resolve(call.path["revision"])
     folder = call.path.get("path", "").strip("/")
     prefix = f"{folder}/" if folder else ""
-    found = [entry for entry in repository.entries(commit) if entry.path.startswith(prefix)]
-    if folder and not found:
+    listed = [entry for entry in repository.entries(commit) if entry.path.startswith(prefix)]
+    if folder and not listed:
         raise entry_not_found(commit, f"{folder} does not exist on {call.path['revision']}")
     if call.query.get("recursive") not in ("true", "1"):
-        found = [entry for entry in found if "/" not in entry.path.removeprefix(prefix)]
+        listed = [entry for entry in listed if "/" not in entry.path.removeprefix(prefix)]
     expand = call.query.get("expand") in ("true", "1")
-    entries = [expanded(repository, commit, entry) if expand else describe(entry) for entry in found]
+    entries = [expanded(repository, commit, entry) if expand else describe(entry) for entry in listed]
     return call.page(entries, int(call.query.get("limit", call.state.page)))
 
 
@@ -65,8 +65,8 @@ def paths_info(call: Call) -> Response:
         wanted, expand = call.json()["paths"], bool(call.json().get("expand"))
     else:
         wanted, expand = call.form().get("paths", []), call.form().get("expand", ["false"])[0].lower() == "true"
-    found = [entry for entry in repository.entries(commit) if entry.path in wanted]
-    return JSONResponse([expanded(repository, commit, entry) if expand else describe(entry) for entry in found])
+    listed = [entry for entry in repository.entries(commit) if entry.path in wanted]
+    return JSONResponse([expanded(repository, commit, entry) if expand else describe(entry) for entry in listed])
 
 
 def resolve(call: Call) -> Response:

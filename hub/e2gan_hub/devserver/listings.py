@@ -88,7 +88,7 @@ def models(call: Call) -> Response:
     words = query.get("search", "").lower().split()
     wanted = {tag for group in query.getlist("filter") for tag in group.split(",") if tag}
     wanted |= {query["pipeline_tag"]} if "pipeline_tag" in query else set()
-    found = []
+    entries = []
     for repository in call.state.store:
         if not call.may_see(repository) or not all(word in repository.id.lower() for word in words):
             continue
@@ -96,16 +96,16 @@ def models(call: Call) -> Response:
             continue
         told = describe(repository, repository.resolve(MAIN))
         if wanted <= set(told["tags"]):
-            found.append(told)
+            entries.append(told)
     key = SORTS.get(query.get("sort", ""), "lastModified")
-    found.sort(key=lambda told: told[key], reverse=query.get("direction") != "1")
+    entries.sort(key=lambda told: told[key], reverse=query.get("direction") != "1")
     keys: tuple[str, ...] = FULL if query.get("full") in ("true", "1") else SHORT
     if query.get("cardData") in ("true", "1"):
         keys = (*keys, "cardData")
     if "expand" in query:
         keys = ("_id", "id", *query.getlist("expand"))
     page = call.page(
-        json.loads(json.dumps([chosen(told, keys) for told in found], default=str)),
+        json.loads(json.dumps([chosen(told, keys) for told in entries], default=str)),
         min(int(query.get("limit", call.state.page)), call.state.page),
     )
     return page

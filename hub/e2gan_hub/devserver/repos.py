@@ -215,7 +215,7 @@ def discussion_of(call: Call, repository: Repository) -> dict[str, Any]:
 
 def discussions(call: Call) -> Response:
     repository, query = call.repository(), call.query
-    found = [
+    matching = [
         discussion
         for discussion in reversed(repository.settings.discussions)
         if query.get("type") in (None, "all", "pull_request" if discussion["isPullRequest"] else "discussion")
@@ -223,8 +223,8 @@ def discussions(call: Call) -> Response:
         and query.get("author") in (None, discussion["author"]["name"])
     ]
     start = int(query.get("p", 0)) * call.state.page
-    page = found[start : start + call.state.page]
-    return JSONResponse({"discussions": page, "count": len(found), "start": start})
+    page = matching[start : start + call.state.page]
+    return JSONResponse({"discussions": page, "count": len(matching), "start": start})
 
 
 def discuss(call: Call) -> Response:
@@ -243,14 +243,14 @@ def merge(call: Call) -> Response:
     """The pull request's commits become the main branch's, where nothing has happened on that since."""
     repository = call.writable()
     with repository.lock:
-        found = discussion_of(call, repository)
-        if not found["isPullRequest"] or found["status"] in ("merged", "closed"):
+        pull_request = discussion_of(call, repository)
+        if not pull_request["isPullRequest"] or pull_request["status"] in ("merged", "closed"):
             raise Refusal(400, "This is no open pull request")
-        head = repository.resolve(f"refs/pr/{found['num']}")
+        head = repository.resolve(f"refs/pr/{pull_request['num']}")
         if repository.resolve("main") not in [commit.id for commit in repository.history(head)]:
             raise Refusal(409, "The pull request conflicts with the main branch")
         repository.set_ref(MAIN, head)
-        found["status"] = "merged"
-        found["changes"]["mergeCommitId"] = head
+        pull_request["status"] = "merged"
+        pull_request["changes"]["mergeCommitId"] = head
         repository.save()
     return JSONResponse({})

@@ -135,13 +135,13 @@ class Repository:
 
     def refs(self) -> dict[str, str]:
         """Full names of branches, tags and pull requests, with the commit of each."""
-        found = {}
+        refs = {}
         for name in sorted(self.git.refs.subkeys(Ref(b"refs/"))):
             ref = f"refs/{name.decode()}"
             commit = self._commit_of(ref)
             if commit:
-                found[ref] = commit
-        return found
+                refs[ref] = commit
+        return refs
 
     def _commit_of(self, ref: str) -> str | None:
         try:
@@ -210,19 +210,19 @@ class Repository:
         return self.lfs_file(entry.lfs).read_bytes() if entry.lfs else self.read(entry.oid)
 
     def describe_commit(self, commit: str) -> CommitInfo:
-        found = self._object(commit, Commit)
-        title, _, message = found.message.decode().partition("\n\n")
-        author = found.author.decode().partition(" <")[0]
-        return CommitInfo(commit, title, message, author, found.commit_time)
+        raw = self._object(commit, Commit)
+        title, _, message = raw.message.decode().partition("\n\n")
+        author = raw.author.decode().partition(" <")[0]
+        return CommitInfo(commit, title, message, author, raw.commit_time)
 
     def history(self, commit: str) -> list[CommitInfo]:
         """The commit and those before it, newest first."""
-        found: list[CommitInfo] = []
+        commits: list[CommitInfo] = []
         line: list[bytes] = [commit.encode()]
         while line:
-            found.append(self.describe_commit(line[0].decode()))
-            line = list(self._object(found[-1].id, Commit).parents)
-        return found
+            commits.append(self.describe_commit(line[0].decode()))
+            line = list(self._object(commits[-1].id, Commit).parents)
+        return commits
 
     def _object(self, oid: str, kind: type[Any]) -> Any:
         thing = self.git[oid.encode()]
@@ -343,7 +343,7 @@ class Store:
 
     def get(self, id: str) -> Repository | None:
         """The repository ``OWNER/NAME``, in any capitals, if there is one."""
-        return next((each for name, each in self._open.items() if name.lower() == id.lower()), None)
+        return next((repository for name, repository in self._open.items() if name.lower() == id.lower()), None)
 
     def move(self, old: str, new: str) -> None:
         """Rename a repository, or give it to another owner."""

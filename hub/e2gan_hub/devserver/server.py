@@ -125,9 +125,9 @@ class HubServer:
 
     def repository(self, id: str) -> Repository:
         """The repository ``OWNER/NAME``."""
-        found = self.state.store.get(id)
-        assert found, f"there is no {id}"
-        return found
+        repository = self.state.store.get(id)
+        assert repository, f"there is no {id}"
+        return repository
 
     def move(self, old: str, new: str) -> None:
         """Rename a repository, or give it to another owner: the old name leads to the new one."""
