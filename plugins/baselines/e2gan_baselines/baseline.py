@@ -76,10 +76,10 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
     """
     factory = registry().get("model", id).factory
     try:
-        made: Baseline = factory(prompt_dim, **options)
+        baseline: Baseline = factory(prompt_dim, **options)
     except (TypeError, ValueError) as error:
         raise E2GANError(f"the model '{id}' cannot be made with these options: {error}") from error
-    return made
+    return baseline
 
 
 def train_baseline(
@@ -121,12 +121,14 @@ def train_baseline(
 
     progress = progress or Progress()
     data = photographs(data, concept.recipe, folder, progress)
-    found = distilled_pairs(data, pairs or folder / "pairs", concept.recipe, prompt=concept.prompt, progress=progress)
-    test = found.splits.get("test", ())
+    distilled = distilled_pairs(
+        data, pairs or folder / "pairs", concept.recipe, prompt=concept.prompt, progress=progress
+    )
+    test = distilled.splits.get("test", ())
     if len(test) < 2:
         raise DataError(f"{named(data)}: {len(test)} test photos, which is too few to measure on")
     prompt = PromptEncoder().encode(concept.prompt)
-    learnt = ConceptPairs(concept.id, prompt, found.split("train"), list(found.splits.get("val", ())))
+    learnt = ConceptPairs(concept.id, prompt, distilled.split("train"), list(distilled.splits.get("val", ())))
     torch.manual_seed(0)
     baseline = make_baseline(id, prompt.shape[1], **(options or {}))
     recipe = baseline.recipe
@@ -152,8 +154,8 @@ def train_baseline(
     progress.stage(f"train {id} on {len(learnt.train)} pairs")
     trainer.run()
     generator = trainer.networks.generator.eval()
-    made = Prompted(generator, prompt)
-    weights = save({name: tensor.detach().float().cpu().contiguous() for name, tensor in made.state_dict().items()})
+    model = Prompted(generator, prompt)
+    weights = save({name: tensor.detach().float().cpu().contiguous() for name, tensor in model.state_dict().items()})
     manifest = {
         "model": id,
         "shape": baseline.shape,
@@ -173,12 +175,12 @@ def train_baseline(
 
     progress.stage(f"measure on {len(test)} test photos")
     photos, targets = zip(*(_pictures(pair) for pair in test), strict=True)
-    edits = Editor(device=device).apply_batch(photos, _other_model(manifest, lambda: made))
+    edits = Editor(device=device).apply_batch(photos, _other_model(manifest, lambda: model))
     groups = [photograph(pair.source) for pair in test]
     quality = evaluate(photos, edits, targets, groups, networks=networks).to_dict() | {"cost": spent}
     folder.mkdir(parents=True, exist_ok=True)
-    shown = [int(i) for i in np.linspace(0, len(test) - 1, min(ROWS, len(test)))]
-    draw_sheet([(photos[i], targets[i], edits[i]) for i in shown], folder / SHEET)
+    rows = [int(i) for i in np.linspace(0, len(test) - 1, min(ROWS, len(test)))]
+    draw_sheet([(photos[i], targets[i], edits[i]) for i in rows], folder / SHEET)
     atomic_write(folder / WEIGHTS, weights)
     atomic_write(folder / MANIFEST, json.dumps(manifest | {"quality": quality}, indent=1))
     return quality
@@ -221,9 +223,9 @@ def read_baseline(folder: Path) -> tuple[Prompted, dict[str, Any]]:
     if path.is_file() and sha256_file(path) != manifest["sha256"]:
         raise BaseModelError(f"{path}: not the file that {MANIFEST} speaks of", hint="train it again")
     generator = make_baseline(manifest["model"], manifest["prompt_dim"], **manifest["shape"]).generator
-    made = Prompted(generator, np.zeros((manifest["tokens"], manifest["prompt_dim"]), np.float32))
-    load_weights(made, path)
-    return made.requires_grad_(False).eval(), manifest
+    model = Prompted(generator, np.zeros((manifest["tokens"], manifest["prompt_dim"]), np.float32))
+    load_weights(model, path)
+    return model.requires_grad_(False).eval(), manifest
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

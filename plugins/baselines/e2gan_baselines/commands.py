@@ -52,14 +52,14 @@ def train_baseline(
     """
     from e2gan.blend import find_concept
 
-    found = find_concept(concept)
-    output = output or Path("runs", f"{model}-{found.id}")
-    with needs_extra("train"), out.progress() as shown:
+    chosen = find_concept(concept)
+    output = output or Path("runs", f"{model}-{chosen.id}")
+    with needs_extra("train"), out.progress() as progress:
         from e2gan_baselines.baseline import train_baseline as run
 
         quality = run(
             model,
-            found,
+            chosen,
             data,
             output,
             pairs=pairs,
@@ -67,7 +67,7 @@ def train_baseline(
             steps=steps,
             options=options,
             device=device,
-            progress=shown,
+            progress=progress,
         )
     out.data(quality)
     if not out.quiet:

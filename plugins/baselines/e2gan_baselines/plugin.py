@@ -42,8 +42,8 @@ def register_own_models(register: Register) -> None:
 
 def _factory(name: str) -> Any:
     def make(prompt_dim: int, **options: Any) -> Baseline:
-        made: Baseline = getattr(import_module("e2gan_baselines.models"), name)(prompt_dim, **options)
-        return made
+        baseline: Baseline = getattr(import_module("e2gan_baselines.models"), name)(prompt_dim, **options)
+        return baseline
 
     return make
 

@@ -55,7 +55,10 @@ def photos_for(concepts: Sequence[Concept], files: Sequence[Path]) -> list[Image
     previews = [open_image(concept.preview, opaque=True, limits=PREVIEW) for concept in concepts if concept.preview]
     if not previews:
         raise E2GANError("nothing to check with: the concept has no preview", hint="name a photo with --photo")
-    photos = {half.tobytes(): half for half in (each.crop((0, 0, each.width // 2, each.height)) for each in previews)}
+    photos = {
+        half.tobytes(): half
+        for half in (preview.crop((0, 0, preview.width // 2, preview.height)) for preview in previews)
+    }
     return list(photos.values())
 
 
@@ -69,7 +72,7 @@ def check(
     """Run every function of a package on every photo in every size, and compare with the editor in float32."""
     editor = Editor(base, device="cpu", dtype=torch.float32)
     inputs = [ImageOps.fit(photo, size, Image.Resampling.LANCZOS) for size in sizes for photo in photos]
-    found = []
+    likenesses = []
     for concept, function in zip(concepts, function_names(concepts)):
         expected = [np.asarray(editor.apply(photo, concept)) for photo in inputs]
         edits = {"interpreter": [program.run(function, np.asarray(photo)) for photo in inputs]}
@@ -77,10 +80,10 @@ def check(
             edits["Core ML"] = _predictions(program.path, function, inputs)
         for runtime, results in edits.items():
             differences = [abs(a.astype(int) - b) for a, b in zip(results, expected)]
-            found.append(
+            likenesses.append(
                 Likeness(concept.id, runtime, min(map(psnr, differences)), max(int(d.max()) for d in differences))
             )
-    return found
+    return likenesses
 
 
 def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:

@@ -112,12 +112,12 @@ def coreml(
     from e2gan.base import find_base
     from e2gan.blend import find_concept
 
-    found = [find_concept(name) for name in concepts]
-    for concept in found:
-        if sum(other.id == concept.id for other in found) > 1:
+    chosen = [find_concept(name) for name in concepts]
+    for concept in chosen:
+        if sum(other.id == concept.id for other in chosen) > 1:
             raise click.UsageError(f"the concept '{concept.id}' stands twice.")
-    foundation = find_base(base or found[0].base_id)
-    for concept in found:
+    foundation = find_base(base or chosen[0].base_id)
+    for concept in chosen:
         concept.load(foundation)  # what is wrong with one is said before the work on the others
 
     from e2gan.files import atomic_folder
@@ -126,23 +126,23 @@ def coreml(
     from e2gan_coreml.program import Program
     from e2gan_coreml.sizes import package_sizes
 
-    shown = [] if no_check else photos_for(found, photos)
+    samples = [] if no_check else photos_for(chosen, photos)
     sizes = tuple(dict.fromkeys(sizes))
     likeness: list[Likeness] = []
     with atomic_folder(output) as new:
-        write_package(new, foundation, found, sizes, target, compress)
+        write_package(new, foundation, chosen, sizes, target, compress)
         program = Program(new, name=output)
         parts = package_sizes(program)
         if not no_check:
-            count = len(found) * len(shown) * len(sizes)
+            count = len(chosen) * len(samples) * len(sizes)
             out.note(
                 f"comparing {count} edits with the editor's" if count > 1 else "comparing an edit with the editor's"
             )
-            likeness = check(program, foundation, found, shown, sizes)
+            likeness = check(program, foundation, chosen, samples, sizes)
             _judge(likeness, compress)
-    out.data({"bytes": parts, "likeness": [vars(each) for each in likeness]})
+    out.data({"bytes": parts, "likeness": [vars(edit) for edit in likeness]})
     if not out.quiet:
-        _report(out, parts, found, likeness)
+        _report(out, parts, chosen, likeness)
     out.note(f"wrote {output}")
 
 
@@ -166,11 +166,11 @@ def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> Non
     """Refuse a package whose edits are not the editor's."""
     from e2gan_coreml.check import LEAST
 
-    for each in likeness:
-        if not each.psnr >= LEAST[compression]:
+    for edit in likeness:
+        if not edit.psnr >= LEAST[compression]:
             raise E2GANError(
-                f"{each.concept}: its edits are too far from the editor, {each.psnr:.1f} dB ({each.runtime}; at least "
-                f"{LEAST[compression]:g}, worst pixel off by {each.worst} of 255); nothing was written",
+                f"{edit.concept}: its edits are too far from the editor, {edit.psnr:.1f} dB ({edit.runtime}; at least "
+                f"{LEAST[compression]:g}, worst pixel off by {edit.worst} of 255); nothing was written",
                 hint="compress less; --no-check writes it all the same" if compression else "please report it",
             )
 
@@ -184,5 +184,5 @@ def _report(out: Output, parts: dict[str, int], concepts: Sequence[Concept], lik
     out.table(("part", "MB"), [(name, f"{size / 1e6:8.3f}") for name, size in rows])
     if likeness:
         out.line()
-        cells = [(each.concept, each.runtime, f"{each.psnr:.1f}", f"{each.worst}/255") for each in likeness]
+        cells = [(edit.concept, edit.runtime, f"{edit.psnr:.1f}", f"{edit.worst}/255") for edit in likeness]
         out.table(("concept", "run by", "PSNR dB", "worst pixel"), cells)

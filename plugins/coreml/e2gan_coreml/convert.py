@@ -66,23 +66,23 @@ def write_package(
     """
     _check_feasible(base, sizes)
     with quiet_coremltools() as ct, temporary_folder(for_libraries=True) as work:
-        made = folder / "made.mlpackage"  # where coremltools writes the name must end so
+        package = folder / "made.mlpackage"  # where coremltools writes the name must end so
         parts = []
         for name, concept in zip(function_names(concepts), concepts):
             network = build(base, concept, sizes, folded=len(concepts) == 1)
             model = _compressed(ct, _converted(ct, network, sizes, target), compression)
-            parts.append(made if len(concepts) == 1 else Path(work, f"{name}.mlpackage"))
+            parts.append(package if len(concepts) == 1 else Path(work, f"{name}.mlpackage"))
             model.save(str(parts[-1]))
         if len(concepts) > 1:
             whole = ct.utils.MultiFunctionDescriptor()
             for name, part in zip(function_names(concepts), parts):
                 whole.add_function(str(part), "main", name)
             whole.default_function_name = function_names(concepts)[0]
-            ct.utils.save_multifunction(whole, str(made))
-        _describe(ct, made / MODEL, base, concepts, sizes, compression)
-    for entry in made.iterdir():
+            ct.utils.save_multifunction(whole, str(package))
+        _describe(ct, package / MODEL, base, concepts, sizes, compression)
+    for entry in package.iterdir():
         os.replace(entry, folder / entry.name)
-    made.rmdir()
+    package.rmdir()
 
 
 def _check_feasible(base: Base, sizes: Sequence[Size]) -> None:

@@ -74,8 +74,8 @@ def _conv_transpose(
 
 def _pad(x: Tensor, pad: list[int], mode: str, constant_val: float) -> Tensor:
     outer, (top, bottom, left, right) = pad[:-4], pad[-4:]
-    known = mode in ("reflect", "replicate") or (mode == "constant" and constant_val == 0)
-    _only(known and not any(outer), f"padding in the mode '{mode}' and by {pad}")
+    supported = mode in ("reflect", "replicate") or (mode == "constant" and constant_val == 0)
+    _only(supported and not any(outer), f"padding in the mode '{mode}' and by {pad}")
     return F.pad(x, (left, right, top, bottom), mode)
 
 

@@ -78,22 +78,22 @@ class Program:
         """Edit a photo, (H, W, 3) uint8, with one of the package's functions; its edit likewise."""
         block = self._functions[function]
         (name,) = block.inputs
-        known: dict[str, Any] = {name: torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()}
+        values: dict[str, Any] = {name: torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()}
         for operation in block.operations:
             if operation.op_type == "const":
                 result = [_constant(operation.outputs[0].val)]
             elif operation.op_type.startswith("constexpr_"):
                 result = [_constant(operation.materialized_val_inference())]
             else:
-                result = self._compute(function, operation, known)
+                result = self._compute(function, operation, values)
             for variable, value in zip(operation.outputs, result, strict=True):
-                known[variable.name] = _rounded(value, variable)
-        (edit,) = (known[variable.name] for variable in block.outputs)
+                values[variable.name] = _rounded(value, variable)
+        (edit,) = (values[variable.name] for variable in block.outputs)
         return edit[0].permute(1, 2, 0).numpy().clip(0, 255).astype(np.uint8)
 
     def _compute(self, function: str, operation: Any, known: dict[str, Any]) -> list[Any]:
         arguments = {
-            name: [known[each.name] for each in given] if isinstance(given, (list, tuple)) else known[given.name]
+            name: [known[binding.name] for binding in given] if isinstance(given, (list, tuple)) else known[given.name]
             for name, given in operation.inputs.items()
             if given is not None
         }

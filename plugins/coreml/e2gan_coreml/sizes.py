@@ -42,7 +42,7 @@ def _blobs(file: Path, spec: Any) -> dict[int, tuple[int, set[str]]]:
 def _offsets(function: Any) -> Iterator[int]:
     for block in function.block_specializations.values():
         for operation in block.operations:
-            given = [binding.value for each in operation.inputs.values() for binding in each.arguments]
+            given = [binding.value for parameter in operation.inputs.values() for binding in parameter.arguments]
             for value in (*operation.attributes.values(), *given):
                 if value.WhichOneof("value") == "blobFileValue":
                     yield value.blobFileValue.offset

@@ -62,8 +62,8 @@ class OnnxGenerator:
         inputs = {IMAGE: x, "prompt": prompt, "prompt_bias": bias}
         if self._skips:
             inputs["skips"] = torch.zeros(len(x), 3) if skips is None else skips
-        (made,) = self._session.run(None, {name: tensor.contiguous().numpy() for name, tensor in inputs.items()})
-        return torch.from_numpy(made)
+        (edits,) = self._session.run(None, {name: tensor.contiguous().numpy() for name, tensor in inputs.items()})
+        return torch.from_numpy(edits)
 
 
 class _Open(nn.Module):
@@ -75,8 +75,8 @@ class _Open(nn.Module):
         generator.conv_out.at_once = True
 
     def forward(self, image: Tensor, look: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
-        made: Tensor = functional_call(self.generator, dict(weights), (image,), dict(look))
-        return made
+        edit: Tensor = functional_call(self.generator, dict(weights), (image,), dict(look))
+        return edit
 
 
 def _without_weights(generator: Generator, base: Base, weights: Mapping[str, Tensor]) -> bytes:

@@ -41,9 +41,9 @@ def compare(
         groups.setdefault(photo.size, []).append(photo)
     differences = []
     for some in groups.values():
-        made = np.rint(edit(as_input(*some)).transpose(0, 2, 3, 1) * 255)
+        edits = np.rint(edit(as_input(*some)).transpose(0, 2, 3, 1) * 255)
         wanted = np.stack([np.asarray(picture) for picture in editor.apply_batch(some, concept)])
-        differences.append(np.abs(made - wanted).ravel())
+        differences.append(np.abs(edits - wanted).ravel())
     all_of_them = np.concatenate(differences)
     return Likeness(psnr(all_of_them), int(np.nan_to_num(all_of_them, nan=255).max()))
 
@@ -69,7 +69,7 @@ def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray
         raise E2GANError(f"onnxruntime {onnxruntime.__version__} cannot load the model: {reason}") from fault
 
     def edit(image: np.ndarray) -> np.ndarray:
-        (made,) = session.run(None, {IMAGE: image})
-        return np.asarray(made)
+        (edits,) = session.run(None, {IMAGE: image})
+        return np.asarray(edits)
 
     return edit

@@ -75,9 +75,9 @@ def onnx(
         raise click.UsageError("--swap is for fp32: the concept's LoRA is added to the weights when a model is loaded.")
     if calibrate and precision != "int8":
         raise click.UsageError("--calibrate is for --precision int8.")
-    found = [find_concept(name) for name in concepts]
-    _check_ids([concept.id for concept in found])
-    files = [] if swap else targets([concept.id for concept in found], output)
+    chosen = [find_concept(name) for name in concepts]
+    _check_ids([concept.id for concept in chosen])
+    files = [] if swap else targets([concept.id for concept in chosen], output)
 
     import torch
 
@@ -87,12 +87,12 @@ def onnx(
     from e2gan_onnx.photos import CALIBRATE
     from e2gan_onnx.swap import export_swappable
 
-    of = find_base(base or found[0].base_id)
+    of = find_base(base or chosen[0].base_id)
     editor = None if no_check else Editor(of, device="cpu", dtype=torch.float32)
     if swap:
-        made = export_swappable(found, of, output, opset=opset, editor=editor, tell=out.note)
+        exported = export_swappable(chosen, of, output, opset=opset, editor=editor, tell=out.note)
     else:
-        made = [
+        exported = [
             export(
                 concept,
                 of,
@@ -103,11 +103,11 @@ def onnx(
                 editor=editor,
                 tell=out.note,
             )
-            for concept, file in zip(found, files)
+            for concept, file in zip(chosen, files)
         ]
-    out.data([_row(each) for each in made])
+    out.data([_row(model) for model in exported])
     if not out.quiet:
-        out.table(("model", "size", "PSNR", "worst pixel", "file"), [_cells(each) for each in made])
+        out.table(("model", "size", "PSNR", "worst pixel", "file"), [_cells(model) for model in exported])
 
 
 def _row(made: Exported) -> dict[str, Any]:

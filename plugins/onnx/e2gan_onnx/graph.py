@@ -76,9 +76,9 @@ def to_onnx(
             f"{name} cannot be expressed in ONNX at opset {opset}: {_reason(fault)}",
             hint="the base uses an operation that ONNX has not; export a concept of another base",
         ) from fault
-    found = next((entry.version for entry in model.opset_import if not entry.domain), None)
-    if found != opset:
-        raise E2GANError(f"{name} cannot be expressed at opset {opset}; {found} can", hint=f"--opset {found}")
+    actual = next((entry.version for entry in model.opset_import if not entry.domain), None)
+    if actual != opset:
+        raise E2GANError(f"{name} cannot be expressed at opset {opset}; {actual} can", hint=f"--opset {actual}")
     model.graph.name = name
     _refuse_other_sizes(model)
     del model.graph.value_info[:]  # shapes of one trace, which every runtime infers anew
@@ -95,12 +95,12 @@ def _refuse_other_sizes(model: onnx.ModelProto) -> None:
     """Have a picture whose size is no multiple of the stride fail, instead of coming out larger than it went in."""
     from onnx.helper import make_node
 
-    size, made = f"{IMAGE}.size", f"{RESULT}.made"
+    size, unshaped = f"{IMAGE}.size", f"{RESULT}.made"
     for node in model.graph.node:
-        node.output[:] = [made if name == RESULT else name for name in node.output]
+        node.output[:] = [unshaped if name == RESULT else name for name in node.output]
     model.graph.node.append(make_node("Shape", [IMAGE], [size]))
     model.graph.node.append(
-        make_node("Reshape", [made, size], [RESULT], name="height_and_width_are_multiples_of_the_stride")
+        make_node("Reshape", [unshaped, size], [RESULT], name="height_and_width_are_multiples_of_the_stride")
     )
 
 
@@ -114,12 +114,14 @@ def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__
     heads, width = query.shape[1], query.shape[3]
     scale: Any = op.Constant(value_float=width**-0.5)
     query = op.Mul(query, op.CastLike(scale, query))
-    parts = [op.Split(each, axis=1, num_outputs=heads) for each in (query, op.Transpose(key, perm=[0, 1, 3, 2]), value)]
-    made = []
+    parts = [
+        op.Split(tensor, axis=1, num_outputs=heads) for tensor in (query, op.Transpose(key, perm=[0, 1, 3, 2]), value)
+    ]
+    outputs = []
     for q, k, v in zip(*parts):
         logits = op.MatMul(q, k)
-        made.append(op.MatMul(op.Softmax(logits if mask is None else op.Add(logits, mask), axis=-1), v))
-    return op.Concat(*made, axis=1)
+        outputs.append(op.MatMul(op.Softmax(logits if mask is None else op.Add(logits, mask), axis=-1), v))
+    return op.Concat(*outputs, axis=1)
 
 
 @contextmanager

@@ -43,15 +43,15 @@ def calibration_photos(folder: Path) -> Iterator[Image.Image]:
         files = sorted(file for file in folder.iterdir() if file.is_file())
     except OSError as fault:
         raise DataError(f"{folder}: {fault.strerror}") from fault
-    found = 0
+    count = 0
     for file in files[:: -(-len(files) // MOST) or 1]:
         try:
             photo = open_image(file, opaque=True)
         except ImageError:
             continue  # a folder of photos may hold a text file
-        found += 1
+        count += 1
         yield ImageOps.fit(photo, (SIDE, SIDE), Image.Resampling.LANCZOS)
-    if not found:
+    if not count:
         raise DataError(f"{folder}: no photos to calibrate with", hint="give a folder with photos directly in it")
 
 

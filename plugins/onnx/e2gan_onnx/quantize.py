@@ -34,7 +34,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
             return None if photo is None else {IMAGE: as_input(photo)}
 
     with temporary_folder(for_libraries=True) as folder:
-        given, prepared, made = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
+        given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
         onnx.save(model, given)
         # Symbolic shape inference cannot follow sizes that are open; the ranges need none.
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
@@ -42,7 +42,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
         with silence():
             quantize_static(
                 prepared,
-                made,
+                result,
                 Photos(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
@@ -53,4 +53,4 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
                 # The photos' mean extremes, not the most extreme: steps are finer, and what is cut off is rare.
                 extra_options={"CalibMovingAverage": True},
             )
-        return onnx.load(made)
+        return onnx.load(result)

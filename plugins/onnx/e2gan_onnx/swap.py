@@ -159,7 +159,7 @@ def export_swappable(
         tell(f"{base.id}: tracing")
         whole = base_part(base, opset=opset, noise=noise)
         (new / BASE_PART).write_bytes(whole)
-        made = [Exported(base.id, folder / BASE_PART, len(whole), None)]
+        exported = [Exported(base.id, folder / BASE_PART, len(whole), None)]
         for concept, part in zip(concepts, parts):
             likeness = None
             if editor is not None:
@@ -169,14 +169,14 @@ def export_swappable(
             (new / f"{concept.id}{SUFFIX}").write_bytes(part)
             if concept.preview:
                 (new / _preview(concept)).write_bytes(concept.preview.read_bytes())
-            made.append(Exported(concept.id, folder / f"{concept.id}{SUFFIX}", len(part), likeness))
+            exported.append(Exported(concept.id, folder / f"{concept.id}{SUFFIX}", len(part), likeness))
         index = {
             "base": {"id": base.id, "sha256": base.sha256, "file": BASE_PART, "bytes": len(whole)},
             "stride": base.config.stride,
             "concepts": [_entry(concept, len(part)) for concept, part in zip(concepts, parts)],
         }
         (new / INDEX).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return made
+    return exported
 
 
 def _entry(concept: Concept, size: int) -> Mapping[str, Any]:

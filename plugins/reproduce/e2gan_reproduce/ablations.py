@@ -101,7 +101,7 @@ def tab5(lab: Lab) -> Findings:
         "4×, 1/4/16/16": Ranks((1, 4, 16, 16)),
         "random": random_ranks(lab.base.config, lab.seed),
     }
-    ways = {name: partial(lab.adapter, ranks=each) for name, each in ranks.items()}
+    ways = {name: partial(lab.adapter, ranks=setting) for name, setting in ranks.items()}
     figures = dict(zip(ranks, (109.37, 130.98, 111.42, 129.87), strict=True))
     return compare(lab, ways, {name: {"Landscape": figure} for name, figure in figures.items()})
 

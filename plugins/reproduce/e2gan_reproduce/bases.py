@@ -33,7 +33,7 @@ def tab4(lab: Lab) -> Findings:
     ways = {
         "chosen": chosen,
         "random": _by_lot(lab, recipe, len(chosen)),
-        "art": [each for each in _open(recipe) if each.teacher != PHOTOGRAPHIC][:ART],
+        "art": [candidate for candidate in _open(recipe) if candidate.teacher != PHOTOGRAPHIC][:ART],
         "single": chosen[:1],
     }
     columns = "White Walker", "Blond", "Sunglasses", "Van Gogh"
@@ -44,7 +44,7 @@ def tab4(lab: Lab) -> Findings:
         "single": (51.99, 55.58, 44.12, 78.06),
     }
     paper = {name: dict(zip(columns, row, strict=True)) for name, row in figures.items()}
-    return compare(lab, {name: _on(lab, name, _learnt(lab, each)) for name, each in ways.items()}, paper)
+    return compare(lab, {name: _on(lab, name, _learnt(lab, concepts)) for name, concepts in ways.items()}, paper)
 
 
 def base_size(lab: Lab) -> Findings:
@@ -70,7 +70,7 @@ def tab13(lab: Lab) -> Findings:
     recipe = _recipe(lab)
     nothing = np.zeros((1, lab.base.config.prompt_dim), np.float32)
     chosen = _learnt(lab, _chosen(lab, recipe))
-    blind = [replace(each, prompt=nothing) for each in chosen]
+    blind = [replace(candidate, prompt=nothing) for candidate in chosen]
     ways = {"with cross-attention": _on(lab, "chosen", chosen), "without": _on(lab, "blind", blind, prompt=nothing)}
     columns = "Van Gogh", "Blond", "White Walker"
     paper = {
@@ -98,7 +98,7 @@ def _on(lab: Lab, name: str, learnt: Sequence[ConceptPairs], prompt: np.ndarray 
 
 
 def _learnt(lab: Lab, candidates: Sequence[Candidate]) -> list[ConceptPairs]:
-    return [lab.candidate(each) for each in candidates]
+    return [lab.candidate(candidate) for candidate in candidates]
 
 
 def _recipe(lab: Lab) -> BaseRecipe:
@@ -112,7 +112,7 @@ def _recipe(lab: Lab) -> BaseRecipe:
 
 def _open(recipe: BaseRecipe) -> list[Candidate]:
     """Candidates that a base may be trained on."""
-    return [each for each in recipe.candidates if not each.held_out]
+    return [candidate for candidate in recipe.candidates if not candidate.held_out]
 
 
 def _chosen(lab: Lab, recipe: BaseRecipe, count: int | None = None) -> list[Candidate]:

@@ -70,7 +70,7 @@ def _command(entry: Entry) -> click.Command:
         device: str | None,
         out: Output,
     ) -> None:
-        with needs_extra("train"), out.progress() as shown:
+        with needs_extra("train"), out.progress() as progress:
             from e2gan_reproduce.run import run
             from e2gan_reproduce.table import markdown
 
@@ -84,7 +84,7 @@ def _command(entry: Entry) -> click.Command:
                 seed=seed,
                 work=work,
                 device=device,
-                progress=shown,
+                progress=progress,
             )
         out.data(table.to_dict())
         out.line(markdown(table))

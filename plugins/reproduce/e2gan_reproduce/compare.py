@@ -51,15 +51,15 @@ def compare(
         ratio: FID as a share of the unedited photos' in place of FID.
     """
     paper = paper or {}
-    found = {subject.id: {name: way(subject) for name, way in ways.items()} for subject in lab.subjects}
+    by_subject = {subject.id: {name: way(subject) for name, way in ways.items()} for subject in lab.subjects}
     rows = []
     for name in ways:
-        outcomes = {subject: each[name] for subject, each in found.items()}
+        outcomes = {subject: by_way[name] for subject, by_way in by_subject.items()}
         ours = {subject: outcome.fid_ratio if ratio else outcome.fid for subject, outcome in outcomes.items()}
-        one = next(iter(outcomes.values()))
-        note = f"{_millions(one.trained)} trained, {one.steps:,} steps"
+        first = next(iter(outcomes.values()))
+        note = f"{_millions(first.trained)} trained, {first.steps:,} steps"
         rows.append(Row(name, mean_of(paper.get(name, {})), mean_of(ours), note))
-    return Findings(rows, stated, examples=found)
+    return Findings(rows, stated, examples=by_subject)
 
 
 def _millions(count: int) -> str:
@@ -77,7 +77,7 @@ def draw_examples(examples: Mapping[str, Mapping[str, Outcome]], path: Path) -> 
         first = next(iter(by_row.values())).folder
         for number in range(SHOWN)[:2]:
             files = [Path(first, f"photo-{number}.png"), Path(first, f"teacher-{number}.png")]
-            files += [Path(each.folder, f"edit-{number}.png") for each in by_row.values()]
+            files += [Path(outcome.folder, f"edit-{number}.png") for outcome in by_row.values()]
             if not all(file.is_file() for file in files):
                 continue
             for file in files:

@@ -275,8 +275,8 @@ class Lab:
     def baseline(self, subject: Subject, id: str, *, start: Mapping[str, torch.Tensor] | None = None) -> Outcome:
         """Another model from scratch, or from the weights ``start``, on all pairs, as its paper trains it."""
         learnt = replace(self.learnt(subject), **BY_ITSELF)
-        made = self.fresh_baseline(id)
-        recipe = self.baseline_recipe(id, made, self._adapter_flops(subject))
+        baseline = self.fresh_baseline(id)
+        recipe = self.baseline_recipe(id, baseline, self._adapter_flops(subject))
 
         def make() -> Networks:
             again = self.fresh_baseline(id)
@@ -334,7 +334,7 @@ class Lab:
                 config=config,
                 generator=trainer.generator_state(),
                 discriminator=trainer.discriminator_state(),
-                training={**trainer.record(), "concepts": [each.id for each in learnt]},
+                training={**trainer.record(), "concepts": [concept.id for concept in learnt]},
             )
             (folder / "checkpoint.pt").unlink(missing_ok=True)
         base = Base.read(folder / "base")
@@ -343,8 +343,8 @@ class Lab:
 
     def mixed(self, id: str, learnt: Sequence[ConceptPairs]) -> dict[str, torch.Tensor]:
         """A baseline's generator after training on several concepts at once, as a base is; made once."""
-        made = self.fresh_baseline(id)
-        recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
+        baseline = self.fresh_baseline(id)
+        recipe = replace(baseline.recipe, crop=self.scale.crop, seed=self.seed)
         if self.scale.base_steps is not None:
             recipe = replace(recipe, steps=self.scale.base_steps)
         folder = self._folder(f"mixed-{id}", recipe, learnt, {"model": id})
@@ -352,7 +352,7 @@ class Lab:
 
         def train() -> dict[str, Any]:
             self.progress.stage(f"pre-train {id} on {len(learnt)} concepts")
-            trainer = self._trainer(lambda: (made.generator, made.discriminator), recipe, learnt, folder)
+            trainer = self._trainer(lambda: (baseline.generator, baseline.discriminator), recipe, learnt, folder)
             with atomic_path(weights) as temporary:
                 torch.save(trainer.networks.generator.state_dict(), temporary)
             return {"seconds": trainer.seconds}
@@ -449,8 +449,8 @@ class Lab:
         edits: list[Image.Image] = []
         targets: list[Image.Image] = []
         for pair in test:
-            batch, made = trainer.edit(pair, learnt, side=self.scale.crop)
-            for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.target), strict=True):
+            batch, edit = trainer.edit(pair, learnt, side=self.scale.crop)
+            for pictures, x in zip((photos, edits, targets), (batch.photo, edit, batch.target), strict=True):
                 pictures += to_images(x)
         for number, i in enumerate(np.linspace(0, len(test) - 1, min(SHOWN, len(test)))):
             for name, pictures in (("photo", photos), ("teacher", targets), ("edit", edits)):
@@ -491,14 +491,14 @@ class Lab:
                 "training": recipe.to_dict(),
                 "learnt": [
                     [
-                        each.id,
-                        each.keeps,
-                        each.skips,
-                        each.noise,
-                        hashlib.sha256(each.prompt.tobytes()).hexdigest(),
-                        [pair.key for pair in each.train],
+                        concept.id,
+                        concept.keeps,
+                        concept.skips,
+                        concept.noise,
+                        hashlib.sha256(concept.prompt.tobytes()).hexdigest(),
+                        [pair.key for pair in concept.train],
                     ]
-                    for each in learnt
+                    for concept in learnt
                 ],
             },
             digits=10,

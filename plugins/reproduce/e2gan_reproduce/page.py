@@ -33,16 +33,16 @@ def results_page(results: Path, place: Path) -> str:
     Raises:
         DataError: there is no table in ``results``, or one is damaged.
     """
-    found = {path: read(path) for path in sorted(results.glob("*.json"))}
-    if not found:
+    tables = {path: read(path) for path in sorted(results.glob("*.json"))}
+    if not tables:
         raise DataError(f"{results}: no tables here", hint="make one with: e2gan reproduce TABLE --data PHOTOS -o DIR")
-    by_entry = {entry.id: [(path, table) for path, table in found.items() if table.id == entry.id] for entry in TABLES}
+    by_entry = {entry.id: [(path, table) for path, table in tables.items() if table.id == entry.id] for entry in TABLES}
     lines = [HEAD, *_summary(by_entry)]
-    for made in by_entry.values():
-        for path, table in made:
+    for runs in by_entry.values():
+        for path, table in runs:
             lines += ["", *_section(table, path, place)]
     absent = [f"`{entry.id}` ({entry.title})" for entry in TABLES if not by_entry[entry.id]]
-    full = {table.id for table in found.values() if table.facts["scale"] == "full"}
+    full = {table.id for table in tables.values() if table.facts["scale"] == "full"}
     lines += ["", "## Not run", ""]
     if absent:
         lines += [f"At no scale: {', '.join(absent)}.", ""]
@@ -57,7 +57,7 @@ def _summary(by_entry: dict[str, list[tuple[Path, Table]]]) -> Iterator[str]:
     for made in by_entry.values():
         for _, table in made:
             claims = orderings(table)
-            count = f"{sum(each.same for each in claims)} of {len(claims)}" if claims else "the paper gives none"
+            count = f"{sum(claim.same for claim in claims)} of {len(claims)}" if claims else "the paper gives none"
             yield f"| [{table.title}](#{_anchor(table)}) | {table.facts['scale']} | {count} |"
 
 
@@ -91,8 +91,8 @@ def _heading(table: Table) -> str:
 
 def _anchor(table: Table) -> str:
     """As GitHub makes it of a heading."""
-    kept = (c for c in _heading(table).lower() if c.isalpha() or c.isdecimal() or c in " -_")
-    return "".join(kept).replace(" ", "-")
+    characters = (c for c in _heading(table).lower() if c.isalpha() or c.isdecimal() or c in " -_")
+    return "".join(characters).replace(" ", "-")
 
 
 def _link(path: Path, place: Path) -> str:

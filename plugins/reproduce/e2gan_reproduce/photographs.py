@@ -42,13 +42,13 @@ def ssd1(lab: Lab) -> Findings:
     rows = []
     for name, paper in SHARES.items():
         share = float(name.partition(" ")[0]) / 100
-        found, record = photographs.trained("ssd", share)
+        measured, record = photographs.trained("ssd", share)
         columns = "FID", "clean-FID", "clean-KID"
-        ours = dict(zip(columns, (found["fid"], found["clean_fid"], found["clean_kid"]), strict=True))
-        ours["FID, last epoch"] = found["last_fid"]
+        ours = dict(zip(columns, (measured["fid"], measured["clean_fid"], measured["clean_kid"]), strict=True))
+        ours["FID, last epoch"] = measured["last_fid"]
         note = f"{record['photos']:,} photographs, {record['steps']:,} steps, {_kept(record)}"
         rows.append(Row(name, dict(zip(columns, paper, strict=True)), ours, note))
-    return Findings(rows, figures=f"{FIGURES}, {found['features']}")
+    return Findings(rows, figures=f"{FIGURES}, {measured['features']}")
 
 
 def ssd2(lab: Lab) -> Findings:
@@ -56,14 +56,14 @@ def ssd2(lab: Lab) -> Findings:
     paper = {"Spectral Style-DCGAN": (285.579, 6.574), "DCGAN": (424.512, 6.342)}
     rows = []
     for name, model in VARIANTS.items():
-        found, record = photographs.trained(model, 1.0)
+        measured, record = photographs.trained(model, 1.0)
         parts = variant(model)
-        size = sum(p.numel() for each in (Generator(parts), Discriminator(parts)) for p in each.parameters())
+        size = sum(p.numel() for network in (Generator(parts), Discriminator(parts)) for p in network.parameters())
         given = dict(zip(("FID", "parameters (M)"), paper.get(name, ())))
-        ours = {"FID": found["fid"], "parameters (M)": size / 1e6, "FID, last epoch": found["last_fid"]}
+        ours = {"FID": measured["fid"], "parameters (M)": size / 1e6, "FID, last epoch": measured["last_fid"]}
         rows.append(Row(name, given, ours, f"{record['steps']:,} steps in {record['seconds']:,} s, {_kept(record)}"))
     rows.append(Row("StyleGAN", {"FID": 355.620, "parameters (M)": 47.625}, note="not run"))
-    return Findings(rows, figures=f"{FIGURES}, {found['features']}")
+    return Findings(rows, figures=f"{FIGURES}, {measured['features']}")
 
 
 class _Photographs:
@@ -83,15 +83,15 @@ class _Photographs:
         needs = {"settings": asdict(settings), "photos": len(self.photos)}
         folder = folder_of(lab.folder / f"ssd-{model}-{round(100 * share)}", needs)
         lab.progress.stage(f"{model}, {share:.0%} of the photographs")
-        made = read_model(train(self.photos, settings, folder, device=lab.device, progress=_bars(lab.progress)))
+        trained = read_model(train(self.photos, settings, folder, device=lab.device, progress=_bars(lab.progress)))
 
         def figures() -> dict[str, Any]:
             last = measure(read_model(folder / LAST), self.photos, seed=lab.seed)
-            return {**measure(made, self.photos, seed=lab.seed).to_dict(), "last_fid": last.fid}
+            return {**measure(trained, self.photos, seed=lab.seed).to_dict(), "last_fid": last.fid}
 
-        found = kept(folder / "measured.json", figures)
-        lab.seconds += made.record["seconds"]
-        return found, made.record
+        measured = kept(folder / "measured.json", figures)
+        lab.seconds += trained.record["seconds"]
+        return measured, trained.record
 
     def _epochs(self, share: float) -> int:
         """The paper's; or at a smaller scale as many as take about its steps, whatever the share."""

@@ -53,8 +53,8 @@ def run(
         E2GANError: no concept was named where there are none by default; or as a training may.
     """
     names = tuple(concepts) or entry.subjects
-    made = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
-    make = getattr(made, entry.run.partition(":")[2])
+    module = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
+    make = getattr(module, entry.run.partition(":")[2])
     if not names and entry.edits:
         raise E2GANError(f"{entry.id} has no concepts of its own", hint="name yours with --concept")
     photos = find_photos(data)
@@ -70,7 +70,7 @@ def run(
         progress=progress,
     )
     started = time.monotonic()
-    found: Findings = make(lab)
+    findings: Findings = make(lab)
     facts = {
         "scale": scale,
         "data": f"{folders}, {len(photos):,} photographs",
@@ -89,13 +89,13 @@ def run(
         entry.id,
         entry.title,
         entry.said,
-        found.figures or f"FID, {lab.features}",
-        tuple(found.rows),
-        tuple(found.stated),
+        findings.figures or f"FID, {lab.features}",
+        tuple(findings.rows),
+        tuple(findings.stated),
         facts,
     )
     path = write(table, output)
-    draw_examples(found.examples, path.with_suffix(".webp"))
+    draw_examples(findings.examples, path.with_suffix(".webp"))
     return table, path
 
 

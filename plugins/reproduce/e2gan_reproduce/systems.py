@@ -139,14 +139,17 @@ def fig6(lab: Lab) -> Findings:
         "Co-Mod-GAN": (25.0, 33.0, 869.0),
     }
     names = [*paper, "E²GAN, without VGG16"]
-    found = {name: _costs(lab, name) for name in names}
-    of = found["E²GAN"]
+    costs = {name: _costs(lab, name) for name in names}
+    of = costs["E²GAN"]
     rows = []
     for name in names:
         figures = zip(columns, paper.get(name, (None,) * 3), strict=True)
         given = {f"{column} (× E²GAN)": figure for column, figure in figures if figure is not None}
-        ours = {f"{column} (× E²GAN)": each / one for column, each, one in zip(columns, found[name], of, strict=True)}
-        rows.append(Row(name, given, ours, f"{found[name][0]:.2e} operations, {found[name][1] / 60:,.0f} min"))
+        ours = {
+            f"{column} (× E²GAN)": cost / reference
+            for column, cost, reference in zip(columns, costs[name], of, strict=True)
+        }
+        rows.append(Row(name, given, ours, f"{costs[name][0]:.2e} operations, {costs[name][1] / 60:,.0f} min"))
     return Findings(rows, figures="multiples of E²GAN's")
 
 
@@ -171,8 +174,8 @@ def _steps(name: str, recipe: TrainingRecipe) -> int:
 def _networks(lab: Lab, name: str, side: int) -> tuple[Networks, TrainingRecipe]:
     """Fresh networks and their recipe for squares of ``side`` pixels."""
     if name in BASELINES:
-        made = lab.fresh_baseline(BASELINES[name], side)
-        return (made.generator, made.discriminator), replace(made.recipe, crop=side)
+        baseline = lab.fresh_baseline(BASELINES[name], side)
+        return (baseline.generator, baseline.discriminator), replace(baseline.recipe, crop=side)
     recipe = replace(lab.subjects[0].recipe.training, crop=side)
     if name != "E²GAN":
         recipe = replace(recipe, perceptual=0.0, style=0.0)

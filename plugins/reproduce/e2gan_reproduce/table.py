@@ -53,7 +53,7 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with the orderings."""
-        return {**asdict(self), "orderings": [asdict(each) for each in orderings(self)]}
+        return {**asdict(self), "orderings": [asdict(ordering) for ordering in orderings(self)]}
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,15 @@ def read(path: Path) -> Table:
         DataError: it is damaged.
     """
     try:
-        found = json.loads(read_bytes(path, limit=LIMIT))
+        fields = json.loads(read_bytes(path, limit=LIMIT))
         return Table(
-            id=found["id"],
-            title=found["title"],
-            said=found["said"],
-            figures=found["figures"],
-            rows=tuple(Row(**row) for row in found["rows"]),
-            stated=tuple((lower, higher) for lower, higher in found["stated"]),
-            facts=found["facts"],
+            id=fields["id"],
+            title=fields["title"],
+            said=fields["said"],
+            figures=fields["figures"],
+            rows=tuple(Row(**row) for row in fields["rows"]),
+            stated=tuple((lower, higher) for lower, higher in fields["stated"]),
+            facts=fields["facts"],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: no table ({error})", hint="make it again with: e2gan reproduce") from error
@@ -143,10 +143,10 @@ def markdown(table: Table) -> str:
     for row in table.rows:
         cells = [*(row.paper.get(name) for name in paper), *(row.ours.get(name) for name in ours)]
         lines.append(_line([row.name, *map(number, cells), *([row.note] if notes else [])]))
-    found = orderings(table)
-    if found:
+    claims = orderings(table)
+    if claims:
         lines += ["", _line(["in the paper", "same order here?"]), _line(["---", "---"])]
-        lines += [_line([f"{_claim(each)}", verdict(each)]) for each in found]
+        lines += [_line([f"{_claim(claim)}", verdict(claim)]) for claim in claims]
     return "\n".join(lines)
 
 

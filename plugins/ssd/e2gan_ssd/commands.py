@@ -75,15 +75,15 @@ def train(
     epoch, in DIR/last.safetensors. DIR/samples.png and DIR/samples-last.png show what they make, DIR/losses.png how it
     went.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan_ssd.training import Settings, read_photos
         from e2gan_ssd.training import train as run
 
         settings = Settings(
             model=model, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, share=share, seed=seed
         )
-        shown.stage(f"read the photos in {photos}")
-        path = run(read_photos(photos, shown), settings, output, device=device, progress=shown)
+        progress.stage(f"read the photos in {photos}")
+        path = run(read_photos(photos, progress), settings, output, device=device, progress=progress)
     out.note(f"wrote {path}")
 
 
@@ -165,12 +165,12 @@ def interpolate(
 @output_options()
 def evaluate(model: Path, data: Path, seed: int, inception: Path | None, out: Output) -> None:
     """Measure MODEL against a folder of photos: FID, clean-FID and clean-KID, on as many pictures as photos."""
-    with needs_extra("eval"), out.progress() as shown:
+    with needs_extra("eval"), out.progress() as progress:
         from e2gan_ssd.measuring import measure
         from e2gan_ssd.sampling import read_model
         from e2gan_ssd.training import read_photos
 
         trained = read_model(model)
-        figures = measure(trained, read_photos(data, shown), seed=seed, inception=inception).to_dict()
+        figures = measure(trained, read_photos(data, progress), seed=seed, inception=inception).to_dict()
     out.data(figures)
     out.figures(figures)

@@ -52,12 +52,12 @@ def measure(
     embed: Inception | EfficientNetLite0 = EfficientNetLite0() if file is None else Inception(file)
     label = "EfficientNet features, not comparable with published FID" if file is None else "Inception"
     real = [Image.fromarray(photo) for photo in photos]
-    made = pictures(model, range(seed, seed + len(real)))
-    clean_real, clean_made = embed(real), embed(made)
+    generated = pictures(model, range(seed, seed + len(real)))
+    clean_real, clean_made = embed(real), embed(generated)
     return Measured(
         features=label,
         pictures=len(real),
-        fid=fid(embed(_enlarged(made, embed.size)), embed(_enlarged(real, embed.size))),
+        fid=fid(embed(_enlarged(generated, embed.size)), embed(_enlarged(real, embed.size))),
         clean_fid=fid(clean_made, clean_real),
         clean_kid=kid(clean_made, clean_real),
     )

@@ -82,19 +82,19 @@ def read_photos(data: Data, progress: Progress) -> np.ndarray:
     Raises:
         DataError: fewer than two can be read.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for folder in folders_of(data):
         parted = (folder / "train").is_dir()
-        found += [photo for split, photo in find_photos(folder) if split == "train" or not parted]
+        files += [photo for split, photo in find_photos(folder) if split == "train" or not parted]
     arrays = []
-    for number, photo in enumerate(found, start=1):
+    for number, photo in enumerate(files, start=1):
         try:
             square = ImageOps.fit(open_image(photo, opaque=True), (SIDE, SIDE), Image.Resampling.BILINEAR)
         except ImageError as error:
             warnings.warn(E2GANWarning(f"{error}: left out"), stacklevel=2)
         else:
             arrays.append(np.asarray(square))
-        progress.advance(number, len(found), {})
+        progress.advance(number, len(files), {})
     if len(arrays) < 2:
         raise DataError(f"{named(data)}: training takes at least two photos, and {len(arrays)} can be read")
     return np.stack(arrays)
@@ -118,8 +118,8 @@ def train(
         TrainingError: a loss is not finite, or the checkpoint in ``folder`` is of another run.
     """
     progress = progress or Progress()
-    kept = np.random.default_rng((settings.seed, 2)).permutation(len(photos))
-    photos = photos[np.sort(kept[: max(2, math.ceil(settings.share * len(photos)))])]
+    order = np.random.default_rng((settings.seed, 2)).permutation(len(photos))
+    photos = photos[np.sort(order[: max(2, math.ceil(settings.share * len(photos)))])]
     run = _Run(photos, settings, folder, device)
     if run.finished():
         progress.stage("train: unchanged")

@@ -151,8 +151,8 @@ class OilPainting:
         colour = bgr.astype(np.float32)
         commonest = np.zeros(level.shape, np.float32)
         painted = colour
-        for one in range(self.levels):
-            here = (level == one).astype(np.float32)
+        for number in range(self.levels):
+            here = (level == number).astype(np.float32)
             count = cv2.boxFilter(here, -1, window, normalize=False)
             total = cv2.boxFilter(colour * here[..., None], -1, window, normalize=False)
             wins = count > commonest

@@ -26,10 +26,10 @@ def _make(target: str, /, **options: Any) -> Any:
     try:
         return teacher(**options)
     except TypeError:
-        known = ", ".join(teacher.__dataclass_fields__) or "none"
+        accepted = ", ".join(teacher.__dataclass_fields__) or "none"
         given = ", ".join(sorted(options)) or "none"
         raise TeacherError(
-            f"this teacher does not take these options: {given}", hint=f"the options it takes: {known}"
+            f"this teacher does not take these options: {given}", hint=f"the options it takes: {accepted}"
         ) from None
 
 
@@ -37,5 +37,5 @@ def number_in(name: str, value: Any, low: float, high: float, *, kind: type = fl
     """Raise TeacherError unless `value` is a number (an integer, if `kind` is int) in [low, high]."""
     fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     if not fits or not low <= value <= high:
-        what = "a whole number" if kind is int else "a number"
-        raise TeacherError(f"the option '{name}' must be {what} from {low} to {high}, not {value!r}")
+        wanted = "a whole number" if kind is int else "a number"
+        raise TeacherError(f"the option '{name}' must be {wanted} from {low} to {high}, not {value!r}")

@@ -33,10 +33,10 @@ def _diffusion(
     model: str | None, steps: int, guidance: float, *more: Option, batch: int = 4, dtype: str = "auto"
 ) -> tuple[Option, ...]:
     """Options of all diffusion teachers, with their own defaults."""
-    what = "Hub id of the networks, or a folder as diffusers writes it"
+    description = "Hub id of the networks, or a folder as diffusers writes it"
     return (
         _PROMPT,
-        _text("model", what, model, required=model is None),
+        _text("model", description, model, required=model is None),
         _text("revision", "commit, tag or branch of the model; by default the pinned one"),
         _whole("steps", "denoising steps", steps, 1, 1000),
         _number("guidance", "how much the prompt counts: 1 is no guidance", guidance, 1, 50),

@@ -90,7 +90,7 @@ def optimise(
     authors' code, and so is that an embedding begins where the one before ended.  Photos do not affect each other.
     """
     steps = len(schedule.timesteps)
-    latents, found = path[0], []
+    latents, nulls = path[0], []
     for step, (timestep, level, to) in enumerate(zip(schedule.timesteps, schedule.levels, schedule.levels[1:])):
         with torch.no_grad():
             conditional = predict(latents, timestep, prompt)
@@ -108,11 +108,11 @@ def optimise(
             going &= errors.detach() >= epsilon + 2e-5 * step
             if not going.any():
                 break
-        found.append(null.detach())
+        nulls.append(null.detach())
         with torch.no_grad():
-            noise = guided(predict(latents, timestep, found[-1]), conditional, guidance)
+            noise = guided(predict(latents, timestep, nulls[-1]), conditional, guidance)
             latents = move(latents, noise, level, to)
-    return found
+    return nulls
 
 
 @torch.no_grad()

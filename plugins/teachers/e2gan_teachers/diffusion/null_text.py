@@ -123,7 +123,7 @@ class NullTextInversion(DiffusionTeacher):
                 predict,
                 torch.cat([path[0]] * 2),
                 torch.cat([source, target]),
-                [torch.cat([one] * 2) for one in nulls],
+                [torch.cat([step_null] * 2) for step_null in nulls],
                 schedule,
                 guidance=self.guidance,
                 before_step=lambda step: setattr(control, "step", step),

@@ -208,9 +208,9 @@ class SamplingTeacher(DiffusionTeacher):
             "guidance_scale": self.guidance,
             "generator": [self._generator(photo) for photo in photos],
         }
-        made = self._pipeline(**(settings | self._settings(photos)))
-        refuse_flagged(made.nsfw_content_detected)
-        return list(made.images)
+        output = self._pipeline(**(settings | self._settings(photos)))
+        refuse_flagged(output.nsfw_content_detected)
+        return list(output.images)
 
     def _generator(self, photo: Image.Image) -> torch.Generator:
         import torch

@@ -70,9 +70,9 @@ def token_map(
     for j in range(ends[1], length):
         mapper[min(j - ends[1] + ends[0], length - 1), j] = covered[j] = 1
 
-    known = {j for _, j in same}
+    matched = {j for _, j in same}
     for j, (word, (_, span)) in enumerate(zip(plain_words(target), to_words)):
-        if (j not in known) if amplify is None else (word in amplify):
+        if (j not in matched) if amplify is None else (word in amplify):
             weights[span.start : span.stop] = amplification
     return TokenMap(mapper, covered, weights)
 
