@@ -109,15 +109,15 @@ class Catalogue:
         Raises:
             ConceptError: there is none.
         """
-        found = None
+        concept = None
         if isinstance(name, str):
-            found = registry().all("concept").get(name) or self._installed.get(name)
-            if found is None and (added := self._added.get(name)):
+            concept = registry().all("concept").get(name) or self._installed.get(name)
+            if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
-                found = added.concept
-        if found is None or not self._fits(found):
+                concept = added.concept
+        if concept is None or not self._fits(concept):
             raise ConceptError(f"no concept {shown(name)} here", hint="choose another, or add it again")
-        return found
+        return concept
 
     def blend(self, wanted: object) -> dict[Concept, float]:
         """The blend that JSON from outside asks for: ``{name: weight}``, weights from 0 to 1.
@@ -264,7 +264,7 @@ def _install(concept: Concept) -> str:
 def _facts(concept: Concept) -> list[tuple[str, str]]:
     recipe = concept.recipe
     selection = recipe.selection
-    kept = "all" if selection.method == "all" else f"{selection.clusters}, by {selection.method}"
+    pairs = "all" if selection.method == "all" else f"{selection.clusters}, by {selection.method}"
     return [
         ("Version", concept.version),
         ("Licence", concept.license),
@@ -273,7 +273,7 @@ def _facts(concept: Concept) -> list[tuple[str, str]]:
         ("Base", f"{concept.base_id}, {concept.base_sha256[:12]}"),
         ("Teacher", "; ".join(map(str, recipe.teachers))),
         ("Photos", recipe.source or "not stated"),
-        ("Pairs kept", kept),
+        ("Pairs kept", pairs),
         ("Ranks", f"{', '.join(map(str, concept.ranks.sampling))}; transformer {concept.ranks.transformer}"),
         ("From", concept.source or concept.distribution or "a folder"),
     ]

@@ -83,12 +83,12 @@ class Disk:
         """Have room for so many bytes more; raises E2GANError if all that is here was used just now."""
         with self._lock:
             files = self._files()
-            used = sum(each for _, each, _ in files)
-            for when, each, path in files:
+            used = sum(file_size for _, file_size, _ in files)
+            for when, file_size, path in files:
                 if used + size <= self._most or time.time() - when < self._young:
                     break
                 _delete(path)
-                used -= each
+                used -= file_size
         if used + size > self._most:
             raise E2GANError("there is no room for more photos just now", hint="try again in a minute")
 
@@ -103,13 +103,13 @@ class Disk:
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """Time, size and path of each file, the one used longest ago first."""
-        found = []
+        entries = []
         for path in self.folder.rglob("*"):
             with suppress(OSError):  # deleted meanwhile
                 about = path.lstat()
                 if not path.is_dir():
-                    found.append((about.st_mtime, about.st_size, path))
-        return sorted(found)
+                    entries.append((about.st_mtime, about.st_size, path))
+        return sorted(entries)
 
     def delete(self, path: Path) -> None:
         """Delete a file, if it is still here."""

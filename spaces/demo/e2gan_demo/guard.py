@@ -173,7 +173,7 @@ class Guard:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 there = {key.lower() for key, _ in message.get("headers", [])}
-                added = [each for each in self._headers if each[0] not in there]
+                added = [header for header in self._headers if header[0] not in there]
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 

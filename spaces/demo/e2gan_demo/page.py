@@ -56,7 +56,7 @@ ASKED = ("photo", "edit", "save", "add")
 """What the page's script asks the server for."""
 
 START = f"""
-const events = {[f"ask_{what}" for what in ASKED]}; // Gradio takes these names from here
+const events = {[f"ask_{name}" for name in ASKED]}; // Gradio takes these names from here
 const page = new URL(`${{props.served}}/page.js`, document.baseURI);
 import(page).then(({{ start }}) => start({{ element, trigger, props, upload, watch }}));
 """
