@@ -159,8 +159,8 @@ def _outcome(
     edits: list[Image.Image] = []
     targets: list[Image.Image] = []
     for pair in test:
-        batch, made = trainer.edit(pair, learnt)
-        for pictures, x in zip((photos, edits, targets), (batch.photo, made, batch.target), strict=True):
+        batch, edit = trainer.edit(pair, learnt)
+        for pictures, x in zip((photos, edits, targets), (batch.photo, edit, batch.target), strict=True):
             pictures += to_images(x)
     wanted = embed(targets)
 

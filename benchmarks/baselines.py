@@ -68,11 +68,11 @@ def trainer(
 ) -> BaselineTrainer:
     """Our loop on one pair, its files in ``folder``."""
     torch.manual_seed(0)
-    made = make_baseline("pix2pix", 1, width=width, blocks=blocks)
+    baseline = make_baseline("pix2pix", 1, width=width, blocks=blocks)
     concept = ConceptPairs("any", np.zeros((1, 1), np.float32), [pair], [])
-    recipe = replace(made.recipe, crop=size)
+    recipe = replace(baseline.recipe, crop=size)
     return BaselineTrainer(
-        made.generator, made.discriminator, [concept], recipe, folder, device=device, mixed_precision=precision
+        baseline.generator, baseline.discriminator, [concept], recipe, folder, device=device, mixed_precision=precision
     )
 
 
@@ -149,8 +149,8 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = x + self.layers(x)
-        return made
+        result: Tensor = x + self.layers(x)
+        return result
 
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:

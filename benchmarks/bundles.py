@@ -80,21 +80,21 @@ PIECES = (
 
 def _bytes(random: random.Random, data: bytes) -> bytes:
     """Some bytes turned, removed, repeated or put in."""
-    found = bytearray(data)
+    damaged = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4, 16))):
-        at = random.randrange(len(found) + 1)
+        at = random.randrange(len(damaged) + 1)
         change = random.randrange(5)
-        if change == 0 and at < len(found):
-            found[at] ^= 1 << random.randrange(8)
+        if change == 0 and at < len(damaged):
+            damaged[at] ^= 1 << random.randrange(8)
         elif change == 1:
-            del found[at : at + random.choice((1, 8, 64, 4096))]
+            del damaged[at : at + random.choice((1, 8, 64, 4096))]
         elif change == 2:
-            found[at:at] = random.choice(PIECES)
+            damaged[at:at] = random.choice(PIECES)
         elif change == 3:
-            found[at:at] = found[at : at + random.choice((4, 32, 512))]
+            damaged[at:at] = damaged[at : at + random.choice((4, 32, 512))]
         else:
-            del found[at:]
-    return bytes(found)
+            del damaged[at:]
+    return bytes(damaged)
 
 
 def _manifest(random: random.Random, data: bytes) -> bytes:
@@ -191,8 +191,8 @@ def _odd_file(random: random.Random, folder: Path) -> None:
     elif change == 5:
         file.touch()
     elif change == 6:
-        other = random.choice((file.name.upper(), f"{file.name} ", "code.py", "\x1b[2J", "a\nb", "\u202ex", "x\u200b"))
-        (folder / other).write_bytes(b"x")
+        name = random.choice((file.name.upper(), f"{file.name} ", "code.py", "\x1b[2J", "a\nb", "\u202ex", "x\u200b"))
+        (folder / name).write_bytes(b"x")
     elif change == 7:
         (folder / os.fsdecode(b"\xff\xfe.bin")).write_bytes(b"x")
 
@@ -213,20 +213,20 @@ def mutations(seeds: Sequence[Path], folder: Path, seed: int = 0) -> Iterator[st
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         files = dict(chance.choice(sound))
-        what = chance.choices((*changes, "files", "mixed"), (8, 4, 2, 1, 1, 1, 2, 1))[0]
-        if what == "mixed":
+        change = chance.choices((*changes, "files", "mixed"), (8, 4, 2, 1, 1, 1, 2, 1))[0]
+        if change == "mixed":
             name = chance.choice(list(files))
             files[name] = chance.choice(sound).get(name, b"")
-        elif what in files:
-            files[what] = changes[what](chance, files[what])
+        elif change in files:
+            files[change] = changes[change](chance, files[change])
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        if what != "preview.webp" and "preview.webp" in files:
+        if change != "preview.webp" and "preview.webp" in files:
             # By which the demo knows a sound preview again, whose card it has made.
             os.utime(folder / "preview.webp", (0, zlib.crc32(files["preview.webp"])))
-        if what == "files":
+        if change == "files":
             _odd_file(chance, folder)
-        yield what
+        yield change
 
 
 class Slow(BaseException):
@@ -326,9 +326,9 @@ class _Trial:
 
     def _fault(self, folder: Path, what: str, where: str) -> None:
         if where not in self.faults and self.keep is not None:
-            kept = self.keep / f"{len(self.faults)}-{what}"
+            copy = self.keep / f"{len(self.faults)}-{what}"
             with suppress(OSError, shutil.Error):
-                shutil.copytree(folder, kept, symlinks=True)
+                shutil.copytree(folder, copy, symlinks=True)
         self.faults[where] += 1
 
 
@@ -351,8 +351,8 @@ def measure(
     with tempfile.TemporaryDirectory() as work, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         trial = _Trial(base, seeds[0], Path(work), keep)
-        for what in mutations(seeds, Path(work, "case"), seed):
-            slowest = max(slowest, trial.run(Path(work, "case"), what))
+        for change in mutations(seeds, Path(work, "case"), seed):
+            slowest = max(slowest, trial.run(Path(work, "case"), change))
             tried += 1
             if tried >= count or perf_counter() - begun > seconds:
                 break
@@ -361,7 +361,7 @@ def measure(
         print(f"FAULT {times} × {printable(where)}", file=sys.stderr)
     return [
         Figure("bundles tried", tried),
-        *(Figure(what, trial.counts[what]) for what in ("refused when read", "refused when applied", "applied")),
+        *(Figure(change, trial.counts[change]) for change in ("refused when read", "refused when applied", "applied")),
         Figure("faults", trial.faults.total(), at_most=0),
         Figure("slowest, of processor time", slowest, "s", at_most=SECONDS),
         Figure("peak memory", peak / 1e6, "MB", at_most=MEMORY / 1e6),

@@ -52,12 +52,12 @@ def measure_package(
         likeness = check(program, base, concepts, pictures, [size])
     named = f"{len(concepts)} concepts, {compression or 'float16'}"
     shared, total = parts["shared"] / 1e6, sum(parts.values()) / 1e6
-    farthest = min(likeness, key=lambda each: each.psnr)
+    farthest = min(likeness, key=lambda edit: edit.psnr)
     return [
         Figure(f"{named}: shared weights", shared, "MB", at_most=base.generator_path.stat().st_size / 1e6),
         Figure(f"{named}: package", total, "MB", at_most=shared + OWN * len(concepts)),
         Figure(f"{named}: PSNR to the editor, {farthest.concept}", farthest.psnr, "dB", at_least=LEAST[compression]),
-        Figure(f"{named}: worst pixel", max(each.worst for each in likeness), "/255"),
+        Figure(f"{named}: worst pixel", max(edit.worst for edit in likeness), "/255"),
     ]
 
 

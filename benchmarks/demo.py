@@ -314,14 +314,14 @@ def nuisances(url: str) -> Iterator[None]:
 
 def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> list[Figure]:
     """Visitors who each click through the concepts without a pause; every picture is held against the editor's own."""
-    known = shipped()
-    concepts = [concept.id for concept in known]
+    installed = shipped()
+    concepts = [concept.id for concept in installed]
     editor = Editor(device="cpu")
     photos = [picture(seed) for seed in range(visitors)]
     expected = {
         (number, concept): sketch(edit)
         for number, photo in enumerate(photos)
-        for concept, edit in zip(concepts, editor.apply_batch([photo] * len(known), known), strict=True)
+        for concept, edit in zip(concepts, editor.apply_batch([photo] * len(installed), installed), strict=True)
     }
     tally, lock = Tally(), threading.Lock()
 
@@ -333,9 +333,9 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
             while time.perf_counter() < until:
                 concept = chance.choice(concepts)
                 start = time.perf_counter()
-                found = sketch(visitor.edit(name, concept))
+                drawn = sketch(visitor.edit(name, concept))
                 waited = time.perf_counter() - start
-                distances = {key: float(np.abs(other - found).mean()) for key, other in expected.items()}
+                distances = {key: float(np.abs(reference - drawn).mean()) for key, reference in expected.items()}
                 with lock:
                     tally.mixed += min(distances, key=distances.__getitem__) != (number, concept)
                     tally.waits.append(waited)

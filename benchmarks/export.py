@@ -60,11 +60,11 @@ def measure(
         models = {}
         for precision in PRECISIONS:
             start = time.perf_counter()
-            made = export(concepts[0], base, Path(folder, f"{precision}.onnx"), precision=precision)
-            models[precision] = made.path
+            exported = export(concepts[0], base, Path(folder, f"{precision}.onnx"), precision=precision)
+            models[precision] = exported.path
             figures += [
                 Figure(f"{precision} export", time.perf_counter() - start, "s", at_most=60),
-                Figure(f"{precision} size", made.size / 1e6, "MB"),
+                Figure(f"{precision} size", exported.size / 1e6, "MB"),
             ]
         figures += _speed(base, concepts[0], models, size, rounds) + _swapping(base, concepts, size, rounds)
         if data is not None:

@@ -126,8 +126,8 @@ class Learned(nn.Module):
         self.raw = nn.Parameter(torch.logit(torch.tensor(skips)))
 
     def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, skips: Tensor) -> Tensor:
-        made: Tensor = self.generator(x, prompt, prompt_bias, self.raw.sigmoid().expand_as(skips))
-        return made
+        result: Tensor = self.generator(x, prompt, prompt_bias, self.raw.sigmoid().expand_as(skips))
+        return result
 
 
 def made(variant: Variant, config: GeneratorConfig) -> nn.Module:
@@ -217,8 +217,8 @@ def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, 
     wanted_shares = [lattice_share(target, flat_areas(photo)) for photo, target, _ in rows]
     figures["lattice"] = _mean_of_known(shares)
     figures["lattice_of_teacher"] = _mean_of_known(wanted_shares)
-    made, aim = [detail(edit) for edit in edits], [detail(target) for target in targets]
-    figures["stroke_energy"], figures["stroke_match"] = stroke_energy(made, aim), stroke_match(made, aim)
+    details, aim = [detail(edit) for edit in edits], [detail(target) for target in targets]
+    figures["stroke_energy"], figures["stroke_match"] = stroke_energy(details, aim), stroke_match(details, aim)
     return figures
 
 
@@ -272,10 +272,10 @@ def _l1(a: Image.Image, b: Image.Image) -> float:
 
 
 def _mean_of_known(shares: Sequence[float | None]) -> float:
-    known = [share for share in shares if share is not None]
-    if not known:
+    measured = [share for share in shares if share is not None]
+    if not measured:
         raise DataError("no validation photo has a flat area to look for a lattice in")
-    return mean(known)
+    return mean(measured)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -291,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = replace(RECIPE, steps=options.steps, crop=options.crop)
-    shown = {}
+    sections = {}
     for text in options.pairs:
         style, _, folder = text.partition("=")
         if style not in STYLES:
@@ -300,11 +300,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folders = {}
         for name in options.variant or VARIANTS:
             folders[name], figures = train(name, style, pairs, options.work, recipe)
-            shown[f"{style}, {name}"] = [Figure(key, value) for key, value in figures.items()]
+            sections[f"{style}, {name}"] = [Figure(key, value) for key, value in figures.items()]
             print(f"{style}, {name}: {json.dumps(figures)}", flush=True)
         if options.sheets:
             draw(style, folders, options.sheets / f"{style}.webp")
-    report(shown, options.output)
+    report(sections, options.output)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def measure_pulls(count: int = 50, rounds: int = 7) -> list[Figure]:
             commit = hub.put(repo, bundle(), tags=["v1.0.0"])
             hub.requests.clear()
             run(["-c", PROGRAM, "pull", repo, "-q"], environment)
-            asked.append(sum(not each.path.startswith("/api/agent-harnesses") for each in hub.requests))
+            asked.append(sum(not request.path.startswith("/api/agent-harnesses") for request in hub.requests))
         hub.requests.clear()
         pull = ["-c", PROGRAM, "pull", f"{repo}@{commit}"]
         runs = [run(pull, environment) for _ in range(rounds + 1)][1:]

@@ -82,9 +82,9 @@ def _concept(work: Path) -> None:
     (manifest,) = work.glob("crayon/*/bundle/concept.toml")
     text = manifest.read_text("utf-8")
     head, table, rest = text.partition("[recipe.training]\n")
-    kept = [line for line in rest.splitlines() if line.split(" ")[0] not in ("steps", "epochs", "batch_size", "crop")]
+    lines = [line for line in rest.splitlines() if line.split(" ")[0] not in ("steps", "epochs", "batch_size", "crop")]
     head = head.replace("clusters = 400", "clusters = 4")
-    manifest.write_text(head + table + CONCEPT_TRAINING + "\n".join(kept) + "\n", "utf-8")
+    manifest.write_text(head + table + CONCEPT_TRAINING + "\n".join(lines) + "\n", "utf-8")
 
 
 def _base(work: Path) -> None:
@@ -271,9 +271,9 @@ def measure(name: str, rounds: int, environment: Mapping[str, str] | None = None
             if code:
                 faults.append(f"the rerun ends with {code}: {said[-300:]}")
             if command.same and trial.output() != expected:
-                found = trial.output()
-                other = sorted(file for file in {*found, *expected} if found.get(file) != expected.get(file))
-                faults.append(f"another outcome: {', '.join(other[:5])}")
+                files = trial.output()
+                differing = sorted(file for file in {*files, *expected} if files.get(file) != expected.get(file))
+                faults.append(f"another outcome: {', '.join(differing[:5])}")
             if left := [path for path in trial.left() if path not in usual]:
                 faults.append(f"left behind: {', '.join(left[:5])}")
     for fault in faults:
@@ -316,10 +316,10 @@ def main() -> None:
         print("{}: {:g} kills, {:g} faults".format(name, *counts), file=sys.stderr, flush=True)
     if online := [name for name in options.only if COMMANDS[name].hub]:
         figures |= _with_hub(online, options.rounds, options.seed)
-    kills = sum(int(each[0].value) for each in figures.values())
+    kills = sum(int(pair[0].value) for pair in figures.values())
     figures["all"] = [
         Figure("kills", kills),
-        Figure("faults", sum(each[1].value for each in figures.values()), at_most=0),
+        Figure("faults", sum(pair[1].value for pair in figures.values()), at_most=0),
     ]
     report(figures, options.output)
 

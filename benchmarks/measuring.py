@@ -95,9 +95,9 @@ def _processor() -> str:
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """The command line of a benchmark; ``doc`` is its module's docstring."""
-    made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
-    made.add_argument("-o", "--output", type=Path, help="write the figures as JSON to this file, too")
-    return made
+    command = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    command.add_argument("-o", "--output", type=Path, help="write the figures as JSON to this file, too")
+    return command
 
 
 def script(main: Callable[[], None]) -> None:

@@ -74,7 +74,7 @@ def seeds() -> dict[str, bytes]:
         "rgb", whitepoint=[0.3127, 0.329, 1], primaries=[0.68, 0.32, 1, 0.265, 0.69, 1, 0.15, 0.06, 1], gamma=2.2
     )
     segment = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x74\0\x03you\0"
-    made: dict[str, bytes | bytearray] = {
+    files: dict[str, bytes | bytearray] = {
         "jpeg": saved(rgb, "JPEG", exif=exif, xmp=xmp, icc_profile=profile, dpi=(300, 300)),
         "jpeg-iptc": saved(rgb, "JPEG", extra=b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment),
         "jpeg-progressive": saved(rgb.convert("CMYK"), "JPEG", progressive=True),
@@ -108,15 +108,15 @@ def seeds() -> dict[str, bytes]:
         "tiff-jpegxl": tiff(eight, photometric="rgb", compression="jpegxl"),
         "tiff-lab": saved(Image.new("LAB", (9, 9), (99, 120, 130)), "TIFF"),
     }
-    return {name: bytes(data) for name, data in made.items()}
+    return {name: bytes(data) for name, data in files.items()}
 
 
 def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG with chunks (kind, data) behind its first."""
-    made = [
+    encoded = [
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     ]
-    return png[:33] + b"".join(made) + png[33:]
+    return png[:33] + b"".join(encoded) + png[33:]
 
 
 def mutated(seed: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
@@ -137,9 +137,9 @@ def mutated(seed: bytes, others: Sequence[bytes], chance: random.Random) -> byte
         elif kind == 3:
             data[at:at] = data[at : at + chance.randrange(1, 64)]
         elif kind == 4:
-            other = chance.choice(others)
-            start = chance.randrange(len(other))
-            data[at : at + 32] = other[start : start + chance.randrange(1, 64)]
+            donor = chance.choice(others)
+            start = chance.randrange(len(donor))
+            data[at : at + 32] = donor[start : start + chance.randrange(1, 64)]
         elif chance.random() < 0.3:
             del data[at:]
     if data.startswith(b"\x89PNG") and chance.random() < 0.7:
@@ -206,11 +206,11 @@ def _most_memory() -> int:
 
 
 def _pictures(count: int, chance: random.Random) -> Iterator[tuple[str, bytes]]:
-    found = seeds()
-    names, others = list(found), list(found.values())
+    inputs = seeds()
+    names, others = list(inputs), list(inputs.values())
     for number in range(count):
         name = names[number % len(names)]
-        yield name, mutated(found[name], others, chance)
+        yield name, mutated(inputs[name], others, chance)
 
 
 def measure(count: int, seed: int = 0, keep: Path | None = None) -> list[Figure]:

@@ -108,13 +108,15 @@ class Task:
     @cached_property
     def _pairs(self) -> dict[str, Sequence[Pair]]:
         concept = self.concept
-        made = distilled_pairs(
+        distilled = distilled_pairs(
             self.data, self.work / "pairs", concept.recipe, prompt=concept.prompt, progress=Progress()
         )
         for split, least in (("train", 1), ("val", 1), ("test", 2)):
-            if len(made.splits.get(split, ())) < least:
-                raise DataError(f"{self.data}: {len(made.splits.get(split, ()))} photos in {split}, which is too few")
-        return {name: list(pairs) for name, pairs in made.splits.items()}
+            if len(distilled.splits.get(split, ())) < least:
+                raise DataError(
+                    f"{self.data}: {len(distilled.splits.get(split, ()))} photos in {split}, which is too few"
+                )
+        return {name: list(pairs) for name, pairs in distilled.splits.items()}
 
     def trainer(self, recipe: TrainingRecipe, folder: Path) -> Trainer:
         torch.manual_seed(recipe.seed)
@@ -146,7 +148,7 @@ def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, An
     In a round every way takes a step of each kind; a run's seconds are those, each times the number of its steps.
     """
     trainers = {name: task.trainer(recipe_of(recipe, way), task.work / "timed") for name, way in ways.items()}
-    found = {name: Cost([], []) for name in ways}
+    by_way = {name: Cost([], []) for name in ways}
     for number in range(rounds + 1):
         for name, trainer in trainers.items():
             kinds = [trainer.objective.kind(step, trainer.steps) for step in range(trainer.steps)]
@@ -158,9 +160,9 @@ def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, An
                 processor += count * (time.process_time() - used)
                 wall += count * (time.perf_counter() - start)
             if number:  # in the first, memory is got and kernels are chosen
-                found[name].processor.append(processor)
-                found[name].wall.append(wall)
-    return found
+                by_way[name].processor.append(processor)
+                by_way[name].wall.append(wall)
+    return by_way
 
 
 def work_figures(base: Base, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
@@ -233,13 +235,13 @@ def measured(trainer: Trainer, learnt: ConceptPairs, test: Sequence[Pair], folde
 
 def quality_figures(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
     """Figures of trainings side by side; those of `TOGETHER` are to be no worse than the former's."""
-    figures = [Figure(f"{name}: {what}", value) for name, some in found.items() for what, value in some.items()]
+    figures = [Figure(f"{name}: {measure}", value) for name, some in found.items() for measure, value in some.items()]
     for name, some in found.items():
         if name != "former" and "former" in found:
-            for what in ("validation L1", "test L1", "test efficientnet-lite0 FID"):
-                share = some[what] / found["former"][what]
+            for measure in ("validation L1", "test L1", "test efficientnet-lite0 FID"):
+                share = some[measure] / found["former"][measure]
                 most = 1.0 if name in TOGETHER else None
-                figures.append(Figure(f"{name} over former: {what}", share, "×", at_most=most))
+                figures.append(Figure(f"{name} over former: {measure}", share, "×", at_most=most))
     return figures
 
 
@@ -270,17 +272,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scale = options.crop / FORMER.crop
     recipe = replace(FORMER, steps=options.steps, crop=options.crop, scales=(scale, scale))
     ways = {name: way for name, way in WAYS.items() if name in ("former", *(options.way or WAYS))}
-    shown = {
+    sections = {
         "work": work_figures(task.base, recipe, ways),
         "cost": cost_figures(costs(task, recipe, ways, options.rounds)),
     }
     if options.train:
-        found = {}
+        results = {}
         for name, way in ways.items():
-            found[name] = train(task, name.split(" ")[0], recipe_of(recipe, way))
-            print(f"{name}: {json.dumps(found[name])}", flush=True)
-        shown["quality"] = quality_figures(found)
-    report(shown, options.output)
+            results[name] = train(task, name.split(" ")[0], recipe_of(recipe, way))
+            print(f"{name}: {json.dumps(results[name])}", flush=True)
+        sections["quality"] = quality_figures(results)
+    report(sections, options.output)
 
 
 if __name__ == "__main__":
