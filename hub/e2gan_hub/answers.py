@@ -1,6 +1,6 @@
-"""What the Hub answers, read within limits: so many bytes however they are packed, plain numbers, nothing too deep.
+"""Reading the Hub's answers within limits on their inflated size, their numbers and their nesting.
 
-huggingface_hub reads an answer whole, to whatever it inflates, and its numbers as Python's JSON does.
+huggingface_hub reads a whole answer, however large it inflates, and accepts every number that Python's JSON does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "TooLargeError", "items", "pages", "parse", "read"]
 
 LIMIT = 8 * 1024**2
-"""Most bytes of one answer, inflated; what is known of a repository has some thousands."""
+"""Most bytes of one answer, inflated; the metadata of a repository takes a few thousand."""
 
 PAGE_LIMIT = 128 * 1024**2
 """Most bytes of a list's page, inflated: a thousand models with their cards."""
@@ -34,14 +34,14 @@ MOST_PAGES = 1000
 """Most pages of a list."""
 
 TRIES = 3
-"""How often to ask for an answer whose connection breaks on the way."""
+"""Number of requests for an answer whose connection breaks."""
 
 ERROR_LIMIT = 64 * 1024
 """Most bytes of an error's text."""
 
 
 class TooLargeError(E2GANError):
-    """An answer is larger than it may be, and was not read to its end."""
+    """An answer exceeds its limit; the rest was not read."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ class Answer:
 
 
 def read(api: HfApi, address: str, *, limit: int = LIMIT, params: Mapping[str, str] | str | None = None) -> Answer:
-    """What is at an address of the Hub, asked for again where the Hub says when, or the connection breaks.
+    """The content of an address on the Hub.  Repeats the request when the Hub says when to, or the connection breaks.
 
     Args:
         address: of the endpoint, or below it, such as ``/api/models``.
         limit: most bytes of the answer, inflated.
-        params: the query, by name or as it stands in an address.
+        params: the query, by name, or in the form that it has in an address.
 
     Raises:
         TooLargeError: it is larger.
         HTTPError: huggingface_hub's errors.
-        ValueError: it is packed in a way that was not asked for, or damaged.
+        ValueError: its encoding was not asked for, or it is damaged.
     """
     url = address if "://" in address else f"{api.endpoint}{address}"
     if isinstance(params, str):
@@ -75,7 +75,7 @@ def _read(api: HfApi, url: str, limit: int, params: Mapping[str, str] | None) ->
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
     headers = build_hf_headers(token=api.token, **client.LIBRARY)
-    # What is not asked for need not be unpacked: other codings, and several on top of each other.
+    # Only the requested encoding is unpacked: no other, and no stack of several.
     headers["Accept-Encoding"] = "gzip"
     for left in reversed(range(TRIES)):
         begun = False
@@ -102,29 +102,29 @@ def _read(api: HfApi, url: str, limit: int, params: Mapping[str, str] | None) ->
 
 
 def _inflated(chunks: Iterable[bytes], coding: str, limit: int) -> bytes:
-    """The bytes of an answer, unpacked; never more of them than the limit are held, and what one chunk has."""
+    """The unpacked bytes of an answer.  Memory holds at most ``limit`` bytes and one chunk."""
     coding = coding.strip().lower()
     if coding not in ("", "identity", "gzip"):
-        raise ValueError(f"it is packed as {shown(coding)}")
+        raise ValueError(f"its encoding is {shown(coding)}")
     inflater = zlib.decompressobj(wbits=31) if coding == "gzip" else None
     body = bytearray()
     try:
         for chunk in chunks:
             body += inflater.decompress(chunk, limit + 1 - len(body)) if inflater else chunk
             if len(body) > limit:
-                raise TooLargeError(f"the Hub's answer has more than the {limit:,} bytes allowed")
+                raise TooLargeError(f"the Hub's answer exceeds the limit of {limit:,} bytes")
     except zlib.error as fault:
         raise ValueError(f"it is damaged: {fault}") from fault
     if inflater and body and not inflater.eof:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     return bytes(body)
 
 
 def parse(body: bytes) -> Any:
-    """An answer's JSON; a number that is not finite, or is no whole one of 64 bits, is None.
+    """An answer's JSON.  Numbers that are not finite and integers beyond 64 bits become None.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return _loads(body)
@@ -147,15 +147,15 @@ def _finite(text: str) -> float | None:
 
 
 def _nothing(text: str) -> None:
-    """For NaN and Infinity, which are no JSON."""
+    """Parse NaN and Infinity, which JSON does not have."""
 
 
 def pages(api: HfApi, address: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The objects of a list, page after page; those that are none are left out.
+    """The objects of a list, page after page; items of other types are left out.
 
     Raises:
-        TooLargeError: a page is too large, or there is no end of them.
-        ValueError: a page is no list.
+        TooLargeError: a page is too large, or there are too many.
+        ValueError: a page is not a list.
         HTTPError: huggingface_hub's errors.
     """
     query: Mapping[str, str] | str = params
@@ -164,16 +164,16 @@ def pages(api: HfApi, address: str, params: Mapping[str, str]) -> Iterator[dict[
         yield from (item for item in items(answer.body) if isinstance(item, dict))
         if answer.next is None:
             return
-        # Its query alone: a mirror may name the Hub that it mirrors, and who asks this one asks nobody else.
+        # Only its query is used: a mirror's link may name the Hub itself, but all requests go to this endpoint.
         query = answer.next
     raise TooLargeError(f"the list has more than {MOST_PAGES:,} pages")
 
 
 def items(body: bytes) -> list[Any]:
-    """The items of a JSON list; one that is nested too deeply is left out, for each is somebody else's.
+    """The items of a JSON list.  An item that is nested too deeply is left out: each has its own author.
 
     Raises:
-        ValueError: it is no list.
+        ValueError: it is not a list.
     """
     try:
         values = _loads(body)
@@ -189,7 +189,7 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def _sound(body: bytes) -> Iterator[Any]:
-    """The objects right inside a list that can be parsed, found by their brackets alone."""
+    """The objects directly inside a list that can be parsed; only brackets are used to find them."""
     depth = start = 0
     for token in _TOKEN.finditer(body):
         if token[0] in (b"[", b"{"):

@@ -1,4 +1,4 @@
-"""The model cards of what is published: the metadata by which the Hub files, shows and finds it."""
+"""The model cards of published concepts and bases: the metadata that the Hub indexes, shows and searches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METRICS = {
     "fid_ratio": "FID, unedited photos being 1",
     "kid": "KID",
 }
-"""The figures that the Hub is told, of all that the evaluation measures."""
+"""The figures of the evaluation that the card reports to the Hub."""
 
 
 def concept_card(concept: Concept, repo: str, base_model: str) -> str:
@@ -52,7 +52,7 @@ def concept_card(concept: Concept, repo: str, base_model: str) -> str:
 
 
 def results(concept: Concept) -> Iterator[EvalResult]:
-    """The measured figures that the Hub is told; those of the network that makes the headline come first."""
+    """The measured figures that the card reports; those of the headline's network come first."""
     from huggingface_hub import EvalResult
 
     headline = concept.quality.get("headline")
@@ -70,7 +70,7 @@ def results(concept: Concept) -> Iterator[EvalResult]:
 
 
 def _figures(quality: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str]]:
-    """(table, name, value, features) of each figure to tell; the table is empty for those that stand outside of one."""
+    """(table, name, value, features) of each reported figure; the table is empty for figures outside any table."""
     tables = {"": quality, **{name: table for name, table in quality.items() if isinstance(table, Mapping)}}
     for title, table in tables.items():
         for name, value in table.items():
@@ -109,7 +109,7 @@ def base_card(base: Base, repo: str) -> str:
 
 
 def _license(license: str) -> dict[str, Any]:
-    """The licence as the Hub writes it: its own word, or another one with its name."""
+    """The licence in the Hub's terms: one of its identifiers, or ``other`` with a name."""
     if re.fullmatch(r"[A-Za-z0-9.+-]+", license):
         return {"license": license.lower()}
     return {"license": "other", "license_name": license}

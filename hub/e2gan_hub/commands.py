@@ -25,14 +25,14 @@ lockfile = click.Path(dir_okay=False, path_type=Path)
 repo_option = click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository; created if missing.")
 private_option = click.option("--private", is_flag=True, help="Make a new repository private.")
 revision_option = click.option(
-    "--revision", metavar="BRANCH", help="A branch other than main; no tag for the version is made."
+    "--revision", metavar="BRANCH", help="A branch other than main; the version gets no tag."
 )
 pr_option = click.option(
-    "--create-pr", is_flag=True, help="Make a pull request instead, in a repository of someone else."
+    "--create-pr", is_flag=True, help="Open a pull request instead, for someone else's repository."
 )
 message_option = click.option("--commit-message", metavar="TEXT", help="Commit message, instead of 'Version VERSION'.")
 token_option = click.option(
-    "--token", metavar="TOKEN", help="Access token, instead of the one that hf auth login has stored."
+    "--token", metavar="TOKEN", help="Access token, instead of the one stored by hf auth login."
 )
 dry_option = click.option("--dry-run", is_flag=True, help="Check everything and show the card, but publish nothing.")
 trusted_option = click.option(
@@ -73,8 +73,8 @@ def push(
 ) -> None:
     """Publish a concept on the Hugging Face Hub.
 
-    The command makes one commit with the bundle in DIR and its model card, and a tag for the version. Files that are
-    already there stay as they are. A version can be published once; to publish a change, raise the version in
+    The command makes one commit with the bundle in DIR and its model card, and a tag for the version. Files that have
+    not changed stay as they are. A version can be published once; to publish a change, raise the version in
     concept.toml. Sign in first with: hf auth login.
     """
     from e2gan_hub.push import concept_publication
@@ -135,7 +135,7 @@ def _target(repo: str, revision: str | None) -> Any:
 
     ref = Ref.given(repo)
     if ref.revision:
-        raise click.UsageError("--repo takes OWNER/NAME alone; the branch goes into --revision.")
+        raise click.UsageError("--repo takes only OWNER/NAME; give the branch with --revision.")
     return Ref.parse(f"{ref.repo}@{revision}") if revision else ref
 
 
@@ -153,7 +153,7 @@ def _tell(out: Output, done: Published) -> None:
     if done.pull_request:
         out.note(f"proposed: {done.pull_request}")
         return
-    action = "published" if done.committed else "is there already"
+    action = "published" if done.committed else "is already published"
     tag = f", tagged {done.tag}" if done.tagged else f", as {done.tag}" if done.tag else ""
     out.note(f"{done.repo}: {action} at {done.commit[:12]}{tag}")
 
@@ -163,7 +163,9 @@ def _tell(out: Output, done: Published) -> None:
 @click.option("--offline", is_flag=True, help="Make no network requests; use what is already pulled.")
 @trusted_option
 @click.option(
-    "--signed-by", metavar="IDENTITY", help="Whose signature it must have: an e-mail address, or the URI of a workflow."
+    "--signed-by",
+    metavar="IDENTITY",
+    help="Identity that must have signed it: an e-mail address, or the URI of a workflow.",
 )
 @click.option("--issuer", metavar="URL", help="The issuer of that identity, such as https://github.com/login/oauth.")
 @output_options()
@@ -193,7 +195,7 @@ def pull(
         for ref in [Ref.given(name) for name in concepts]:
             done = pull(ref, offline=offline, require_trusted=require_trusted, signer=signer)
             pulled.append(done)
-            action = "pulled" if done.fetched else "is here already:"
+            action = "pulled" if done.fetched else "already pulled:"
             named = done.concept.id if done.listed else f"hub:{done.ref}"
             out.note(f"{action} {named} {done.concept.version}, {done.ref} at {done.commit[:12]}")
     out.data(
@@ -277,11 +279,11 @@ def search(
         ]
         out.table(("REPOSITORY", "TITLE", "LICENSE", "DOWNLOADS", "FID"), rows)
     else:
-        out.note("no concept on the Hub fits")
+        out.note("no concept on the Hub matches")
 
 
 def _have_index(refresh: bool, offline: bool) -> None:
-    """Get the list if it is time; an old one will do where the Hub cannot be asked."""
+    """Fetch the list if it is due; if the Hub cannot be reached, use the old one."""
     from e2gan_hub import client, index
 
     if offline or not (refresh or index.is_stale()):
@@ -291,7 +293,7 @@ def _have_index(refresh: bool, offline: bool) -> None:
     except client.Unreachable as error:
         if refresh or not index.index_path().exists():
             raise
-        say(f"note: {error}; searching the list of the last time")
+        say(f"note: {error}; searching the earlier list")
 
 
 @click.command(cls=Command, section="share", examples=["lock", "lock -o studio.lock"])
@@ -314,9 +316,9 @@ def lock(output: Path, out: Output) -> None:
 def sync(file: Path, require_trusted: bool, out: Output) -> None:
     """Install exactly what a lockfile says.
 
-    Concepts from the Hub are fetched at their commits; those from pip with pip download, if they are missing or have
-    another version. Everything is checked first: if any file differs from the lockfile, nothing is changed. Concepts
-    that are not in FILE stay.
+    Concepts from the Hub are fetched at their commits. Concepts from pip are downloaded by pip if they are missing or
+    have another version. Everything is checked first: if any file differs from the lockfile, nothing is changed.
+    Concepts that are not in FILE stay.
     """
     from e2gan_hub.lock import CHANGED, read_lock, sync
 
@@ -387,7 +389,7 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     from e2gan_hub.config import read_config
 
     if away and not owners:
-        raise click.UsageError("say whom to take off the list.")
+        raise click.UsageError("name the publishers to remove from the list.")
     if owners:
         (trust.distrust if away else trust.trust)(owners)
         return
@@ -411,7 +413,7 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
-    "--folder", type=folder, metavar="DIR", help="Folder of the repositories; without one they are deleted at the end."
+    "--folder", type=folder, metavar="DIR", help="Folder of the repositories; without it, they are deleted at the end."
 )
 @click.option(
     "--account",
@@ -453,7 +455,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
         for name, token in others:
             echo(f"  export HF_TOKEN={token}    # to be {name}")
         echo("\nCtrl-C ends it.")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder goes then, too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder is deleted then, too
         try:
             hub.wait()
         except KeyboardInterrupt:

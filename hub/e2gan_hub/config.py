@@ -1,4 +1,4 @@
-"""The user's settings: ``config.toml``, in the system's place for such files or where ``E2GAN_CONFIG`` says."""
+"""The user's settings: ``config.toml``, in the system's folder for settings, or at the path in ``E2GAN_CONFIG``."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ __all__ = ["Config", "Signer", "change", "config_path", "read_config"]
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, as Sigstore's certificates say it."""
+    """A signer, as Sigstore's certificates identify one."""
 
     identity: str
     """An e-mail address, or the URI of a workflow."""
     issuer: str
-    """The URL of who vouches for it, such as ``https://github.com/login/oauth``."""
+    """The URL of the service that vouches for it, such as ``https://github.com/login/oauth``."""
 
 
 @dataclass(frozen=True)
 class Config:
     trusted: tuple[str, ...] = ()
-    """Publishers that need no warning: the owners of repositories."""
+    """Publishers that are used without a warning: owners of repositories."""
     require_trusted: bool = False
     """Refuse all others."""
     signers: Mapping[str, Signer] = field(default_factory=dict)
-    """By publisher: who must have signed what comes from there."""
+    """By publisher: who must have signed their concepts."""
     bases: Mapping[str, str] = field(default_factory=dict)
     """By the SHA-256 of a base's generator: its repository on the Hub."""
 
     def trusts(self, owner: str) -> bool:
-        """Whether a publisher is on the allow-list, written in whatever capitals."""
+        """Whether a publisher is on the allow-list, in any capitals."""
         return owner.lower() in (publisher.lower() for publisher in self.trusted)
 
     def signer(self, owner: str) -> Signer | None:
-        """Who must have signed what comes from a publisher, if anybody."""
+        """Who must have signed a publisher's concepts, if anybody."""
         return next((signer for publisher, signer in self.signers.items() if publisher.lower() == owner.lower()), None)
 
 
 def config_path() -> Path:
-    """Where the settings are, or would be."""
+    """The path of the settings, whether the file exists or not."""
     if place := os.environ.get("E2GAN_CONFIG"):
         return Path(place)
     from platformdirs import user_config_path
@@ -59,7 +59,7 @@ def config_path() -> Path:
 
 
 def read_config() -> Config:
-    """The settings; the defaults where there is no file.
+    """The settings; the defaults if there is no file.
 
     Raises:
         E2GANError: the file is malformed.
@@ -77,7 +77,9 @@ def read_config() -> Config:
     table.done()
     owners = [owner.lower() for owner in config.signers]
     if twice := next((owner for owner in owners if owners.count(owner) > 1), None):
-        raise E2GANError(f"{path}: [signers] has {shown(twice)} twice, in other capitals: the Hub knows one")
+        raise E2GANError(
+            f"{path}: [signers] has {shown(twice)} twice, in different capitals: to the Hub they are the same"
+        )
     return config
 
 
@@ -94,15 +96,15 @@ def _repo(table: Table, digest: str) -> str:
     except E2GANError as error:
         raise table.fault(f"{digest}: {error}", error.hint) from None
     if ref.revision:
-        raise table.fault(f"{shown(text)} must be OWNER/NAME alone")
+        raise table.fault(f"{shown(text)} must be OWNER/NAME only")
     return ref.repo
 
 
 def change(edit: Callable[[tomlkit.TOMLDocument], Any]) -> None:
-    """Let ``edit`` change the file's content, which keeps its comments; raises E2GANError if it is malformed."""
+    """Let ``edit`` change the file's content; comments stay.  Raises E2GANError if the file is malformed."""
     import tomlkit
 
-    read_config()  # not to build upon a malformed file
+    read_config()  # a malformed file must not be extended
     path = config_path()
     text = read_bytes(path, limit=TOML_LIMIT).decode() if path.exists() else ""
     document = tomlkit.parse(text)

@@ -1,6 +1,6 @@
-"""The list of all concepts on the Hub, kept in the user's cache so that a search takes no network.
+"""The list of all concepts on the Hub, kept in the user's cache so that a search needs no network.
 
-It is fetched anew when it is a day old, or on demand, and lies in one SQLite file that is replaced as a whole.
+It is fetched again when it is a day old, or on demand.  It is one SQLite file, which is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ DAY = 24 * 3600
 SCHEMA = 1
 
 SORTS = {"downloads": "downloads DESC", "fid": "fid IS NULL, fid"}
-"""What a search may be sorted by, as SQL; ties by name."""
+"""The sort orders of a search, as SQL; ties are sorted by name."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One concept as the index knows it; what a card does not say is empty, or None."""
+    """One concept in the index; a field that the card lacks is empty, or None."""
 
     repo: str
     title: str
@@ -40,11 +40,11 @@ class Entry:
     base: str
     """The base's repository."""
     tags: str
-    """With a space before and after each."""
+    """Tags, with a space before and after each."""
     downloads: int
-    """Of the last month."""
+    """Downloads of the last month."""
     fid: float | None
-    """The first one of the card: what its maker measured, on photographs of the maker's choice."""
+    """The card's first FID, which the author measured on photographs of their choice."""
 
     @property
     def author(self) -> str:
@@ -69,10 +69,10 @@ def is_stale() -> bool:
 
 
 def refresh() -> int:
-    """Fetch the list from the Hub and write the index; gives the number of concepts.
+    """Fetch the list from the Hub, write the index and return the number of concepts.
 
     Raises:
-        Unreachable: the Hub cannot be asked; the index is what it was.
+        Unreachable: the Hub cannot be reached; the index is unchanged.
         E2GANError: the Hub refuses.
     """
     api = client.client()
@@ -83,9 +83,9 @@ def refresh() -> int:
 
 
 def entry_of(model: dict[str, Any]) -> Entry | None:
-    """What the Hub's list says of a model as an entry; None if its name cannot be a concept's.
+    """The index entry of a model in the Hub's list; None if its name cannot be a concept's.
 
-    A card is written by whoever publishes: of what is not as it should be, nothing is taken.
+    Publishers write the cards, so fields of the wrong form are left out.
     """
     try:
         repo = Ref.parse(str(model.get("id"))).repo
@@ -131,7 +131,7 @@ def _first(index: Any, key: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Text on one line that cannot rewrite a terminal; empty for anything else."""
+    """The value if it is text on one line that cannot rewrite a terminal; else empty."""
     if not isinstance(value, str):
         return ""
     text = " ".join(value.split())[:300]
@@ -139,7 +139,7 @@ def _text(value: Any) -> str:
 
 
 def write_index(entries: Iterable[Entry]) -> int:
-    """Write the index whole, or not at all; gives the number of entries.
+    """Write the index completely or not at all, and return the number of entries.
 
     Raises:
         E2GANError: it cannot be written, for example because the disk is full.
@@ -148,7 +148,7 @@ def write_index(entries: Iterable[Entry]) -> int:
     marks = ", ".join("?" * len(COLUMNS))
     try:
         with atomic_path(path) as temporary, closing(sqlite3.connect(temporary)) as database, database:
-            # The file is replaced as a whole: it needs no journal, which would be another file to leave behind.
+            # The file is replaced as a whole, so it needs no journal, which could be left behind.
             database.execute("PRAGMA journal_mode = OFF")
             database.execute(f"PRAGMA user_version = {SCHEMA}")
             database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")
@@ -167,10 +167,10 @@ def search(
     sort: str = "downloads",
     limit: int = 20,
 ) -> list[Entry]:
-    """The concepts with each word of ``query`` in their name, title, prompt or tags, and what else is asked.
+    """The concepts with every word of ``query`` in their name, title, prompt or tags that meet all other conditions.
 
     Raises:
-        E2GANError: there is no index, or it cannot be read.
+        E2GANError: the index is missing or cannot be read.
     """
     where, values = ["1"], []
     for word in query.split():
@@ -189,11 +189,11 @@ def search(
     asked = f"SELECT * FROM concepts WHERE {' AND '.join(where)} ORDER BY {SORTS[sort]}, repo LIMIT ?"
     path = index_path()
     if not path.exists():
-        raise E2GANError("there is no list of concepts yet", hint="e2gan search gets it when it is online")
+        raise E2GANError("there is no list of concepts yet", hint="e2gan search fetches it when you are online")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             if database.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
-                raise sqlite3.DatabaseError("it is of another version")
+                raise sqlite3.DatabaseError("it has another version's format")
             return [Entry(*row) for row in database.execute(asked, (*values, limit))]
     except (sqlite3.Error, TypeError) as fault:
         raise E2GANError(
@@ -202,5 +202,5 @@ def search(
 
 
 def _literal(text: str) -> str:
-    """Text for SQL's LIKE in which nothing stands for anything else."""
+    """Text for SQL's LIKE, its wildcards escaped."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

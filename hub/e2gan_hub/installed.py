@@ -1,4 +1,4 @@
-"""What is installed, from wherever it came: the folders, what their files should be, and what they are."""
+"""Everything that is installed, from any source: the folders, and their files as expected and as they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Checked", "Outdated", "outdated", "source_of", "verify"]
 
 @dataclass(frozen=True)
 class Checked:
-    """One thing that was checked again."""
+    """The result of checking one concept or base again."""
 
     kind: str
     """``concept`` or ``base``."""
@@ -36,18 +36,18 @@ class Checked:
     source: str
     """``hub:OWNER/NAME@COMMIT``, or the distribution."""
     problem: str | None
-    """None if all is well."""
+    """None if it is sound."""
 
 
 def source_of(concept: Concept) -> Ref | None:
-    """The repository and commit that an installed concept was pulled from, if it was."""
+    """The repository and commit that an installed concept was pulled from; None if it came from elsewhere."""
     return Ref.parse(concept.source) if concept.source and concept.source.startswith("hub:") else None
 
 
 def verify() -> Iterator[Checked]:
-    """Check again everything installed: that files are what they were when they came, and sound.
+    """Check that all installed files are sound and have not changed since they were installed.
 
-    What was pulled is held against the record of the pull, what pip installed against pip's own, each base against
+    Pulled concepts are compared with the record of the pull, concepts from pip with pip's record, and each base with
     its manifest.
     """
     registry = Registry.load()
@@ -63,7 +63,7 @@ def verify() -> Iterator[Checked]:
                 concept = record.concept(commit)
                 changed = store.differing(digests, expected)
                 if changed:
-                    raise E2GANError(f"{', '.join(changed)}: not what was pulled")
+                    raise E2GANError(f"{', '.join(changed)}: changed since the pull")
                 check_files(concept)
             except (E2GANError, OSError) as error:
                 yield Checked("concept", record.repo, source, str(error))
@@ -80,21 +80,21 @@ def verify() -> Iterator[Checked]:
 
 
 def _problem(concept: Concept) -> str | None:
-    """What is wrong with a concept that a distribution brought."""
+    """What is wrong with a concept from a distribution, if anything."""
     try:
         if concept.trained:
             check_files(concept)
         recorded = _recorded(concept.distribution or "")
         for file in concept.path.iterdir():
             if recorded.get(file.resolve(), sha256_file(file)) != sha256_file(file):
-                return f"{file.name}: not what pip installed"
+                return f"{file.name}: changed since pip installed it"
     except (E2GANError, OSError) as error:
         return str(error)
     return None
 
 
 def _recorded(distribution: str) -> dict[Path, str]:
-    """The SHA-256 of each file as pip's RECORD has it; empty for a distribution in development."""
+    """The SHA-256 of each file from pip's RECORD; empty for an editable installation."""
     try:
         files = importlib.metadata.files(distribution) or []
     except (importlib.metadata.PackageNotFoundError, ValueError):
@@ -117,7 +117,7 @@ def _checked_base(folder: Path) -> Checked:
 
 @dataclass(frozen=True)
 class Outdated:
-    """A pulled concept of which there is a newer version."""
+    """A pulled concept with a newer version on the Hub."""
 
     repo: str
     id: str
@@ -127,12 +127,12 @@ class Outdated:
 
 
 def outdated() -> Iterator[Outdated]:
-    """The pulled concepts with a newer version's tag on the Hub: two requests for each.
+    """The pulled concepts that have a newer version's tag on the Hub; takes two requests for each.
 
-    One that the Hub does not have any more, or that is damaged here, is noted and left out.
+    A concept that the Hub no longer has, or whose files here are damaged, gets a note and is left out.
 
     Raises:
-        Unreachable: the Hub cannot be asked.
+        Unreachable: the Hub cannot be reached.
     """
     from e2gan_hub import client
 
@@ -171,6 +171,6 @@ def _newer(record: store.Record, commit: str, api: HfApi) -> Outdated | None:
     try:
         own = Version(concept.version)
     except InvalidVersion:
-        return None  # then no version is newer or older than it
+        return None  # such a version is neither newer nor older
     newest = max((version for version in versions if not version.is_prerelease), default=own)
     return Outdated(ref.repo, concept.id, concept.version, str(newest)) if newest > own else None

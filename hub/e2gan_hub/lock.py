@@ -1,4 +1,4 @@
-"""``e2gan.lock``: which concepts and bases a machine has, exactly, to have the same on another or next year."""
+"""``e2gan.lock``: the exact concepts and bases of a machine, to install the same elsewhere or later."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 LOCKFILE = "e2gan.lock"
 SCHEMA = 1
 LIMIT = 4 * 1024**2
-"""Most bytes of a lockfile: thousands of concepts."""
+"""Most bytes of a lockfile, enough for thousands of concepts."""
 
 INSTALL_SECONDS = 600
 
@@ -52,7 +52,7 @@ class LockedConcept:
     id: str
     version: str
     files: Mapping[str, str]
-    """The SHA-256 of each."""
+    """The SHA-256 of each file."""
     repo: str = ""
     commit: str = ""
     distribution: str = ""
@@ -66,7 +66,7 @@ class LockedConcept:
 class LockedBase:
     id: str
     sha256: str
-    """Of its generator."""
+    """SHA-256 of its generator's file."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Lock:
 
 
 def installed() -> Lock:
-    """What is installed now.
+    """The lock of everything that is installed now.
 
     Raises:
-        E2GANError: a base is missing that a concept is for, or a file cannot be read.
+        E2GANError: the base of a concept is missing, or a file cannot be read.
     """
     concepts: list[LockedConcept] = []
     bases: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _version(distribution: str) -> str:
 
 
 def write_lock(lock: Lock, path: Path) -> None:
-    """Write a lockfile, whole or not at all."""
+    """Write a lockfile, completely or not at all."""
     import tomlkit
 
     concepts = [{k: v for k, v in vars(concept).items() if v != ""} for concept in lock.concepts]
@@ -117,7 +117,7 @@ def read_lock(path: Path) -> Lock:
     """Read a lockfile.
 
     Raises:
-        E2GANError: there is none, or it is malformed.
+        E2GANError: it is missing or malformed.
     """
     table = Table(read_toml(path, limit=LIMIT, error=E2GANError), str(path), E2GANError)
     table.whole("schema", low=SCHEMA, high=SCHEMA)
@@ -140,7 +140,7 @@ def _locked_concept(table: Table) -> LockedConcept:
     files = table.sub("files")
     for name in files.data:
         if name not in FILES:
-            raise files.fault(f"{shown(name)} is no part of a bundle")
+            raise files.fault(f"{shown(name)} is not a bundle's file")
     from_hub = "repo" in table.data
     concept = LockedConcept(
         id=table.id("id"),
@@ -154,42 +154,42 @@ def _locked_concept(table: Table) -> LockedConcept:
     if from_hub and (Ref.parse(concept.repo).revision or not COMMIT.fullmatch(concept.commit)):
         raise table.fault("repo must be OWNER/NAME and commit 40 hexadecimal digits")
     if not from_hub and not _is_name(concept.distribution):
-        raise table.fault(f"{shown(concept.distribution)} is no distribution's name")
+        raise table.fault(f"{shown(concept.distribution)} is not a distribution's name")
     return concept
 
 
 def _is_name(text: str) -> bool:
-    """Whether pip would take it for a name, and for nothing else."""
+    """Whether pip reads it as a name and as nothing else."""
     return text.isascii() and all(c.isalnum() or c in "-_." for c in text) and text[0].isalnum() and text[-1].isalnum()
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What came of one line of the lockfile."""
+    """The result of one entry of the lockfile."""
 
     id: str
     source: str
     done: str
-    """``is here``, ``pulled`` or ``installed``; ``left as it was`` because of another's problem; empty if it failed."""
+    """``is here``, ``pulled`` or ``installed``; ``left as it was`` because another failed; empty if it failed."""
     problem: str | None = None
 
 
 CHANGED = ("pulled", "installed")
-"""What has been done where something has."""
+"""The values of ``done`` that mean a change."""
 
 Change = Callable[[], None]
-"""Puts in place what has been fetched and checked."""
+"""Installs what has been fetched and checked."""
 
 
 def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
-    """Restore what is locked: all of it, or nothing where any of it cannot be had exactly so.
+    """Install exactly the locked concepts; if any of them cannot be had, change nothing.
 
-    A concept from the Hub is fetched at its commit.  One from pip is downloaded if it is missing or of another version,
-    as a wheel, which holds nothing that runs before it is installed.  A base is only checked.  All that lies in a
-    folder of its own until everything is there and checked.  What is installed and not in the lockfile stays.
+    A concept from the Hub is fetched at its commit.  One from pip is downloaded if it is missing or has another
+    version, as a wheel, which runs no code before it is installed.  A base is only checked.  All files stay in a
+    temporary folder until every one has arrived and been checked.  Concepts that are not in the lockfile stay.
 
     Raises:
-        E2GANError: something could not be put in place, after all was checked; what can be is put back.
+        E2GANError: an installation failed after all checks; as far as possible, the former state is restored.
     """
     results = [_check_base(base) for base in lock.bases]
     with temporary_folder() as place:
@@ -233,7 +233,7 @@ def _check_base(base: LockedBase) -> Synced:
     except E2GANError as error:
         return Synced(base.id, "base", "", str(error))
     if digest != base.sha256:
-        problem = f"the base is another one: its generator's SHA-256 is {digest[:12]}…, not {base.sha256[:12]}…"
+        problem = f"the base differs: its generator's SHA-256 is {digest[:12]}…, not {base.sha256[:12]}…"
         return Synced(base.id, "base", "", problem)
     return Synced(base.id, "base", "is here")
 
@@ -246,7 +246,7 @@ def _compare(digests: Mapping[str, str], id: str, locked: LockedConcept) -> None
 
 
 def _check_id(locked: LockedConcept, ours: Callable[[Concept], bool]) -> None:
-    """Refuse to install a concept whose id another one has here."""
+    """Refuse to install a concept whose id another installed concept uses."""
     other = registry().all("concept").get(locked.id)
     if other is not None and not ours(other):
         raise E2GANError(
@@ -258,8 +258,8 @@ def _check_id(locked: LockedConcept, ours: Callable[[Concept], bool]) -> None:
 
 
 def _check_hub(locked: LockedConcept, folder: Path, require_trusted: bool) -> tuple[str, Change | None]:
-    """Have a concept's files, in ``folder`` or in the store, and check them; gives the repository, and what is to be
-    done yet."""
+    """Get a concept's files into ``folder`` or the store, and check them; returns the repository, and the change that
+    installs them."""
     asked = Ref(locked.repo, locked.commit)
     here = pull.here(asked, offline=client.is_offline(), require_trusted=require_trusted)
     if here is not None:
@@ -288,7 +288,7 @@ def _listed(done: pull.Pulled) -> None:
 
 @contextmanager
 def _records_put_back(repos: Iterable[str]) -> Iterator[None]:
-    """If the body fails half-way, let the store say what it said before: what it holds besides is nobody's."""
+    """If the body fails, restore the store's record; files that it does not name are unused."""
     paths = [store.repo_folder(repo) / store.RECORD for repo in repos]
     before = [path.read_bytes() if path.exists() else None for path in paths]
     try:
@@ -306,12 +306,12 @@ def _records_put_back(repos: Iterable[str]) -> Iterator[None]:
 
 
 def _check_pip(locked: LockedConcept, folder: Path) -> Path | None:
-    """The checked wheel with a concept, in ``folder``; None if it is installed and as it is locked."""
+    """The checked wheel with a concept, in ``folder``; None if the locked version is already installed."""
     _check_id(locked, lambda other: other.source is None and other.distribution == locked.distribution)
     if _version(locked.distribution) == locked.version:
         concept = registry().all("concept").get(locked.id)
         if concept is None:
-            raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")
+            raise E2GANError(f"{locked.distribution} does not contain the concept '{locked.id}'")
         _compare(store.digests(concept.path), concept.id, locked)
         return None
     requirement = f"{locked.distribution}=={locked.version}"
@@ -322,7 +322,7 @@ def _check_pip(locked: LockedConcept, folder: Path) -> Path | None:
 
 
 def _check_wheel(wheel: Path, locked: LockedConcept) -> None:
-    """Check that a wheel holds the locked files, side by side in one of its folders."""
+    """Check that one folder of a wheel holds exactly the locked files."""
     folders: dict[str, dict[str, zipfile.ZipInfo]] = {}
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -335,7 +335,7 @@ def _check_wheel(wheel: Path, locked: LockedConcept) -> None:
                 ({name: _digest(archive, member) for name, member in files.items()}, files) for files in bundles
             ]
             if not candidates:
-                raise E2GANError(f"{locked.distribution} brings no concept")
+                raise E2GANError(f"{locked.distribution} contains no concept")
             digests, files = min(candidates, key=lambda candidate: len(store.differing(candidate[0], locked.files)))
             _compare(digests, locked.id, locked)
             manifest = wheel.with_name(MANIFEST)
@@ -346,14 +346,14 @@ def _check_wheel(wheel: Path, locked: LockedConcept) -> None:
 
 
 def _digest(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
-    """The SHA-256 of a file in a wheel; empty for one that is larger than any of a bundle, and so none of it."""
+    """The SHA-256 of a file in a wheel; empty if it is too large to be a bundle's file."""
     if entry.file_size > FILES.get(entry.filename.rpartition("/")[2], 0):
         return ""
     return hashlib.sha256(archive.read(entry)).hexdigest()
 
 
 def _pip_install(wheels: Sequence[tuple[LockedConcept, Path]], place: Path) -> None:
-    """Install the wheels that were checked, those very ones, all at once."""
+    """Install exactly the checked wheels, all at once."""
     if not wheels:
         return
     lines = [
@@ -375,16 +375,16 @@ def _pip(what: str, command: str, *arguments: str) -> None:
         raise E2GANError(f"pip could not {command} {what}: {fault}") from fault
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR:")]
-        reason = " ".join(lines[-1:]).removeprefix("ERROR: ") or f"it ended with {ended.returncode}"
+        reason = " ".join(lines[-1:]).removeprefix("ERROR: ") or f"exit code {ended.returncode}"
         raise E2GANError(f"pip could not {command} {what}: {reason}")
 
 
 def _check_installed(synced: Synced, locked: LockedConcept) -> Synced:
-    """Look at a distribution once more: what it registers is up to its code, which does not run before."""
+    """Check an installed distribution again: its code, which now runs for the first time, decides what it registers."""
     concept = registry().all("concept").get(locked.id)
     try:
         if concept is None or concept.distribution != locked.distribution:
-            raise E2GANError(f"{locked.distribution} does not bring the concept '{locked.id}'")
+            raise E2GANError(f"{locked.distribution} does not contain the concept '{locked.id}'")
         _compare(store.digests(concept.path), concept.id, locked)
     except E2GANError as error:
         return Synced(locked.id, locked.source, synced.done, str(error))

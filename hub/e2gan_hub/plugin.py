@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def register_concepts(register: RegisterConcept) -> None:
     for record in store.records():
         if isinstance(record, E2GANError):
-            warnings.warn(E2GANWarning(f"{record}; what was pulled from there is not in use"), stacklevel=2)
+            warnings.warn(E2GANWarning(f"{record}; the concept pulled from there is not used"), stacklevel=2)
         elif record.listed:
             register(store.bundle_folder(record.repo, record.listed), source=f"hub:{record.repo}@{record.listed}")
 

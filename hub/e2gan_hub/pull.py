@@ -1,6 +1,6 @@
-"""Getting a concept: resolve, look at the list, fetch, check, and only then make it visible.
+"""Pulling a concept: resolve the name, check the list of files, fetch them, check them, and only then show the concept.
 
-What an edit needs is fetched: the manifest, the adapter and the prompt.  The card and the preview stay on the Hub.
+Only the files that an edit needs are fetched: the manifest, the adapter and the prompt, not the card or the preview.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ NEEDED = (MANIFEST, *TRAINED)
 """The files that are fetched."""
 
 TOLERATED = {".gitattributes": 64 * 1024, signing.SIGNATURE: signing.SIGNATURE_LIMIT}
-"""What else may lie in a repository, and the most bytes of it; it is not fetched."""
+"""Other files that a repository may hold, with their most bytes; they are not fetched."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class RemoteFile:
     size: int
     """In bytes."""
     blob: str
-    """git's SHA-1 of it, or of what stands for it in git."""
+    """git's SHA-1 of the file, or of its git-lfs pointer."""
     sha256: str | None
-    """Of its content, where that is kept outside of git."""
+    """SHA-256 of its content if that is kept outside git."""
 
     def holds(self, path: Path) -> bool:
         """Whether ``path`` is that file."""
@@ -78,10 +78,10 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What the Hub says of a repository at a revision."""
+    """The Hub's list of a repository at a revision."""
 
     ref: Ref
-    """The repository as the Hub writes it, which is another where it has been renamed; and the revision asked for."""
+    """The repository by the Hub's name (after a rename, not the requested one), and the requested revision."""
     commit: str
     files: Mapping[str, RemoteFile]
     """By name."""
@@ -89,13 +89,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Found:
-    """A concept on the Hub that may be had, by what is listed of it; nothing of it has been fetched."""
+    """A concept on the Hub whose list of files is acceptable; nothing has been fetched yet."""
 
     listing: Listing
     signer: config.Signer | None
     """Who must have signed it."""
     note: Warning | None
-    """What is to be said when it is fetched."""
+    """A note for the user when it is fetched."""
 
     @property
     def ref(self) -> Ref:
@@ -107,28 +107,28 @@ class Found:
 
     @property
     def size(self) -> int:
-        """Bytes of what will be fetched."""
+        """Bytes to fetch."""
         return sum(self.listing.files[name].size for name in NEEDED)
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A concept that is here."""
+    """A concept in the store."""
 
     ref: Ref
-    """Named as the Hub names it."""
+    """By the Hub's name."""
     commit: str
     concept: Concept
     fetched: bool
-    """Whether it had to be fetched now."""
+    """Whether this pull fetched it."""
     listed: bool
-    """Whether its id means it; False where the id is another's, or the pull was not to list it."""
+    """Whether its id means it; False if another concept uses the id, or the pull was told not to list it."""
 
 
 def concept_from(name: str) -> Concept:
-    """The concept that ``hub:NAME`` means: what a blend, ``e2gan apply`` and ``e2gan show`` ask for.
+    """The concept that ``hub:NAME`` means in a blend, ``e2gan apply`` and ``e2gan show``.
 
-    A revision is looked up once in a process; where the Hub cannot be asked, it is what it was when it last could.
+    A process looks a revision up once; if the Hub cannot be reached, the last known commit is used.
     """
     return _concept_from(Ref.given(name))
 
@@ -140,7 +140,7 @@ def _concept_from(ref: Ref) -> Concept:
     except client.Unreachable as error:
         if ref.branch not in store.read_record(ref.repo).revisions:
             raise
-        warnings.warn(HubWarning(f"{error}; using what it was last time"), stacklevel=2)
+        warnings.warn(HubWarning(f"{error}; using the last known commit"), stacklevel=2)
         return pull(ref, list_it=False, offline=True).concept
 
 
@@ -152,17 +152,17 @@ def pull(
     signer: config.Signer | None = None,
     list_it: bool = True,
 ) -> Pulled:
-    """Have a concept here, checked; a commit that is here already costs no request.
+    """Get a concept into the store, checked.  A commit that is already there costs no request.
 
     Args:
-        offline: ask nobody; a branch or tag is the commit that it was when the Hub was last asked.
+        offline: make no requests; a branch or tag means its last known commit.
         require_trusted: refuse publishers that are not on the allow-list.
-        signer: who must have signed it; by default whom the settings name for the publisher, if any.
-        list_it: let its id mean it from now on, unless that is the id of another.
+        signer: who must have signed it; by default the signer in the settings for the publisher, if any.
+        list_it: let its id mean it from now on, unless another concept uses the id.
 
     Raises:
-        Unreachable: the Hub cannot be asked.
-        E2GANError: there is no such concept, it is refused, or it is no sound bundle; nothing of it is visible then.
+        Unreachable: the Hub cannot be reached.
+        E2GANError: there is no such concept, it is refused, or its bundle is not sound; it is not shown then.
     """
     offline = offline or client.is_offline()
     if done := here(ref, offline=offline, require_trusted=require_trusted, signer=signer):
@@ -190,10 +190,10 @@ def pull(
 def here(
     ref: Ref, *, offline: bool = False, require_trusted: bool = False, signer: config.Signer | None = None
 ) -> Pulled | None:
-    """The concept as it is here, without a request; None if the Hub must be asked for it.
+    """The concept from the store, without a request; None if it must be fetched from the Hub.
 
     Raises:
-        Unreachable: it is not here, and ``offline``.
+        Unreachable: it is not in the store, and ``offline`` is set.
         E2GANError: its publisher is not trusted, as for :func:`pull`.
     """
     settings = config.read_config()
@@ -201,26 +201,26 @@ def here(
     ref = ref.called(record.repo)
     commit = ref.commit or (record.revisions.get(ref.branch) if offline else None)
     if commit is not None:
-        # Where nothing is here, the Hub may yet name another publisher.
+        # If the store has nothing, the Hub may still name another publisher.
         if offline or record.commits:
             trust.check(ref, settings, required=require_trusted)
         if _is_here(record, commit, signer or settings.signer(ref.owner)):
             return Pulled(ref, commit, record.concept(commit), False, record.listed == commit)
     if offline:
         raise client.Unreachable(
-            f"{ref} is not here, and the Hub is not asked while offline", hint="pull it once online"
+            f"{ref} is not on this machine, and offline mode makes no requests", hint="pull it once online"
         )
     return None
 
 
 def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.Signer | None = None) -> Found:
-    """Ask the Hub for a concept, and see by what it lists whether it may be had; as for :func:`pull`.
+    """Ask the Hub for a concept, and check its list of files; arguments as for :func:`pull`.
 
-    Whose it is goes by the name that the Hub answers, not by the one that it was asked for.
+    The name in the Hub's answer decides who the publisher is, not the requested one.
 
     Raises:
-        Unreachable: the Hub cannot be asked.
-        E2GANError: there is no such concept, its publisher is not trusted, or it holds what no concept does.
+        Unreachable: the Hub cannot be reached.
+        E2GANError: there is no such concept, its publisher is not trusted, or it holds other files than a concept's.
     """
     settings = config.read_config()
     listed = listing(ref, api)
@@ -232,9 +232,9 @@ def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.
 
 
 def install(ref: Ref, commit: str, *, asked: Ref | None = None) -> Pulled:
-    """Let the id of a concept that is here mean it, unless it is the id of another.
+    """Let a concept's id mean the one in the store, unless another concept uses the id.
 
-    ``asked`` is the name it was asked for by: it may be what the repository was called before, and then gives way.
+    ``asked`` is the requested name.  If it is a former name of the repository, its entry is replaced.
     """
     record = store.read_record(ref.repo)
     concept = record.concept(commit)
@@ -248,7 +248,7 @@ def install(ref: Ref, commit: str, *, asked: Ref | None = None) -> Pulled:
 
 
 def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref) -> Pulled:
-    """Take into the store, and install, what was fetched into a folder elsewhere."""
+    """Move files fetched into another folder into the store, and install the concept."""
     with store.locked(found.ref.repo):
         part = _part(found)
         with client.failures(str(found.ref)):
@@ -259,10 +259,10 @@ def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref) ->
 
 
 def remove(repo: str) -> None:
-    """Forget a repository, in whatever capitals, and delete what is here of it; E2GANError if there is nothing."""
+    """Remove a repository, in any capitals, from the store; raises E2GANError if the store has nothing of it."""
     folders = [folder for folder in store.repo_folders(repo) if (folder / store.RECORD).exists()]
     if not folders:
-        raise E2GANError(f"nothing of {repo} is here", hint="e2gan list shows what is")
+        raise E2GANError(f"{repo} has not been pulled", hint="e2gan list shows the installed concepts")
     for folder in folders:
         with store.locked(repo):
             (folder / store.RECORD).unlink(missing_ok=True)
@@ -277,15 +277,15 @@ def _say(note: Warning | None) -> None:
 
 
 def _check_tag(found: Found) -> None:
-    """Refuse a version's tag that has been moved: it is no longer what it was when it was first pulled."""
+    """Refuse a version's tag that has been moved since it was first pulled."""
     ref, record = found.ref, store.read_record(found.ref.repo)
     before = record.revisions.get(ref.branch)
     if before in (None, found.commit) or before not in record.commits:
         return
     if ref.revision == f"v{record.concept(before).version}":
         raise E2GANError(
-            f"{ref}: the tag has been moved, from {before[:12]} to {found.commit[:12]}: a version is published once",
-            hint=f"e2gan pull {ref.at(before)} is what you had, e2gan pull {ref.at(found.commit)} what it is now",
+            f"{ref}: the tag was moved from {before[:12]} to {found.commit[:12]}, but a version is published once",
+            hint=f"e2gan pull {ref.at(before)} gets the earlier one, e2gan pull {ref.at(found.commit)} the new one",
         )
 
 
@@ -296,7 +296,7 @@ def _is_here(record: store.Record, commit: str, signer: config.Signer | None) ->
 
 
 def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
-    """Whether the concept's id is free, or that of this repository, which may have had other names."""
+    """Whether the concept's id is free or already this repository's, under its present or a former name."""
     from e2gan.plugins import registry
 
     other = registry().all("concept").get(concept.id)
@@ -315,14 +315,14 @@ def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
     return True
 
 
-# What the Hub lists
+# The Hub's lists
 
 
 def listing(ref: Ref, api: HfApi | None = None) -> Listing:
-    """What is known of a revision: one request to the Hub, or two to a mirror that tells less.
+    """The list of a revision: one request to the Hub, or two to a mirror that reports less.
 
     Raises:
-        Unreachable: the Hub cannot be asked.
+        Unreachable: the Hub cannot be reached.
         E2GANError: there is no such repository or revision, or the answer is malformed.
     """
     api = api or client.client()
@@ -353,19 +353,19 @@ def listing(ref: Ref, api: HfApi | None = None) -> Listing:
 
 
 def _tree_lfs(entry: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The same of a file in git-lfs as the other list says it."""
+    """The git-lfs fields of a file in the tree's list, in the form of the other list."""
     return {"sha256": entry["lfs"]["oid"]} if entry.get("lfs") else None
 
 
 def _check_listing(ref: Ref, files: Iterable[RemoteFile]) -> None:
-    """Refuse a repository by what it lists, before anything of it is fetched."""
+    """Refuse a repository because of its list, before anything is fetched."""
     limits = {**TOLERATED, **FILES}
     names = set()
     for file in files:
         if file.name not in limits:
             raise ConceptError(
                 f"{ref}: unexpected file {shown(file.name)}; nothing was fetched",
-                hint=f"a concept is data alone: {', '.join(FILES)}",
+                hint=f"a concept holds only data: {', '.join(FILES)}",
             )
         if not 0 <= file.size <= limits[file.name]:
             raise ConceptError(
@@ -382,12 +382,12 @@ def _check_listing(ref: Ref, files: Iterable[RemoteFile]) -> None:
 
 
 def fetch(found: Found, folder: Path, api: HfApi) -> dict[str, str]:
-    """Fetch what is not in ``folder`` yet, and check all of it; gives the SHA-256 of each file.
+    """Fetch the files that ``folder`` lacks, check all of them, and return the SHA-256 of each.
 
     Raises:
-        Unreachable: the Hub cannot be asked; what was whole stays in the folder, to go on from.
-        E2GANError: a file is not what is listed.
-        ConceptError: the bundle is not sound; then the folder is gone.
+        Unreachable: the Hub cannot be reached; complete files stay in the folder, and a later pull continues from them.
+        E2GANError: a file differs from the list.
+        ConceptError: the bundle is not sound; the folder is deleted then.
     """
     ref, files = found.ref.at(found.commit), found.listing.files
     with client.failures(str(ref)):
@@ -403,7 +403,7 @@ def fetch(found: Found, folder: Path, api: HfApi) -> dict[str, str]:
             _checked(folder)
             digests = store.digests(folder)
         except (ConceptError, RecipeError) as error:
-            shutil.rmtree(folder, ignore_errors=True)  # all there, and wrong: there is nothing to go on from
+            shutil.rmtree(folder, ignore_errors=True)  # complete and wrong: a later pull could not continue from it
             raise type(error)(f"{ref}: {str(error).replace(f'{folder}{os.sep}', '')}", hint=error.hint) from error
         if found.signer:
             statement = signing.statement(Concept.read(folder), digests)
@@ -412,45 +412,45 @@ def fetch(found: Found, folder: Path, api: HfApi) -> dict[str, str]:
 
 
 def _part(found: Found) -> Path:
-    """The place in the store where a bundle lies while it is fetched."""
+    """The folder in the store that holds a bundle while it is fetched."""
     final = store.bundle_folder(found.ref.repo, found.commit)
     return final.with_name(f"{final.name}.part")
 
 
 def _keep(record: store.Record, found: Found, digests: dict[str, str] | None) -> None:
-    """Put what was fetched, if anything, from beside its place into it, and all that is known of it into the record."""
+    """Move fetched files, if any, to their final folder, and update the record."""
     if digests is not None:
         final = store.bundle_folder(record.repo, found.commit)
         with client.failures(str(found.ref)):
-            if final.exists():  # damaged, or of a pull that ended before the record was written
+            if final.exists():  # damaged, or left by a pull that ended before it wrote the record
                 shutil.rmtree(final)
             os.replace(_part(found), final)
         record.commits[found.commit] = digests
         if found.signer:
             record.signers[found.commit] = found.signer.identity
-    record.repo = found.ref.repo  # an earlier version wrote it as it was asked for
+    record.repo = found.ref.repo  # an earlier version wrote the requested name
     if not found.ref.commit:
         record.revisions[found.ref.branch] = found.commit
     record.save()
 
 
 def _fetch_file(api: HfApi, ref: Ref, file: RemoteFile, folder: Path) -> None:
-    """Fetch one file, unless it is there already; what is not as the Hub lists it does not stay."""
+    """Fetch one file unless it is there already; a file that differs from the Hub's list is deleted."""
     from huggingface_hub import hf_hub_url
 
     path = folder / file.name
     if file.holds(path):
         return
     try:
-        # Not hf_hub_download: it asks twice for each file, and believes what comes.
+        # Not hf_hub_download, which sends two requests for each file and does not check the content.
         address = hf_hub_url(ref.repo, file.name, revision=ref.revision, endpoint=api.endpoint)
         content = answers.read(api, address, limit=file.size).body
     except answers.TooLargeError:
-        raise E2GANError(f"{ref}: {file.name}: more bytes come than the {file.size:,} that the Hub lists") from None
+        raise E2GANError(f"{ref}: {file.name}: the file exceeds the {file.size:,} bytes that the Hub lists") from None
     if not file.is_of(content):
         raise E2GANError(
-            f"{ref}: {file.name} is not what the Hub lists: it was damaged on the way, or exchanged",
-            hint="run it again; if it stays so, tell the publisher",
+            f"{ref}: {file.name} differs from the Hub's list: it was damaged in transit, or replaced",
+            hint="run it again; if that does not help, tell the publisher",
         )
     with open(path, "wb") as out:
         out.write(content)
@@ -459,12 +459,12 @@ def _fetch_file(api: HfApi, ref: Ref, file: RemoteFile, folder: Path) -> None:
 
 
 def _make_config(folder: Path, file: RemoteFile) -> None:
-    """Write ``adapter_config.json`` without fetching it, where that gives the very file that is listed.
+    """Write ``adapter_config.json`` without fetching it, if that gives exactly the listed file.
 
-    It follows from the base and the ranks alone, so it does wherever the base is here.
+    The file follows from the base and the ranks alone, so this works whenever the base is installed.
 
     Raises:
-        ConceptError: the manifest that is there already is malformed.
+        ConceptError: the fetched manifest is malformed.
         RecipeError: its recipe is.
     """
     with temporary_folder() as alone:
@@ -477,14 +477,14 @@ def _make_config(folder: Path, file: RemoteFile) -> None:
 
 
 def _checked(folder: Path) -> Concept:
-    """The concept in a folder, everything about it checked."""
+    """The concept in a folder, fully checked."""
     concept = Concept.read(folder)
     check_files(concept)
     return concept
 
 
 def check_files(concept: Concept) -> None:
-    """Check every file of a bundle, and with its base here their contents against that.
+    """Check every file of a bundle, and if its base is installed, their contents against the base.
 
     Raises:
         ConceptError: something is wrong.
@@ -496,7 +496,7 @@ def check_files(concept: Concept) -> None:
 
 
 def base_of(concept: Concept) -> Base | None:
-    """The base that a concept was made for, if it is here."""
+    """The base that a concept was made for, if it is installed."""
     try:
         base = find_base(concept.base_id)
     except BaseModelError:
@@ -506,7 +506,7 @@ def base_of(concept: Concept) -> Base | None:
 
 def _check_signature(api: HfApi, ref: Ref, file: RemoteFile | None, statement: bytes, signer: config.Signer) -> None:
     if file is None:
-        raise E2GANError(f"not signed, and {signer.identity} must have signed it")
+        raise E2GANError(f"not signed, but {signer.identity} must have signed it")
     with temporary_folder() as folder:
         _fetch_file(api, ref, file, Path(folder))
         signing.verify(statement, (Path(folder) / file.name).read_text("utf-8", "replace"), signer)

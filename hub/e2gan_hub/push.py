@@ -1,7 +1,7 @@
 """Publishing: one commit with everything, then the version's tag on it.
 
-The tag decides what a version is.  Where it is there already, the content must be the same, and pushing it again does
-nothing; where a push was cut off before it, the next one sets it.
+The tag defines a version.  If it exists already, the content must be the same, and pushing it again does nothing.  If a
+push was interrupted before it set the tag, the next one sets it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LARGE", "Publication", "Published", "base_publication", "concept_publication", "publish"]
 
 LARGE = 5_000_000
-"""More bytes than these are published only on demand."""
+"""Largest bundle, in bytes, that is published without ``--allow-large``."""
 
 BASE_LIMIT = 1 << 30
 """Most bytes of a base's file."""
@@ -38,13 +38,13 @@ UNTOUCHED = ".gitattributes"
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to be published."""
+    """The content to publish."""
 
     version: str
     files: Mapping[str, bytes | Path]
-    """By name: the content, or where it is."""
+    """By name: the content, or the path of a file that holds it."""
     statement: bytes | None = None
-    """What a signature is for; None where there is nothing to sign."""
+    """The text to sign; None if there is nothing to sign."""
 
     @property
     def tag(self) -> str:
@@ -57,34 +57,34 @@ class Publication:
 
 @dataclass(frozen=True)
 class Published:
-    """How it went."""
+    """The result of a push."""
 
     repo: str
     commit: str
     committed: bool
-    """False where all of it was there already."""
+    """False if the repository held all of it already."""
     tag: str | None
-    """The version's tag, where there is one now."""
+    """The version's tag, if it exists now."""
     tagged: bool
-    """Whether it was set now."""
+    """Whether this push set it."""
     pull_request: str | None
-    """Its address, if one was made."""
+    """Address of the pull request, if one was opened."""
 
 
 def concept_publication(
     folder: Path, repo: str, *, base_model: str | None = None, allow_large: bool = False
 ) -> Publication:
-    """Check the concept in ``folder`` and make what is published of it, the model card written anew.
+    """Check the concept in ``folder`` and prepare its publication, with a new model card.
 
     Raises:
-        ConceptError: it is no sound bundle, not trained, not measured, or too large.
-        E2GANError: nobody has said where its base is on the Hub.
+        ConceptError: the bundle is not sound, not trained, not measured, or too large.
+        E2GANError: the place of its base on the Hub is not known.
     """
     concept = Concept.read(_bundle(folder))
     check_files(concept)
     if not list(card.results(concept)):
         raise ConceptError(
-            f"{concept.path}: '{concept.id}' has no quality figures, and cannot be published without them",
+            f"{concept.path}: '{concept.id}' has no quality figures, which publishing needs",
             hint=f"e2gan eval {folder} --data PHOTOS --record",
         )
     files: dict[str, bytes | Path] = {
@@ -93,7 +93,7 @@ def concept_publication(
         if (concept.path / name).is_file()
     }
     if base := base_of(concept):
-        # In the one order of its keys, so that who has the base need not fetch it.
+        # The order of its keys is fixed, so that a machine with the base need not fetch the file.
         files[CONFIG] = render_adapter_config(base.config, concept.ranks).encode()
     files[CARD] = card.concept_card(concept, repo, _base_model(concept, base_model)).encode()
     digests = {name: hashlib.sha256(files[name]).hexdigest() for name in NEEDED}  # type: ignore[arg-type]
@@ -101,24 +101,25 @@ def concept_publication(
     total = sum(map(publication.size, files))
     if total > LARGE and not allow_large:
         raise ConceptError(
-            f"{concept.path}: the bundle has {total:,} bytes, more than {LARGE:,}", hint="--allow-large publishes it"
+            f"{concept.path}: the bundle has {total:,} bytes, which is more than {LARGE:,}",
+            hint="--allow-large publishes it nevertheless",
         )
     return publication
 
 
 def _bundle(folder: Path) -> Path:
-    """``folder``, or the one ``bundle`` inside a concept's distribution."""
+    """``folder``, or the folder ``bundle`` inside a concept's distribution."""
     inside = [manifest.parent for manifest in folder.glob("*/bundle/concept.toml")]
     return inside[0] if len(inside) == 1 and not (folder / "concept.toml").exists() else folder
 
 
 def _base_model(concept: Concept, given: str | None) -> str:
-    """Where the base is on the Hub: as given, which is remembered, or as remembered."""
+    """The base's repository: the given one, which is remembered, or the remembered one."""
     remembered = config.read_config().bases.get(concept.base_sha256)
     if given is None:
         if remembered is None:
             raise E2GANError(
-                f"it is not known yet where the base '{concept.base_id}' is on the Hub, and the card must name it",
+                f"the card must name the repository of the base '{concept.base_id}' on the Hub, which is not known yet",
                 hint="--base-model OWNER/NAME says it once; e2gan push-base publishes a base",
             )
         return remembered
@@ -129,7 +130,7 @@ def _base_model(concept: Concept, given: str | None) -> str:
 
 
 def remember_base(sha256: str, repo: str) -> None:
-    """Keep in the settings where the base with this generator is on the Hub."""
+    """Store the repository of the base with this generator in the settings."""
 
     def edit(document: tomlkit.TOMLDocument) -> None:
         document.setdefault("bases", {})[sha256] = repo
@@ -138,10 +139,10 @@ def remember_base(sha256: str, repo: str) -> None:
 
 
 def base_publication(folder: Path, repo: str) -> Publication:
-    """Check the base in ``folder`` and make what is published of it.
+    """Check the base in ``folder`` and prepare its publication.
 
     Raises:
-        BaseModelError: there is no base, it is malformed, or a file is not the one its manifest promises.
+        BaseModelError: there is no base, it is malformed, or a file differs from the digest in its manifest.
     """
     from e2gan.base import DISCRIMINATOR, GENERATOR, KEPT, MANIFEST
 
@@ -153,9 +154,9 @@ def base_publication(folder: Path, repo: str) -> Publication:
         if name == CARD or not path.is_file():
             continue
         if path.stat().st_size > BASE_LIMIT:
-            raise BaseModelError(f"{path}: larger than the {BASE_LIMIT:,} bytes allowed")
+            raise BaseModelError(f"{path}: exceeds the limit of {BASE_LIMIT:,} bytes")
         if name in promised and sha256_file(path) != promised[name]:
-            raise BaseModelError(f"{path}: not the file that {MANIFEST} promises", hint="install the base again")
+            raise BaseModelError(f"{path}: differs from the digest in {MANIFEST}", hint="install the base again")
         files[name] = path
     for name in (GENERATOR, *([DISCRIMINATOR] if base.discriminator_sha256 else [])):
         if name not in files:
@@ -173,17 +174,17 @@ def publish(
     message: str | None = None,
     token: str | None = None,
 ) -> Published:
-    """Bring a repository to hold exactly this, in one commit, and tag the version.
+    """Make a repository hold exactly this content, in one commit, and tag the version.
 
     Args:
-        ref: where to; its revision is the branch, made if there is none.  Only the main branch gets the tag.
-        private: for a repository that is made now.
-        create_pr: as a pull request, without a tag.
+        ref: the repository; its revision is the branch, created if missing.  Only the main branch gets the tag.
+        private: whether a repository that is created now is private.
+        create_pr: open a pull request instead, without a tag.
         sign: put a Sigstore signature beside the files.
 
     Raises:
-        Unreachable: the Hub cannot be asked.
-        E2GANError: the version is published with other content, or the Hub refuses.
+        Unreachable: the Hub cannot be reached.
+        E2GANError: the version is already published with other content, or the Hub refuses.
     """
     api = client.client(token)
     releases = not create_pr and ref.branch == "main"
@@ -192,12 +193,12 @@ def publish(
         tagged = _listing_or_none(api, ref.at(publication.tag)) if releases else None
         if tagged is not None and not _same(publication, tagged.files, but=CARD):
             raise E2GANError(
-                f"{ref.repo}: version {publication.version} is published already, with other content",
+                f"{ref.repo}: version {publication.version} is already published with other content",
                 hint="raise the version in the manifest, and push again",
             )
         if sign and tagged is not None and signing.SIGNATURE not in tagged.files:
             raise E2GANError(
-                f"{ref.repo}: version {publication.version} is published already, without a signature",
+                f"{ref.repo}: version {publication.version} is already published without a signature",
                 hint="raise the version in the manifest, and push again",
             )
         head = _listing_or_none(api, ref)
@@ -230,10 +231,10 @@ def publish(
 
 
 def _listing_or_none(api: HfApi, ref: Ref) -> Listing | None:
-    """What is there; None where there is no such revision, or no repository yet.
+    """The list of the repository; None if the revision or the repository does not exist yet.
 
     Raises:
-        E2GANError: the repository has another name now, or another spelling, which its card must have.
+        E2GANError: the repository's name or spelling differs from ``ref``'s; the card must use the Hub's.
     """
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -241,9 +242,9 @@ def _listing_or_none(api: HfApi, ref: Ref) -> Listing | None:
         listed = listing(ref, api)
         if listed.ref != ref:
             raise E2GANError(
-                f"{ref.repo}: the Hub has moved this repository, and calls it {listed.ref.repo}"
+                f"{ref.repo}: the Hub has moved this repository to {listed.ref.repo}"
                 if not ref.is_of(listed.ref.repo)
-                else f"{ref.repo}: the Hub writes it {listed.ref.repo}",
+                else f"{ref.repo}: the Hub spells it {listed.ref.repo}",
                 hint=f"--repo {listed.ref.repo}",
             )
         return listed
@@ -264,7 +265,7 @@ def _make_place(api: HfApi, ref: Ref, *, private: bool, create_pr: bool) -> None
 
 
 def _same(publication: Publication, present: Mapping[str, RemoteFile], but: str = "") -> bool:
-    """Whether the repository holds exactly what is to be published; the file ``but`` may differ."""
+    """Whether the repository holds exactly the publication's content; the file ``but`` may differ."""
     ours = publication.files.keys() - {but}
     if ours != present.keys() - {UNTOUCHED, signing.SIGNATURE, but}:
         return False
@@ -279,7 +280,7 @@ def _content(file: bytes | Path) -> bytes:
 
 
 def _operations(files: Mapping[str, bytes | Path], present: Iterable[str]) -> list[Any]:
-    """The commit that adds or replaces ``files``, and deletes all else that is ``present``."""
+    """The operations that add or replace ``files``, and delete all other files that are ``present``."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     added = [CommitOperationAdd(name, content) for name, content in files.items()]

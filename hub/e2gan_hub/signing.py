@@ -1,7 +1,7 @@
-"""Sigstore signatures of what a concept is made of: id, version and the digest of each file.
+"""Sigstore signatures over a concept's id, its version and the digest of each file.
 
-The signature lies beside the bundle in the repository, as Sigstore's own bundle.  Keys live for minutes and nobody
-keeps them: a certificate says who signed, by an account elsewhere, and a public log says when.
+The repository holds the signature beside the bundle, in Sigstore's own format.  Keys live for minutes and nobody keeps
+them: a certificate names the signer, by an account elsewhere, and a public log records the time.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["SIGNATURE", "SIGNATURE_LIMIT", "MissingSigstoreError", "sign", "stat
 
 SIGNATURE = "manifest.sigstore.json"
 SIGNATURE_LIMIT = 64 * 1024
-"""Most bytes of it; Sigstore's have about 10,000."""
+"""Most bytes of a signature; Sigstore's have about 10,000."""
 
 
 def statement(concept: Concept, digests: Mapping[str, str]) -> bytes:
-    """What is signed: one JSON text for a concept and the SHA-256 of each of its files."""
+    """The text to sign: JSON with the concept and the SHA-256 of each of its files."""
     return canonical_json({"schema": 1, "id": concept.id, "version": concept.version, "files": dict(digests)})
 
 
 def sign(data: bytes) -> str:
-    """Sign with the identity that a CI job has, or the one chosen in a browser; gives Sigstore's bundle as JSON.
+    """Sign with a CI job's identity, or one chosen in a browser, and return Sigstore's bundle as JSON.
 
     Raises:
         MissingSigstoreError: the extra ``sign`` is not installed.
@@ -52,9 +52,9 @@ def verify(data: bytes, signature: str, signer: Signer) -> None:
 
     Raises:
         MissingSigstoreError: the extra ``sign`` is not installed.
-        E2GANError: it is not.
+        E2GANError: it is not valid.
     """
-    with _sigstore(f"the signature of {signer.identity} does not hold"):
+    with _sigstore(f"the signature of {signer.identity} is not valid"):
         from sigstore.errors import TUFError
         from sigstore.models import Bundle
         from sigstore.verify import Verifier
@@ -63,14 +63,14 @@ def verify(data: bytes, signature: str, signer: Signer) -> None:
         bundle = Bundle.from_json(signature)
         try:
             verifier = Verifier.production()
-        except TUFError:  # unreachable: the keys that came with the library, or were fetched before
+        except TUFError:  # unreachable: use the keys that came with the library or were fetched before
             verifier = Verifier.production(offline=True)
         verifier.verify_artifact(data, bundle, Identity(identity=signer.identity, issuer=signer.issuer))
 
 
 @contextmanager
 def _sigstore(what: str) -> Iterator[None]:
-    """Turn what sigstore raises into one line that begins with ``what``."""
+    """Turn sigstore's exceptions into one line that begins with ``what``."""
     try:
         from sigstore.errors import Error
         from sigstore.models import InvalidBundle

@@ -1,15 +1,15 @@
-"""What has been pulled: one folder for each repository, below the user's data folder.
+"""The store of pulled concepts: one folder for each repository, below the user's data folder.
 
 ===================================== ========================================================================
-OWNER--NAME/record.toml               its name, which commits are here with their digests, and what is listed
+OWNER--NAME/record.toml               its name, the stored commits with their digests, and the listed commit
 OWNER--NAME/COMMIT/                   the bundle at that commit; never written to again
 OWNER--NAME/COMMIT.part/              a pull that has not ended: the next one fetches what is missing
-OWNER--NAME/lock                      held by who changes any of these
+OWNER--NAME/lock                      held by a process that changes any of these
 ===================================== ========================================================================
 
-The folder may have the name in other capitals than the Hub's own, which the record has: one repository, one folder.
+A repository has one folder.  Its capitals may differ from the Hub's own, which the record has.
 
-A bundle exists for everybody else once the record names it, which is the last thing a pull does.
+Other processes see a bundle once the record names it, which is the last step of a pull.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ __all__ = [
 RECORD = "record.toml"
 SCHEMA = 1
 LIMIT = 1024**2
-"""Most bytes of a record: thousands of commits."""
+"""Most bytes of a record, enough for thousands of commits."""
 
 
 @dataclass
 class Record:
-    """What is here of one repository."""
+    """The store's record of one repository."""
 
     repo: str
-    """As the Hub writes it, if anything is here; else as it was asked for."""
+    """The Hub's name if anything is stored; else the requested name."""
     listed: str | None = None
     """The commit that ``e2gan list`` shows and the concept's id means, if any."""
     revisions: dict[str, str] = field(default_factory=dict)
-    """The commit that each branch and tag was when it was last asked for."""
+    """The last known commit of each branch and tag."""
     commits: dict[str, dict[str, str]] = field(default_factory=dict)
     """By commit: the SHA-256 of each file."""
     signers: dict[str, str] = field(default_factory=dict)
-    """By commit: who has signed it, where that was verified."""
+    """By commit: the verified signer, if any."""
 
     def save(self) -> None:
-        """Write it whole, or not at all."""
+        """Write the record completely or not at all."""
         import tomlkit
 
         data: dict[str, Any] = {"schema": SCHEMA, "repo": self.repo}
@@ -74,7 +74,7 @@ class Record:
         atomic_write(repo_folder(self.repo) / RECORD, tomlkit.dumps(data))
 
     def concept(self, commit: str) -> Concept:
-        """The concept at a commit that is here; raises ConceptError if its manifest is damaged."""
+        """The concept at a stored commit; raises ConceptError if its manifest is damaged."""
         return Concept.read(bundle_folder(self.repo, commit), source=f"hub:{self.repo}@{commit}")
 
 
@@ -85,20 +85,20 @@ def home() -> Path:
 
 
 def repo_folder(repo: str) -> Path:
-    """Where a repository is or would be kept."""
+    """The folder of a repository, whether it exists or not."""
     exact = home() / _folder_name(repo)
     return exact if exact.exists() else next(iter(repo_folders(repo)), exact)
 
 
 def repo_folders(repo: str) -> list[Path]:
-    """Where it is kept, the exact name first: earlier versions kept one again for each way it was spelt."""
+    """Existing folders of a repository, the exact name first: earlier versions made one for each spelling."""
     wanted = _folder_name(repo)
     matches = [folder for folder in _folders() if folder.name.lower() == wanted.lower()]
     return sorted(matches, key=lambda folder: folder.name != wanted)
 
 
 def has_owner(owner: str) -> bool:
-    """Whether anything of a publisher is here."""
+    """Whether the store has anything from a publisher."""
     return any(
         folder.name.partition("--")[0].lower() == owner.lower() and (folder / RECORD).exists() for folder in _folders()
     )
@@ -109,7 +109,7 @@ def _folders() -> list[Path]:
 
 
 def _folder_name(repo: str) -> str:
-    return repo.replace("/", "--")  # which no name on the Hub has in it
+    return repo.replace("/", "--")  # no name on the Hub contains it
 
 
 def bundle_folder(repo: str, commit: str) -> Path:
@@ -117,7 +117,7 @@ def bundle_folder(repo: str, commit: str) -> Path:
 
 
 def read_record(repo: str) -> Record:
-    """What is here of a repository, asked for in any capitals: maybe nothing.
+    """The record of a repository, in any capitals; empty if nothing is stored.
 
     Raises:
         E2GANError: the record is damaged.
@@ -146,21 +146,21 @@ def _read_record(path: Path) -> Record:
     table.done()
     for commit in (*record.commits, *record.revisions.values(), *record.signers):
         if not COMMIT.fullmatch(commit):
-            raise table.fault(f"{shown(commit)} is no commit")
+            raise table.fault(f"{shown(commit)} is not a commit")
     if listed and listed not in record.commits:
-        raise table.fault("what is listed is not here")
+        raise table.fault("the listed commit is not stored")
     return record
 
 
 def _digests(table: Table) -> dict[str, str]:
     for name in table.data:
         if name not in FILES:
-            raise table.fault(f"{shown(name)} is no part of a bundle")
+            raise table.fault(f"{shown(name)} is not a bundle's file")
     return {name: table.digest(name) for name in table.data}
 
 
 def records() -> Iterator[Record | E2GANError]:
-    """Every repository of which something is here; for one whose record is damaged, the error that says so."""
+    """The record of every stored repository, or the error if the record is damaged."""
     for folder in _folders():
         try:
             if (folder / RECORD).exists():
@@ -175,7 +175,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def differing(found: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
-    """The files, by name, that are missing, too many, or of another digest than expected."""
+    """The names of files that are missing or unexpected, or whose digests differ."""
     return sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
 
 
@@ -188,7 +188,7 @@ def is_intact(folder: Path, expected: Mapping[str, str]) -> bool:
 
 
 def unfinished() -> list[Path]:
-    """The pulls that were broken off; not those that go on just now."""
+    """The folders of interrupted pulls, without those still running."""
     from filelock import FileLock, Timeout
 
     parts: list[Path] = []
@@ -203,7 +203,7 @@ def unfinished() -> list[Path]:
 
 @contextmanager
 def locked(repo: str) -> Iterator[None]:
-    """Be the only one who changes what is here of a repository; a process that dies lets go."""
+    """Hold the exclusive right to change a repository's files; a process that dies releases it."""
     from filelock import FileLock
 
     folder = repo_folder(repo)

@@ -1,4 +1,4 @@
-"""Whose concepts are used: the allow-list of publishers."""
+"""The allow-list of publishers whose concepts may be used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["TrustWarning", "check", "check_move", "distrust", "trust"]
 
 
 class TrustWarning(E2GANWarning):
-    """Something comes from a publisher for the first time, who is not on the allow-list."""
+    """A concept comes for the first time from a publisher who is not on the allow-list."""
 
 
 def check(ref: Ref, settings: config.Config, *, required: bool = False) -> TrustWarning | None:
-    """Whether something of this publisher may be used; gives what the user is to be told of it, if anything.
+    """Check that a publisher's concepts may be used; returns a note for the user, if any.
 
     Raises:
         E2GANError: the publisher is not on the allow-list, and ``required`` or the settings demand it.
@@ -38,10 +38,10 @@ def check(ref: Ref, settings: config.Config, *, required: bool = False) -> Trust
 
 
 def check_move(asked: Ref, found: Ref, settings: config.Config) -> str | None:
-    """Whether a repository may be used under the name that it has now; gives what to say where that is another.
+    """Check that a repository may be used under its present name; returns a note if that differs.
 
     Raises:
-        E2GANError: it belongs to somebody else now, whom the allow-list does not name.
+        E2GANError: it now belongs to someone else, who is not on the allow-list.
     """
     if asked.is_of(found.repo):
         return None
@@ -49,7 +49,7 @@ def check_move(asked: Ref, found: Ref, settings: config.Config) -> str | None:
     if asked.owner.lower() != found.owner.lower() and not settings.trusts(found.owner):
         raise E2GANError(
             f"{asked}: {moved}, and '{found.owner}' is not among the publishers you trust",
-            hint=f"e2gan trust {found.owner}, or ask for {found.repo} by its new name",
+            hint=f"e2gan trust {found.owner}, or use its new name {found.repo}",
         )
     return moved
 
@@ -73,7 +73,7 @@ def trust(owners: tuple[str, ...]) -> None:
 
 
 def distrust(owners: tuple[str, ...]) -> None:
-    """Take publishers off the allow-list; raises E2GANError for one that is not on it."""
+    """Remove publishers from the allow-list; raises E2GANError for one that is not on it."""
     for owner in owners:
         if not config.read_config().trusts(owner):
             raise E2GANError(f"{shown(owner)} is not among the publishers you trust", hint="e2gan trust lists them")
@@ -91,4 +91,4 @@ def _check_owner(owner: str) -> None:
     try:
         Ref.parse(f"{owner}/any")
     except E2GANError:
-        raise E2GANError(f"{shown(owner)} cannot be the name of a publisher on the Hub") from None
+        raise E2GANError(f"{shown(owner)} is not a valid name of a publisher on the Hub") from None

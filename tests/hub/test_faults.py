@@ -78,7 +78,7 @@ class TestConnection:
             hub.faults.clear()
             hub.faults.add("GET", STORED, Break(share=tenth / 10))
             hub.faults.add("GET", f"*/resolve/{ADAPTER}", Status(500), skip=1, times=None)
-            fails("the Hub has a fault of its own (500)")
+            fails("the Hub has an internal error (500)")
         hub.requests.clear()
         works()
         assert not asked(hub, "/concept.toml")  # it was there already
@@ -99,7 +99,7 @@ class TestConnection:
         status: int,
     ) -> None:
         hub.faults.add("GET", path, Status(status), times=None)
-        fails(f"the Hub has a fault of its own ({status})")
+        fails(f"the Hub has an internal error ({status})")
         works()
 
 
@@ -122,7 +122,7 @@ class TestTooManyRequests:
         result = run("pull", "alice/dusk")
         assert result.exit_code == 0
         assert waited == [56]
-        assert "note: the Hub has had too many requests; trying again in 56 s" in result.stderr
+        assert "note: the Hub has received too many requests; trying again in 56 s" in result.stderr
 
     def test_searching(self, hub: HubServer, run: Run, waited: list[float]) -> None:
         hub.faults.add("GET", "/api/models", Status(429, rate_limit=9))
@@ -174,7 +174,7 @@ class TestTampered:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            (lambda body: body[:-1] + b"~", "is not what the Hub lists"),
+            (lambda body: body[:-1] + b"~", "differs from the Hub's list"),
             (lambda body: body + b"more", ""),
             (lambda body: body[:-9], ""),
             (lambda body: b"", ""),
@@ -238,7 +238,7 @@ class TestTampered:
     ) -> None:
         body = b'{"id": "alice/dusk", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         hub.faults.add("GET", INFO, Packed(body), times=None)
-        fails("alice/dusk: the Hub's answer makes no sense: it is nested too deeply")
+        fails("alice/dusk: the Hub's answer cannot be understood: it is nested too deeply")
         works()
 
     @pytest.mark.parametrize("path", [INFO, "/alice/dusk/resolve/*", STORED])
@@ -262,7 +262,7 @@ class TestTampered:
         fails("alice/dusk")
         hub.faults.clear()
         hub.faults.add("GET", INFO, Answer(gzip.compress(b"{}"), {"Content-Encoding": "gzip, gzip"}), times=None)
-        fails("it is packed as 'gzip, gzip'")
+        fails("its encoding is 'gzip, gzip'")
         works()
 
     @pytest.mark.parametrize("id", ["../../x", "alice", "bob/dusk@main", "", 7, "https://huggingface.co/alice/dusk"])
@@ -275,7 +275,7 @@ class TestTampered:
 
     def test_another_commit_than_asked_for(self, hub: HubServer, published: str, fails: Callable[..., None]) -> None:
         hub.faults.add("GET", INFO, Forge(lambda told: {**told, "sha": "0" * 40}))
-        fails("makes no sense", f"alice/dusk@{published}")
+        fails("cannot be understood", f"alice/dusk@{published}")
 
 
 class TestInvalid:
@@ -384,7 +384,7 @@ class TestSearching:
         hub.faults.add("GET", "/api/models", Packed(b"[" + b" " * (64 * 1024**2) + b"]"), times=None)
         result = run("search", "--refresh")
         assert result.exit_code == 1
-        assert "the Hub's answer has more than the 1,048,576 bytes allowed" in result.stderr
+        assert "the Hub's answer exceeds the limit of 1,048,576 bytes" in result.stderr
         assert run("search", "--offline").exit_code == 0
 
     def test_a_list_without_end(self, hub: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,5 +471,5 @@ class TestServerDies:
         hub.faults.add("POST", "/api/models/alice/dusk/commit/*", Status(412, "A commit has happened since"))
         result = run("push", dusk, "--repo", "alice/dusk")
         assert result.exit_code == 1
-        assert "somebody else has changed it meanwhile" in result.stderr
+        assert "somebody else has changed it in the meantime" in result.stderr
         push(dusk)

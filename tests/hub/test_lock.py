@@ -183,7 +183,7 @@ class TestSync:
         wheel = tmp_path / "dawn.whl"
         wheel.write_bytes(content)
         (dawn,) = (each for each in locked.concepts if each.id == "dawn")
-        with pytest.raises(E2GANError, match=r"dawn\.whl cannot be read|brings no concept"):
+        with pytest.raises(E2GANError, match=r"dawn\.whl cannot be read|contains no concept"):
             lock_module._check_wheel(wheel, dawn)
 
     def test_an_id_that_another_has(self, hub: HubServer, run: Run, locked: Lock, dusk: Path) -> None:
@@ -239,7 +239,7 @@ class TestSync:
         write_lock(Lock(locked.concepts, (LockedBase("tiny", "0" * 64), LockedBase("none", "0" * 64))), Path("x.lock"))
         result = run("sync", "x.lock")
         assert result.exit_code == 1
-        assert "error: tiny (base): the base is another one" in result.stderr
+        assert "error: tiny (base): the base differs" in result.stderr
         assert "error: none (base): no base 'none'" in result.stderr
 
     def test_a_commit_that_is_gone(self, run: Run, locked: Lock) -> None:
@@ -261,7 +261,7 @@ class TestSync:
         self.changed(locked, "dawn", id="noon")
         result = run("sync")
         assert result.exit_code == 1
-        assert "e2gan-concept-dawn does not bring the concept 'noon'" in result.stderr
+        assert "e2gan-concept-dawn does not contain the concept 'noon'" in result.stderr
 
     def test_whom_one_does_not_trust(self, run: Run, locked: Lock) -> None:
         result = run("sync", "--require-trusted")
@@ -289,7 +289,7 @@ class TestVerify:
         file.write_text(file.read_text() + "\n")
         result = run("verify")
         assert result.exit_code == 1
-        assert "concept.toml: not what was pulled" in result.stderr
+        assert "concept.toml: changed since the pull" in result.stderr
         assert "sound (concepts: 1, bases: 1)" in result.stderr
 
     def test_what_pip_installed(self, run: Run, filled: str, dawn: Path) -> None:
@@ -298,7 +298,7 @@ class TestVerify:
         assert result.exit_code == 1
         assert {each["id"]: each["problem"] for each in json.loads(result.stdout)} == {
             "dusk": None,
-            "dawn": "README.md: not what pip installed",
+            "dawn": "README.md: changed since pip installed it",
             "tiny": None,
         }
 

@@ -113,7 +113,7 @@ class TestNoRequest:
         hub.stop()
         result = run("pull", f"alice/dusk@{published}")
         assert result.exit_code == 0
-        assert "is here already: dusk 1.2.0" in result.stderr
+        assert "already pulled: dusk 1.2.0" in result.stderr
 
     def test_it_does_not_even_import_the_client(self, hub: HubServer, run: Run, published: str) -> None:
         run("pull", "alice/dusk")
@@ -136,14 +136,14 @@ class TestNoRequest:
         for unknown in ("alice/dusk", f"alice/dusk@{'0' * 40}", "alice/dawn"):
             result = run("pull", unknown, *options)
             assert result.exit_code == 1
-            assert f"{unknown} is not here, and the Hub is not asked while offline" in result.stderr
+            assert f"{unknown} is not on this machine, and offline mode makes no requests" in result.stderr
         assert list(hub.requests) == []
 
     def test_an_unknown_branch_is_asked_for_again(self, hub: HubServer, run: Run, published: str, dusk: Path) -> None:
         run("pull", "alice/dusk")
         hub.requests.clear()
         result = run("pull", "alice/dusk")
-        assert "is here already" in result.stderr
+        assert "already pulled" in result.stderr
         assert len(list(hub.requests)) == 1
 
 
@@ -180,7 +180,7 @@ class TestNamed:
         find_concept("hub:alice/dusk")
         _concept_from.cache_clear()
         hub.stop()
-        with pytest.warns(HubWarning, match="using what it was last time"):
+        with pytest.warns(HubWarning, match="using the last known commit"):
             assert find_concept("hub:alice/dusk").id == "dusk"
         with pytest.raises(E2GANError, match="cannot be reached"):
             find_concept("hub:alice/dawn")
@@ -221,11 +221,11 @@ class TestAddressed:
         "address, says",
         [
             ("https://huggingface.co/alice", "is not the address of a repository"),
-            ("https://huggingface.co/datasets/alice/dusk", "is a dataset, and concepts are models"),
+            ("https://huggingface.co/datasets/alice/dusk", "is a dataset, but concepts are models"),
             ("https://huggingface.co/spaces/alice/dusk", "is a space"),
             ("https://example.org/alice/dusk", "is not the address of a repository"),
             ("https://huggingface.co/alice/dusk/discussions/1", "is not the address of a repository"),
-            ("https://huggingface.co/alice/dusk/tree/..", "no revision can be called"),
+            ("https://huggingface.co/alice/dusk/tree/..", "is not a valid revision"),
             ("https://[::1/alice/dusk", "is not the address of a repository"),
             ("file:///etc/passwd", "is not the address of a repository"),
         ],
@@ -321,7 +321,7 @@ class TestRefused:
         monkeypatch.setenv("HF_TOKEN", hub.tokens["bob"])
         result = run("pull", "alice/dusk")
         assert result.exit_code == 1
-        assert "behind a gate" in result.stderr
+        assert "is gated" in result.stderr
 
     def test_what_is_no_name(self, run: Run) -> None:
         for name in ("dusk", "alice/dusk@", "alice/dusk@..", "a/b/c", "../x", "alice/dusk@a b"):
@@ -348,7 +348,7 @@ class TestMoved:
         moved = hub.put("alice/dusk", {"concept.toml": text.encode()}, tags=["v1.2.0"])
         result = run("pull", "alice/dusk@v1.2.0")
         assert result.exit_code == 1
-        assert f"the tag has been moved, from {published[:12]} to {moved[:12]}" in result.stderr
+        assert f"the tag was moved from {published[:12]} to {moved[:12]}" in result.stderr
         assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
         assert run("pull", f"alice/dusk@{moved}").exit_code == 0
 

@@ -84,7 +84,7 @@ def test_the_same_twice_is_nothing(hub: HubServer, run: Run, push: Push, dusk: P
     before = commits(hub)
     result = run("push", dusk, "--repo", "alice/dusk")  # where the base is has been remembered
     assert (result.exit_code, commits(hub)) == (0, before)
-    assert f"is there already at {before[0][:12]}, as v1.2.0" in result.stderr
+    assert f"is already published at {before[0][:12]}, as v1.2.0" in result.stderr
 
 
 def test_other_content_under_the_same_version_is_refused(hub: HubServer, run: Run, push: Push, dusk: Path) -> None:
@@ -94,7 +94,7 @@ def test_other_content_under_the_same_version_is_refused(hub: HubServer, run: Ru
     file.write_text(file.read_text().replace('title = "Dusk"', 'title = "Dusk, again"'))
     result = run("push", dusk, "--repo", "alice/dusk")
     assert (result.exit_code, commits(hub)) == (1, before)
-    assert "version 1.2.0 is published already, with other content" in result.stderr
+    assert "version 1.2.0 is already published with other content" in result.stderr
     assert "hint: raise the version" in result.stderr
     set_version(dusk, "1.3.0")
     push(dusk)
@@ -169,10 +169,10 @@ class TestRefused:
     def test_somebody_elses_place(self, hub: HubServer, run: Run, dusk: Path) -> None:
         result = run("push", dusk, "--repo", "bob/dusk", "--base-model", BASE_REPO)
         assert result.exit_code == 1
-        assert result.stderr.startswith("error: bob/dusk: the Hub does not let you")
+        assert result.stderr.startswith("error: bob/dusk: the Hub denies you access")
 
     @pytest.mark.parametrize(
-        ("token", "says"), [("hf_nobody", "not signed in to the Hub"), ("read-only", "does not let you")]
+        ("token", "says"), [("hf_nobody", "not signed in to the Hub"), ("read-only", "denies you access")]
     )
     def test_a_wrong_token(self, hub: HubServer, run: Run, dusk: Path, token: str, says: str) -> None:
         if token == "read-only":
@@ -245,5 +245,5 @@ class TestBase:
         (folder / "generator.safetensors").write_bytes(b"other")
         result = run("push-base", folder, "--repo", "alice/tiny")
         assert result.exit_code == 1
-        assert "generator.safetensors: not the file that base.toml promises" in result.stderr
+        assert "generator.safetensors: differs from the digest in base.toml" in result.stderr
         assert list(hub.requests) == []

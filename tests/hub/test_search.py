@@ -115,7 +115,7 @@ class TestIndex:
         filled.stop()
         result = run("search", "--json")
         assert [entry["repo"] for entry in json.loads(result.stdout)] == before
-        assert "searching the list of the last time" in result.stderr
+        assert "searching the earlier list" in result.stderr
         assert run("search", "--refresh").exit_code == 1
 
     def test_none(self, hub: HubServer, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""Who sends a request, and what they may do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Account:
     """Whether the token may only read."""
 
     def describe(self) -> dict[str, object]:
-        """What ``/api/whoami-v2`` says."""
+        """The answer of ``/api/whoami-v2``."""
         return {
             "type": "user",
             "id": self.name,
@@ -36,10 +36,10 @@ class Account:
 
 
 def account_of(request: Request, tokens: dict[str, Account]) -> Account | None:
-    """The account whose token the request carries; none for who is not signed in.
+    """The account whose token the request carries; None if it carries no token.
 
     Raises:
-        Refusal: the token is nobody's.
+        Refusal: the token belongs to no account.
     """
     header = request.headers.get("authorization")
     if header is None:

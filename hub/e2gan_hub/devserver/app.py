@@ -1,4 +1,4 @@
-"""The Hub's interface, as far as huggingface_hub asks for models: which path is answered by which function."""
+"""The part of the Hub's interface that huggingface_hub uses for models: which function answers which path."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 class RawPaths:
-    """Routes by the path as it was sent: ``refs%2Fpr%2F1`` is one segment, though decoded it would be three."""
+    """Routes by the undecoded path: ``refs%2Fpr%2F1`` is one segment, though decoded it would be three."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -64,7 +64,7 @@ class RawPaths:
 
 
 class Moved:
-    """Sends who asks for a repository by the name that it had before to the one that it has."""
+    """Redirects a request for a repository from its former name to its present one."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""One request to the server, with what every handler needs: who asks, of which repository, and with what body."""
+"""One request to the server, with what every handler needs: the account, the repository and the body."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from e2gan_hub.devserver.repositories import Repository, Store
 
 @dataclass
 class State:
-    """What the server has."""
+    """The server's state."""
 
     store: Store
     tokens: dict[str, Account]
     """Accounts by token."""
     secret: str
-    """With which links to files in git-lfs are signed."""
+    """The key that signs links to files in git-lfs."""
     page: int = 1000
     """Entries on one page of a list."""
 
@@ -44,7 +44,7 @@ class Call:
 
     @property
     def endpoint(self) -> str:
-        """The server's address, as the client knows it."""
+        """The server's address, as the client uses it."""
         return str(self.request.base_url).rstrip("/")
 
     def json(self) -> Any:
@@ -57,13 +57,13 @@ class Call:
         return parse_qs(self.body.decode())
 
     def signed_in(self) -> Account:
-        """Who asks.
+        """The account that sent the request.
 
         Raises:
-            Refusal: nobody is signed in.
+            Refusal: the request carries no token.
         """
         if self.account is None:
-            # The client takes any 401 about a repository on the Hub for RepoNotFound, but only over https.
+            # The client treats every 401 about a repository on the Hub as RepoNotFound, but only over https.
             code = "RepoNotFound" if "owner" in self.path else None
             raise Refusal(401, "Invalid username or password.", code)
         return self.account
@@ -75,10 +75,10 @@ class Call:
         return self.account is not None and self.account.name == repository.owner
 
     def repository(self, id: str | None = None) -> Repository:
-        """The repository that the path names, or ``id`` does.
+        """The repository that the path or ``id`` names.
 
         Raises:
-            Refusal: there is none, or it is private and another's.
+            Refusal: it does not exist, or it is private and belongs to someone else.
         """
         repository = self.state.store.get(id or f"{self.path['owner']}/{self.path['name']}")
         if repository is None or not self.may_see(repository):
@@ -86,10 +86,10 @@ class Call:
         return repository
 
     def writable(self, id: str | None = None) -> Repository:
-        """The same, to be changed.
+        """The repository, for a request that changes it.
 
         Raises:
-            Refusal: it is not the asker's, or the token may only read.
+            Refusal: it belongs to someone else, or the token may only read.
         """
         account = self.signed_in()
         repository = self.repository(id)
@@ -116,7 +116,7 @@ Handler = Callable[[Call], Response]
 
 
 def endpoint(handler: Handler) -> Callable[[Request], Any]:
-    """A handler as an endpoint: the body is read first, and git is not waited for on the event loop."""
+    """A handler as an endpoint: the body is read first, and the event loop does not wait for git."""
 
     async def run(request: Request) -> Response:
         body = await request.body()

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-# The identifiers that the Hub takes as a licence.
+# The identifiers that the Hub accepts as a licence.
 LICENSES = frozenset(
     (
         *("apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m"),
@@ -32,7 +32,7 @@ FRONT_MATTER = re.compile(r"\A\ufeff?\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|
 
 @lru_cache(maxsize=4096)  # a list reads every card, and YAML is slow
 def front_matter(card: str) -> dict[str, Any] | None:
-    """The metadata at the head of a card, not to be changed; none where there is none.
+    """The metadata at the head of a card; empty if there is none.  Callers must not change it.
 
     Raises:
         ValueError: it is not YAML, or not a mapping.
@@ -50,7 +50,7 @@ def front_matter(card: str) -> dict[str, Any] | None:
 
 
 def check(card: str) -> tuple[list[str], list[str]]:
-    """What the Hub has against a card: errors, for which it refuses the commit, and warnings."""
+    """What the Hub finds wrong with a card: errors, which make it refuse the commit, and warnings."""
     try:
         data = front_matter(card)
     except ValueError as error:
@@ -79,7 +79,7 @@ def check(card: str) -> tuple[list[str], list[str]]:
 
 
 def tags(card: dict[str, Any], paths: set[str]) -> list[str]:
-    """The tags by which a repository is found: the card's own and those that follow from its other fields."""
+    """The tags that a search uses: the card's own and those that follow from its other fields."""
     labels = [str(tag) for tag in as_list(card.get("tags"))]
     labels += [str(card[key]) for key in ("library_name", "pipeline_tag") if card.get(key)]
     if any(path.endswith(".safetensors") for path in paths):

@@ -1,4 +1,4 @@
-"""Giving files out: the tree, what is known of paths, and the files themselves."""
+"""Downloads: the tree, the metadata of paths, and the files themselves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 
 def expanded(repository: Repository, commit: str, entry: Entry) -> dict[str, Any]:
-    """The same, with the last commit that changed the entry."""
+    """An entry as the expanded tree lists it, with the last commit that changed it."""
     history = repository.history(commit)
     last = history[0]
     for older in history[1:]:
@@ -58,7 +58,7 @@ def tree(call: Call) -> Response:
 
 
 def paths_info(call: Call) -> Response:
-    """What is known of the paths that are there; of others, nothing."""
+    """The metadata of the paths that exist; other paths are left out."""
     repository = call.repository()
     commit = repository.resolve(call.path["revision"])
     if "json" in call.request.headers.get("content-type", ""):
@@ -96,7 +96,7 @@ def lfs_get(call: Call) -> Response:
 
 
 def ranged(call: Call, content: bytes, path: str, headers: dict[str, str]) -> Response:
-    """The content, or the part of it that is asked for."""
+    """The content, or the requested part of it."""
     name = path.rpartition("/")[2]
     headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(name)}; filename=\"{quote(name)}\";"
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -1,4 +1,4 @@
-"""What the Hub answers when it refuses: the status, and the headers from which its client chooses an exception."""
+"""The Hub's refusals: the status, and the headers from which its client chooses an exception."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Refusal(Exception):
 
 
 def repository_not_found(signed_in: bool) -> Refusal:
-    """Who is not signed in gets 401 for what does not exist, as for what is private: the two cannot be told apart."""
+    """Without a token, a missing and a private repository both give 401, so that they cannot be told apart."""
     return Refusal(404 if signed_in else 401, "Repository not found", "RepoNotFound")
 
 

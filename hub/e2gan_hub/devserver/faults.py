@@ -1,4 +1,4 @@
-"""Faults on demand, and a log of what was asked: ASGI middleware around the server."""
+"""Faults on demand, and a log of the requests: ASGI middleware around the server."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _transport: ContextVar[asyncio.Transport] = ContextVar("_transport")
 
 
 class Protocol(H11Protocol):
-    """HTTP whose requests know their connection, so that a fault can break it: ASGI has no word for that."""
+    """HTTP whose requests know their connection, so that a fault can break it; ASGI has no message for that."""
 
     def data_received(self, data: bytes) -> None:
-        _transport.set(self.transport)  # the request's task starts in here, with a copy of this context
+        _transport.set(self.transport)  # the request's task starts here, with a copy of this context
         super().data_received(data)
 
 
 class Cut(ConnectionError):
-    """The connection has been broken: there is nobody to answer."""
+    """The connection is broken: nobody is left to answer."""
 
 
 def cut() -> Cut:
-    """Break the connection of this request, after what has been sent so far."""
+    """Break the connection of this request, after the bytes sent so far."""
     _transport.get().close()
     return Cut()
 
 
-# What happens to a request instead of, or around, its answer: ASGI middleware that gets the application too.
+# What replaces or surrounds a request's answer: ASGI middleware that receives the application, too.
 Fault = Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Status:
-    """An error instead of an answer; the request is not acted upon."""
+    """An error instead of an answer; the server does not act on the request."""
 
     status: int
     message: str = "A fault of the test server"
@@ -52,7 +52,7 @@ class Status:
     retry_after: int | None = None
     """Seconds, in the header of every server."""
     rate_limit: int | None = None
-    """Seconds until requests are counted anew, in the Hub's own headers: none are left until then."""
+    """Seconds until the Hub's request counter starts again, in its own headers; no requests are left until then."""
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {"X-Error-Message": self.message}
@@ -63,7 +63,9 @@ class Status:
         if self.rate_limit is not None:
             headers["RateLimit"] = f'"api";r=0;t={self.rate_limit}'
             headers["RateLimit-Policy"] = '"fixed window";"api";q=500;w=300'
-        while (await receive()).get("more_body"):  # a client that is still sending would see a reset, not the answer
+        while (await receive()).get(
+            "more_body"
+        ):  # a client that is still sending would see a reset instead of the answer
             pass
         await JSONResponse({"error": self.message}, self.status, headers)(scope, receive, send)
 
@@ -83,7 +85,7 @@ class Slow:
 class Break:
     """The connection ends within the answer's body, after ``after`` bytes or at a ``share`` of it.
 
-    The request has been acted upon: ``Break(after=0)`` is a success of which the client never hears.
+    The server has acted on the request: ``Break(after=0)`` is a success that the client never hears of.
     """
 
     after: int | None = None
@@ -118,7 +120,7 @@ class Drop:
     """The connection ends without an answer."""
 
     after: bool = False
-    """Whether the request is still acted upon."""
+    """Whether the server still acts on the request."""
     then: Callable[[], None] | None = None
     """Called before the connection ends."""
 
@@ -135,9 +137,9 @@ class Drop:
 
 @dataclass(frozen=True)
 class Forge:
-    """An answer whose body is not what the server would say. ETag and the other headers stay.
+    """An answer whose body is changed. ETag and the other headers stay.
 
-    ``change`` gets the body, decoded where it is JSON, and returns what is sent.
+    ``change`` gets the body, decoded where it is JSON, and returns the body to send.
     """
 
     change: Callable[[Any], Any]
@@ -190,7 +192,7 @@ class _Rule:
 
 
 class Faults:
-    """The faults to come: each hits the next requests that match it."""
+    """The planned faults: each hits the next requests that match it."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
@@ -211,7 +213,7 @@ class Faults:
             self._rules.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that hits this request, if any: of those that match, the first."""
+        """The first planned fault that matches this request, if any."""
         with self._lock:
             for rule in self._rules:
                 if not matches(method, path, rule.method, rule.pattern):
@@ -244,7 +246,7 @@ class Asked:
 
 
 class Requests:
-    """What was asked, in order."""
+    """The requests, in order."""
 
     def __init__(self) -> None:
         self._seen: list[Asked] = []
@@ -267,14 +269,14 @@ class Requests:
 
 
 class Watched:
-    """An application whose requests are logged, and hit by faults."""
+    """An application whose requests are logged and may be hit by faults."""
 
     def __init__(self, app: ASGIApp, faults: Faults, requests: Requests) -> None:
         self.app = app
         self.faults = faults
         self.requests = requests
         self.dead = False
-        """Whether the server has ended, and only its socket has not yet heard."""
+        """Whether the server has ended although its socket is still open."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -283,7 +285,7 @@ class Watched:
         if self.dead:
             raise cut()
         path = scope["path"]
-        # The client asks this once a day and machine, of no repository: it is not what tests count.
+        # The client sends this once a day from each machine, about no repository: tests do not count it.
         if path != "/api/agent-harnesses":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             self.requests.add(Asked(scope["method"], path, scope["query_string"].decode(), headers))

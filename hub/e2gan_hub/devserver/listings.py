@@ -1,4 +1,4 @@
-"""What is known of a model, and the lists in which it is found."""
+"""The metadata of a model, and the lists of models."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from e2gan_hub.devserver.call import Call
 from e2gan_hub.devserver.repos import iso
 from e2gan_hub.devserver.repositories import MAIN, Repository
 
-# What a list says of each model, unless it is asked for more.
+# The fields of each model in a list, unless the query asks for more.
 SHORT = ("id", "_id", "modelId", "likes", "downloads", "private", "tags", "pipeline_tag", "library_name", "createdAt")
 FULL = (*SHORT, "author", "sha", "lastModified", "gated", "disabled", "siblings")
 SORTS = {"downloads": "downloads", "likes": "likes", "lastModified": "lastModified", "createdAt": "createdAt"}
 
 
 def card_of(repository: Repository, commit: str) -> dict[str, Any]:
-    """The metadata of a commit's model card; empty where it has none that can be read."""
+    """The metadata of a commit's model card; empty if there is none or it cannot be read."""
     readme = repository.files(commit).get("README.md")
     try:
         return cards.front_matter(repository.content(readme).decode()) or {} if readme else {}
@@ -29,7 +29,7 @@ def card_of(repository: Repository, commit: str) -> dict[str, Any]:
 
 
 def describe(repository: Repository, commit: str, blobs: bool = False) -> dict[str, Any]:
-    """Everything that is known of a model at a commit; with ``blobs``, of its files too."""
+    """All metadata of a model at a commit; with ``blobs``, of its files, too."""
     files, card, settings = repository.files(commit), card_of(repository, commit), repository.settings
     siblings = []
     for path, entry in sorted(files.items()):
@@ -66,7 +66,7 @@ def describe(repository: Repository, commit: str, blobs: bool = False) -> dict[s
 
 
 def answer(told: Any) -> Response:
-    # YAML has dates, JSON has not.
+    # YAML has dates; JSON does not.
     return Response(json.dumps(told, default=str), media_type="application/json")
 
 
@@ -83,7 +83,7 @@ def model(call: Call) -> Response:
 
 
 def models(call: Call) -> Response:
-    """The models that the asker may see and the query asks for, the newest first unless it says otherwise."""
+    """The models that match the query and that the account may see; by default, the newest first."""
     query = call.query
     words = query.get("search", "").lower().split()
     wanted = {tag for group in query.getlist("filter") for tag in group.split(",") if tag}

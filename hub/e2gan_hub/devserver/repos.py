@@ -27,7 +27,7 @@ def whoami(call: Call) -> Response:
 
 
 def agent_harnesses(call: Call) -> Response:
-    """The client asks which programs start it; here, none that it knows."""
+    """The client asks which programs may have started it; this server lists none."""
     return JSONResponse({"standardEnvVars": [], "harnesses": {}})
 
 
@@ -89,7 +89,7 @@ def auth_check_write(call: Call) -> Response:
 
 
 def may_read_files(call: Call, repository: Repository) -> None:
-    """Refuse who has not been let through a repository's gate."""
+    """Refuse an account without access to a gated repository."""
     if not repository.settings.gated or call.owns(repository):
         return
     if call.account is None:
@@ -240,7 +240,7 @@ def discussion(call: Call) -> Response:
 
 
 def merge(call: Call) -> Response:
-    """The pull request's commits become the main branch's, where nothing has happened on that since."""
+    """Merge a pull request: its commits become the main branch's, if that has not moved since."""
     repository = call.writable()
     with repository.lock:
         pull_request = discussion_of(call, repository)

@@ -1,7 +1,7 @@
-"""Git repositories on disk, with git-lfs's store beside their objects, and what the Hub keeps of each besides.
+"""Git repositories on disk, with git-lfs's store beside their objects, and the Hub's own settings.
 
 A repository is ``FOLDER/models/OWNER/NAME/.git``: git's own layout without a working tree, so that git, git-lfs and
-other servers read the very same files.
+other servers read the same files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REGULAR = 0o100644
 SYMLINK = 0o120000
 MAIN = "refs/heads/main"
 
-# What a new repository starts with, as on the Hub: the patterns of files that go into git-lfs.
+# The first content of a repository, as on the Hub: the patterns of files that go into git-lfs.
 LFS_PATTERNS = (
     *("*.7z", "*.arrow", "*.bin", "*.bz2", "*.ckpt", "*.ftz", "*.gz", "*.h5", "*.joblib", "*.lfs.*", "*.mlmodel"),
     *("*.model", "*.msgpack", "*.npy", "*.npz", "*.onnx", "*.ot", "*.parquet", "*.pb", "*.pickle", "*.pkl", "*.pt"),
@@ -49,7 +49,7 @@ POINTER_LIMIT = 200  # bytes; a pointer is shorter
 
 
 def pointer(oid: str, size: int) -> bytes:
-    """The blob that stands in git for the file of ``size`` bytes with the SHA-256 ``oid``."""
+    """git's placeholder for the file of ``size`` bytes with the SHA-256 ``oid``."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n".encode()
 
 
@@ -62,9 +62,9 @@ class Entry:
     """SHA-1 of the blob or tree, hexadecimal."""
     mode: int
     size: int
-    """Bytes; of the content, not of its pointer. 0 for a folder."""
+    """Bytes of the content, not of its pointer. 0 for a folder."""
     lfs: str | None = None
-    """SHA-256 of the content where it is in git-lfs."""
+    """SHA-256 of the content if it is in git-lfs."""
     pointer_size: int = 0
 
     @property
@@ -84,7 +84,7 @@ class CommitInfo:
 
 @dataclass
 class Settings:
-    """What the Hub knows of a repository beside its git. Tests set these as they like and ``save`` them."""
+    """What the Hub keeps of a repository outside git. Tests set these freely and ``save`` them."""
 
     private: bool = False
     gated: str | bool = False
@@ -116,7 +116,7 @@ class Repository:
     def create(cls, folder: Path, settings: Settings) -> Repository:
         """A new repository with the Hub's first commit."""
         folder.mkdir(parents=True)
-        # Whose machine this is must not matter: no configuration but the repository's.
+        # The result must not depend on the machine's user: only the repository's configuration counts.
         Repo.init(str(folder), config=StackedConfig([]), default_branch=b"main").close()
         repository = cls(folder)
         repository.settings = settings
@@ -125,7 +125,7 @@ class Repository:
         return repository
 
     def save(self) -> None:
-        """Keep the settings."""
+        """Write the settings."""
         with self.lock:
             partial = self._settings_file.with_suffix(".part")
             partial.write_text(json.dumps(asdict(self.settings)), encoding="utf-8")
@@ -173,7 +173,7 @@ class Repository:
         raise revision_not_found(revision)
 
     def entries(self, commit: str) -> list[Entry]:
-        """Every file and folder of a commit, each folder before what is in it."""
+        """Every file and folder of a commit, each folder before its contents."""
         if commit not in self._entries:
             self._entries[commit] = list(self._walk(self._object(commit, Commit).tree, ""))
         return self._entries[commit]
@@ -202,7 +202,7 @@ class Repository:
         return self._object(oid, Blob).data
 
     def lfs_file(self, oid: str) -> Path:
-        """Where the content with the SHA-256 ``oid`` lies, or would."""
+        """The path for the content with the SHA-256 ``oid``, whether it exists or not."""
         return self.folder / ".git" / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
 
     def content(self, entry: Entry) -> bytes:
@@ -259,8 +259,8 @@ class Repository:
     ) -> str:
         """Write a commit on a branch and return it.
 
-        ``changes`` are whole files by path, ``None`` where one goes away; a file in git-lfs is its ``pointer``.
-        Nothing is checked here but that git can hold it: what the API must refuse, the API refuses.
+        ``changes`` maps paths to whole files, or to ``None`` to delete one; a file in git-lfs is its ``pointer``.
+        This checks only that git can hold the result: what the API must refuse, the API refuses.
 
         Args:
             parent: refuse if the branch is not at this commit.
@@ -318,7 +318,7 @@ class Repository:
 
 
 def parents(path: str) -> Iterable[str]:
-    """The folders that a path is in, the innermost first."""
+    """The folders that contain a path, the innermost first."""
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
@@ -333,7 +333,7 @@ class Store:
         self.lock = threading.Lock()
         self._open: dict[str, Repository] = {}
         self.moved: dict[str, str] = {}
-        """What repositories were called before, and are called now."""
+        """Former names of repositories, with their present names."""
         for git in self.folder.glob("*/*/.git"):
             repository = Repository(git.parent)
             self._open[repository.id] = repository
@@ -356,7 +356,7 @@ class Store:
             self.moved[old] = new
 
     def create(self, id: str, settings: Settings) -> Repository | None:
-        """A new repository; none if the name is taken."""
+        """A new repository; None if the name is taken."""
         with self.lock:
             if self.get(id):
                 return None

@@ -27,7 +27,7 @@ class HubServer:
     """A Hub of models in a folder, on this machine only.
 
     Args:
-        folder: where the repositories are, or will be.
+        folder: for the repositories.
         tokens: by account, as in ``{"alice": "hf_alice"}``.
         port: 0 takes a free one.
     """
@@ -46,13 +46,13 @@ class HubServer:
 
     @property
     def endpoint(self) -> str:
-        """What ``HF_ENDPOINT`` is to be."""
+        """The value for ``HF_ENDPOINT``."""
         return f"http://127.0.0.1:{self.port}"
 
     # --- running -------------------------------------------------------------------------------------------------
 
     def start(self) -> HubServer:
-        """Listen, and return; after a ``kill`` or ``stop``, on the same port and folder."""
+        """Start to listen, and return; after a ``kill`` or ``stop``, on the same port and folder."""
         self.stop()
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,7 +66,7 @@ class HubServer:
             ws="none",
             lifespan="off",
             log_level="critical",
-            timeout_keep_alive=600,  # a connection that ends while the client thinks would be a fault nobody asked for
+            timeout_keep_alive=600,  # a connection that times out while the client works would be an unplanned fault
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
@@ -74,13 +74,13 @@ class HubServer:
         return self
 
     def kill(self) -> None:
-        """Answer nothing from now on: connections break."""
+        """Stop answering at once; connections break."""
         self._app.dead = True
         if self._server:
             self._server.should_exit = self._server.force_exit = True
 
     def stop(self) -> None:
-        """The same, and return when the port is free."""
+        """Stop answering, and return when the port is free."""
         self.kill()
         if self._thread:
             self._thread.join()
@@ -93,7 +93,7 @@ class HubServer:
     # --- using ---------------------------------------------------------------------------------------------------
 
     def environment(self, home: Path, account: str | None = None) -> dict[str, str]:
-        """The variables with which a process of its own uses this server, its caches in ``home``."""
+        """Environment variables for a process that uses this server, with its caches in ``home``."""
         told = {
             "HF_ENDPOINT": self.endpoint,
             "HF_HOME": str(home),
@@ -118,10 +118,10 @@ class HubServer:
         return token
 
     def die(self, method: str, pattern: str, after: bool = False) -> None:
-        """Let the server end when this is asked, before it acts on it or ``after``. ``start`` brings it back."""
+        """Stop the server at such a request, before it acts on it or ``after``. ``start`` brings it back."""
         self.faults.add(method, pattern, Drop(after, then=self.kill))
 
-    # --- behind the interface's back -----------------------------------------------------------------------------
+    # --- without the interface ------------------------------------------------------------------------------
 
     def repository(self, id: str) -> Repository:
         """The repository ``OWNER/NAME``."""
@@ -142,10 +142,10 @@ class HubServer:
         at: float | None = None,
         **settings: object,
     ) -> str:
-        """One commit of these files, made without a request, in a repository that is made if there is none.
+        """One commit of these files, made without a request, in a repository that is created if missing.
 
         Args:
-            tags: put on the commit, or moved to it.
+            tags: to set on the commit, or to move to it.
             at: when the commit was made, in seconds since the epoch; now otherwise.
             settings: fields of ``Settings``, such as ``downloads=12``.
 

@@ -1,4 +1,4 @@
-"""Taking files in: what goes into git-lfs, the store's upload, and the commit."""
+"""Uploads: which files go into git-lfs, the store's upload, and the commit."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def is_tracked(path: str, patterns: list[str]) -> bool:
 
 
 def goes_into_lfs(path: str, size: int, sample: bytes, patterns: list[str]) -> bool:
-    """Whether a file is one for git-lfs: named by the repository's attributes, large, or binary; never an empty one."""
+    """Whether a file goes into git-lfs: its name matches the attributes, or it is large or binary, but not empty."""
     return size > 0 and (size > LARGE or b"\0" in sample or is_tracked(path, patterns))
 
 
 def preupload(call: Call) -> Response:
-    """Which files go into git-lfs, and what is there already."""
+    """Which files go into git-lfs, and which of them exist already."""
     creates_pr = bool(call.query.get("create_pr"))
     repository = call.repository() if creates_pr else call.writable()
     call.signed_in()
@@ -62,19 +62,19 @@ def preupload(call: Call) -> Response:
 
 
 def signature(state: State, *parts: str) -> str:
-    """What makes a link to the store one that this server gave out: the store itself asks nobody who they are."""
+    """The signature that shows that this server made a link to the store, which itself checks no account."""
     return hmac.new(state.secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def storage(call: Call) -> str:
-    """The address of the store. On the Hub it is another host, so here it goes by another name of this machine."""
+    """The address of the store. On the Hub it is another host, so this server uses another name of this machine."""
     port = call.request.url.port
     host = "localhost" if call.request.url.hostname == "127.0.0.1" else "127.0.0.1"
     return f"http://{host}:{port}/storage"
 
 
 def lfs_batch(call: Call) -> Response:
-    """Where each object is to be put; nothing to do for those that are there."""
+    """The upload address of each object; objects that exist get none."""
     call.signed_in()
     repository = call.repository()
     body = call.json()
