@@ -139,12 +139,12 @@ def test_it_is_no_concept_and_takes_no_weight(folders: dict[str, Path], dusk: Co
 
 
 def test_what_is_not_there_or_another_trainings(editor: Editor, tmp_path: Path) -> None:
-    with pytest.raises(BaseModelError, match="no baseline here"):
+    with pytest.raises(BaseModelError, match="holds no baseline"):
         editor.apply(Image.new("RGB", (8, 8)), f"baseline:{tmp_path}")
     folder = write(tmp_path / "made", "pix2pix")
     weights = folder / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
-    with pytest.raises(BaseModelError, match=r"generator\.safetensors: not the file that baseline\.json speaks of"):
+    with pytest.raises(BaseModelError, match=r"generator\.safetensors: differs from the digest in baseline\.json"):
         find_baseline(folder).load()
     weights.unlink()
     with pytest.raises(BaseModelError, match=r"generator\.safetensors: cannot be read"):

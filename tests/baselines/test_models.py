@@ -57,7 +57,7 @@ def test_each_makes_pictures_that_its_discriminator_judges(id: str, options: dic
 def test_a_model_or_an_option_that_is_not_there() -> None:
     with pytest.raises(PluginError, match="no model 'cyclegan'"):
         make_baseline("cyclegan", 6)
-    with pytest.raises(E2GANError, match=r"'pix2pix' cannot be made with these options: .*depth"):
+    with pytest.raises(E2GANError, match=r"'pix2pix' does not accept these options: .*depth"):
         make_baseline("pix2pix", 6, depth=3)
 
 

@@ -64,7 +64,7 @@ def test_a_package_that_is_too_far_off_is_not_written(
     words = ("export", "coreml", "dusk", "-o", "Dusk.mlpackage", "--size", "32x32", "--photo", picture)
     result = run(*words)
     assert result.exit_code == 1
-    assert "error: dusk: its edits are too far from the editor" in result.stderr
+    assert "error: dusk: its edits differ too much from the editor's" in result.stderr
     assert left(tmp_path) == set()
     assert run(*words[:-2], "--no-check", "-q").exit_code == 0
     assert (tmp_path / "Dusk.mlpackage" / MODEL).is_file()
@@ -76,10 +76,10 @@ def test_a_package_that_is_too_far_off_is_not_written(
         (("dusk", "-o", "Dusk.mlmodel"), "Dusk.mlmodel: a Core ML package's name ends in .mlpackage"),
         (("dusk", "-o", "D.mlpackage", "--target", "iOS15"), "'iOS15' is not one of 'iOS17', 'iOS18'"),
         (("dusk", "dawn", "-o", "D.mlpackage", "--target", "iOS17"), "several concepts needs --target iOS18"),
-        (("dusk", "dusk", "-o", "D.mlpackage"), "the concept 'dusk' stands twice"),
+        (("dusk", "dusk", "-o", "D.mlpackage"), "the concept 'dusk' appears twice"),
         (("dusk", "-o", "D.mlpackage", "--size", "250x256"), "250x256: width and height must be multiples of 8"),
-        (("dusk", "-o", "D.mlpackage", "--size", "2048x2048"), "of a megapixel at most"),
-        (("dusk", "-o", "D.mlpackage", "--size", "large"), "'large' is no size such as 256x256"),
+        (("dusk", "-o", "D.mlpackage", "--size", "2048x2048"), "a megapixel at most"),
+        (("dusk", "-o", "D.mlpackage", "--size", "large"), "'large' is not a size such as 256x256"),
     ],
 )
 def test_misuse_is_said_at_once(run: Run, tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
@@ -102,7 +102,7 @@ def refused(run: Run, folder: Path, *words: str | Path) -> str:
 def test_what_is_no_package_is_not_written_over(run: Run, tmp_path: Path) -> None:
     (tmp_path / "Mine.mlpackage").mkdir()
     (tmp_path / "Mine.mlpackage" / "diary.txt").write_text("dear diary")
-    assert "is there already, and is no Core ML package" in refused(run, tmp_path, "dusk", "-o", "Mine.mlpackage")
+    assert "exists and is not a Core ML package" in refused(run, tmp_path, "dusk", "-o", "Mine.mlpackage")
     assert (tmp_path / "Mine.mlpackage" / "diary.txt").read_text() == "dear diary"
 
 

@@ -129,12 +129,12 @@ def test_photos_and_edits_are_pictures(single: Path, several: Path) -> None:
 
 
 def test_sizes_that_the_generator_treats_differently_are_refused(base: Base, tmp_path: Path) -> None:
-    with pytest.raises(E2GANError, match="256×256 and 1024×1024 cannot be sizes of one package"):
+    with pytest.raises(E2GANError, match="256×256 and 1024×1024 cannot share a package"):
         convert.write_package(tmp_path, base, [], [(256, 256), (1024, 1024)])
 
 
 def test_an_unknown_operation_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match=r"cannot do the operation 'sin', which the function 'main' asks for"):
+    with pytest.raises(UnsupportedError, match=r"does not support the operation 'sin', which the function 'main' uses"):
         Program(package_of(tmp_path, lambda mb, x: mb.sin(x=x)))
 
 

@@ -75,8 +75,8 @@ def test_one_concept_goes_into_a_file_and_json(
     [
         (("--opset", 5), "5 is not in the range 18<=x<=23"),
         (("--precision", "int4"), "'int4' is not one of 'fp32', 'fp16', 'int8'"),
-        (("--swap", "--precision", "int8"), "--swap is for fp32"),
-        (("--calibrate", "."), "--calibrate is for --precision int8"),
+        (("--swap", "--precision", "int8"), "--swap needs fp32"),
+        (("--calibrate", "."), "--calibrate needs --precision int8"),
     ],
 )
 def test_misuse_is_told(

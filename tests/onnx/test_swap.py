@@ -80,7 +80,7 @@ def traced(swappable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("traced")
 def test_a_folder_with_something_else_is_left_alone(base: Base, concepts: dict[str, Concept], tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(E2GANError, match=r"holds thesis\.txt, which is no part of an export"):
+    with pytest.raises(E2GANError, match=r"holds thesis\.txt, which is not a file of an export"):
         export_swappable([concepts["paint"]], base, tmp_path, opset=18)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -145,7 +145,7 @@ def test_every_table_is_made(place: Path, id: str) -> None:
 
 
 def test_an_unpaired_set_is_measured_against_its_real_pictures(place: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no real pictures of the other kind"):
+    with pytest.raises(DataError, match="holds no real pictures of the other kind"):
         make("horse2zebra", place)
     shutil.copytree(place / "photos", tmp_path / "photos")
     for n in range(3):

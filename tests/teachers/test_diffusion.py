@@ -53,7 +53,7 @@ BAD = [
     ("sd-img2img", {"prompt": " "}, "needs the option 'prompt'"),
     ("sd-img2img", {"strenght": 0.5}, "strenght"),
     ("sd-img2img", {"strength": 1.1}, "'strength' must be a number from 0 to 1"),
-    ("sd-img2img", {"strength": 0.1, "steps": 5}, "is no step"),
+    ("sd-img2img", {"strength": 0.1, "steps": 5}, "gives no step"),
     ("sd-img2img", {"steps": 0}, "'steps' must be a whole number"),
     ("sd-img2img", {"steps": 2.5}, "'steps' must be a whole number"),
     ("sd-img2img", {"guidance": 0.5}, "guidance"),
@@ -318,7 +318,7 @@ def test_a_folder_that_is_no_model_is_one_error_and_is_read_once(
 ) -> None:
     teacher = make("sd-img2img", model=str(tmp_path))
     for _ in range(2):
-        with pytest.raises(TeacherError, match="not a model this teacher can read") as error:
+        with pytest.raises(TeacherError, match="not a model that this teacher can read") as error:
             teacher(square_photos[0])
         assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
         assert "save_pretrained" in str(error.value.hint)
@@ -331,7 +331,7 @@ def test_damaged_weights_are_one_error(models: Path, tmp_path: Path, square_phot
     folder = shutil.copytree(models / "stable-diffusion", tmp_path / "damaged")
     (weights,) = (folder / "unet").glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(TeacherError, match="damaged: not a model this teacher can read") as error:
+    with pytest.raises(TeacherError, match="damaged: not a model that this teacher can read") as error:
         make("sd-img2img", model=str(folder))(square_photos[0])
     assert "\n" not in str(error.value)
 

@@ -112,7 +112,7 @@ def test_a_checkpoint_that_is_none_is_one_error(tmp_path: Path, models: Path, sq
     path = tmp_path / "weights.ckpt"
     path.write_bytes(b"no checkpoint")
     teacher = InstructDiffusion(prompt="a painting", model=str(path), config=str(models / "pix2pix"))
-    with pytest.raises(TeacherError, match=r"weights\.ckpt: not a model this teacher can read") as error:
+    with pytest.raises(TeacherError, match=r"weights\.ckpt: not a model that this teacher can read") as error:
         teacher(square_photos[0])
     assert "\n" not in str(error.value)
 
@@ -124,7 +124,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path, models: Path, square_photo
 
     path = tmp_path / "evil.ckpt"
     torch.save({"state_dict": Evil()}, path)
-    with pytest.raises(TeacherError, match="not a model this teacher can read"):
+    with pytest.raises(TeacherError, match="not a model that this teacher can read"):
         InstructDiffusion(prompt="a painting", model=str(path), config=str(models / "pix2pix"))(square_photos[0])
     assert not (tmp_path / "ran").exists()
 

@@ -1,1 +1,1 @@
-"""The generators that E²GAN is measured against, trained in its loop and measured as it is (paper, section 5)."""
+"""The generators that E²GAN is compared with, trained in its loop and measured in the same way (paper, section 5)."""

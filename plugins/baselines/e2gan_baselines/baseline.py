@@ -1,4 +1,4 @@
-"""A baseline: networks with their papers' training; trained on a concept's pairs, measured, kept in a folder."""
+"""Baselines: networks with their papers' training, trained on a concept's pairs, measured and stored in a folder."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ ROWS = 8
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Untrained networks, and how their paper trains them."""
+    """Untrained networks, with the training of their paper."""
 
     generator: nn.Module
-    """Called as ``generator(photo, prompt, prompt_bias)``, as E²GAN's is."""
+    """Called as ``generator(photo, prompt, prompt_bias)``, like E²GAN's."""
     discriminator: nn.Module
     """Called as ``discriminator(photo, edit)``."""
     recipe: BaselineRecipe
     shape: dict[str, Any] = field(default_factory=dict)
-    """The options that say how large the generator is: with them it is made again, to be given its weights."""
+    """The options that set the generator's size; with them it is built again before its weights are loaded."""
     stride: int = 1
-    """Height and width of what the generator takes are multiples of it."""
+    """The generator's input has a height and width that are multiples of it."""
     longest: int | None = None
     """The longest side it takes, in pixels."""
 
@@ -71,14 +71,14 @@ def make_baseline(id: str, prompt_dim: int, **options: Any) -> Baseline:
     """The registered model ``id`` with fresh weights.
 
     Raises:
-        PluginError: none is registered by that id, or several are.
+        PluginError: no model has that id, or several have.
         E2GANError: the model has no such option.
     """
     factory = registry().get("model", id).factory
     try:
         baseline: Baseline = factory(prompt_dim, **options)
     except (TypeError, ValueError) as error:
-        raise E2GANError(f"the model '{id}' cannot be made with these options: {error}") from error
+        raise E2GANError(f"the model '{id}' does not accept these options: {error}") from error
     return baseline
 
 
@@ -96,23 +96,23 @@ def train_baseline(
     networks: dict[str, Embedder] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train a baseline from scratch on all pairs of a concept's recipe, and measure it as the concept is measured.
+    """Train a baseline from scratch on all pairs of a concept's recipe, and measure it like the concept.
 
-    A run that was stopped goes on.  In ``folder`` are then the weights, ``baseline.json`` with the record and the
-    figures, a sheet of test photos, and what the loop leaves.
+    A stopped run continues.  At the end, ``folder`` holds the weights, ``baseline.json`` with the record and the
+    figures, a sheet of test photos, and the training loop's own files.
 
     Args:
         id: of a registered model.
-        concept: whose recipe makes the pairs, and whose prompt the model may read.
-        data: folder of photos, or several; if None, what the recipe's source makes.
-        folder: where the model goes.
-        pairs: folder of pairs, made if it is not there; by default in ``folder``.
-        epochs, steps: in place of the paper's.
+        concept: its recipe makes the pairs, and the model may read its prompt.
+        data: folder of photos, or several; None takes the photos that the recipe's source makes.
+        folder: for the model.
+        pairs: folder of pairs, made if missing; by default in ``folder``.
+        epochs, steps: instead of the paper's.
         options: of the model, such as the file of a pre-trained stem.
-        networks: that measure; by default the core's.
+        networks: for the measurement; by default the core's.
 
     Returns:
-        The figures, as a concept's ``[quality]`` has them, with what the model cost.
+        The figures in the form of a concept's ``[quality]``, with the model's cost.
 
     Raises:
         PluginError, TeacherError, DataError, TrainingError
@@ -148,7 +148,7 @@ def train_baseline(
     trainer = BaselineTrainer(
         baseline.generator, baseline.discriminator, [learnt], recipe, run, device=device, report=progress.advance
     )
-    # First, for a model that cannot be counted fails before it is trained.
+    # Counting comes first, so that a model that cannot be counted fails before it is trained.
     progress.stage("count the operations of its training")
     spent = _cost(trainer)
     progress.stage(f"train {id} on {len(learnt.train)} pairs")
@@ -205,23 +205,23 @@ def find_baseline(folder: Path) -> OtherModel:
     """The trained baseline in a folder, for the editor to apply; its weights are not loaded yet.
 
     Raises:
-        BaseModelError: there is none, or its manifest is damaged; from ``load``, its weights are.
-        PluginError: from ``load``, its model is not installed.
+        BaseModelError: it is missing, or its manifest is damaged; from ``load``: its weights are damaged.
+        PluginError: from ``load``: its model is not installed.
     """
     return _other_model(_read_manifest(folder), lambda: read_baseline(folder)[0])
 
 
 def read_baseline(folder: Path) -> tuple[Prompted, dict[str, Any]]:
-    """A trained baseline's generator, in evaluation mode, and what its manifest says.
+    """A trained baseline's generator, in evaluation mode, and its manifest.
 
     Raises:
-        BaseModelError: there is none, or its files are damaged.
+        BaseModelError: it is missing, or its files are damaged.
         PluginError: its model is not installed.
     """
     manifest = _read_manifest(folder)
     path = folder / WEIGHTS
     if path.is_file() and sha256_file(path) != manifest["sha256"]:
-        raise BaseModelError(f"{path}: not the file that {MANIFEST} speaks of", hint="train it again")
+        raise BaseModelError(f"{path}: differs from the digest in {MANIFEST}", hint="train it again")
     generator = make_baseline(manifest["model"], manifest["prompt_dim"], **manifest["shape"]).generator
     model = Prompted(generator, np.zeros((manifest["tokens"], manifest["prompt_dim"]), np.float32))
     load_weights(model, path)
@@ -229,10 +229,10 @@ def read_baseline(folder: Path) -> tuple[Prompted, dict[str, Any]]:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """``baseline.json``, with what is made use of checked."""
+    """``baseline.json``, its used fields checked."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise BaseModelError(f"{folder}: no baseline here", hint="e2gan train-baseline makes one")
+        raise BaseModelError(f"{folder}: holds no baseline", hint="e2gan train-baseline makes one")
     try:
         manifest: Any = json.loads(read_bytes(path, limit=MANIFEST_LIMIT, error=BaseModelError))
     except (ValueError, RecursionError) as error:
@@ -268,7 +268,7 @@ def _pictures(pair: Pair) -> tuple[Image.Image, Image.Image]:
 
 
 def _cost(trainer: BaselineTrainer) -> dict[str, int]:
-    """As a concept's ``[quality.cost]``, and the multiply-accumulates of one picture of the size it is trained at."""
+    """The cost as in a concept's ``[quality.cost]``, and one picture's multiply-accumulates at the training size."""
     generator, discriminator = trainer.networks
     recipe, width = replace(trainer.recipe, steps=trainer.steps), trainer.concepts[0].prompt.shape[1]
     device = trainer.accelerator.device

@@ -47,7 +47,7 @@ def train_baseline(
     """Train another model on a concept's pairs, to compare with.
 
     MODEL is pix2pix, comodgan, resnet-transformer, or one that a plugin registers; CONCEPT is an id or a folder. The
-    model is trained from scratch on all pairs of the concept's recipe and measured as the concept is. An interrupted
+    model is trained from scratch on all pairs of the concept's recipe and measured like the concept. An interrupted
     training continues where it stopped.
     """
     from e2gan.blend import find_concept

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 __all__ = ["CoModGAN", "StyleDiscriminator", "Widths"]
 
 BLUR = (1.0, 3.0, 3.0, 1.0)
-"""The filter of StyleGAN2's up- and downsampling, by either axis."""
+"""The filter of StyleGAN2's up- and downsampling, along each axis."""
 
 DROPOUT = 0.5
-"""Of the photo's global features, as in the published program."""
+"""Dropout of the photo's global features, as in the published program."""
 
 PATH_DECAY = 0.01
-"""How fast the mean path length follows (Karras et al., 2020)."""
+"""Rate at which the mean path length is updated (Karras et al., 2020)."""
 
 
 @dataclass(frozen=True)
 class Widths:
-    """How large the networks are; the defaults are the published ones, for 256 × 256 pixels."""
+    """The networks' sizes; the defaults are the published ones, for 256 × 256 pixels."""
 
     side: int = 256
-    """Pixels of a side, a power of two: the photo's global features are of all of it."""
+    """Side in pixels, a power of two; the photo's global features cover the whole of it."""
     base: int = 16_384
     widest: int = 512
     """A layer of a side of s pixels has ``base`` / (s / 2) channels, at most ``widest``."""
@@ -47,7 +47,7 @@ class Widths:
 
 
 class Linear(nn.Module):
-    """A linear layer whose weights are scaled as it runs, so that all learn at one rate (Karras et al., 2018)."""
+    """A linear layer that scales its weights as it runs, so that all layers learn at one rate (Karras et al., 2018)."""
 
     def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, bias: float = 0.0, active: bool = True) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Conv(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, *, down: bool = False, active: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        # The shortcut of a residual block has neither.
+        # The shortcut of a residual block has neither bias nor activation.
         self.bias = nn.Parameter(torch.zeros(outputs)) if active else None
         self.scale, self.down = 1 / math.sqrt(inputs * kernel**2), down
 
@@ -94,7 +94,7 @@ class ModulatedConv(nn.Module):
         self.scale, self.up, self.rgb = 1 / math.sqrt(inputs * kernel**2), up, rgb
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        # Scaling what goes in and what comes out is the same as scaling the weights of each picture, and
+        # Scaling the input and the output has the same effect as scaling the weights of each picture, and
         # needs no convolution in groups.
         scales = self.affine(style)
         weight = self.weight * self.scale
@@ -114,9 +114,9 @@ class ModulatedConv(nn.Module):
 
 
 class CoModGAN(nn.Module):
-    """Photo in, edit out; 79.2 million parameters at the published widths.  The prompt has no part in it.
+    """Photo in, edit out; 79.2 million parameters at the published widths.  The prompt is not used.
 
-    In training a latent is drawn for every photo; afterwards it is one and the same, so that an edit can be had again.
+    Training draws a latent for every photo; afterwards the latent is fixed, so that edits are reproducible.
     """
 
     def __init__(self, widths: Widths | None = None) -> None:
@@ -144,7 +144,7 @@ class CoModGAN(nn.Module):
         self.register_buffer("still", torch.randn(1, latent, generator=torch.Generator().manual_seed(0)))
 
     def forward(self, photo: Tensor, prompt: Tensor | None = None, prompt_bias: Tensor | None = None) -> Tensor:
-        """(N, 3, side, side) in [-1, 1] to the same, in about that range."""
+        """(N, 3, side, side) in [-1, 1] to the same shape, in about that range."""
         return self._synthesize(photo, self._w(photo))
 
     def path_penalty(self, photo: Tensor, prompt: Tensor, prompt_bias: Tensor) -> Tensor:
@@ -202,7 +202,7 @@ class StyleDiscriminator(nn.Module):
         x = self.from_rgb(torch.cat([photo, edit], dim=1))
         for conv, down, shortcut in zip(self.convs, self.downs, self.shortcuts, strict=True):
             x = (down(conv(x)) + shortcut(x)) / math.sqrt(2)
-        # How much the pictures of a batch differ, for a generator that makes all alike to be seen through.
+        # How much the pictures of a batch differ, which exposes a generator whose pictures are all alike.
         spread = x.std(0, correction=0).mean().expand(len(x), 1, *x.shape[2:])
         logits: Tensor = self.out(self.dense(self.last(torch.cat([x, spread], dim=1)).flatten(1)))
         return logits

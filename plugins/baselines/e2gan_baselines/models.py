@@ -1,4 +1,4 @@
-"""The baselines: networks, and the training of their papers; what a paper leaves open is `BaselineRecipe`'s default."""
+"""The baselines: networks and the training of their papers; `BaselineRecipe`'s defaults fill the papers' gaps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pix2pix(prompt_dim: int, width: int = 64, blocks: int = 9) -> Baseline:
 
 
 def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16_384) -> Baseline:
-    """Co-Mod-GAN: StyleGAN2's losses and penalties, and the L1 distance to the pair's edit as for all others."""
+    """Co-Mod-GAN: StyleGAN2's losses and penalties, and the L1 distance to the pair's edit, as for the other models."""
     widths = Widths(side=side, widest=widest, base=base, latent=widest)
     recipe = BaselineRecipe(
         epochs=200,
@@ -40,14 +40,14 @@ def comodgan(prompt_dim: int, side: int = 256, widest: int = 512, base: int = 16
         ema=0.999,
     )
     shape = {"side": side, "widest": widest, "base": base}
-    # Of all of a photo, made so much smaller, and mirrored to a square.
+    # A whole photo, shrunk this much and mirrored to a square.
     return Baseline(CoModGAN(widths), StyleDiscriminator(widths), recipe, shape, stride=side, longest=side)
 
 
 def reproduction(
     prompt_dim: int, stem: str | os.PathLike[str] | None = None, depth: int = 3, feed_forward: int = 1024
 ) -> Baseline:
-    """The published reproduction's generator; ``stem`` is torchvision's file of ResNet50, else it is random."""
+    """The published reproduction's generator; ``stem`` is torchvision's ResNet50 file; by default it is random."""
     generator = Reproduction(prompt_dim, depth=depth, feed_forward=feed_forward)
     if stem is not None:
         load_stem(generator, stem)

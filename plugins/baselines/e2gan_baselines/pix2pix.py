@@ -11,7 +11,7 @@ __all__ = ["Pix2Pix"]
 
 
 class Pix2Pix(nn.Module):
-    """11,378,179 parameters.  Built of the same blocks as E²GAN's generator, so that only the layout differs."""
+    """11,378,179 parameters.  It uses the same blocks as E²GAN's generator, so that only the layout differs."""
 
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Pix2Pix(nn.Module):
         self.conv_out = nn.Conv2d(w, 3, 7)
 
     def forward(self, photo: Tensor, prompt: Tensor | None = None, prompt_bias: Tensor | None = None) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to the same; H and W multiples of 4.  The prompt has no part in it."""
+        """(N, 3, H, W) in [-1, 1] to the same shape; H and W are multiples of 4.  The prompt is not used."""
         x = norm_relu(self.conv_in(self.pad(photo)), self.training)
         x = norm_relu(self.down1(x), self.training)
         x = norm_relu(self.down2(x), self.training)
@@ -34,7 +34,7 @@ class Pix2Pix(nn.Module):
         x = norm_relu(self.up2(x), self.training)
         x = norm_relu(self.up1(x), self.training)
         x = self.pad(x)
-        # In half precision the last convolution may be kept in float32, as E²GAN's is.
+        # In half precision the last convolution may stay in float32, like E²GAN's.
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
         return torch.tanh(self.conv_out(x))

@@ -1,4 +1,4 @@
-"""The entry point: the models, the command that trains one, and trained ones by their folders."""
+"""The entry point: the models, the command that trains one, and the source of trained models by folder."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MODELS = {
 
 @hookspec
 def register_models(register: Register) -> None:
-    """Offer generators other than E²GAN's, to be trained and measured beside it by ``e2gan train-baseline``.
+    """Register generators other than E²GAN's, which ``e2gan train-baseline`` trains and measures beside it.
 
-    ``factory(prompt_dim, **options)`` gives an :class:`e2gan_baselines.baseline.Baseline`: fresh networks and the
-    training of their paper.  ``prompt_dim`` is the width of a prompt's tokens, ``options`` are those of ``-O``.  It
-    raises TypeError or ValueError for an option that it does not have.
+    ``factory(prompt_dim, **options)`` returns an :class:`e2gan_baselines.baseline.Baseline`: fresh networks and the
+    training of their paper.  ``prompt_dim`` is the width of a prompt's tokens; ``options`` come from ``-O``.  The
+    factory raises TypeError or ValueError for an unknown option.
     """
 
 

@@ -1,7 +1,7 @@
 """The generator of the published reproduction: a transformer between a frozen ResNet50 stem and a small decoder.
 
-The report fixes the stem, the transformer and the training; how prompt and picture are fused, the decoder's widths and
-where its norms are it leaves open.  Here the prompt's tokens stand before the picture's in the transformer's source.
+The report fixes the stem, the transformer and the training.  It does not say how prompt and picture are fused, how wide
+the decoder is, or where its norms are.  Here the prompt's tokens precede the picture's in the transformer's source.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from e2gan.models.generator import ResBlock, norm_relu
 __all__ = ["PatchDiscriminator", "Reproduction", "load_stem"]
 
 STEM_WIDTH = 512
-"""Channels that leave the stem's second stage, at an eighth of the size; the transformer is as wide."""
+"""Output channels of the stem's second stage, at an eighth of the size; the transformer has the same width."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""What ImageNet's pictures were brought to 0 and 1 with, for the stem."""
+"""Mean and deviation that normalised ImageNet's pictures for the stem."""
 
 
 class Bottleneck(nn.Module):
-    """ResNet's block of three convolutions (He et al., 2016), its names those of torchvision's files."""
+    """ResNet's block of three convolutions (He et al., 2016), with the names in torchvision's files."""
 
     def __init__(self, inputs: int, inner: int, stride: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Stem(nn.Module):
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Stem:
-        """Its norms keep ImageNet's statistics."""
+        """Keep ImageNet's statistics in the norms."""
         super().train(False)
         return self
 
@@ -85,7 +85,7 @@ class Reproduction(nn.Module):
         self.stem = Stem()
         self.prompt = nn.Linear(prompt_dim, c)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="enable_nested_tensor")  # of no use here
+            warnings.filterwarnings("ignore", message="enable_nested_tensor")  # not used here
             self.transformer = nn.Transformer(
                 c, 8, depth, depth, feed_forward, dropout=0.1, activation=_gelu, batch_first=True
             )
@@ -115,12 +115,12 @@ class Reproduction(nn.Module):
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """Not torch's own function, which would put its fused encoder in place of ours: that fails in half precision."""
+    """Used instead of torch's own function, which would use its fused encoder; that fails in half precision."""
     return F.gelu(x)
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions with instance norm and LeakyReLU on photo and edit, as the report has it: PatchGAN's layout."""
+    """Convolutions with instance norm and LeakyReLU on photo and edit, as in the report: PatchGAN's layout."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class PatchDiscriminator(nn.Module):
 
 
 def load_stem(model: Reproduction, file: str | os.PathLike[str]) -> None:
-    """Give the stem the weights of torchvision's ``resnet50`` file (.pth, or safetensors); the rest of it is not used.
+    """Give the stem the weights of torchvision's ``resnet50`` file (.pth, or safetensors); the rest is not used.
 
     Raises:
         BaseModelError: the file cannot be read, or lacks a tensor or has one of another shape.
@@ -155,7 +155,7 @@ def load_stem(model: Reproduction, file: str | os.PathLike[str]) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: state[name] for name in model.stem.state_dict() if not name.endswith("num_batches_tracked")}
         model.stem.load_state_dict(state, strict=False)
-    except Exception as error:  # neither reader has an exception of its own
+    except Exception as error:  # neither reader has its own exception
         fault = f"has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         raise BaseModelError(f"{path}: not the weights of torchvision's resnet50 ({fault})") from error
 

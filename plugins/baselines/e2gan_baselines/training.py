@@ -1,5 +1,5 @@
-"""Training as other generators' papers have it: the common loop, with the penalties, the optimiser and the rate that
-E²GAN does not use."""
+"""Training as in other generators' papers: the common loop, with penalties, an optimiser and a schedule of the rate
+that E²GAN does not use."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = [
 ]
 
 PATH_EVERY, R1_EVERY = 8, 16
-"""How often these penalties are counted, each then so many times as heavy (Karras et al., 2020)."""
+"""Steps between two uses of each penalty, whose weight is multiplied by the same number (Karras et al., 2020)."""
 
 
 @dataclass(frozen=True)
 class BaselineRecipe(TrainingRecipe):
-    """With what other papers ask for; None where it is not used."""
+    """A training recipe with the settings of other papers; None leaves one out."""
 
     weight_decay: float | None = None
-    """AdamW's (Loshchilov and Hutter, 2019), in Adam's place."""
+    """AdamW's weight decay (Loshchilov and Hutter, 2019); replaces Adam."""
     cosine_to: float | None = None
-    """The rate at the end of a cosine over the whole run, in place of the linear fall."""
+    """The learning rate at the end of a cosine over the whole run, instead of the linear fall."""
     r1: float | None = None
     """Weight of the discriminator's squared slope at the teacher's pictures (Mescheder et al., 2018)."""
     path_length: float | None = None
@@ -56,9 +56,9 @@ class BaselineStep(StepKind):
     """A step that may have penalties."""
 
     path_length: bool = False
-    """Whether the generator's is due."""
+    """Whether the generator's penalty is due."""
     r1: bool = False
-    """Whether the discriminator's is due, where it is updated."""
+    """Whether the discriminator's penalty is due, if it is updated."""
 
     @classmethod
     def of(cls, recipe: TrainingRecipe, step: int, steps: int) -> BaselineStep:
@@ -73,7 +73,7 @@ class BaselineStep(StepKind):
 
 
 class BaselineObjective(Objective):
-    """The usual losses, and the penalties where they are due."""
+    """The usual losses, and the penalties that are due."""
 
     recipe: BaselineRecipe
 
@@ -97,9 +97,9 @@ class BaselineObjective(Objective):
         return loss.plus("r1", self.slope(batch), R1_EVERY * (self.recipe.r1 or 0.0) / 2)
 
     def slope(self, batch: Batch) -> Tensor:
-        """The discriminator's squared gradient by the teacher's picture, mean over the batch, in full precision."""
+        """The discriminator's squared gradient at the teacher's picture, mean over the batch, in full precision."""
         target = batch.target.detach().requires_grad_(True)
-        # A copy, for a counter of operations cannot follow into a module by whose own input a gradient is taken.
+        # A copy: the operation counter cannot enter a module if a gradient is taken at its own input.
         logits = self.judge(batch, target.clone()).float()
         (gradient,) = torch.autograd.grad(logits.sum(), target, create_graph=True)
         return gradient.square().sum(dim=(1, 2, 3)).mean()
@@ -117,7 +117,7 @@ class BaselineTrainer(Trainer):
         return torch.optim.AdamW(parameters, betas=self.recipe.betas, weight_decay=self.recipe.weight_decay)
 
     def rate(self, full: float, step: int) -> float:
-        """Along a cosine from the first step on, where the recipe has one."""
+        """A cosine from the first step on, if the recipe has one."""
         if self.recipe.cosine_to is None:
             return super().rate(full, step)
         lowest = min(full, self.recipe.cosine_to)
@@ -129,5 +129,5 @@ class BaselineTrainer(Trainer):
 
 
 def trainer_of(recipe: TrainingRecipe) -> type[Trainer]:
-    """Which trainer a recipe is for: a baseline's, or E²GAN's own."""
+    """The trainer for a recipe: a baseline's, or E²GAN's own."""
     return BaselineTrainer if isinstance(recipe, BaselineRecipe) else Trainer

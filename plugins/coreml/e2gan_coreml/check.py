@@ -1,4 +1,4 @@
-"""Whether a package is the model: its edits of real photos against those of E²GAN's editor."""
+"""Check a package: compare its edits of real photos with those of E²GAN's editor."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from e2gan_coreml.tools import quiet_coremltools
 __all__ = ["LEAST", "Likeness", "check", "photos_for"]
 
 LEAST: dict[Compression | None, float] = {None: 45.0, "int8": 35.0, "palette8": 40.0, "palette6": 35.0}
-"""Least peak signal-to-noise ratio to the editor's picture, in decibels, by how the weights are compressed."""
+"""Least peak signal-to-noise ratio to the editor's picture, in decibels, by compression of the weights."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How near the edits of one concept come to the editor's, over all photos and sizes."""
+    """How closely the edits of one concept match the editor's, over all photos and sizes."""
 
     concept: str
     runtime: str
     """What executed the package: the check's own ``interpreter``, or ``Core ML``."""
     psnr: float
-    """Of the photo that comes out worst, in decibels; infinite where all are equal."""
+    """PSNR of the worst photo, in decibels; infinite if all are equal."""
     worst: int
     """Largest difference of any channel of any pixel, in steps of 1/255."""
 
 
 def photos_for(concepts: Sequence[Concept], files: Sequence[Path]) -> list[Image.Image]:
-    """The photos to check with: those of the files, or else the one that each concept's preview shows unedited.
+    """The photos to check with: the given files, or else the unedited photo in each concept's preview.
 
     Raises:
         ImageError: a file cannot be read.
@@ -87,9 +87,11 @@ def check(
 
 
 def _predictions(package: Path, function: str, photos: Sequence[Image.Image]) -> list[np.ndarray]:
-    """What Core ML makes of the photos, on a Mac."""
+    """Core ML's edits of the photos, on a Mac."""
     with quiet_coremltools() as ct, temporary_folder(for_libraries=True) as folder:
-        copy = shutil.copytree(package, Path(folder, "package.mlpackage"))  # Core ML knows packages by their names
+        copy = shutil.copytree(
+            package, Path(folder, "package.mlpackage")
+        )  # Core ML recognises packages by their suffix
         several: dict[str, Any] = {} if function == "main" else {"function_name": function}
         model = ct.models.MLModel(str(copy), **several)
         return [np.asarray(model.predict({INPUT: photo})[OUTPUT].convert("RGB")) for photo in photos]

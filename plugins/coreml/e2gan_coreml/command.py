@@ -35,11 +35,11 @@ class SizeType(click.ParamType):
             return cast("Size", value)
         match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
         if not match:
-            self.fail(f"{value!r} is no size such as 256x256.", param, ctx)
+            self.fail(f"{value!r} is not a size such as 256x256.", param, ctx)
         width, height = int(match[1]), int(match[2])
         if min(width, height) < MIN_SIDE or width % 8 or height % 8 or width * height > MAX_PIXELS:
             self.fail(
-                f"{value}: width and height must be multiples of 8 from {MIN_SIDE} up, of a megapixel at most.",
+                f"{value}: width and height must be multiples of 8, at least {MIN_SIDE}, and a megapixel at most.",
                 param,
                 ctx,
             )
@@ -70,14 +70,14 @@ class SizeType(click.ParamType):
     multiple=True,
     default=["256x256"],
     show_default=True,
-    help="Size of the photos in pixels; may be repeated, the usual size first.",
+    help="Size of the photos in pixels; may be repeated, the default size first.",
 )
 @click.option(
     "--compress",
     type=click.Choice(["int8", "palette8", "palette6"]),
     help="Store large weights in 8 bits, or as one of 256 or 64 values; by default float16.",
 )
-@click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the first concept names.")
+@click.option("--base", metavar="BASE", help="A base's id or folder; by default the first concept's.")
 @click.option("--no-check", is_flag=True, help="Do not compare the package with the editor.")
 @click.option(
     "--photo",
@@ -85,7 +85,7 @@ class SizeType(click.ParamType):
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="A photo to compare edits of; may be repeated; by default the concepts' previews.",
+    help="A photo whose edits are compared; may be repeated; by default the concepts' previews.",
 )
 @output_options()
 def coreml(
@@ -102,7 +102,7 @@ def coreml(
     """Export concepts to a Core ML package, for iPhone, iPad and Mac.
 
     A photo goes in and its edit comes out, in the same size. One concept becomes a model of its own. Several become
-    functions of one package, named by their ids, that share the base's weights.
+    functions of one package, named after their ids, that share the base's weights.
 
     The package is read back and run on photos, and written only if its edits match the editor's.
     """
@@ -115,10 +115,10 @@ def coreml(
     chosen = [find_concept(name) for name in concepts]
     for concept in chosen:
         if sum(other.id == concept.id for other in chosen) > 1:
-            raise click.UsageError(f"the concept '{concept.id}' stands twice.")
+            raise click.UsageError(f"the concept '{concept.id}' appears twice.")
     foundation = find_base(base or chosen[0].base_id)
     for concept in chosen:
-        concept.load(foundation)  # what is wrong with one is said before the work on the others
+        concept.load(foundation)  # a fault in one concept is reported before work on the others
 
     from e2gan.files import atomic_folder
     from e2gan_coreml.check import check, photos_for
@@ -153,13 +153,13 @@ def _target(target: Target | None, count: int) -> Target:
 
 
 def _check_output(output: Path) -> None:
-    """Refuse what is not to be written over, before the work."""
+    """Refuse, before the work, an output that must not be overwritten."""
     from e2gan_coreml.program import MODEL
 
     if output.suffix != SUFFIX:
         raise click.UsageError(f"{output}: a Core ML package's name ends in {SUFFIX}.")
     if output.exists() and not (output / MODEL).is_file():
-        raise E2GANError(f"{output} is there already, and is no Core ML package", hint="choose another OUT")
+        raise E2GANError(f"{output} exists and is not a Core ML package", hint="choose another OUT")
 
 
 def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> None:
@@ -169,9 +169,9 @@ def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> Non
     for edit in likeness:
         if not edit.psnr >= LEAST[compression]:
             raise E2GANError(
-                f"{edit.concept}: its edits are too far from the editor, {edit.psnr:.1f} dB ({edit.runtime}; at least "
-                f"{LEAST[compression]:g}, worst pixel off by {edit.worst} of 255); nothing was written",
-                hint="compress less; --no-check writes it all the same" if compression else "please report it",
+                f"{edit.concept}: its edits differ too much from the editor's: {edit.psnr:.1f} dB ({edit.runtime}; "
+                f"at least {LEAST[compression]:g}, worst pixel off by {edit.worst} of 255); nothing was written",
+                hint="compress less; --no-check writes it nevertheless" if compression else "please report it",
             )
 
 

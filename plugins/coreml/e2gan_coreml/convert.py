@@ -1,4 +1,4 @@
-"""Concepts to a Core ML package."""
+"""Convert concepts to a Core ML package."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Size: TypeAlias = "tuple[int, int]"
 INPUT, OUTPUT = "photo", "edit"
 
 LARGE = 1 << 15
-"""Smallest tensor that is compressed: larger than a concept's factors, and than the convolutions at either end."""
+"""Smallest tensor that is compressed; a concept's factors and the first and last convolutions are smaller."""
 
 
 def function_names(concepts: Sequence[Concept]) -> list[str]:
-    """The package's function for each concept: ``main`` for one alone, or else its id as an identifier."""
+    """The package's function for each concept: ``main`` for a single concept, else its id as an identifier."""
     if len(concepts) == 1:
         return ["main"]
     return [("_" if concept.id[0].isdigit() else "") + concept.id.replace("-", "_") for concept in concepts]
@@ -57,16 +57,16 @@ def write_package(
 ) -> None:
     """Fill an empty folder with the package of some concepts.
 
-    One concept is folded into the base's weights.  Several become functions of one package, each with its change in
-    branches beside the base's weights, which are then stored once; that takes ``target="iOS18"``.
+    A single concept is folded into the base's weights.  Several become functions of one package, each with its change
+    in branches beside the base's weights, which are stored once; this needs ``target="iOS18"``.
 
     Raises:
         ConceptError: a concept is untrained, malformed or made for another base.
-        E2GANError: the base, or the choice of sizes, is none that Core ML can do.
+        E2GANError: Core ML supports neither the base nor the sizes.
     """
     _check_feasible(base, sizes)
     with quiet_coremltools() as ct, temporary_folder(for_libraries=True) as work:
-        package = folder / "made.mlpackage"  # where coremltools writes the name must end so
+        package = folder / "made.mlpackage"  # coremltools requires this suffix
         parts = []
         for name, concept in zip(function_names(concepts), concepts):
             network = build(base, concept, sizes, folded=len(concepts) == 1)
@@ -86,19 +86,19 @@ def write_package(
 
 
 def _check_feasible(base: Base, sizes: Sequence[Size]) -> None:
-    """Refuse a base that Core ML cannot run, and sizes that it treats differently: it is traced with one of them."""
+    """Refuse a base that Core ML cannot run, and sizes that need different programs, since only one size is traced."""
     if base.config.tb_positions and base.config.tb_sampling == "pool":
         raise E2GANError(
             f"the base '{base.id}' cannot be exported: Core ML has no operation that undoes its max-pooling",
             hint='a base with tb_sampling = "conv" or "none" can',
         )
-    # In a large photo every so many tokens are attended to; how many is part of the program.
+    # Attention skips tokens in large photos; how many is a constant of the program.
     steps = [max(1, width * height // base.config.stride**2 // MAX_KEYS) for width, height in sizes]
     for size, step in zip(sizes, steps):
         if step != steps[0]:
             (width, height), (other_width, other_height) = sizes[0], size
             raise E2GANError(
-                f"{width}×{height} and {other_width}×{other_height} cannot be sizes of one package",
+                f"{width}×{height} and {other_width}×{other_height} cannot share a package",
                 hint="export the larger one to a package of its own",
             )
 
@@ -107,7 +107,7 @@ def _converted(ct: ModuleType, network: PackagedEdit, sizes: Sequence[Size], tar
     _support_flexible_sizes()
     shapes = [(1, 3, height, width) for width, height in sizes]
     with warnings.catch_warnings():
-        # Of the step between attended tokens, which is the same for all sizes.
+        # The step between attended tokens, the same for all sizes.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         traced = torch.jit.trace(network, torch.zeros(shapes[0]), check_trace=False)
     try:
@@ -131,7 +131,7 @@ def _converted(ct: ModuleType, network: PackagedEdit, sizes: Sequence[Size], tar
 
 
 def _support_flexible_sizes() -> None:
-    """Teach coremltools to unflatten to sizes that are computed: it knows constant ones only."""
+    """Teach coremltools to unflatten to computed sizes; it supports constant ones only."""
     from coremltools.converters.mil import Builder, register_torch_op
     from coremltools.converters.mil.frontend.torch.ops import _get_inputs
 
@@ -151,7 +151,7 @@ def _support_flexible_sizes() -> None:
 
 
 def _compressed(ct: ModuleType, model: Any, compression: Compression | None) -> Any:
-    """The model with its large weights compressed; equal weights of several models come out equal again."""
+    """The model with its large weights compressed; equal weights of several models stay equal."""
     optimize = ct.optimize.coreml
     if compression == "int8":
         quantize = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=LARGE)
@@ -171,7 +171,7 @@ def _describe(
     sizes: Sequence[Size],
     compression: Compression | None,
 ) -> None:
-    """Write into a package's model file what it is."""
+    """Write the description into a package's model file."""
     spec = ct.utils.load_spec(str(model))
     about = spec.description.metadata
     about.author = ", ".join(dict.fromkeys(author for concept in concepts for author in concept.authors))
@@ -206,5 +206,5 @@ def _describe(
         about.userDefined[f"e2gan.{key}"] = json.dumps(value, ensure_ascii=False)
     for function in spec.description.functions or [spec.description]:
         function.input[0].shortDescription = "The photo, of one of the sizes"
-        function.output[0].shortDescription = "Its edit, as large"
+        function.output[0].shortDescription = "Its edit, in the same size"
     model.write_bytes(spec.SerializeToString())

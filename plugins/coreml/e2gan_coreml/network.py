@@ -21,28 +21,28 @@ __all__ = ["PackagedEdit", "build"]
 
 
 class PackagedEdit(nn.Module):
-    """What :meth:`e2gan.Editor.apply` does to a photo of the working size, at full strength."""
+    """The same edit as :meth:`e2gan.Editor.apply`, for a photo of the working size at full strength."""
 
     def __init__(self, edit: Edit, look: Look) -> None:
-        """``look`` is one row."""
+        """``look`` has one row."""
         super().__init__()
         self.edit, self.look = edit, look
 
     def forward(self, photo: Tensor) -> Tensor:
         """Photo (1, 3, H, W) in [-1, 1] -> edit, whole numbers from 0 to 255.
 
-        Rounded here, because what a runtime does with fractions of a pixel's step is its own affair.
+        The network rounds the result, because runtimes treat fractions of a step differently.
         """
         return torch.round((self.edit(photo, self.look) * 127.5 + 127.5).clamp(0, 255))
 
 
 class TiledEdit(Edit):
-    """An edit whose noise is laid out beforehand, over the largest photo that may come."""
+    """An edit whose noise is prepared for the largest possible photo."""
 
     tile: Tensor
 
     def __init__(self, generator: Generator, sizes: Sequence[tuple[int, int]]) -> None:
-        """``sizes``: width and height of each photo that may come."""
+        """``sizes``: all possible widths and heights of a photo."""
         super().__init__(generator, half=True)
         width, height = (max(lengths) for lengths in zip(*sizes))
         tile = noise_tile().repeat(-(-height // SIDE), -(-width // SIDE))[None, None, :height, :width]
@@ -52,8 +52,8 @@ class TiledEdit(Edit):
         if look.noise is None:
             return photo
         height, width = photo.shape[2:]
-        # As a convolution of photo and tile: of a product with the tile alone the converter makes another constant,
-        # and several concepts could not share it.
+        # A convolution of photo and tile: from a product with the tile alone the converter makes a new constant,
+        # which several concepts could not share.
         onto = torch.cat([torch.eye(3), look.noise.expand(3, 1)], 1)[..., None, None]
         return F.conv2d(torch.cat([photo, self.tile[:, :, :height, :width]], 1), onto)
 
@@ -61,7 +61,7 @@ class TiledEdit(Edit):
 class Branched(nn.Module):
     """A layer of the base with a concept's low-rank change beside it: W·x + B·(A·x).
 
-    So W stays the base's own, to be stored once for all concepts.
+    W thus stays the base's own and is stored once for all concepts.
     """
 
     up: Tensor
@@ -77,7 +77,7 @@ class Branched(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The base's; the generator asks for its type."""
+        """The base's weight; the generator reads its dtype."""
         weight = self.layer.weight
         assert isinstance(weight, Tensor)
         return weight
@@ -90,7 +90,7 @@ class Branched(nn.Module):
 def build(base: Base, concept: Concept, sizes: Sequence[tuple[int, int]], *, folded: bool) -> PackagedEdit:
     """The network of a concept: its change folded into the base's weights, or in branches beside them.
 
-    ``sizes`` are of the photos that it will see, in pixels: widths and heights.
+    ``sizes`` are the widths and heights of its photos, in pixels.
 
     Raises:
         ConceptError: the concept is untrained, malformed or made for another base.

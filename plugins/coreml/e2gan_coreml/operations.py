@@ -1,8 +1,8 @@
-"""What each operation of an exported program does: Core ML's definitions, in PyTorch, as far as exports use them.
+"""The operations of an exported program: Core ML's definitions, in PyTorch, as far as exports use them.
 
 Names of operations and arguments are those of Core ML's Model Intermediate Language (MIL).  Numbers and lists are
-constants of the program; everything else is a tensor.  What a function has no argument for, or refuses, no export
-has needed yet.
+constants of the program; everything else is a tensor.  Exports have not yet needed the arguments
+that a function lacks or refuses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Whole: TypeAlias = "Tensor | Sequence[int]"
 
 
 class UnsupportedError(E2GANError):
-    """A program asks for something that the check cannot do."""
+    """A program needs something that the check cannot do."""
 
 
 def _only(condition: bool, what: str) -> None:
@@ -36,7 +36,7 @@ def _list(numbers: Whole) -> list[int]:
 
 
 def _padded(x: Tensor, pad_type: str, pad: Sequence[int]) -> Tensor:
-    """With the zeros around it that a convolution asks for; ``pad``: top, bottom, left, right."""
+    """The picture with the zero padding of a convolution; ``pad``: top, bottom, left, right."""
     _only(pad_type in ("valid", "custom"), f"padding of the kind '{pad_type}'")
     top, bottom, left, right = pad if pad_type == "custom" else (0, 0, 0, 0)
     return F.pad(x, (left, right, top, bottom))
@@ -134,7 +134,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def _concat(values: list[Any], axis: int, interleave: bool) -> Tensor:
     _only(not interleave, "interleaved concatenation")
-    return torch.cat([torch.atleast_1d(torch.as_tensor(value)) for value in values], axis)  # also of single numbers
+    return torch.cat([torch.atleast_1d(torch.as_tensor(value)) for value in values], axis)  # also for single numbers
 
 
 def _gather(x: Tensor, indices: int, axis: int, **_: Any) -> Tensor:
@@ -175,7 +175,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y,
     "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
-    "cast": lambda x, dtype: x.float() if dtype.startswith("fp") else x.long(),  # rounded as any result is
+    "cast": lambda x, dtype: x.float() if dtype.startswith("fp") else x.long(),  # rounded like every result
     "clip": lambda x, alpha, beta: x.clamp(alpha, beta),
     "concat": _concat,
     "conv": _conv,

@@ -1,4 +1,4 @@
-"""A saved package read back, and its program executed: Core ML itself predicts on Apple's systems only."""
+"""Read a saved package and execute its program; Core ML itself predicts on Apple's systems only."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ __all__ = ["Program"]
 
 MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
 WEIGHTS = Path("Data", "com.apple.CoreML", "weights")
-"""Where a package has its program, and the folder of its weights."""
+"""Paths of the program and of the weights' folder in a package."""
 
 
 class Program:
-    """The program of a package, as Core ML will read it.
+    """The program of a package, as Core ML reads it.
 
-    Each operation computes in float32 and its result is rounded to the type that the program gives it, float16 for
-    nearly all: as hardware does that multiplies in half precision and adds up in single.
+    Each operation computes in float32 and rounds its result to the type in the program, float16 for nearly all.
+    Hardware that multiplies in half precision and sums in single precision does the same.
     """
 
     def __init__(self, package: str | os.PathLike[str], *, name: object = None) -> None:
         """Read a package; errors call it by ``name``, or by its path.
 
         Raises:
-            E2GANError: it is no package, or it is damaged.
-            UnsupportedError: it asks for an operation that is not known here.
+            E2GANError: it is not a package, or it is damaged.
+            UnsupportedError: it uses an operation that is not implemented here.
         """
         self.path = Path(package)
         self._name = name or self.path
@@ -43,13 +43,15 @@ class Program:
             try:
                 self.spec = ct.utils.load_spec(str(self.path / MODEL))
                 program = load.load(self.spec, self.spec.specificationVersion, str(self.path / WEIGHTS))
-            # What a damaged file raises is up to the parsers.
+            # Each parser raises its own exceptions for a damaged file.
             except Exception as fault:
                 reason = " ".join(str(fault).split())[:200] or type(fault).__name__
                 raise E2GANError(f"{self._name}: not a sound Core ML package: {reason}") from fault
         self._functions = program.functions
         if set(self.functions) != set(self._functions):
-            raise E2GANError(f"{self._name}: not a sound Core ML package: it describes other functions than it has")
+            raise E2GANError(
+                f"{self._name}: not a sound Core ML package: its description and its functions do not match"
+            )
         for function, block in self._functions.items():
             for operation in block.operations:
                 kind = operation.op_type
@@ -58,12 +60,12 @@ class Program:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Their names, in the order of the concepts."""
+        """The functions' names, in the order of the concepts."""
         return tuple(function.name for function in self.spec.description.functions) or tuple(self._functions)
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Author, licence, version, description, and what else the package says about itself."""
+        """Author, licence, version, description, and the package's other metadata."""
         about = self.spec.description.metadata
         return {
             "author": about.author,
@@ -75,7 +77,7 @@ class Program:
 
     @torch.inference_mode()
     def run(self, function: str, photo: np.ndarray) -> np.ndarray:
-        """Edit a photo, (H, W, 3) uint8, with one of the package's functions; its edit likewise."""
+        """Edit a photo, (H, W, 3) uint8, with one of the package's functions, to an edit of the same form."""
         block = self._functions[function]
         (name,) = block.inputs
         values: dict[str, Any] = {name: torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()}
@@ -102,26 +104,26 @@ class Program:
             result = OPERATIONS[kind](**arguments)
         except UnsupportedError as fault:
             raise self._unsupported(function, f"{fault} in '{kind}'") from None
-        except TypeError as fault:  # an argument that the function does not have
+        except TypeError as fault:  # an argument that the function lacks
             raise self._unsupported(function, f"the operation '{kind}' in this form ({fault})") from fault
         return list(result) if isinstance(result, (list, tuple)) else [result]
 
     def _unsupported(self, function: str, what: str) -> UnsupportedError:
         return UnsupportedError(
-            f"{self._name}: the check cannot do {what}, which the function '{function}' asks for",
+            f"{self._name}: the check does not support {what}, which the function '{function}' uses",
             hint="--no-check exports without it",
         )
 
 
 def _constant(value: Any) -> Any:
-    """Numbers with a fraction as a tensor if there are several, whole ones as a list."""
+    """Several floating-point numbers become a tensor, integers a list."""
     if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f":
         return torch.from_numpy(value.astype(np.float32))
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _rounded(value: Any, variable: Any) -> Any:
-    """The value as a variable of that type can hold it, in float32."""
+    """The value rounded to the variable's type, in float32."""
     from coremltools.converters.mil.mil import types
 
     half = isinstance(value, Tensor) and value.is_floating_point() and variable.dtype == types.fp16

@@ -1,4 +1,4 @@
-"""What a package's bytes are for."""
+"""The bytes of a package, by purpose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def package_sizes(program: Program) -> dict[str, int]:
     """Bytes of a package by part, which add up to those of its files.
 
     ``shared``: weights that several functions use; each function: its program and the weights that it alone uses;
-    ``rest``: what describes the package.
+    ``rest``: the package's description.
     """
     blobs = _blobs(program.path / WEIGHTS / "weight.bin", program.spec)
     parts = {"shared": sum(size for size, users in blobs.values() if len(users) > 1)}
@@ -29,7 +29,7 @@ def package_sizes(program: Program) -> dict[str, int]:
 
 
 def _blobs(file: Path, spec: Any) -> dict[int, tuple[int, set[str]]]:
-    """By where it begins in the file of weights: each tensor's bytes, and the functions that use it."""
+    """Each tensor's bytes and the functions that use it, by its offset in the file of weights."""
     users: dict[int, set[str]] = {}
     for name, function in spec.mlProgram.functions.items():
         for offset in _offsets(function):

@@ -1,4 +1,4 @@
-"""coremltools, without its bars, and without its remarks on what a machine other than a Mac cannot do."""
+"""coremltools, without its progress bars and without its warnings about machines other than Macs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["quiet_coremltools"]
 
 @contextmanager
 def quiet_coremltools() -> Iterator[ModuleType]:
-    """Give the package, and keep it quiet meanwhile.
+    """Yield the package, and silence it in the meantime.
 
-    It tells that it was not tested with this PyTorch, and, other than on a Mac, that it cannot predict.  Neither
-    matters: what it makes is checked, and predicted with only where that can be.
+    It warns that it was not tested with this PyTorch and, on machines other than Macs, that it cannot predict.
+    Neither matters: its result is checked, and only a Mac predicts with it.
 
     Raises:
-        E2GANError: it is not installed, as there is none for this Python.
+        E2GANError: it is not installed, for example because this Python has no build of it.
     """
     logger = logging.getLogger("coremltools")
     level = logger.level
@@ -35,7 +35,7 @@ def quiet_coremltools() -> Iterator[ModuleType]:
             except ModuleNotFoundError as fault:
                 raise E2GANError(
                     "this needs the package 'coremltools', which is not installed",
-                    hint="pip install coremltools; it comes for Python 3.10 to 3.13",
+                    hint="pip install coremltools; it supports Python 3.10 to 3.13",
                 ) from fault
             yield coremltools
     finally:

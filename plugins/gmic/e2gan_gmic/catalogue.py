@@ -22,7 +22,7 @@ LOOKS: dict[str, Look] = {look.id: look for looks in GROUPS.values() for look in
 
 OPTIONS: tuple[Option, ...] = (
     Option("filter", "text", "which look", choices=tuple(LOOKS), required=True),
-    Option("scale", "number", "what all lengths in pixels are multiplied by", 1.0, 0.5, 2.0),
+    Option("scale", "number", "factor for all lengths in pixels", 1.0, 0.5, 2.0),
     *(
         Option(
             number.name,
@@ -37,4 +37,4 @@ OPTIONS: tuple[Option, ...] = (
         for number in look.numbers
     ),
 )
-"""The teacher's options: each look has its own numbers besides the two that all have."""
+"""The teacher's options: each look has its own numbers in addition to two common ones."""

@@ -1,4 +1,4 @@
-"""The one place that calls G'MIC."""
+"""The only module that calls G'MIC."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["SMALLEST", "run"]
 Pixels = NDArray[np.uint8]
 
 SMALLEST = 32
-"""Some filters fail on pictures of fewer pixels a side: those are drawn out by reflection, and cut off again."""
+"""Some filters fail on smaller pictures, which are therefore extended by reflection and cropped afterwards."""
 
 _REPEATABLE = "_cpus=1 srand 0"
-"""What every command begins with.
+"""The beginning of every command.
 
-The random state is the process's: making an interpreter sets it by the clock, and each filter leaves it to the next.
-And several filters cut the picture into as many parts as there are processors, which shows: there is one.
+The random state belongs to the process: a new interpreter seeds it from the clock, and each filter passes it on.
+Several filters split the picture into one part for each processor, which is visible, so they are told of only one.
 """
 
 _alone = threading.Lock()
-"""Two threads would draw from the one random state in turn."""
+"""Prevents two threads from sharing the random state."""
 
 
 def run(command: str, pixels: Pixels) -> Pixels:
-    """What `command` makes of RGB pixels (H, W, 3): as many.  `command` is of the catalogue, never a stranger's text.
+    """RGB pixels (H, W, 3) after `command`, in the same shape.  `command` comes from the catalogue, never from outside.
 
     Raises:
         TeacherError: G'MIC is not installed, or fails on this picture.
@@ -44,7 +44,7 @@ def run(command: str, pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     photo = gmic.Image.from_yxc(_drawn_out(pixels))
     with _alone:
-        # An interpreter for each picture: variables that a filter sets outlive its run.
+        # Each picture gets its own interpreter, because the variables that a filter sets outlive its run.
         try:
             result = gmic.Gmic().run(f"{_REPEATABLE} {command}", gmic.ImageList([photo]))
         except gmic.GmicException as fault:
@@ -62,7 +62,7 @@ def _rgb(image: Any) -> Pixels:
     """G'MIC's floats (W, H, 1, channels), of one to four channels, as RGB bytes (H, W, 3)."""
     colours = np.asarray(image)[:, :, 0].transpose(1, 0, 2)
     count = colours.shape[2]
-    if count in (2, 4):  # with opacity: on white paper
+    if count in (2, 4):  # with opacity: composed on white paper
         opacity = colours[..., -1:].clip(0, 255) / 255
         colours = colours[..., :-1] * opacity + 255 * (1 - opacity)
     if count < 3:

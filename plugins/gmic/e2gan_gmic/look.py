@@ -1,4 +1,4 @@
-"""What a look is: a command of G'MIC written here, with places for bounded numbers."""
+"""Looks: commands of G'MIC written in this package, with placeholders for bounded numbers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Number:
 
     name: str
     default: int | float
-    """Where it is an int, the number must be whole."""
+    """If it is an int, the number must be whole."""
     low: int | float
     high: int | float
-    """The range, inclusive: what G'MIC takes, and what still looks like the look."""
+    """The range, inclusive: values that G'MIC accepts and that still look like the look."""
     help: str
     pixels: bool = False
     """Whether it is a length in pixels of the photo, which the option `scale` multiplies."""
@@ -40,21 +40,21 @@ class Look:
     looks: str
     """What the picture looks like, one sentence."""
     prompt: str
-    """What a concept learnt from it may have as its prompt."""
+    """A prompt for a concept that learns it."""
     kind: Literal["redraws", "keeps lines", "photograph"]
-    """What becomes of the photo's structure: a concept of a kind that keeps lines, or stays a photograph, wants its
-    photo's detail led round the generator's bottleneck; one that redraws everything does not."""
+    """What happens to the photo's structure.  A concept that keeps lines or stays a photograph needs skips, so that the
+    photo's detail bypasses the generator's bottleneck; one that redraws everything does not."""
     keeps: Literal["nothing", "light", "colour", "detail"]
-    """What a concept learnt from it should keep of the photo."""
+    """What a concept that learns it should keep of the photo."""
     command: str
-    """In G'MIC's language.  `<name>` is where a number goes, `<name*2>` twice the number, `<3px>` a length of three
-    pixels at scale 1.  It takes one RGB image and leaves one of the same size."""
+    """In G'MIC's language.  `<name>` stands for a number, `<name*2>` for twice the number, `<3px>` a length of three
+    pixels at scale 1.  It takes one RGB image and returns one of the same size."""
     numbers: tuple[Number, ...] = ()
     whole: bool = False
-    """Whether the picture of a crop differs from the crop of the picture: the filter goes by all of the photo."""
+    """Whether the edit of a crop differs from the crop of the edit, because the filter depends on the whole photo."""
 
     def filled(self, values: Mapping[str, int | float], scale: float) -> str:
-        """The command with a number in each place; the caller has checked them."""
+        """The command with its placeholders filled in; the caller has checked the numbers."""
         numbers = {number.name: number for number in self.numbers}
 
         def number(place: re.Match[str]) -> str:
@@ -73,13 +73,13 @@ class Look:
 
 
 def _written(value: float) -> str:
-    """A number as G'MIC reads it: digits, at most one sign and one point."""
+    """A number in G'MIC's notation: digits, at most one sign and one point."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def fine(command: str) -> str:
     """`command` on the picture at twice its size, scaled back: lines come out half as wide, and smooth.
 
-    Lengths in it are half pixels.  The border is drawn out by 16 of them, and cut off again.
+    Its lengths are in half pixels.  The border is extended by 16 of them, and cropped afterwards.
     """
     return f"r 200%,200%,1,100%,5 c 0,255 expand_xy 16,1 {command} shrink_xy 16 r 50%,50%,1,100%,2"

@@ -1,7 +1,7 @@
 """Write the page of the catalogue, with each look before and after, from the repository's sample photos.
 
-python -m e2gan_gmic.page              # the text again, of the pictures and seconds that are there
-python -m e2gan_gmic.page --pictures   # the pictures too, and how long each look takes
+python -m e2gan_gmic.page              # the text, with the existing pictures and times
+python -m e2gan_gmic.page --pictures   # also the pictures, and how long each look takes
 python -m e2gan_gmic.page --pictures pencil oil
 """
 
@@ -34,13 +34,13 @@ PHOTOS = {
     "Drawings": ("samples/friends.jpg", (180, 285, 660, 765)),
     "Photographs": ("samples/aitzgorri.jpg", (406, 0, 1216, 810)),
 }
-"""The photo that each group is shown on, and the square of it, in pixels."""
+"""Each group's sample photo, and the square that is shown of it, in pixels."""
 
 SIDE = 256
 
 
 def page(measured: dict[str, Any]) -> str:
-    """The page's text; `measured` has the seconds of each look and the machine."""
+    """The page's text; `measured` holds the seconds of each look and the machine."""
     head = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
     lines = [head.replace("COUNT", str(len(LOOKS))), "## The looks", ""]
     lines += [

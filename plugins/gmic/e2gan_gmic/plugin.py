@@ -9,7 +9,7 @@ import e2gan
 
 
 def make(**options: Any) -> Any:
-    """The teacher `gmic`; what it needs is imported here."""
+    """The teacher `gmic`; its modules are imported when it is made."""
     from e2gan_gmic import teacher
 
     return teacher.make(**options)

@@ -17,10 +17,10 @@ __all__ = ["GmicFilter", "make"]
 
 @dataclass(frozen=True)
 class GmicFilter:
-    """A photo to the picture that one look makes of it; made by :func:`make`."""
+    """Applies one look to a photo; made by :func:`make`."""
 
     command: str
-    """Of the catalogue, with a number in each of its places."""
+    """A command of the catalogue, its placeholders filled in."""
 
     def __call__(self, photo: Image.Image) -> Image.Image:
         return Image.fromarray(interpreter.run(self.command, np.asarray(photo.convert("RGB"))))
@@ -29,8 +29,8 @@ class GmicFilter:
 def make(**options: Any) -> GmicFilter:
     """The teacher `gmic` with a recipe's options.
 
-    Options are data from strangers: a name that is in the catalogue chooses a command that is written there, and of the
-    others only numbers in their range are taken, which are written again.  No text of theirs becomes part of it.
+    Options are untrusted data.  The filter's name only selects a command from the catalogue; the other options must be
+    numbers in their range, and are formatted again.  No text from the options becomes part of a command.
 
     Raises:
         TeacherError: an option is missing, unknown, or out of range.

@@ -22,10 +22,10 @@ __all__ = ["OnnxGenerator"]
 
 
 class OnnxGenerator:
-    """A base's generator in float32 on the CPU, called as :class:`~e2gan.models.generator.Generator` is.
+    """A base's generator in float32 on the CPU, called like :class:`~e2gan.models.generator.Generator`.
 
-    Tracing it takes seconds, once.  A change of concept loads the graph anew with other weights, so that
-    onnxruntime can lay them out for the processor: as inputs of a graph that stays, they cost a sixth of every edit.
+    Tracing takes seconds, once.  A change of concept loads the graph again with other weights, so that onnxruntime
+    can lay them out for the processor: as inputs of a fixed graph, they would cost a sixth of every edit.
     """
 
     def __init__(self, base: Base, threads: int | None = None) -> None:
@@ -67,7 +67,7 @@ class OnnxGenerator:
 
 
 class _Open(nn.Module):
-    """A generator whose crucial weights go in beside the picture."""
+    """A generator that takes its crucial weights as inputs, beside the picture."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()

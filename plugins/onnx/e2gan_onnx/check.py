@@ -1,4 +1,4 @@
-"""Whether an exported model is the model: run by onnxruntime, and compared with the PyTorch editor."""
+"""Check an exported model: run it in onnxruntime and compare it with the PyTorch editor."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Likeness", "compare", "run"]
 
 @dataclass(frozen=True)
 class Likeness:
-    """How near a model's pictures come to the editor's, both in 8 bits."""
+    """How closely a model's pictures match the editor's, both in 8 bits."""
 
     psnr: float
-    """In dB, over all photos' pixels; infinite where all are equal."""
+    """PSNR in dB over all photos' pixels; infinite if all are equal."""
     worst: int
     """Largest difference of one channel of one pixel, in steps of 1/255."""
 
@@ -34,7 +34,7 @@ def compare(
 ) -> Likeness:
     """Edit photos with a model and with the editor.
 
-    ``edit`` takes and gives (N, 3, H, W) float32 in [0, 1].  Photos of one size go through it together.
+    ``edit`` takes and returns (N, 3, H, W) float32 in [0, 1].  Photos of one size are edited together.
     """
     groups: dict[tuple[int, int], list[Image.Image]] = {}
     for photo in photos:
@@ -63,7 +63,7 @@ def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray
     source = model if isinstance(model, bytes) else str(model)
     try:
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    # Its exceptions have no class in common but this.
+    # Exception is the only common class of its exceptions.
     except Exception as fault:
         reason = " ".join(str(fault).split())[:200]
         raise E2GANError(f"onnxruntime {onnxruntime.__version__} cannot load the model: {reason}") from fault

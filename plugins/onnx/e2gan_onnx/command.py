@@ -47,7 +47,7 @@ __all__ = ["onnx"]
     help="Photos to calibrate int8 with, instead of those in the package.",
 )
 @click.option("--opset", type=click.IntRange(*OPSETS), default=OPSETS[0], show_default=True, help="ONNX opset version.")
-@click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concepts name.")
+@click.option("--base", metavar="BASE", help="A base's id or folder; by default the concepts' own.")
 @click.option("--no-check", is_flag=True, help="Do not compare the models with PyTorch's pictures.")
 @output_options()
 def onnx(
@@ -63,7 +63,7 @@ def onnx(
 ) -> None:
     """Export concepts as ONNX models: a picture in, the edited picture out.
 
-    A model takes and gives pictures (N, 3, height, width), float32 from 0 to 1, of any size that is a multiple
+    A model takes and returns pictures (N, 3, height, width), float32 from 0 to 1, of any size that is a multiple
     of 8. Each is compared with the PyTorch editor on real photos before it is written.
 
     With --swap, OUT is a folder: base.part, a part for each concept, and concepts.json, which lists them. The
@@ -72,9 +72,9 @@ def onnx(
     from e2gan.blend import find_concept
 
     if swap and precision != "fp32":
-        raise click.UsageError("--swap is for fp32: the concept's LoRA is added to the weights when a model is loaded.")
+        raise click.UsageError("--swap needs fp32: the concept's LoRA is added to the weights when a model is loaded.")
     if calibrate and precision != "int8":
-        raise click.UsageError("--calibrate is for --precision int8.")
+        raise click.UsageError("--calibrate needs --precision int8.")
     chosen = [find_concept(name) for name in concepts]
     _check_ids([concept.id for concept in chosen])
     files = [] if swap else targets([concept.id for concept in chosen], output)
@@ -126,7 +126,7 @@ def _cells(made: Exported) -> list[str]:
 
 
 def targets(ids: list[str], output: Path) -> list[Path]:
-    """Which concept goes into which file.
+    """The file for each concept.
 
     Raises:
         click.UsageError: the concepts and OUT do not fit together.
@@ -134,7 +134,7 @@ def targets(ids: list[str], output: Path) -> list[Path]:
     if len(ids) == 1 and output.suffix == ".onnx" and not output.is_dir():
         return [output]
     if output.suffix == ".onnx" or output.is_file():
-        raise click.UsageError(f"OUT must be a folder for several concepts, and {output} is a file.")
+        raise click.UsageError(f"OUT must be a folder for several concepts, but {output} is a file.")
     return [output / f"{id}.onnx" for id in ids]
 
 

@@ -1,6 +1,6 @@
 """The editor's whole edit with pictures in [0, 1], to be traced: a picture in, the edited picture out.
 
-Everything that the editor does between reading a photo and writing it is in there, but for the resizing of large
+It includes everything that the editor does between reading a photo and writing it, except the resizing of large
 photos and the padding of odd sizes.
 """
 
@@ -27,19 +27,19 @@ class FoldedEdit(nn.Module):
     """One concept's edit, its changes folded into the weights."""
 
     def __init__(self, edit: Edit, look: Look) -> None:
-        """``look`` is one row."""
+        """``look`` has one row."""
         super().__init__()
         self.edit, self.look = edit, look
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1] to its edit, likewise; H and W are multiples of the generator's stride."""
+        """(N, 3, H, W) in [0, 1] to its edit in the same form; H and W are multiples of the generator's stride."""
         count = image.shape[0]  # not len(), which would be a constant of the graph
         y = self.edit(image * 2 - 1, self.look.expand(count))
         return ((y + 1) / 2).clamp(0, 1)
 
 
 class SwappableEdit(nn.Module):
-    """Any concept's edit: what is the concept's goes in beside the picture."""
+    """Any concept's edit: the concept's own tensors are inputs, beside the picture."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class SwappableEdit(nn.Module):
         """As :meth:`FoldedEdit.forward`.
 
         ``concept`` holds the adapter's factors by PEFT's names, of any ranks, and ``prompt`` (1, T, D),
-        ``tone`` (1, 3, 4), ``shares`` (1, K) in the order of `Keeps`, and where the graph has them ``skips`` (1, 3)
+        ``tone`` (1, 3, 4), ``shares`` (1, K) in the order of `Keeps`, and if the graph has them, ``skips`` (1, 3)
         and ``noise`` (1,).
         """
         weights = {}
@@ -69,7 +69,7 @@ class SwappableEdit(nn.Module):
 
 
 def folded(base: Base, concept: Concept, dtype: torch.dtype = torch.float32) -> FoldedEdit:
-    """The edit of a concept; in ``dtype``, but for its last layer and what is kept of the photo, as in the editor.
+    """The edit of a concept in ``dtype``, except the last layer and what is kept of the photo, as in the editor.
 
     Raises:
         BaseModelError: the base's files are damaged.
@@ -87,13 +87,13 @@ def folded(base: Base, concept: Concept, dtype: torch.dtype = torch.float32) -> 
 
 
 def traceable(generator: Generator) -> Edit:
-    """The edit in the form that suits a graph."""
-    noise_tile()  # is kept from its first use on, which must not be while tracing: tensors have no values then
+    """The edit in a form suitable for tracing."""
+    noise_tile()  # cached at its first use, which must not happen while tracing, when tensors have no values
     return Edit(generator, at_once=True)
 
 
 def _fold_filters(generator: Generator) -> None:
-    """Store the weights of smoothed convolutions as they are used, for a graph whose weights stay."""
+    """Store the weights of smoothed convolutions in the form used, for a graph with fixed weights."""
     for name, module in [*generator.named_modules()]:
         if isinstance(module, UpConv) and module.smoothing != "none":
             generator.set_submodule(name, module.folded())

@@ -1,4 +1,4 @@
-"""A concept as an ONNX file: traced, described, checked, and only then put in its place."""
+"""Export a concept to an ONNX file: trace it, describe it, check it, and only then write the file."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Exported:
     """A written model."""
 
     id: str
-    """Of its concept, or of its base."""
+    """Id of its concept, or of its base."""
     path: Path
     size: int
     """In bytes."""
     likeness: Likeness | None
-    """To the PyTorch editor; None if that was not checked."""
+    """Compared with the PyTorch editor; None if that was not checked."""
 
 
 def export(
@@ -63,20 +63,20 @@ def export(
     """Write a concept's whole edit as one model, its LoRA folded in.
 
     Args:
-        path: the file; replaced in one step, and only by a model that passed its check.
+        path: the file; replaced in one step, and only with a model that passed the check.
         precision: ``fp32``, ``fp16`` or ``int8``.
-        calibrate: for ``int8``, the folder of photos that ranges are taken from.
-        editor: in float32, of ``base``: what to compare with.  Without one nothing is checked.
-        tell: is told what is being done, a line at a time.
+        calibrate: for ``int8``, the folder of photos that the ranges are measured on.
+        editor: in float32, of ``base``, to compare with.  Without an editor nothing is checked.
+        tell: called with a line for each step.
 
     Raises:
         ConceptError: the concept is untrained, damaged or made for another base.
         DataError: there are no photos to calibrate with.
         E2GANError: the file cannot be written, the edit cannot be expressed at that opset, or the model's
-            pictures are not near enough to the editor's.
+            pictures differ too much from the editor's.
     """
     with atomic_path(path) as temporary:
-        temporary.touch()  # so that what cannot be written is known before the work
+        temporary.touch()  # so that a path that cannot be written is found before the work
         tell(f"{concept.id}: tracing")
         edit = folded(base, concept, torch.float16 if precision == "fp16" else torch.float32)
         model = to_onnx(
@@ -101,23 +101,23 @@ def export(
 
 
 def require(likeness: Likeness, precision: str, name: str) -> None:
-    """Raise E2GANError for a model that is not near enough to the editor's."""
+    """Raise E2GANError for a model whose pictures differ too much from the editor's."""
     if not likeness.psnr >= LEAST_PSNR[precision]:
         raise E2GANError(
             f"{name}: the {precision} model comes to {likeness.psnr:.1f} dB of the PyTorch editor's pictures, "
             f"and must come to {LEAST_PSNR[precision]:g}; nothing was written",
-            hint="take a higher precision, or --no-check to have it all the same",
+            hint="choose a higher precision, or write it nevertheless with --no-check",
         )
 
 
 def example(base: Base) -> torch.Tensor:
-    """A picture to trace with: its batch, height and width differ, so that none is taken for another."""
+    """A picture to trace with: its batch, height and width all differ, so that tracing does not confuse them."""
     stride = base.config.stride
     return torch.zeros(2, 3, 8 * stride, 9 * stride)
 
 
 def describe(model: onnx.ModelProto, facts: Mapping[str, str]) -> None:
-    """Say in a model what it is and how to use it."""
+    """Write a model's description and its use into the model."""
     model.producer_name, model.producer_version = "e2gan", __version__
     del model.metadata_props[:]
     for key, value in facts.items():

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE", "RESULT", "picture_dimensions", "silence", "to_onnx"]
 
 IMAGE, RESULT = "image", "edit"
-"""What goes in and what comes out: (N, 3, H, W) float32 in [0, 1]."""
+"""Names of the input and the output: (N, 3, H, W) float32 in [0, 1]."""
 
 AXES = ("batch", None, "height", "width")
 
 
 def picture_dimensions(stride: int) -> dict[int, Any]:
-    """For torch.export: a picture's dimensions that may be of any size, as far as the stride allows."""
+    """For torch.export: a picture's dimensions, of any size that the stride allows."""
     dimension = torch.export.Dim
     smallest = -(-MIN_SIDE // stride)
     return {
@@ -45,16 +45,16 @@ def to_onnx(
     name: str,
     names: Sequence[str] = (IMAGE,),
 ) -> onnx.ModelProto:
-    """Trace a module whose first input is a picture, and whose output is one.
+    """Trace a module whose first input and whose output are pictures.
 
     Args:
         inputs: examples of its keyword arguments.
-        dynamic: which of their dimensions may vary, as torch.export takes it.
-        name: what errors and the graph call it.
-        names: of the inputs, those in dictionaries one by one.
+        dynamic: which of their dimensions may vary, in torch.export's form.
+        name: for errors and the graph.
+        names: of the inputs, with those in dictionaries listed one by one.
 
     Raises:
-        E2GANError: something in it has no counterpart in ONNX, or not at that opset.
+        E2GANError: an operation has no counterpart in ONNX, or not at that opset.
     """
     try:
         with silence(), torch.no_grad():
@@ -74,16 +74,16 @@ def to_onnx(
     except torch.onnx.OnnxExporterError as fault:
         raise E2GANError(
             f"{name} cannot be expressed in ONNX at opset {opset}: {_reason(fault)}",
-            hint="the base uses an operation that ONNX has not; export a concept of another base",
+            hint="the base uses an operation that ONNX lacks; export a concept of another base",
         ) from fault
     actual = next((entry.version for entry in model.opset_import if not entry.domain), None)
     if actual != opset:
         raise E2GANError(f"{name} cannot be expressed at opset {opset}; {actual} can", hint=f"--opset {actual}")
     model.graph.name = name
     _refuse_other_sizes(model)
-    del model.graph.value_info[:]  # shapes of one trace, which every runtime infers anew
+    del model.graph.value_info[:]  # shapes of one trace, which every runtime infers again
     for traced in (model.graph, *model.graph.node):
-        del traced.metadata_props[:]  # in which file of this machine each was traced: a third of a megabyte
+        del traced.metadata_props[:]  # the local file of each traced operation: a third of a megabyte
     for value in (model.graph.input[0], model.graph.output[0]):
         for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES):
             if axis:
@@ -92,7 +92,7 @@ def to_onnx(
 
 
 def _refuse_other_sizes(model: onnx.ModelProto) -> None:
-    """Have a picture whose size is no multiple of the stride fail, instead of coming out larger than it went in."""
+    """Make pictures fail whose size is not a multiple of the stride; otherwise their edits would be larger."""
     from onnx.helper import make_node
 
     size, unshaped = f"{IMAGE}.size", f"{RESULT}.made"
@@ -107,7 +107,7 @@ def _refuse_other_sizes(model: onnx.ModelProto) -> None:
 def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__: Any) -> Any:
     """Attention (N, heads, L, D) one head after another, in ONNX's terms.
 
-    A runtime then holds the logits of one head at a time: at a megapixel, those of all eight are two gigabytes.
+    A runtime then holds the logits of one head at a time; at a megapixel, those of all eight take two gigabytes.
     """
     from onnxscript import opset18 as op
 
@@ -126,7 +126,7 @@ def _attention(query: Any, key: Any, value: Any, mask: Any = None, *_: Any, **__
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Without what libraries say to their developers."""
+    """Suppress the libraries' messages to their developers."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -138,7 +138,7 @@ def silence() -> Iterator[None]:
 
 
 def _reason(fault: BaseException) -> str:
-    """The first line of what was wrong at the bottom of it."""
+    """The first line of the error's root cause."""
     while fault.__cause__ is not None:
         fault = fault.__cause__
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]

@@ -20,10 +20,10 @@ HERE = Path(__file__).parent / "photos"
 CALIBRATE, CHECK = HERE / "calibrate", HERE / "check"
 
 SIDE = 256
-"""Of a calibration photo, in pixels; as of the photos that the shipped base was trained on."""
+"""Side of a calibration photo, in pixels, as in the shipped base's training."""
 
 MOST = 64
-"""Calibration photos looked at: the ranges hardly change after so many, and each is kept in memory layer by layer."""
+"""Most calibration photos: more hardly change the ranges, and each takes memory for every layer."""
 
 
 def check_photos() -> list[Image.Image]:
@@ -32,7 +32,7 @@ def check_photos() -> list[Image.Image]:
 
 
 def calibration_photos(folder: Path) -> Iterator[Image.Image]:
-    """Up to :data:`MOST` photos directly in a folder, evenly spread over it, cut to squares of :data:`SIDE` pixels.
+    """Up to :data:`MOST` photos directly in a folder, chosen evenly, cut to squares of :data:`SIDE` pixels.
 
     Raises:
         DataError: there is no readable photo.

@@ -1,4 +1,4 @@
-"""To 8 bits: the convolutions, their ranges taken from real photos."""
+"""Quantize the convolutions to 8 bits, with ranges from real photos."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["quantized"]
 def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.ModelProto:
     """A float32 model with its convolutions in 8 bits, as QuantizeLinear and DequantizeLinear around them.
 
-    The first and the last convolution stay as they are: one sees the photo, the other makes the picture, and
-    what they are wrong by nothing mends.  So do the norms, and the attention, which is little work.
+    The first and the last convolution stay as they are: one reads the photo, the other makes the picture, and no later
+    layer corrects their errors.  So do the norms, and the attention, which takes little time.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -36,7 +36,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
     with temporary_folder(for_libraries=True) as folder:
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
         onnx.save(model, given)
-        # Symbolic shape inference cannot follow sizes that are open; the ranges need none.
+        # Symbolic shape inference does not support open sizes; the ranges do not need it.
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
         with silence():
@@ -50,7 +50,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                # The photos' mean extremes, not the most extreme: steps are finer, and what is cut off is rare.
+                # The mean of the photos' extremes, not the most extreme: steps are finer, and few values are clipped.
                 extra_options={"CalibMovingAverage": True},
             )
         return onnx.load(result)

@@ -1,12 +1,12 @@
-"""The base once, and each concept as a small file behind it.
+"""The base in one file, and each concept in a small file to append.
 
-An ONNX file is one protobuf message, and of two messages in a row a reader makes one: lists are joined.  So the
-base's part is a model that lacks the initialisers that are the concept's, a concept's part is nothing but these, and
+An ONNX file is one protobuf message, and a reader merges two messages in a row into one: lists are joined.  So the
+base's part is a model without the concept's initialisers, a concept's part holds only these, and
 
     cat base.part vangogh.part > vangogh.onnx
 
 is a whole model.  An app joins them in memory.  The LoRA is added to the base's weights in the graph, by operators on
-constants alone, which a runtime computes once, when it loads the model: the edits then cost what folded ones do.
+constants alone, which a runtime computes once, when it loads the model; edits then cost as much as folded ones.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ BASE_PART, INDEX = "base.part", "concepts.json"
 SUFFIX = ".part"
 
 SMALL = 1024
-"""Numbers of an initialiser that is not worth a cast."""
+"""Largest size, in numbers, of an initialiser that is not worth a cast."""
 
 
 def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
-    """A model of the whole edit without what is a concept's; no runtime loads it alone.
+    """A model of the whole edit without the concept's tensors; no runtime loads it alone.
 
     Args:
-        noise: whether the concepts may begin their strokes at noise (`takes_noise`).
+        noise: whether the concepts may use noise (`takes_noise`).
 
     Raises:
         E2GANError: it cannot be expressed at that opset.
     """
-    ranks = Ranks(sampling=(2, 2, 2, 2), transformer=2)  # of the example only: a concept's may be any
+    ranks = Ranks(sampling=(2, 2, 2, 2), transformer=2)  # of the example only: a concept may have any ranks
     concept = {name: torch.zeros(shape) for name, shape in adapter_shapes(base.config, ranks).items()}
     dynamic: dict[str, Any] = {
         name: {axis: torch.export.Dim.AUTO for axis, size in enumerate(tensor.shape) if size == 2}
@@ -83,9 +83,9 @@ def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
 
 
 def _halve(model: onnx.ModelProto) -> None:
-    """Store in half precision what loses nothing by it: a base's weights are so on disk, too.
+    """Store in half precision the initialisers that lose nothing, such as a base's weights, which are float16 on disk.
 
-    They are cast back in the graph, which a runtime does once.
+    The graph casts them back, which a runtime does once.
     """
     initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for name, value in initializers.items():
@@ -98,15 +98,15 @@ def _halve(model: onnx.ModelProto) -> None:
 
 
 def takes_noise(base: Base, concepts: Sequence[Concept]) -> bool:
-    """Whether the graph for some concepts has noise in it: with skips always, so that later concepts fit behind it."""
+    """Whether the graph for these concepts includes noise; with skips always, so that later concepts fit, too."""
     return base.config.skips or any(concept.noise for concept in concepts)
 
 
 def concept_part(concept: Concept, base: Base, *, noise: bool) -> bytes:
-    """What makes a model of :func:`base_part`: the concept's LoRA, prompt, tone, and so on; its metadata.
+    """The rest of a model after :func:`base_part`: the concept's LoRA, prompt, tone and so on, and its metadata.
 
     Args:
-        noise: as the base's part was made with.
+        noise: as for the base's part.
 
     Raises:
         ConceptError: the concept is untrained, damaged or made for another base.
@@ -141,16 +141,16 @@ def export_swappable(
     """Write the base's part, each concept's, their previews, and ``concepts.json``, which lists them.
 
     Args:
-        folder: replaced in one step; must be empty, or hold an earlier export.
+        folder: replaced in one step; must be empty or hold an earlier export.
         editor: in float32, of ``base``: what to compare with.  Without one nothing is checked.
         tell: is told what is being done, a line at a time.
 
     Returns:
-        The base's part, and each concept's.
+        The base's part and each concept's.
 
     Raises:
         ConceptError: a concept is untrained, damaged or made for another base.
-        E2GANError: the folder holds something else or cannot be written, or a model is not near enough to the editor.
+        E2GANError: the folder holds something else or cannot be written, or a model differs too much from the editor.
     """
     _refuse_foreign(folder)
     with atomic_folder(folder) as new:
@@ -194,7 +194,9 @@ def _preview(concept: Concept) -> str:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Raise E2GANError for a folder with anything in it that is not of an earlier export."""
+    """Raise E2GANError for a folder that holds anything but an earlier export."""
     present = names(folder) if folder.is_dir() else []
     if present and INDEX not in present:
-        raise E2GANError(f"{folder} holds {min(present)}, which is no part of an export", hint="choose an empty folder")
+        raise E2GANError(
+            f"{folder} holds {min(present)}, which is not a file of an export", hint="choose an empty folder"
+        )

@@ -1,1 +1,1 @@
-"""The papers' tables from running code: each claim of theirs as a measurement of ours beside it."""
+"""The papers' tables from running code: each of their claims beside a measurement of ours."""

@@ -20,7 +20,7 @@ from e2gan_reproduce.tunings import ALL, TUNINGS
 __all__ = ["fig2", "fig4", "fig7", "tab5", "tab6", "tab10", "tab14", "teachers", "tuning"]
 
 PAIRS = (100, 200, 400)
-"""How many pairs are kept in Figure 7."""
+"""Numbers of selected pairs in Figure 7."""
 
 RANDOM_SIZE = 100_000
 """Parameters of Table 5's random ranks."""
@@ -82,7 +82,7 @@ def fig4(lab: Lab) -> Findings:
 RESIDUAL = re.compile(r"res\.")
 SAMPLING = re.compile(r"(conv_in|conv_out|(transformers\.\d+\.)?(down|up)\d?)\.")
 TRANSFORMER = re.compile(r"transformers\.\d+\.(?!(down|up)\.)")
-"""Parts of the generator by their parameters' names; what samples around a transformer block is no part of it."""
+"""Parts of the generator by their parameters' names; the sampling around a transformer block does not belong to it."""
 
 
 def _frozen(lab: Lab, name: str, subject: Subject, part: re.Pattern[str] | None) -> Outcome:
@@ -107,7 +107,7 @@ def tab5(lab: Lab) -> Findings:
 
 
 def random_ranks(config: GeneratorConfig, seed: int) -> Ranks:
-    """Ranks by lot, each of 1 to 16, that come within 3 % of `RANDOM_SIZE` parameters, or nearest to it of 10,000."""
+    """Random ranks, each of 1 to 16, within 3 % of `RANDOM_SIZE` parameters, or the nearest of 10,000 draws."""
     rng = np.random.default_rng(seed)
 
     def miss(ranks: Ranks) -> float:

@@ -1,4 +1,4 @@
-"""Tables about the base: which concepts it learns, how many, and what else it could have learnt."""
+"""Tables about the base: which concepts it learns, how many, and alternatives."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from e2gan_reproduce.lab import Lab
 __all__ = ["base_size", "tab4", "tab11", "tab12", "tab13"]
 
 SIZES = (1, 2, 4, 8)
-"""Concepts of the bases that are compared by number."""
+"""Numbers of concepts of the compared bases."""
 
 ART = 12
-"""Concepts of the base that knows only art, as a share of the candidates what 200 of 230 are in the paper."""
+"""Number of concepts of the base that learns only art; the same share of the candidates as 200 of 230 in the paper."""
 
 PHOTOGRAPHIC = "grade"
-"""The teacher of what is neither painted nor drawn."""
+"""The teacher of candidates that are neither painted nor drawn."""
 
 
 def tab4(lab: Lab) -> Findings:
@@ -116,7 +116,7 @@ def _open(recipe: BaseRecipe) -> list[Candidate]:
 
 
 def _chosen(lab: Lab, recipe: BaseRecipe, count: int | None = None) -> list[Candidate]:
-    """One a cluster, as the shipped base's are, as many as given or as the scale says."""
+    """One candidate from each cluster, as for the shipped base; ``count`` of them, or the scale's number."""
     count = min(count or lab.scale.base_concepts or recipe.choice.concepts, len(_open(recipe)))
     include = recipe.choice.include[:count]
     fewer = replace(recipe, choice=replace(recipe.choice, concepts=count, include=include, seed=lab.seed))

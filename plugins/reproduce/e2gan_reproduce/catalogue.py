@@ -1,4 +1,4 @@
-"""Which tables there are, for the help and the page: nothing here imports torch."""
+"""The list of tables, for the help and the page; this module does not import torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Entry:
     id: str
     title: str
     said: str
-    """What is done, and what differs from the paper beyond the scale."""
+    """The method, and its differences from the paper beyond the scale."""
     run: str
-    """``module:function`` in this package; called with the `Lab`, it gives `e2gan_reproduce.compare.Findings`."""
+    """``module:function`` in this package; called with the `Lab`, it returns `e2gan_reproduce.compare.Findings`."""
     subjects: tuple[str, ...] = ("vangogh", "impressionism")
-    """The concepts it is made with where none is named: those the paper's table has, as far as they are shipped."""
+    """The default concepts: those in the paper's table, as far as they are shipped."""
     edits: bool = True
-    """Whether concepts have a part in it at all."""
+    """Whether the table uses concepts at all."""
 
 
 SCRATCH = (

@@ -33,7 +33,7 @@ def reproduce() -> None:
     """Reproduce tables of the E²GAN and the Spectral Style-DCGAN papers: the paper's figures, and ours beside them.
 
     The models are trained here, at the paper's size or, with --scale small, at one that two CPU cores finish in twenty
-    minutes. A model that is trained for one table is kept and used for the others. An interrupted table continues
+    minutes. A model that was trained for one table is reused for the others. An interrupted table continues
     where it stopped.
     """
 
@@ -47,15 +47,30 @@ def _command(entry: Entry) -> click.Command:
         examples=[f"reproduce {entry.id} --data photos/"],
     )
     @data_option
-    @click.option("--scale", type=click.Choice(SCALES), default=SCALES[0], show_default=True, help="How much is done.")
+    @click.option(
+        "--scale", type=click.Choice(SCALES), default=SCALES[0], show_default=True, help="The scale of the work."
+    )
     @click.option("--concept", "concepts", multiple=True, metavar="CONCEPT", help=_concepts_help(entry))
-    @click.option("--base", metavar="BASE", default="scenery", show_default=True, help="Which adapters are trained on.")
+    @click.option(
+        "--base", metavar="BASE", default="scenery", show_default=True, help="The base that adapters are trained on."
+    )
     @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
     @click.option(
-        "--work", type=folder, default="runs", show_default=True, metavar="DIR", help="Pairs and trainings, kept."
+        "--work",
+        type=folder,
+        default="runs",
+        show_default=True,
+        metavar="DIR",
+        help="The folder for pairs and trainings, which are kept.",
     )
     @click.option(
-        "-o", "--output", type=folder, default=RESULTS, show_default=True, metavar="DIR", help="The table and its plot."
+        "-o",
+        "--output",
+        type=folder,
+        default=RESULTS,
+        show_default=True,
+        metavar="DIR",
+        help="The folder for the table and its plot.",
     )
     @device_option
     @output_options()
@@ -114,7 +129,7 @@ for _entry in TABLES:
 )
 @output_options(json=False)
 def page(results: Path, output: Path, out: Output) -> None:
-    """Write the page of the folder RESULTS: every table in it, and which were not run."""
+    """Write the page of the folder RESULTS: every table in it, and a list of those not run."""
     from e2gan.files import atomic_write
     from e2gan_reproduce.page import results_page
 

@@ -1,4 +1,4 @@
-"""Rows out of trainings: systems down, concepts across."""
+"""Rows from trainings: systems down, concepts across."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["Findings", "compare", "draw_examples"]
 Way = Callable[[Subject], Outcome]
 
 PLAIN = str.maketrans({"²": "2", "×": "x"})
-"""What the sheets' typeface has not."""
+"""Replacements for characters that the sheets' typeface lacks."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the making of a table gives."""
+    """The content of a table."""
 
     rows: list[Row]
     stated: Sequence[tuple[str, str]] = ()
-    """As of `e2gan_reproduce.table.Table`."""
+    """As in `e2gan_reproduce.table.Table`."""
     figures: str = ""
-    """What the figures are; empty: FID in the lab's features."""
+    """The kind of the figures; empty means FID in the lab's features."""
     examples: Mapping[str, Mapping[str, Outcome]] = field(default_factory=dict)
-    """Outcomes by concept and row, to be looked at."""
+    """Outcomes by concept and row, for the sheet."""
 
 
 def compare(
@@ -46,9 +46,9 @@ def compare(
 
     Args:
         ways: by the row's name.
-        paper: the paper's figures by row and column, the mean not among them.
-        stated: as of `Findings`.
-        ratio: FID as a share of the unedited photos' in place of FID.
+        paper: the paper's figures by row and column, without the mean.
+        stated: as in `Findings`.
+        ratio: give FID as a share of the unedited photos' FID.
     """
     paper = paper or {}
     by_subject = {subject.id: {name: way(subject) for name, way in ways.items()} for subject in lab.subjects}
@@ -63,12 +63,12 @@ def compare(
 
 
 def _millions(count: int) -> str:
-    """Parameters as the papers write them: 0.092M."""
+    """Parameters in the papers' notation: 0.092M."""
     return f"{count / 1e6:.3g}M" if count >= 1e6 else f"{count / 1e6:.3f}M"
 
 
 def draw_examples(examples: Mapping[str, Mapping[str, Outcome]], path: Path) -> None:
-    """Write a sheet of test photos: the teacher's picture, and what each row made; two photos a concept."""
+    """Write a sheet of test photos, two for each concept: the teacher's picture, and each row's edit."""
     pictures: list[Image.Image] = []
     titles: list[str] = []
     columns = 0

@@ -1,4 +1,4 @@
-"""Trainings that tables are made of: each is made once, measured, and kept by what decides it."""
+"""The trainings behind the tables: each is run once, measured, and stored under all that determines it."""
 
 from __future__ import annotations
 
@@ -50,35 +50,35 @@ __all__ = ["FULL", "FULL_RATE", "SCALES", "SMALL", "Lab", "Outcome", "Scale", "S
 Networks = tuple[nn.Module, nn.Module]
 
 FULL_RATE = 2e-4
-"""Learning rate of whole weights, the paper's: an adapter's, whose factors begin near zero, is higher."""
+"""The paper's learning rate for whole weights; an adapter's, whose factors begin near zero, is higher."""
 
 SHOWN = 4
-"""Test photos whose edits are kept to be looked at."""
+"""Number of test photos whose edits are stored for the sheet."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of the paper's work is done."""
+    """The scale of the paper's work."""
 
     name: str
     crop: int
     """Side of the squares trained on, and of the middles measured, in pixels."""
     adapter_steps: int | None
-    """Of an adapter's training; None: the paper's 100 epochs."""
+    """Steps of an adapter's training; None: the paper's 100 epochs."""
     generator_steps: int | None
-    """Of a generator's from scratch; None: the paper's 200 epochs."""
+    """Steps of a generator's training from scratch; None: the paper's 200 epochs."""
     base_steps: int | None
-    """Of a base's; None: the recipe's own."""
+    """Steps of a base's training; None: the recipe's own."""
     base_concepts: int | None
-    """Of a base; None: the recipe's own."""
+    """Concepts of a base; None: the recipe's own."""
     base_photos: int | None
     """Photographs a base is trained on; None: all."""
     work: float | None
     """Operations of a baseline's training, as a multiple of an adapter's; None: the paper's 200 epochs."""
     ssd_steps: int | None
-    """Of a Spectral Style-DCGAN's training; None: the paper's 20 epochs."""
+    """Epochs of a Spectral Style-DCGAN's training; None: the paper's 20."""
     second: bool
-    """Whether a second network measures as well: it looks at the pictures for longer than a small training takes."""
+    """Whether a second network measures, too; it takes longer than a small training."""
 
 
 SMALL = Scale("small", 128, 40, 300, 240, 4, 200, 14.0, 300, second=False)
@@ -86,12 +86,12 @@ FULL = Scale("full", 256, None, None, None, None, None, None, None, second=True)
 SCALES = {scale.name: scale for scale in (SMALL, FULL)}
 
 BY_ITSELF: dict[str, Any] = {"keeps": Keeps.NOTHING, "skips": NO_SKIPS, "noise": 0.0}
-"""What E²GAN's concepts say besides their weights, and another model's do not."""
+"""Settings of E²GAN's concepts that other models do not have."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is learnt: a concept, or something like it."""
+    """The subject of a training: a concept, or something like it."""
 
     id: str
     prompt: str
@@ -118,30 +118,30 @@ class Outcome:
     """Operations of the training (`e2gan.training.flops.training_flops`)."""
     seconds: float
     folder: str = field(compare=False, default="")
-    """Where its pictures are, ``photo-0.png``, ``teacher-0.png``, ``edit-0.png`` and so on."""
+    """Folder of its pictures: ``photo-0.png``, ``teacher-0.png``, ``edit-0.png`` and so on."""
 
     @property
     def fid(self) -> float:
-        """In the headline network's features."""
+        """FID in the headline network's features."""
         return float(self.quality[self.quality["headline"]]["fid"])
 
     @property
     def fid_ratio(self) -> float:
-        """The same as a share of the unedited photos'."""
+        """FID as a share of the unedited photos' FID."""
         return float(self.quality[self.quality["headline"]]["fid_ratio"])
 
 
 class Lab:
-    """Photographs, a base and concepts, and what was trained on them.
+    """Photographs, a base and concepts, with the trainings on them.
 
     Args:
         data: the folder of photographs, or several.
-        work: its ``ID/pairs`` are a concept's, as `e2gan train` leaves them in ``runs``; trainings go to ``reproduce``.
-        scale: how much is done.
-        base: which adapters are trained on.
-        subjects: what is learnt.
-        seed: of every training and every choice at random.
-        device: as of `Trainer`.
+        work: holds a concept's pairs in ``ID/pairs``, like ``runs`` after `e2gan train`; trainings go to ``reproduce``.
+        scale: of the work.
+        base: that adapters are trained on.
+        subjects: of the trainings.
+        seed: of every training and every random choice.
+        device: as for `Trainer`.
     """
 
     def __init__(
@@ -161,12 +161,12 @@ class Lab:
         self.folder = work / "reproduce"
         self._pairs: dict[str, Pairs] = {}
         self.seconds = 0.0
-        """Of all trainings that were asked for, those kept from earlier runs among them."""
+        """Seconds of all requested trainings, including those stored by earlier runs."""
 
-    # What is learnt from
+    # Data
 
     def pairs(self, subject: Subject) -> Pairs:
-        """Made, or looked through, once."""
+        """Made, or read, once."""
         if subject.id not in self._pairs:
             folder = self.work / subject.id / "pairs"
             self._pairs[subject.id] = distilled_pairs(
@@ -175,7 +175,7 @@ class Lab:
         return self._pairs[subject.id]
 
     def learnt(self, subject: Subject, selection: Selection | None = None) -> ConceptPairs:
-        """The pairs that are trained on: all, or a selection's."""
+        """The training pairs: all, or a selection."""
         train = self.pairs(subject).split("train")
         if selection is not None:
             clusters = min(selection.clusters, len(train))
@@ -194,7 +194,7 @@ class Lab:
 
     @cached_property
     def real(self) -> list[Image.Image]:
-        """Where the data are of an unpaired set, its test pictures of the other kind, as large as the edits."""
+        """For an unpaired data set, its test pictures of the other kind, in the edits' size."""
         folders = [folder / REAL / "test" for folder in folders_of(self.data) if (folder / REAL / "test").is_dir()]
         side = (self.scale.crop, self.scale.crop)
         photos = [photo for folder in folders for _, photo in find_photos(folder)]
@@ -202,7 +202,7 @@ class Lab:
 
     @cached_property
     def networks(self) -> dict[str, Embedder]:
-        """Inception where it is on this machine, and what always measures; at a small scale the first of them alone."""
+        """Inception if it is on this machine, and the networks that always measure; at a small scale only the first."""
         weights = find_inception(None)
         makers: dict[str, Callable[[], Embedder]] = {} if weights is None else {"inception": lambda: Inception(weights)}
         makers.update(NETWORKS)
@@ -215,7 +215,7 @@ class Lab:
         name = next(iter(self.networks))
         return FEATURES.get(name, name)
 
-    # What is trained
+    # Trainings
 
     def adapter(
         self,
@@ -227,14 +227,14 @@ class Lab:
         longer: int = 1,
         prompt: np.ndarray | None = None,
     ) -> Outcome:
-        """An adapter as the concept's recipe trains it, but for what is given.
+        """An adapter, trained by the concept's recipe with the given changes.
 
         Args:
-            base: in place of the lab's.
-            ranks: in place of the recipe's.
-            selection: in place of the recipe's.
-            longer: so many times the scale's steps or epochs.
-            prompt: tokens in place of the prompt's, (T, D).
+            base: instead of the lab's.
+            ranks: instead of the recipe's.
+            selection: instead of the recipe's.
+            longer: factor for the scale's steps or epochs.
+            prompt: tokens (T, D) instead of the prompt's.
         """
         base = base or self.base
         recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100, longer)
@@ -253,7 +253,7 @@ class Lab:
         )
 
     def tuned(self, name: str, subject: Subject, tune: Callable[[Generator], nn.Module], rate: float) -> Outcome:
-        """The base's generator on a concept's selected pairs, trained in the way that ``tune`` makes of it."""
+        """The base's generator on a concept's selected pairs, tuned as ``tune`` prepares it."""
         recipe = self._length(subject.recipe.training, self.scale.adapter_steps, 100)
         return self.measured(
             name,
@@ -265,7 +265,7 @@ class Lab:
         )
 
     def scratch(self, subject: Subject, config: GeneratorConfig) -> Outcome:
-        """A generator from fresh weights, on all pairs, with the concept's losses."""
+        """A generator trained from fresh weights on all pairs with the concept's losses."""
         recipe = self._length(
             replace(subject.recipe.training, learning_rate=FULL_RATE), self.scale.generator_steps, 200
         )
@@ -273,7 +273,7 @@ class Lab:
         return self.measured("scratch", subject, lambda: _fresh(config), recipe, self.learnt(subject), {"shape": shape})
 
     def baseline(self, subject: Subject, id: str, *, start: Mapping[str, torch.Tensor] | None = None) -> Outcome:
-        """Another model from scratch, or from the weights ``start``, on all pairs, as its paper trains it."""
+        """Another model, trained from scratch or from the weights ``start`` on all pairs as in its paper."""
         learnt = replace(self.learnt(subject), **BY_ITSELF)
         baseline = self.fresh_baseline(id)
         recipe = self.baseline_recipe(id, baseline, self._adapter_flops(subject))
@@ -288,13 +288,13 @@ class Lab:
         return self.measured(id, replace(subject, **BY_ITSELF), make, recipe, learnt, made_from)
 
     def fresh_baseline(self, id: str, side: int | None = None) -> Baseline:
-        """With fresh weights, for pictures of ``side`` pixels where it takes but one size; by default the scale's."""
+        """A baseline with fresh weights; if it takes only one size, for ``side`` pixels, by default the scale's."""
         torch.manual_seed(self.seed)
         sides = {"side": side or self.scale.crop} if id == "comodgan" else {}
         return make_baseline(id, self.base.config.prompt_dim, **sides)
 
     def baseline_recipe(self, id: str, made: Baseline, of_adapter: int) -> BaselineRecipe:
-        """The model's own, cut to the scale."""
+        """The model's own recipe, reduced to the scale."""
         recipe = replace(made.recipe, crop=self.scale.crop, seed=self.seed)
         if self.scale.work is None:
             return recipe
@@ -317,7 +317,7 @@ class Lab:
     def train_base(
         self, name: str, learnt: Sequence[ConceptPairs], recipe: TrainingRecipe, config: GeneratorConfig
     ) -> Base:
-        """A base on several concepts at once; made once."""
+        """A base, trained once on several concepts."""
         recipe = replace(recipe, seed=self.seed, crop=self.scale.crop)
         if self.scale.base_steps is not None:
             recipe = replace(recipe, steps=self.scale.base_steps, batch_size=1)
@@ -342,7 +342,7 @@ class Lab:
         return base
 
     def mixed(self, id: str, learnt: Sequence[ConceptPairs]) -> dict[str, torch.Tensor]:
-        """A baseline's generator after training on several concepts at once, as a base is; made once."""
+        """A baseline's generator, trained once on several concepts like a base."""
         baseline = self.fresh_baseline(id)
         recipe = replace(baseline.recipe, crop=self.scale.crop, seed=self.seed)
         if self.scale.base_steps is not None:
@@ -364,7 +364,7 @@ class Lab:
         return state
 
     def candidate(self, candidate: Candidate) -> ConceptPairs:
-        """What a base learns of a candidate: all pairs, of as many photographs as the scale wants."""
+        """The pairs that a base learns a candidate from: all pairs of the scale's number of photographs."""
         recipe = Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),))
         folder = self.folder / f"candidates-{self.scale.base_photos or 'all'}" / candidate.id
         pairs = distilled_pairs(self.photographs, folder, recipe, prompt=candidate.prompt, progress=self.progress)
@@ -380,7 +380,7 @@ class Lab:
 
     @cached_property
     def photographs(self) -> Data:
-        """The folder of photographs that a base is trained on, or several."""
+        """The folder, or several, of a base's training photographs."""
         count = self.scale.base_photos
         if count is None:
             return self.data
@@ -399,7 +399,7 @@ class Lab:
                     shutil.copyfile(photo, temporary)
         return folder
 
-    # How it is trained, measured and kept
+    # How trainings are run, measured and stored
 
     def measured(
         self,
@@ -410,7 +410,7 @@ class Lab:
         learnt: ConceptPairs,
         made_from: Mapping[str, Any],
     ) -> Outcome:
-        """Train what ``make`` gives and measure it, unless that was done.
+        """Train what ``make`` returns and measure it, unless that was done before.
 
         Raises:
             DataError: the subject has fewer than two test photos.
@@ -434,7 +434,7 @@ class Lab:
     def _trainer(
         self, make: Callable[[], Networks], recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], folder: Path
     ) -> Trainer:
-        """Trained to its end; a run that was stopped goes on."""
+        """Train to the end; a stopped run continues."""
         torch.manual_seed(self.seed)
         generator, discriminator = make()
         trainer = trainer_of(recipe)(
@@ -483,7 +483,7 @@ class Lab:
     def _folder(
         self, name: str, recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], made_from: Mapping[str, Any]
     ) -> Path:
-        """Of a training, by all that decides it."""
+        """The digest of a training, over all that determines it."""
         return folder_of(
             self.folder / name,
             {
@@ -505,7 +505,7 @@ class Lab:
         )
 
     def timed(self, make: Callable[[], Networks], recipe: TrainingRecipe, subject: Subject, steps: int) -> float:
-        """Seconds a step, the mean of ``steps`` after one that warms up; nothing is kept of the training."""
+        """Seconds of a step, the mean of ``steps`` after one that warms up; the training is discarded."""
         torch.manual_seed(self.seed)
         generator, discriminator = make()
         recipe = replace(recipe, steps=10_000)
@@ -521,7 +521,7 @@ class Lab:
 
 
 class _Remembering:
-    """An embedder that looks at each picture once: every training of a concept is measured on the same ones."""
+    """An embedder that embeds each picture once: every training of a concept is measured on the same pictures."""
 
     def __init__(self, embed: Embedder) -> None:
         self.embed = embed

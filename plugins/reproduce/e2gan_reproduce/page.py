@@ -1,4 +1,4 @@
-"""The page of results: every table that was made, and those that were not."""
+"""The page of results: every table that was made, and a list of the others."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _heading(table: Table) -> str:
 
 
 def _anchor(table: Table) -> str:
-    """As GitHub makes it of a heading."""
+    """GitHub's anchor of the heading."""
     characters = (c for c in _heading(table).lower() if c.isalpha() or c.isdecimal() or c in " -_")
     return "".join(characters).replace(" ", "-")
 

@@ -77,7 +77,7 @@ class _Photographs:
         return read_photos(self.lab.data, self.lab.progress)
 
     def trained(self, model: str, share: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What was measured of a model, and the record of its training; trained and measured once."""
+        """A model's figures and the record of its training; it is trained and measured once."""
         lab = self.lab
         settings = Settings(model=model, share=share, seed=lab.seed, epochs=self._epochs(share))
         needs = {"settings": asdict(settings), "photos": len(self.photos)}
@@ -94,7 +94,7 @@ class _Photographs:
         return measured, trained.record
 
     def _epochs(self, share: float) -> int:
-        """The paper's; or at a smaller scale as many as take about its steps, whatever the share."""
+        """The paper's epochs; at a smaller scale, as many as give about its number of steps at any share."""
         if self.lab.scale.ssd_steps is None:
             return Settings.epochs
         steps = max(1, int(len(self.photos) * share) // Settings.batch_size)
@@ -106,5 +106,5 @@ def _kept(record: dict[str, Any]) -> str:
 
 
 def _bars(progress: Progress) -> Progress:
-    """The stages are ours to name."""
+    """Progress without the inner stages, because the lab names its own."""
     return Progress(advance=progress.advance)

@@ -1,4 +1,4 @@
-"""Making a table: the lab, what is done in it, and what is kept."""
+"""Making a table: the lab, its trainings, and the files."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def run(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Table, Path]:
-    """Make a table and write it, its plot and, where pictures were edited, a sheet of them.
+    """Make a table and write it, its plot and, if pictures were edited, a sheet of them.
 
     Args:
-        entry: which table.
+        entry: the table.
         data: the folder of photographs, or several, or of pairs for concepts that are trained on given ones.
         output: the folder for ``ID-SCALE.json``, ``.png`` and ``.webp``.
-        concepts: ids or folders in place of the entry's own.
-        work: where pairs and trainings are kept.
+        concepts: ids or folders instead of the entry's own.
+        work: the folder for pairs and trainings.
 
     Raises:
-        E2GANError: no concept was named where there are none by default; or as a training may.
+        E2GANError: the table has no default concepts and none was named, or a training fails.
     """
     names = tuple(concepts) or entry.subjects
     module = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")

@@ -1,4 +1,4 @@
-"""Tables that hold E²GAN against other systems: what they cost, and how near they come to the teacher."""
+"""Tables that compare E²GAN with other systems: their cost, and their distance to the teacher."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ BASELINES = {"pix2pix": "pix2pix", "Co-Mod-GAN": "comodgan"}
 """Row → id of the model."""
 
 PAIRS = {"E²GAN": 400, "pix2pix": 800, "Co-Mod-GAN": 800}
-"""The pairs that each trains on in the paper."""
+"""Number of pairs that each trains on in the paper."""
 
 TIMED = 16
-"""Steps that are timed: the penalties of some models come every eighth and every sixteenth."""
+"""Number of timed steps; some models have penalties in every eighth and every sixteenth."""
 
 
 def tab3(lab: Lab) -> Findings:
@@ -73,8 +73,8 @@ def paired(lab: Lab) -> Findings:
 def horse2zebra(lab: Lab) -> Findings:
     if not lab.real:
         raise DataError(
-            f"{named(lab.data)}: no real pictures of the other kind here",
-            hint="bring them in with: e2gan import horse2zebra",
+            f"{named(lab.data)}: holds no real pictures of the other kind",
+            hint="import them with: e2gan import horse2zebra",
         )
     ours = {subject.id: float(lab.adapter(subject).quality["fid_to_real"]) for subject in lab.subjects}
     others = {"CycleGAN": 74.04, "CUT": 45.76, "GAN Compression": 64.95, "GAN Slimming": 86.09}
@@ -100,7 +100,7 @@ def systems(lab: Lab) -> dict[str, Way]:
     return {"E²GAN": lab.adapter, **{name: partial(lab.baseline, id=id) for name, id in BASELINES.items()}}
 
 
-# What they cost
+# Costs
 
 
 def tab1(lab: Lab) -> Findings:
@@ -167,7 +167,7 @@ def _costs(lab: Lab, name: str) -> tuple[float, float, float]:
 
 
 def _steps(name: str, recipe: TrainingRecipe) -> int:
-    """Of the paper's epochs."""
+    """Operations of the paper's epochs."""
     return -(-PAIRS[name.partition(",")[0]] // recipe.batch_size) * (200 if name in BASELINES else 100)
 
 
@@ -184,7 +184,7 @@ def _networks(lab: Lab, name: str, side: int) -> tuple[Networks, TrainingRecipe]
 
 
 def _seconds(lab: Lab, name: str) -> float:
-    """Of the paper's epochs, from the time of a step on the scale's squares; timed once."""
+    """Seconds of the paper's epochs, from the time of a step on the scale's squares; timed once."""
     _, recipe = _networks(lab, name, lab.scale.crop)
     key = digest_of({"name": name, "recipe": recipe.to_dict(), "threads": torch.get_num_threads()})
 
@@ -197,7 +197,7 @@ def _seconds(lab: Lab, name: str) -> float:
 
 
 def _generator(lab: Lab, name: str) -> nn.Module:
-    """What edits: an adapter is folded in, and costs nothing then."""
+    """The network that edits; an adapter is folded in and costs nothing."""
     return lab.base.generator() if name == "E²GAN" else lab.fresh_baseline(BASELINES[name], 256).generator
 
 
@@ -209,7 +209,7 @@ def _inputs(lab: Lab, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 @torch.inference_mode()
 def _latency(generator: nn.Module, photo: torch.Tensor, prompt: torch.Tensor, prompt_bias: torch.Tensor) -> float:
-    """Milliseconds of one picture: the median of five, after one that warms up."""
+    """Milliseconds for one picture: the median of five, after one that warms up."""
     edit, look = Edit(generator, at_once=True), Look(prompt, prompt_bias)
     times = []
     for _ in range(6):

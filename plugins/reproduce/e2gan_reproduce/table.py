@@ -1,4 +1,4 @@
-"""A table: the paper's figures, ours, and whether they fall into the same order."""
+"""A table: the paper's figures, ours, and whether both have the same order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from e2gan.files import atomic_write, read_bytes
 __all__ = ["MEAN", "Ordering", "Row", "Table", "draw", "markdown", "mean_of", "orderings", "read", "write"]
 
 MEAN = "mean"
-"""The column over concepts: the paper's are not ours, so what can be compared are the means."""
+"""The mean over concepts; the paper's concepts are not ours, so only the means can be compared."""
 
 LIMIT = 4 * 1024 * 1024
 """Most bytes of a table's file."""
@@ -28,26 +28,26 @@ class Row:
 
     name: str
     paper: Mapping[str, float] = field(default_factory=dict)
-    """The paper's figures by column; empty where it gives none."""
+    """The paper's figures by column; empty if it gives none."""
     ours: Mapping[str, float] = field(default_factory=dict)
-    """Ours; empty where it was not run."""
+    """Our figures; empty if it was not run."""
     note: str = ""
-    """What else to know: trained parameters, or why it was not run."""
+    """Further facts: trained parameters, or why it was not run."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Everything of a table that is kept."""
+    """The stored content of a table."""
 
     id: str
     title: str
     said: str
-    """What was done, and what was done differently from the paper."""
+    """The method, and its differences from the paper."""
     figures: str
-    """What the figures are."""
+    """The kind of the figures."""
     rows: tuple[Row, ...]
     stated: tuple[tuple[str, str], ...] = ()
-    """(lower, higher): orders that the paper states without a figure in our hands."""
+    """(lower, higher): orders that the paper states without figures that we have."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Scale, data, features, seed, hardware, versions, time."""
 
@@ -58,26 +58,26 @@ class Table:
 
 @dataclass(frozen=True)
 class Ordering:
-    """Two rows that the paper puts in an order, and ours beside it."""
+    """Two rows that the paper orders, with our figures."""
 
     column: str
     lower: str
     higher: str
     same: bool
-    """Whether ours are in the paper's order."""
+    """Whether our figures have the paper's order."""
     by: float
-    """How far our ``higher`` lies above our ``lower``, as a share of it; negative where the order is the other one."""
+    """How far our ``higher`` is above our ``lower``, as a share of it; negative if the order is reversed."""
     columns: tuple[int, int] | None = None
-    """Of how many of our concepts the same holds, and how many there are; None where the column is no mean."""
+    """The number of our concepts with the same order, and of all; None if the column is not a mean."""
 
 
 def mean_of(figures: Mapping[str, float]) -> dict[str, float]:
-    """The figures with their mean as the last column; nothing where there are none."""
+    """The figures with their mean as the last column; empty if there are none."""
     return {**figures, MEAN: sum(figures.values()) / len(figures)} if figures else {}
 
 
 def orderings(table: Table) -> list[Ordering]:
-    """All orders that the paper gives and our figures can answer."""
+    """All orders that the paper gives and that our figures can confirm or refute."""
     by_name = {row.name: row for row in table.rows}
     claims: list[tuple[str, Row, Row]] = []
     for a, b in combinations(table.rows, 2):
@@ -106,7 +106,7 @@ def _ordering(column: str, lower: Row, higher: Row) -> Ordering:
 
 
 def write(table: Table, folder: Path) -> Path:
-    """Write ``ID-SCALE.json`` into a folder, and its plot beside it; the JSON's path."""
+    """Write ``ID-SCALE.json`` and its plot into a folder; returns the JSON's path."""
     path = folder / f"{table.id}-{table.facts['scale']}.json"
     atomic_write(path, json.dumps(table.to_dict(), indent=1, ensure_ascii=False) + "\n")
     draw(table, path.with_suffix(".png"))
@@ -114,7 +114,7 @@ def write(table: Table, folder: Path) -> Path:
 
 
 def read(path: Path) -> Table:
-    """A table as `write` left it.
+    """Read a table written by `write`.
 
     Raises:
         DataError: it is damaged.
@@ -131,11 +131,11 @@ def read(path: Path) -> Table:
             facts=fields["facts"],
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: no table ({error})", hint="make it again with: e2gan reproduce") from error
+        raise DataError(f"{path}: not a table ({error})", hint="make it again with: e2gan reproduce") from error
 
 
 def markdown(table: Table) -> str:
-    """The table for a page: paper | ours, the orderings, and what to know."""
+    """The table for a page: paper | ours, the orderings, and the notes."""
     paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
     notes = any(row.note for row in table.rows)
     head = ["", *(f"paper: {name}" for name in paper), *(f"ours: {name}" for name in ours), *([""] if notes else [])]
@@ -158,7 +158,7 @@ def _claim(ordering: Ordering) -> str:
 def verdict(ordering: Ordering) -> str:
     """yes or no, by how much, and of how many concepts."""
     counted = f", {ordering.columns[0]} of {ordering.columns[1]} concepts" if ordering.columns else ""
-    # A factor where a share would be hard to read.
+    # A factor is easier to read than a large share.
     by = f"{1 + ordering.by:,.3g} ×" if ordering.by > 1 else f"{ordering.by:+.1%}"
     return f"{'yes' if ordering.same else 'no'} ({by}{counted})"
 
@@ -181,10 +181,10 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def draw(table: Table, path: Path) -> None:
-    """Plot a panel for each column the paper and we share, each side as a multiple of its first row; or ours alone."""
+    """Plot a panel for each column that the paper and we have, both as multiples of the first row; or ours alone."""
     paper, ours = (_columns(getattr(row, side) for row in table.rows) for side in ("paper", "ours"))
     shared = [name for name in ours if name in paper] or ours[-1:]
-    # What was not run would often dwarf the rest, and has nothing beside it.
+    # Rows that were not run would often dwarf the rest, and have no counterpart.
     rows = [row for row in table.rows if row.ours][::-1]
     with chart(path, 1.6 + 3.6 * len(shared), 1 + 0.42 * len(rows)) as figure:
         for place, column in enumerate(shared, start=1):

@@ -1,4 +1,4 @@
-"""Parameter-efficient tunings of the crucial layers beside LoRA, as peft has them for convolutions."""
+"""Parameter-efficient tunings of the crucial layers other than LoRA, as far as peft supports convolutions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["ALL", "TUNINGS", "crucial_alone"]
 
 
 def _supported(generator: Generator) -> list[str]:
-    """Names of the crucial layers that are no transposed convolutions."""
+    """Names of the crucial layers that are not transposed convolutions."""
     names = [layer.name for layer in crucial_layers(generator.config)]
     return [name for name in names if not isinstance(generator.get_submodule(name), nn.ConvTranspose2d)]
 
 
 def _lora(generator: Generator, **options: Any) -> nn.Module:
-    """LoRA with the recipe's usual ranks, on the supported layers alone."""
+    """LoRA with the recipe's usual ranks, on the supported layers only."""
     from peft import get_peft_model
 
     config = lora_config(generator.config, Ranks())
@@ -46,7 +46,7 @@ def _with(kind: str, generator: Generator, **options: Any) -> nn.Module:
 
 
 def crucial_alone(generator: Generator) -> nn.Module:
-    """The generator, with gradients for the weights that an adapter would change, and for no others."""
+    """The generator, with gradients only for the weights that an adapter would change."""
     generator.requires_grad_(False)
     for layer in crucial_layers(generator.config):
         generator.get_submodule(layer.name).weight.requires_grad_(True)
@@ -64,4 +64,4 @@ TUNINGS: dict[str, Callable[[Generator], nn.Module]] = {
     "LoKr, no transposed": partial(_with, "LoKrConfig", r=6, alpha=6, decompose_factor=2),
     "IA3, no transposed": partial(_with, "IA3Config", feedforward_modules=[]),
 }
-"""By name: from a base's generator to what is trained."""
+"""By name: a function from a base's generator to the trained module."""

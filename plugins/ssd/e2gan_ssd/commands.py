@@ -34,7 +34,9 @@ def ssd() -> None:
 
 @ssd.command(cls=Command, examples=["ssd train photos/ -o dogs/ --epochs 50"])
 @click.argument("photos", type=folder)
-@click.option("-o", "--output", type=folder, required=True, metavar="DIR", help="The model, and what its run leaves.")
+@click.option(
+    "-o", "--output", type=folder, required=True, metavar="DIR", help="The folder for the model and the run's files."
+)
 @click.option(
     "--model",
     type=click.Choice(VARIANTS),
@@ -71,9 +73,8 @@ def train(
 
     An interrupted training continues where it stopped.
 
-    The generator that fooled the discriminator best is kept, in DIR/model.safetensors, and beside it that of the last
-    epoch, in DIR/last.safetensors. DIR/samples.png and DIR/samples-last.png show what they make, DIR/losses.png how it
-    went.
+    DIR/model.safetensors is the generator that fooled the discriminator best, DIR/last.safetensors that of the last
+    epoch. DIR/samples.png and DIR/samples-last.png show their pictures, DIR/losses.png plots the losses.
     """
     with needs_extra("train"), out.progress() as progress:
         from e2gan_ssd.training import Settings, read_photos
@@ -94,9 +95,9 @@ def train(
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
 @output_options(json=False)
 def sample(model: Path, output: Path, count: int, seed: int, out: Output) -> None:
-    """Make pictures with MODEL: a sheet that names their seeds, or a folder of PNGs.
+    """Make pictures with MODEL: a sheet with their seeds, or a folder of PNGs.
 
-    A folder of them can be what a concept is distilled from: e2gan distill TEACHER --data OUT.
+    You can distil a concept from such a folder: e2gan distill TEACHER --data OUT.
     """
     from e2gan.files import atomic_path
     from e2gan_ssd.sampling import draw_grid, pictures, read_model
@@ -133,20 +134,20 @@ def interpolate(
 ) -> None:
     """Show how one picture of MODEL turns into another: from each --seed to the next.
 
-    With --minus and --plus, pick seeds from a sheet of samples that differ in one thing: each --seed then begins a
-    row that goes the way from the first to the second.
+    For --minus and --plus, pick seeds from a sheet of samples that differ in one property: each --seed then begins a
+    row that changes this property from the first to the second.
     """
     from e2gan_ssd.sampling import direction, draw_gif, draw_grid, latents, path_between, read_model, render
 
     if output.suffix.lower() not in (".png", ".gif"):
-        raise click.UsageError("OUT ends in .png, a sheet, or in .gif, an animation.")
+        raise click.UsageError("OUT must end in .png for a sheet, or in .gif for an animation.")
     trained = read_model(model)
     if minus or plus:
         starts = latents(seeds or (0,))
         ends = starts + direction(plus, minus)
     else:
         if len(seeds) == 1:
-            raise click.UsageError("one --seed alone leads nowhere: give another, or --minus and --plus.")
+            raise click.UsageError("a single --seed is not enough: give another, or --minus and --plus.")
         stops = latents(seeds or (0, 1, 2, 3))
         starts, ends = stops[:-1], stops[1:]
     rows = [render(trained, path_between(a, b, steps)) for a, b in zip(starts, ends)]

@@ -1,4 +1,4 @@
-"""How near made pictures are to photos: FID, clean-FID and clean-KID (paper, table 1)."""
+"""How close generated pictures are to photos: FID, clean-FID and clean-KID (paper, table 1)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["Measured", "measure"]
 
 @dataclass(frozen=True)
 class Measured:
-    """Distances between as many made pictures as photos."""
+    """Distances between photos and the same number of generated pictures."""
 
     features: str
-    """Of which network; only Inception's compare with published figures."""
+    """The network of the features; only Inception's figures compare with published ones."""
     pictures: int
     fid: float
-    """Pictures enlarged for the network bilinearly, without smoothing, as the first programs did."""
+    """Pictures enlarged for the network bilinearly, without smoothing, as in the first programs."""
     clean_fid: float
-    """Enlarged as clean-FID does (Parmar et al., 2022)."""
+    """Pictures enlarged as in clean-FID (Parmar et al., 2022)."""
     clean_kid: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,12 +40,12 @@ class Measured:
 def measure(
     model: Model, photos: np.ndarray, *, seed: int = 0, inception: str | os.PathLike[str] | None = None
 ) -> Measured:
-    """Compare photos (N, 64, 64, 3) uint8 with N pictures of the model, of the seeds from ``seed`` on.
+    """Compare photos (N, 64, 64, 3) uint8 with N pictures of the model, whose seeds begin at ``seed``.
 
-    In Inception's features where its file is on the machine (`find_inception`), else in EfficientNet's.
+    Uses Inception's features if its file is on the machine (`find_inception`), else EfficientNet's.
 
     Raises:
-        E2GANError: ``inception`` is not there or not the right file, or no network is installed.
+        E2GANError: ``inception`` is missing or the wrong file, or no network is installed.
         DataError: there are fewer than two photos.
     """
     file = find_inception(inception)
@@ -64,7 +64,7 @@ def measure(
 
 
 def _enlarged(images: Sequence[Image.Image], side: int) -> list[Image.Image]:
-    """As pytorch-fid brings pictures to the network's size, so that nothing is left for the embedder to resize."""
+    """Resize pictures to the network's size as pytorch-fid does, so that the embedder need not."""
     x = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
     enlarged = []
     for part in x.split(64):

@@ -1,4 +1,4 @@
-"""The networks: generator and discriminator, and what the ablations take away from them (paper, section 2)."""
+"""The networks: generator and discriminator, and what the ablations remove (paper, section 2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDE = 64
 """Pixels of a side."""
 
 WIDTHS = (512, 256, 128, 64)
-"""Channels of the generator's inner layers, from 4 × 4 to 32 × 32 pixels; of the discriminator's, the other way."""
+"""Channels of the generator's inner layers, from 4 × 4 to 32 × 32 pixels; the discriminator's, in reverse order."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Variant:
     """A model of the paper's tables by its parts."""
 
     mapping: bool
-    """z goes through four linear layers first, to w."""
+    """Four linear layers map z to w."""
     adain: bool
-    """w sets mean and deviation of every inner layer's channels (AdaIN); without it they have batch norm."""
+    """w sets mean and deviation of every inner layer's channels (AdaIN); otherwise they use batch norm."""
     spectral: bool
     """The discriminator's convolutions have spectral norm."""
 
@@ -46,7 +46,7 @@ VARIANTS = {
 
 
 def variant(name: str) -> Variant:
-    """The parts of the model called so; raises E2GANError where there is none."""
+    """The parts of the model with that name; raises E2GANError if there is none."""
     if name not in VARIANTS:
         raise E2GANError(f"no model '{name}'", hint=f"known: {', '.join(VARIANTS)}")
     return VARIANTS[name]
@@ -68,8 +68,8 @@ class AdaIN(nn.Module):
 class Generator(nn.Module):
     """z (N, 100) to pictures (N, 3, 64, 64) in [-1, 1].
 
-    Where there is a mapping, w both begins the picture and sets its styles: the paper does not say
-    which of z and w the first layer sees, and its ablation without AdaIN has w nowhere else.
+    With a mapping, w both begins the picture and sets its styles: the paper does not say whether the first layer
+    takes z or w, and in its ablation without AdaIN, w is not used elsewhere.
     """
 
     def __init__(self, parts: Variant) -> None:
@@ -121,7 +121,7 @@ class Discriminator(nn.Module):
 
 
 def _begin(module: nn.Module) -> None:
-    """DCGAN's start: convolutions N(0, 0.02), scales about 1."""
+    """DCGAN's initialisation: convolutions N(0, 0.02), scales about 1."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -135,7 +135,7 @@ def _begin(module: nn.Module) -> None:
 
 
 def _begin_mapping(mapping: nn.Module) -> None:
-    """Kaiming's start, so that w varies with z as much as z does; PyTorch's own shrinks it to a tenth."""
+    """Kaiming's initialisation, so that w varies as much as z; PyTorch's own shrinks it to a tenth."""
     for layer in mapping.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, a=0.2)

@@ -14,23 +14,23 @@ from e2gan_ssd.sampling import AT_ONCE, MODEL, pictures, read_model
 __all__ = ["write_photos"]
 
 COUNT, SEED = 1000, 0
-"""How many pictures, and the first one's seed, where the source does not say."""
+"""Default number of pictures, and default seed of the first one."""
 
 MOST = 100_000
 
 SIDE = 256
-"""Pixels of a side that they are enlarged to: what teachers and concepts work at."""
+"""Side, in pixels, that they are enlarged to: the working size of teachers and concepts."""
 
 
 def write_photos(name: str, folder: Path) -> None:
-    """Make ``folder`` hold the pictures of a model, as PNGs; what is there already is not made again.
+    """Fill ``folder`` with pictures of a model, as PNGs; existing pictures are not made again.
 
     Args:
-        name: the model's file or folder; behind a question mark ``count`` and ``seed``.
+        name: the model's file or folder, followed by a question mark with ``count`` and ``seed`` if they are set.
 
     Raises:
         DataError: something else follows the question mark.
-        BaseModelError: there is no such model, or it is malformed.
+        BaseModelError: the model is missing or malformed.
     """
     path, options = _split(name)
     model = read_model(path)

@@ -1,4 +1,4 @@
-"""The entry point: the command ``e2gan ssd``, and what a trained model makes as photographs to distil from."""
+"""The entry point: the command ``e2gan ssd``, and trained models as a source of photographs to distil from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def register_commands(cli: click.Group) -> None:
 
 @e2gan.hookimpl
 def register_photo_sources(register: Register) -> None:
-    register("ssd", _write, summary="what a model made that e2gan ssd train trained, by its folder")
+    register("ssd", _write, summary="pictures of a model that e2gan ssd train trained, by its folder")
 
 
 def _write(name: str, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A trained generator's file, and the pictures it makes.
 
 The file is safetensors; its header's ``model`` names the variant, ``record`` is JSON about the training.
-A picture is named by its seed: the same seed and the same model make the same picture.
+A seed names a picture: the same seed and the same model make the same picture.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ MODEL = "model.safetensors"
 """Name of a model's file in its folder."""
 
 AT_ONCE = 64
-"""Pictures that are made together."""
+"""Pictures in one batch."""
 
 SHOWN_SIDE = 128
-"""Pixels of a side on sheets and in animations."""
+"""Side of a picture on sheets and in animations, in pixels."""
 
 FRAME = 80
-"""Milliseconds a picture of an animation stays."""
+"""Milliseconds for each picture of an animation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +59,11 @@ class Model:
     generator: Generator
     """In evaluation mode, on the CPU."""
     record: dict[str, Any]
-    """What it was trained with, on and for how long."""
+    """The record of its training: settings, device and time."""
 
 
 def write_model(path: Path, name: str, state: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Write a generator's tensors, whole or not at all."""
+    """Write a generator's tensors, completely or not at all."""
     from safetensors.torch import save
 
     atomic_write(path, save(state, metadata={"model": name, "record": json.dumps(record)}))
@@ -73,7 +73,7 @@ def read_model(path: Path) -> Model:
     """Read a model from its file, or from the folder that its training made.
 
     Raises:
-        BaseModelError: there is none, or the file is malformed.
+        BaseModelError: the file is missing or malformed.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -116,21 +116,21 @@ def pictures(model: Model, seeds: Iterable[int]) -> list[Image.Image]:
 
 
 def direction(plus: Sequence[int], minus: Sequence[int]) -> Tensor:
-    """The way in z from the pictures of some seeds to those of others: (100,), the difference of their means.
+    """The direction in z from the pictures of some seeds to those of others: (100,), the difference of their means.
 
     Raises:
         E2GANError: one side is empty.
     """
     if not plus or not minus:
-        raise E2GANError("a direction takes seeds on both sides", hint="give --minus and --plus")
+        raise E2GANError("a direction needs seeds on both sides", hint="give --minus and --plus")
     return latents(plus).mean(0) - latents(minus).mean(0)
 
 
 def path_between(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """(steps, 100) from one z to another, both included, each as long as the z that the generator knows.
+    """(steps, 100) from one z to another, both included, each as long as those that the generator was trained on.
 
-    A straight line between two random z passes too near the middle, where no training picture lies, so
-    what is between them is put on the sphere (Shoemake, 1985).
+    A straight line between two random z passes too near the middle, where no training picture is, so the points
+    between them are moved to the sphere (Shoemake, 1985).
     """
     share = torch.linspace(0, 1, steps)[:, None]
     a, b = start / start.norm(), end / end.norm()
@@ -154,7 +154,7 @@ def draw_grid(made: Sequence[Image.Image], path: Path, columns: int | None = Non
 
 
 def draw_gif(rows: Sequence[Sequence[Image.Image]], path: Path) -> None:
-    """An animation, there and back for ever: the rows side by side, each going through its pictures."""
+    """An endless animation, forward and back: the rows side by side, each showing its pictures in turn."""
     frames = []
     for pictures_now in zip(*rows, strict=True):
         frame = Image.new("RGB", (SHOWN_SIDE * len(rows), SHOWN_SIDE))

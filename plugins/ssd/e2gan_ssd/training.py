@@ -1,4 +1,4 @@
-"""Training: discriminator and generator in turn, and the generator kept that fooled best (paper, section 3)."""
+"""Training: discriminator and generator in turn; the generator that fools best is saved (paper, section 3)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GAN = "vanilla"
 """The paper's loss: binary cross-entropy."""
 
 VALIDATION = 256
-"""Latents that no step trains on, for the validation loss."""
+"""Number of latents for the validation loss, which no step trains on."""
 
 CHECKPOINT_EVERY = 60.0
 """Seconds."""
@@ -53,7 +53,7 @@ SHOWN = 36
 
 @dataclass(frozen=True)
 class Settings:
-    """Every number of a run; the defaults are the paper's."""
+    """The settings of a run; the defaults are the paper's."""
 
     model: str = "ssd"
     """One of `e2gan_ssd.models.VARIANTS`."""
@@ -62,21 +62,21 @@ class Settings:
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.999)
     share: float = 1.0
-    """Of the photos that are trained on: 0 to 1."""
+    """Share of the photos to train on, 0 to 1."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         variant(self.model)
         if self.epochs < 1 or self.batch_size < 2:
-            raise E2GANError("training takes at least one epoch, and two pictures a step")
+            raise E2GANError("training needs at least one epoch and two pictures in each step")
         if not 0 < self.share <= 1:
-            raise E2GANError(f"the share of the photos is more than 0 and at most 1, not {self.share}")
+            raise E2GANError(f"the share of the photos must be more than 0 and at most 1, not {self.share}")
 
 
 def read_photos(data: Data, progress: Progress) -> np.ndarray:
     """The photos in a folder, or several, as (N, 64, 64, 3) uint8: the middle square of each, made smaller bilinearly.
 
-    Where there are folders train, val and test in one, those in train.  A photo that cannot be read is left
+    If a folder has subfolders train, val and test, only train is read.  A photo that cannot be read is left
     out, with a warning.
 
     Raises:
@@ -96,7 +96,7 @@ def read_photos(data: Data, progress: Progress) -> np.ndarray:
             arrays.append(np.asarray(square))
         progress.advance(number, len(files), {})
     if len(arrays) < 2:
-        raise DataError(f"{named(data)}: training takes at least two photos, and {len(arrays)} can be read")
+        raise DataError(f"{named(data)}: training needs at least two photos, but {len(arrays)} can be read")
     return np.stack(arrays)
 
 
@@ -109,13 +109,13 @@ def train(
     progress: Progress | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> Path:
-    """Train on (N, 64, 64, 3) uint8; a run that was stopped goes on, and one that is done is not done again.
+    """Train on (N, 64, 64, 3) uint8; a stopped run continues, and a finished run is not repeated.
 
     Returns:
-        The file of the model, in ``folder``; with it the last epoch's, the metrics, their plot and sheets of samples.
+        The model's file in ``folder``, beside the last epoch's model, the metrics, their plot and sheets of samples.
 
     Raises:
-        TrainingError: a loss is not finite, or the checkpoint in ``folder`` is of another run.
+        TrainingError: a loss is not finite, or the checkpoint in ``folder`` belongs to another run.
     """
     progress = progress or Progress()
     order = np.random.default_rng((settings.seed, 2)).permutation(len(photos))
@@ -144,7 +144,7 @@ def train(
 
 
 class _Run:
-    """Everything of a training that a checkpoint holds."""
+    """The state of a training, which a checkpoint holds."""
 
     def __init__(self, photos: np.ndarray, settings: Settings, folder: Path, device: str | None) -> None:
         self.photos, self.settings, self.folder = photos, settings, folder
@@ -152,7 +152,7 @@ class _Run:
         self.batch_size = min(settings.batch_size, len(photos))
         self.steps_per_epoch = len(photos) // self.batch_size
         self.steps = settings.epochs * self.steps_per_epoch
-        # Training the same model on the same photos is the same run.
+        # The same model on the same photos makes the same run.
         self.identity = digest_of(
             {"settings": asdict(settings), "photos": hashlib.sha256(photos.tobytes()).hexdigest()}
         )
@@ -192,7 +192,7 @@ class _Run:
 
     @torch.no_grad()
     def end_epoch(self) -> None:
-        """Measure on latents of its own, keep the generator if none was better, and draw."""
+        """Measure on separate latents, save the generator if none was better, and draw samples."""
         epoch = self.step // self.steps_per_epoch
         z = self._latents((self.settings.seed, 3), VALIDATION)
         self.generator.eval()
@@ -208,7 +208,7 @@ class _Run:
         draw_metrics(self.folder / METRICS, self.folder / LOSSES, PLOTTED)
 
     def finish(self) -> Path:
-        """Write the best generator and the last, draw what they make, and drop the checkpoint."""
+        """Write the best generator and the last, draw their samples, and delete the checkpoint."""
         record = {
             "run": self.identity,
             "settings": asdict(self.settings),
@@ -220,7 +220,7 @@ class _Run:
             "device": device_name(self.device),
             "torch": torch.__version__,
         }
-        # The model comes last: it says that the run is done.
+        # The model is written last: it marks the run as finished.
         for state, epoch, name, sheet in (
             (self._generator_state(), self.settings.epochs, LAST, LAST_SAMPLES),
             (self.best, self.best_epoch, MODEL, SAMPLES),
@@ -261,7 +261,7 @@ class _Run:
         try:
             state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             same = state["run"] == self.identity
-        except Exception as error:  # torch.load has no exception of its own
+        except Exception as error:  # torch.load has no exception class of its own
             raise TrainingError(f"{path}: cannot be read ({error})", hint=hint) from error
         if not same:
             raise TrainingError(f"{path}: was made with other settings or other photos", hint=hint)

@@ -1,7 +1,7 @@
 """Teachers that run on any computer: painted styles, OpenCV's filters and colour grades.
 
 A teacher turns one photo into an edited photo; a generator then learns to do the same from the pairs.
-`TEACHERS` names them all.  Nothing heavy is imported until a teacher is made or called.
+`TEACHERS` names them all.  Heavy packages are imported only when a teacher is made or called.
 """
 
 from __future__ import annotations
@@ -47,4 +47,4 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
         "a colour grade: a season, an hour, a photographic process",
     ),
 }
-"""Teacher id → (factory, summary).  A factory takes the teacher's options and returns the teacher."""
+"""Teacher id → (factory, summary).  A factory takes a teacher's options and returns the teacher."""

@@ -15,7 +15,7 @@ from e2gan_teachers.options import number_in
 __all__ = ["DodgeSketch", "OilPainting", "PencilSketch", "Stylization", "Watercolour"]
 
 Pixels = NDArray[Any]
-"""Of 8 bits; OpenCV's types say no more than that it is an array."""
+"""A picture of 8 bits; OpenCV's type hints say only that it is an array."""
 
 PAPER = np.array([238, 246, 250], np.float32)
 """Blue, green and red of watercolour paper."""
@@ -30,7 +30,7 @@ def _picture(bgr: Pixels) -> Image.Image:
 
 
 def _twice(pixels: Pixels) -> Pixels:
-    """Twice as large: OpenCV draws lines of a fixed width, too coarse at 256 px; drawn so, they come out finer."""
+    """Double the size, because OpenCV's lines have a fixed width, which is too coarse at 256 px."""
     return cv2.resize(pixels, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
 
 
@@ -45,7 +45,7 @@ class Stylization:
     sigma_s: float = 60.0
     """Reach of the smoothing, half pixels, 0 to 200."""
     sigma_r: float = 0.45
-    """How different colours may be and still be smoothed together, 0 to 1."""
+    """Largest difference of colours that are smoothed together, 0 to 1."""
 
     def __post_init__(self) -> None:
         number_in("sigma_s", self.sigma_s, 0, 200)
@@ -63,7 +63,7 @@ class PencilSketch:
     sigma_s: float = 60.0
     """Reach of the smoothing, half pixels, 0 to 200."""
     sigma_r: float = 0.07
-    """How different colours may be and still be smoothed together, 0 to 1."""
+    """Largest difference of colours that are smoothed together, 0 to 1."""
     shade_factor: float = 0.09
     """Brightness of the strokes, 0 to 0.1."""
     wash: float = 0.3
@@ -91,7 +91,7 @@ class DodgeSketch:
     """
 
     likeness: int = 20
-    """How different colours may be and still be drawn as one, 0 (every grain is drawn) to 100."""
+    """Largest difference of colours that are drawn as one, 0 (every grain is drawn) to 100."""
     reach: float = 4.0
     """Standard deviation of the blur, pixels, 1 to 64: how far shading runs from an edge."""
     pressure: float = 3.0
@@ -109,7 +109,7 @@ class DodgeSketch:
         bgr = _bgr(photo)
         if self.likeness:
             bgr = _washes(bgr, 8, self.likeness)
-        # Away from black, where the quotient would magnify the camera's noise.
+        # Keep away from black, where the quotient would magnify the camera's noise.
         grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32) + 8
         strokes = np.minimum(grey / cv2.GaussianBlur(grey, (0, 0), self.reach), 1) ** self.pressure
         return _on_paper(255 * strokes, bgr, self.wash)
@@ -165,13 +165,13 @@ class OilPainting:
 class Watercolour:
     """Transparent pigment on paper: flat washes by mean shift, darker where a wash dries at its edge.
 
-    A wash takes light away by Beer and Lambert's law, so that white is bare paper and black a thin grey.
+    A wash absorbs light by the Beer-Lambert law, so that white is bare paper and black a thin grey.
     """
 
     reach: int = 10
     """Radius in which mean shift looks for like colours, pixels, 1 to 50."""
     likeness: int = 30
-    """How different colours may be and still be one wash, 1 to 100."""
+    """Largest difference of colours in one wash, 1 to 100."""
     density: float = 0.5
     """How much of the photo's darkness the pigment has, 0.1 to 1."""
     pooling: float = 1.5
@@ -186,7 +186,7 @@ class Watercolour:
     def __call__(self, photo: Image.Image) -> Image.Image:
         colour = _washes(_bgr(photo), self.reach, self.likeness).astype(np.float32) / 255
         grey = colour.mean(2, keepdims=True)
-        # Pigments are purer than what a camera sees of them, and mid-tones are laid on lightly.
+        # Pigments are purer than a camera's image of them, and mid-tones are painted lightly.
         colour = np.clip(grey + 1.4 * (colour - grey), 0.02, 1) ** 0.8
         step = np.abs(grey[..., 0] - cv2.GaussianBlur(grey, (0, 0), 3))
         edge = cv2.GaussianBlur(step, (0, 0), 0.8)[..., None]

@@ -5,7 +5,7 @@ and keeps the size.  Light is scaled and mixed in linear light, where halving th
 light; contrast curves and masks work on encoded values, which are closer to what an eye sees.
 
 Every mask is smooth, and follows colour, brightness and local detail: things a convolutional network
-can see.  Position enters only as a gentle vertical gradient (dusk, dark) or vignette (old photo).
+can see.  Position matters only as a gentle vertical gradient (dusk, dark) or vignette (old photo).
 Lengths are fractions of the picture's shorter side, so a look does not change with the resolution.
 """
 
@@ -130,7 +130,7 @@ def dusk(rgb: Array) -> Array:
     luminance = (light @ LUMA)[..., None]
     dim = saturate(light, 0.7) * 0.3 / (1 + luminance)
     cool = dim * tint((0.42, 0.48, 0.85))
-    # What is brightest catches the last light, rose on the ground; the sky is rose below and violet above.
+    # The brightest parts catch the last light, rose on the ground; the sky is rose below and violet above.
     high = 1 - ramp(0.0, 0.6, vertical(rgb))
     rose, violet = tint((1.0, 0.55, 0.42)), tint((0.42, 0.38, 0.80))
     heavens = mix(rose * 0.36, violet * 0.18, high) * (0.25 + 0.75 * luminance)
@@ -153,7 +153,7 @@ def dark(rgb: Array) -> Array:
 
 
 def autumn(rgb: Array) -> Array:
-    """Leaves turn gold, orange and red; low golden sun on all but the sky, which stays blue, muted and deeper."""
+    """Leaves turn gold, orange and red; low golden sun except on the sky, which stays blue, muted and deeper."""
     leaves = foliage(rgb)
     h, s, v = hsv(rgb)
     soft_hue, soft_saturation, soft_value = hsv(blur(rgb, 0.006))
@@ -163,9 +163,9 @@ def autumn(rgb: Array) -> Array:
     turned = turned + 10 * (ramp(0.15, 0.7, soft_value) - 0.5) - 0.25 * np.clip(h - soft_hue, -30, 30)
     rich = from_hsv(turned.astype(np.float32), np.maximum(s * 1.25 + 0.12, 0.5), v * 1.18 + 0.03)
     light = to_linear(mix(rgb, rich, leaves))
-    # What has no leaves tells the season by its light: stone, water and clouds catch a low, golden sun.
+    # Parts without leaves show the season by their light: stone, water and clouds catch a low, golden sun.
     blue = hue_band(soft_hue, 185, 265, 15) * ramp(0.15, 0.4, soft_saturation)
-    # Leaves have turned already, and white must stay white enough to be read as cloud or snow.
+    # Leaves have turned already, and white must stay white enough to look like cloud or snow.
     white = ramp(0.6, 0.95, brightness(rgb)) * (1 - ramp(0.1, 0.3, soft_saturation))
     sun = mix(tint((1.0, 0.80, 0.53)), tint((1.0, 0.92, 0.78)), np.maximum(leaves, 0.7 * white))
     golden = saturate(light, 1.15) * sun
@@ -233,7 +233,7 @@ def black_and_white(rgb: Array) -> Array:
 
 
 def golden_hour(rgb: Array) -> Array:
-    """The last hour of sun: warm, low light on all that is bright, shadows that stay cool, a soft glow around it."""
+    """The last hour of sun: warm, low light on everything bright, shadows that stay cool, a soft glow around it."""
     light = to_linear(rgb)
     glow = blur(light * ramp(0.55, 0.95, brightness(rgb)), 0.03)
     warm, cool = tint((1.0, 0.78, 0.48)), tint((0.80, 0.84, 1.0))

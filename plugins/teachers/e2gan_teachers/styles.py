@@ -2,7 +2,7 @@
 
     python -m e2gan_teachers.styles samples/picosdeeuropa.jpg -o docs/images/styles.webp
 
-The network came without names; these say what we see.
+The network was published without names; these describe the styles as we see them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STYLES = (
     "ukiyo-e",
     "dense strokes",
 )
-"""What each looks like, by its number."""
+"""The look of each style, by its number."""
 
 
 def main() -> None:

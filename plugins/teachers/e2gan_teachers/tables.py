@@ -1,6 +1,6 @@
-"""The teachers' options as tables, which need none of the packages that the teachers do.
+"""The teachers' options as tables, which do not need the teachers' packages.
 
-A test holds them to the teachers' own defaults and ranges.
+A test compares them with the teachers' own defaults and ranges.
 """
 
 from __future__ import annotations

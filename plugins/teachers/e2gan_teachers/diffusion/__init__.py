@@ -1,7 +1,7 @@
 """The paper's teachers (§4 and appendix), through `diffusers`: the extra `e2gan-teachers[diffusion]`.
 
-Their networks are gigabytes and come from the Hugging Face Hub, or from a folder on this computer, when the first
-photo is edited.  `TEACHERS` names them; nothing heavy is imported before.
+Their networks take gigabytes.  They are loaded from the Hugging Face Hub, or from a folder on this computer, when the
+first photo is edited.  `TEACHERS` names the teachers; heavy packages are imported only then.
 """
 
 from __future__ import annotations

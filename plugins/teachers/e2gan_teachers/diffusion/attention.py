@@ -25,26 +25,26 @@ class PromptToPrompt:
 
     tokens: TokenMap
     cross_steps: int
-    """In this many first steps the cross-attention maps are the source's, moved and weighted as `tokens` says."""
+    """In this many first steps the cross-attention maps come from the source, moved and weighted by `tokens`."""
     self_steps: int
-    """In this many first steps the self-attention maps are the source's."""
+    """In this many first steps the self-attention maps come from the source."""
     self_pixels: int
-    """Self-attention is taken over up to this many pixels: fine layers keep their own, which textures come from."""
+    """Self-attention maps of up to this many pixels are replaced; finer layers keep theirs, which make textures."""
     step: int = 0
-    """The denoising step that is running; whoever denoises sets it."""
+    """The current denoising step; the denoising loop sets it."""
 
     def changes(self, cross: bool, pixels: int) -> bool:
         """Whether maps of this kind and size (queries) are changed in this step."""
         return self.step < self.cross_steps if cross else self.step < self.self_steps and pixels <= self.self_pixels
 
     def __call__(self, maps: torch.Tensor, cross: bool) -> torch.Tensor:
-        """(4, photos × heads, pixels, keys) attention maps to the same, the target's changed."""
+        """(4, photos × heads, pixels, keys) attention maps to the same shape, with the target's maps changed."""
         source, target = maps[2], maps[3]
         edited = self._cross(source, target) if cross else source
         return torch.stack([maps[0], maps[1], source, edited])
 
     def _cross(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        # Word swap and refinement, then re-weighting: §3.2, with the maps' sums left as they come, as the authors do.
+        # Word swap and refinement, then re-weighting: §3.2; the maps' sums are not normalised, as in the authors' code.
         mapper, covered, weights = (
             tensor.to(source) for tensor in (self.tokens.mapper, self.tokens.covered, self.tokens.weights)
         )
@@ -52,7 +52,7 @@ class PromptToPrompt:
 
 
 class ControlledAttention:
-    """An attention processor of diffusers that shows the maps to a control, where it changes them."""
+    """An attention processor of diffusers that passes the maps to a control if the control changes them."""
 
     def __init__(self, control: PromptToPrompt) -> None:
         self._control = control
@@ -66,10 +66,10 @@ class ControlledAttention:
         attention_mask: torch.Tensor | None = None,
         **more: Any,
     ) -> torch.Tensor:
-        """(4 × photos, pixels, width) in and out."""
+        """Takes and returns (4 × photos, pixels, width)."""
         cross = encoder_hidden_states is not None
         if not self._control.changes(cross, hidden_states.shape[1]):
-            # Fused attention, which never has the maps in memory.
+            # Fused attention, which never stores the maps.
             plain: torch.Tensor = self._plain(
                 attention, hidden_states, encoder_hidden_states, attention_mask=attention_mask, **more
             )
@@ -89,7 +89,7 @@ class ControlledAttention:
 
 @contextmanager
 def controlled(unet: Any, control: PromptToPrompt) -> Iterator[None]:
-    """Run the network with its attention under this control."""
+    """Run the network with this control on its attention."""
     before = unet.attn_processors
     unet.set_attn_processor(ControlledAttention(control))
     try:

@@ -23,7 +23,7 @@ __all__ = ["ControlNetNormal"]
 class ControlNetNormal(SamplingTeacher):
     """The paper's settings, which are those of ControlNet's own demo, with its sampler (DDIM).
 
-    Only the photo's shapes reach the picture; its colours do not.
+    The picture takes only its shapes from the photo, not its colours.
     """
 
     model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -36,11 +36,11 @@ class ControlNetNormal(SamplingTeacher):
     depth_size: int = 384
     """Side of the depth map, pixels, 32 to 2048."""
     background_threshold: float = 0.4
-    """What is farther than this share of the depth's range is background and has no shape, 0 to 1."""
+    """Anything beyond this share of the depth's range, 0 to 1, is background without a shape."""
     steps: int = 20
     guidance: float = 9.0
     strength: float = 1.0
-    """How much the normal map counts, 0 to 2."""
+    """Weight of the normal map, 0 to 2."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -32,7 +32,7 @@ class ImageToImage(SamplingTeacher):
         number_in("strength", self.strength, 0, 1)
         if int(self.steps * self.strength) < 1:
             raise TeacherError(
-                f"strength {self.strength} of {self.steps} steps is no step", hint="raise 'strength' or 'steps'"
+                f"strength {self.strength} of {self.steps} steps gives no step", hint="raise 'strength' or 'steps'"
             )
 
     def _read(self, device: torch.device, dtype: torch.dtype) -> Any:

@@ -27,7 +27,7 @@ class InstructPix2Pix(SamplingTeacher):
     steps: int = 100
     guidance: float = 7.5
     image_guidance: float = 1.5
-    """How much the photo counts against none, 1 to 10: higher stays nearer to it."""
+    """Image guidance, 1 to 10; higher values stay closer to the photo."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,18 +47,18 @@ class InstructDiffusion(SamplingTeacher):
     """The paper's settings, with the sampler of the authors' `edit_cli.py` (ancestral Euler, linear spacing).
 
     The network has InstructPix2Pix's layout, other weights and another guidance.  The authors publish the weights as a
-    checkpoint file, `v1-5-pruned-emaonly-adaption-task.ckpt`, and not on the Hub, so there is no default `model`:
-    give the file, or a folder or Hub id of it in the layout of diffusers.
+    checkpoint file, `v1-5-pruned-emaonly-adaption-task.ckpt`, and not on the Hub, so `model` has no default: give
+    the file, or a folder or Hub id with the weights in the layout of diffusers.
     """
 
     model: str = ""
     config: str = "timbrooks/instruct-pix2pix"
-    """Where a checkpoint file's configuration and tokenizer come from: a Hub id (small files only; `revision` is then
-    of it) or a folder."""
+    """Where a checkpoint file's configuration and tokenizer come from: a Hub id (small files only; `revision`
+    then applies to it) or a folder."""
     steps: int = 100
     guidance: float = 5.0
     image_guidance: float = 1.25
-    """How much the photo counts against none, 0.5 to 10: higher stays nearer to it."""
+    """Image guidance, 0.5 to 10; higher values stay closer to the photo."""
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -105,7 +105,7 @@ class InstructDiffusion(SamplingTeacher):
         return folder
 
     def _settings(self, photos: list[Image.Image]) -> dict[str, Any]:
-        # In the terms of the pipeline; `instruct_pipeline` shows that it comes to InstructDiffusion's guidance.
+        # In the pipeline's terms; `instruct_pipeline` shows that this equals InstructDiffusion's guidance.
         return {
             "image": photos,
             "guidance_scale": self.guidance + self.image_guidance,
@@ -116,7 +116,7 @@ class InstructDiffusion(SamplingTeacher):
 def _check_config(config: str, folder: str) -> None:
     """Raise TeacherError if a folder holds no pipeline's configuration.
 
-    `snapshot_download` gives a folder that is not there where a repository has none of the files asked for.
+    `snapshot_download` returns a folder that does not exist if a repository has none of the requested files.
     """
     if not Path(folder, "model_index.json").is_file():
         raise TeacherError(

@@ -17,12 +17,12 @@ class InstructDiffusionPipeline(StableDiffusionInstructPix2PixPipeline):
 
         ½·(e(∅, photo) + e(text, ∅)) + s_T·(e(text, photo) − e(∅, photo)) + s_I·(e(text, photo) − e(text, ∅))
 
-    and diffusers' pipeline, given e₁, e₂, e₃ and its guidances g and h, along e₃ + g·(e₁ − e₂) + h·(e₂ − e₃).  They
-    are the same with e₁ = e(text, photo), e₂ = e(∅, photo), e₃ = e(text, ∅), g = s_T + s_I and h = s_I + ½; so all
-    there is to change is the text that goes with the missing photo.
+    and diffusers' pipeline, given e₁, e₂, e₃ and its guidances g and h, along e₃ + g·(e₁ − e₂) + h·(e₂ − e₃).  The
+    two are equal with e₁ = e(text, photo), e₂ = e(∅, photo), e₃ = e(text, ∅), g = s_T + s_I and h = s_I + ½, so
+    only the text beside the missing photo has to change.
     """
 
     def _encode_prompt(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """(3 × photos, tokens, width): the text, the negative one, and where diffusers has that again, the text."""
+        """(3 × photos, tokens, width): text, negative text and text; diffusers has the negative one in the last place."""
         text, negative, _ = super()._encode_prompt(*args, **kwargs).chunk(3)
         return torch.cat([text, negative, text])

@@ -15,7 +15,7 @@ import torch
 __all__ = ["Predict", "Schedule", "denoise", "invert", "move", "optimise", "predictor"]
 
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(latents, timestep, embeddings) to the noise in the latents."""
+"""Predicts the noise in the latents from (latents, timestep, embeddings)."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Schedule:
     """The steps of a DDIM sampler."""
 
     timesteps: torch.Tensor
-    """(n,), falling: what the network is told at each step."""
+    """(n,), falling: the network's timestep at each step."""
     levels: torch.Tensor
     """(n + 1,), rising: ᾱ before each step, and after the last."""
 
@@ -36,7 +36,7 @@ class Schedule:
 
 
 def predictor(unet: Any) -> Predict:
-    """The network as a `Predict`, in its own precision."""
+    """The network as a `Predict` that computes in its own precision."""
 
     def predict(latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
         noise: torch.Tensor = unet(
@@ -85,9 +85,9 @@ def optimise(
 ) -> list[torch.Tensor]:
     """An embedding of "no text" for each step, such that guided sampling follows the pivot trajectory (Algorithm 1).
 
-    null: the embedding of the empty text, where the first step begins.  A photo's embedding is left alone once its
-    error, mean square, is below `epsilon` + 2e-5 a step taken; the learning rate falls to half.  Both are as in the
-    authors' code, and so is that an embedding begins where the one before ended.  Photos do not affect each other.
+    null: the embedding of the empty text, from which the first step starts.  A photo's embedding stops changing once
+    its mean square error is below `epsilon` + 2e-5 for each step taken; the learning rate falls to half.  Both follow
+    the authors' code, in which each embedding also starts from the previous one.  Photos do not affect each other.
     """
     steps = len(schedule.timesteps)
     latents, nulls = path[0], []

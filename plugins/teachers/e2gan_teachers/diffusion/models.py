@@ -1,4 +1,4 @@
-"""Which networks: Hub ids with the revisions they are pinned to, and how they are read."""
+"""The networks: Hub ids with their pinned revisions, and loading."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ REVISIONS = {
     "lllyasviel/sd-controlnet-normal": "1cbed9b3ca84422e4a2f23c14b9f5a114742b31d",
     "Intel/dpt-hybrid-midas": "11eaf7a1cf4bd70740697dbc216f98980c0aeb03",
 }
-"""The commit that is used of each default model: what a teacher does must not change under a recipe."""
+"""The commit of each default model: a recipe's teacher must not change."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def check_model(option: str, value: object) -> None:
-    """Raise TeacherError unless `value` is a file or folder that is there, or reads as a Hub id."""
+    """Raise TeacherError unless `value` is an existing file or folder, or has the form of a Hub id."""
     if not isinstance(value, str) or not (Path(value).exists() or _HUB_ID.fullmatch(value)):
         raise TeacherError(
             f"the option '{option}' must be the id of a model on the Hugging Face Hub (owner/name) "
@@ -42,7 +42,7 @@ def revision_of(model: str, revision: str | None) -> str | None:
 
 @contextmanager
 def reading(model: str) -> Iterator[None]:
-    """Read networks; whatever goes wrong becomes one TeacherError about `model`."""
+    """Read networks; every failure becomes one TeacherError about `model`."""
     try:
         yield
     except TeacherError:
@@ -53,17 +53,17 @@ def reading(model: str) -> Iterator[None]:
             f"this teacher needs the package '{package}', which is not installed or does not work ({_line(error)})",
             hint=f"pip install 'e2gan-teachers[diffusion]', or {_others()}",
         ) from error
-    # The loaders raise whatever their parts do: OSError, ValueError, KeyError, safetensors' and pickle's own.
+    # The loaders raise the errors of their parts: OSError, ValueError, KeyError, safetensors' and pickle's own.
     except Exception as error:
         if Path(model).exists():
             raise TeacherError(
-                f"{model}: not a model this teacher can read ({_line(error)})",
+                f"{model}: not a model that this teacher can read ({_line(error)})",
                 hint="it must be in the layout of diffusers, as save_pretrained writes it; "
                 "only instruct-diffusion reads a checkpoint file",
             ) from error
         if _is_unknown(error):
             raise TeacherError(
-                f"the Hugging Face Hub has no model '{model}' of that revision, or wants you to log in for it "
+                f"the Hugging Face Hub has no model '{model}' of that revision, or requires you to log in for it "
                 f"({_line(error)})",
                 hint="check the options 'model' and 'revision'; to log in: hf auth login",
             ) from error
@@ -78,7 +78,7 @@ def _others() -> str:
 
 
 def _is_unknown(error: BaseException | None) -> bool:
-    """Whether the Hub answered, and said no; the loaders wrap its answer in errors of their own."""
+    """Whether the Hub answered with a refusal, which the loaders wrap in their own errors."""
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     while error is not None:
@@ -99,10 +99,10 @@ def _line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the libraries' remarks on optional packages and unused settings; downloads still show progress."""
+    """Suppress the libraries' warnings about optional packages and unused settings; downloads still show progress."""
     with warnings.catch_warnings(), ExitStack() as after:
         warnings.simplefilter("ignore")
-        # transformers before diffusers, which remarks on what is missing while it is imported.
+        # transformers before diffusers, which warns about missing packages while it is imported.
         after.enter_context(quiet_transformers())
         from diffusers.utils import logging
 

@@ -14,11 +14,11 @@ __all__ = ["normal_map"]
 def normal_map(depth: NDArray[Any], background: float = 0.4) -> NDArray[np.uint8]:
     """Normals of a depth map, as ControlNet's MiDaS annotator makes them (Zhang et al. 2023, `annotator/midas`).
 
-    depth: (H, W), larger is nearer, in MiDaS' own scale: the normals' steepness follows from it.  What lies below
-    `background`, as a share of the depth's range, counts as background and faces the viewer.
+    depth: (H, W), larger is nearer, in MiDaS' own scale, which determines the normals' steepness.  Values below
+    `background`, as a share of the depth's range, count as background and face the viewer.
 
-    Returns (H, W, 3) bytes.  The network was trained on maps that OpenCV had read, blue first: the channels are
-    (z, y, x), so that what faces the viewer is (255, 127, 127).
+    Returns (H, W, 3) bytes.  The network was trained on maps read by OpenCV, blue first: the channels are
+    (z, y, x), so that a surface facing the viewer is (255, 127, 127).
     """
     depth = np.ascontiguousarray(depth, np.float32)
     span = depth.max() - depth.min()

@@ -20,34 +20,34 @@ __all__ = ["NullTextInversion"]
 
 @dataclass(kw_only=True)
 class NullTextInversion(DiffusionTeacher):
-    """The paper's settings.  No noise is drawn: the picture follows from the photo and the options.
+    """The paper's settings.  The teacher draws no noise: the picture follows from the photo and the options.
 
-    Best when `prompt` is `source_prompt` with few words changed or added: what both say keeps its place.
+    It works best if `prompt` is `source_prompt` with few words changed or added: whatever both name keeps its place.
     """
 
     model: str = "CompVis/stable-diffusion-v1-4"
     source_prompt: str = "a photo of a landscape"
-    """What the photos show, in words."""
+    """A description of the photos."""
     steps: int = 50
     guidance: float = 7.5
     dtype: str = "float32"
-    """As above; the embeddings are found by gradients, which half precision makes rough."""
+    """As above; gradients find the embeddings, and half precision makes them inaccurate."""
     batch_size: int = 1
     cross_replace: float = 0.8
     """The share of the steps, from the first, in which words look where they looked in the photo, 0 to 1."""
     self_replace: float = 0.5
     """The share in which pixels look where they looked in the photo, 0 to 1; the paper used 0.5 to 0.8."""
     amplify: str | None = None
-    """Words of `prompt`, with blanks between, that count `amplification` times; by default those that
-    `source_prompt` does not have; "" for none."""
+    """Words of `prompt`, separated by spaces, whose weight is `amplification`; by default those missing from
+    `source_prompt`; "" for none."""
     amplification: float = 2.0
     """0 to 20; the paper used 2 or 5."""
     inner_steps: int = 10
     """Most optimiser steps for the null-text embedding of each step, 0 (plain DDIM inversion) to 1000."""
     epsilon: float = 1e-5
-    """Mean square error of the latents at which they stop earlier, 0 to 1."""
+    """Mean square error of the latents, 0 to 1, at which the optimiser stops early."""
     learning_rate: float = 1e-2
-    """Of the optimiser, 0 to 1."""
+    """Learning rate of the optimiser, 0 to 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,7 +72,7 @@ class NullTextInversion(DiffusionTeacher):
         pipeline = self._from_pretrained(StableDiffusionPipeline, dtype)
         if pipeline.scheduler.config.get("prediction_type", "epsilon") != "epsilon":
             raise TeacherError(f"{self.model}: null-text inversion needs a model that predicts the noise")
-        # The sampler of both papers' code; without clipping, or it could not be run backwards.
+        # The sampler of both papers' code; without clipping, which could not be inverted.
         pipeline.scheduler = DDIMScheduler.from_config(
             pipeline.scheduler.config, clip_sample=False, set_alpha_to_one=False, steps_offset=1
         )
@@ -115,7 +115,7 @@ class NullTextInversion(DiffusionTeacher):
             tokens,
             cross_steps=int(self.cross_replace * self.steps),
             self_steps=int(self.self_replace * self.steps),
-            # The authors take 32² at 64² latents.
+            # The authors use 32² for latents of 64².
             self_pixels=path[0].shape[-1] * path[0].shape[-2] // 4,
         )
         with controlled(pipeline.unet, control):

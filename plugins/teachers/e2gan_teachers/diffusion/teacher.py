@@ -1,4 +1,4 @@
-"""What the diffusion teachers share: options, loading, batches, one random stream a photo."""
+"""Common parts of the diffusion teachers: options, loading, batches, and one random stream for each photo."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MEMORY = ("none", "slicing", "offload")
 
 @dataclass(kw_only=True)
 class DiffusionTeacher(ABC):
-    """A teacher whose networks are loaded once, when the first photo comes, and edit several photos at a time.
+    """A teacher that loads its networks once, for the first photo, and edits several photos at a time.
 
-    Photos are square, of any side; the networks work at `size` and the picture comes back as large as the photo.
+    Photos are square, of any side; the networks work at `size`, and the picture has the photo's size.
     """
 
     prompt: str = ""
@@ -40,9 +40,9 @@ class DiffusionTeacher(ABC):
     steps: int
     """Denoising steps, 1 to 1000."""
     guidance: float
-    """How much the prompt counts against none (classifier-free guidance), 1 (no guidance) to 50."""
+    """Classifier-free guidance of the prompt, 1 (no guidance) to 50."""
     size: int = 512
-    """Side the networks work at, pixels, 32 to 2048, a multiple of 8; what they were trained at is best."""
+    """Side the networks work at, pixels, 32 to 2048, a multiple of 8; their training size works best."""
     batch_size: int = 4
     """Photos at a time, 1 to 256."""
     device: str = "auto"
@@ -50,13 +50,13 @@ class DiffusionTeacher(ABC):
     dtype: str = "auto"
     """float32, float16 or bfloat16; auto: float16, and float32 on a CPU."""
     memory: str = "none"
-    """How to save memory.  slicing: attention and VAE piece by piece, somewhat slower.  offload: besides, only the
-    network at work is on the GPU."""
+    """Ways to save memory.  slicing: attention and VAE piece by piece, somewhat slower.  offload: also keeps only the
+    working network on the GPU."""
     safety_checker: bool = True
-    """Let the model's own safety checker, where it has one, refuse pictures; false leaves it out."""
+    """Let the model's own safety checker, if it has one, refuse pictures; false disables it."""
 
     in_process = True
-    """The networks are loaded once and used from one process, not one copy a worker."""
+    """One process loads and uses the networks, instead of one copy for each worker."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str) or not self.prompt.strip():
@@ -80,23 +80,23 @@ class DiffusionTeacher(ABC):
         self._pipeline: Any = None
         self._fault: TeacherError | None = None
 
-    # What a teacher adds
+    # For subclasses
 
     @abstractmethod
     def _read(self, device: torch.device, dtype: torch.dtype) -> Any:
-        """The diffusers pipeline, on the CPU; called once, errors are turned into TeacherError."""
+        """The diffusers pipeline, on the CPU; called once, and its errors become TeacherErrors."""
 
     @abstractmethod
     def _edit(self, photos: list[Image.Image]) -> list[Image.Image]:
         """Edit a batch of RGB photos of `size` × `size`."""
 
-    # What callers use
+    # For callers
 
     def load(self) -> None:
-        """Load the networks, from this computer or else the Hub; once loaded this does nothing.
+        """Load the networks, from this computer or else the Hub; does nothing if they are loaded.
 
-        Raises TeacherError: a package or the model is missing, or the device is.  The same again when called again:
-        waiting for an unreachable Hub once is enough.
+        Raises TeacherError: a package, the model or the device is missing.  A later call raises the same error again,
+        so that an unreachable Hub is waited for only once.
         """
         if self._fault is not None:
             raise self._fault
@@ -125,7 +125,7 @@ class DiffusionTeacher(ABC):
     def __call__(self, photo: Image.Image) -> Image.Image:
         return self.edit_batch([photo])[0]
 
-    # How
+    # Internals
 
     def _load(self) -> Any:
         with reading(self.model), quiet():
@@ -150,7 +150,7 @@ class DiffusionTeacher(ABC):
         return pipeline
 
     def _from_pretrained(self, pipeline: Any, dtype: torch.dtype, **parts: Any) -> Any:
-        """Read `model` as a pipeline of this class, `parts` of it given."""
+        """Read `model` as a pipeline of this class, with the given `parts`."""
         without = {} if self.safety_checker else {"safety_checker": None, "requires_safety_checker": False}
         revision = revision_of(self.model, self.revision)
         return pipeline.from_pretrained(self.model, revision=revision, dtype=dtype, **parts, **without)
@@ -185,8 +185,8 @@ class SamplingTeacher(DiffusionTeacher):
     """A teacher that is a pipeline of diffusers, and draws noise."""
 
     seed: int = 0
-    """Another seed, other pictures.  A photo's noise follows from it and the photo alone, drawn on the CPU: the same
-    in every batch, process and machine."""
+    """Another seed gives other pictures.  A photo's noise depends only on the seed and the photo and is drawn on the
+    CPU, so it is the same in every batch, process and machine."""
     negative_prompt: str = ""
     """What the picture should not show."""
 
@@ -198,7 +198,7 @@ class SamplingTeacher(DiffusionTeacher):
 
     @abstractmethod
     def _settings(self, photos: list[Image.Image]) -> dict[str, Any]:
-        """What this pipeline takes besides prompts, steps, guidance and noise."""
+        """Arguments of this pipeline other than prompts, steps, guidance and noise."""
 
     def _edit(self, photos: list[Image.Image]) -> list[Image.Image]:
         settings = {
@@ -229,7 +229,7 @@ def refuse_flagged(flags: Sequence[bool] | None) -> None:
 
 
 def one_of(option: str, value: object, known: tuple[str, ...]) -> None:
-    """Raise TeacherError unless `value` is one of the known texts."""
+    """Raise TeacherError unless `value` is one of the `known` texts."""
     if value not in known:
         raise TeacherError(f"the option '{option}' must be one of {', '.join(known)}, not {value!r}")
 
@@ -247,7 +247,7 @@ def _device(name: str) -> torch.device:
     try:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError):
-        raise TeacherError(f"the device '{name}' is not there, or PyTorch here cannot use it") from None
+        raise TeacherError(f"the device '{name}' does not exist, or this PyTorch cannot use it") from None
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

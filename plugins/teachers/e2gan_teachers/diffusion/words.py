@@ -19,14 +19,14 @@ __all__ = ["TokenMap", "plain_words", "token_map"]
 
 @dataclass(frozen=True)
 class TokenMap:
-    """How a target prompt's cross-attention is made from a source prompt's."""
+    """The weights that make a target prompt's cross-attention from a source prompt's."""
 
     mapper: torch.Tensor
     """(T, T): the share of source token i's map that goes to target token j."""
     covered: torch.Tensor
     """(T,): 1 where the target token takes its map from the source, 0 where it keeps its own."""
     weights: torch.Tensor
-    """(T,): what each target token's map is multiplied by, 1 but for amplified words."""
+    """(T,): the factor of each target token's map, 1 except for amplified words."""
 
 
 def plain_words(text: str) -> list[str]:
@@ -39,9 +39,9 @@ def token_map(
 ) -> TokenMap:
     """Align two prompts word by word.
 
-    Prompts of equally many words are a word swap: each word takes the map of the word in its place.  Otherwise the
-    target refines the source: the words both have, in order, take the source's maps, the others keep their own.
-    The start token and the padding, which CLIP also attends to, go with their like.
+    Prompts of the same length are a word swap: each word takes the map of the word in its place.  Otherwise the
+    target refines the source: the words that both have, in order, take the source's maps; the others keep their own.
+    The start token and the padding, which CLIP also attends to, take the maps of their counterparts.
 
     amplify: plain words of the target whose maps are multiplied by `amplification`; None: those that are not in the
     source.  Raises TeacherError for a prompt of more tokens than the text encoder reads.
