@@ -1,4 +1,4 @@
-"""The Space: the page that ``e2gan demo`` serves on one's own machine, for everybody."""
+"""The Space: the page of ``e2gan demo``, for the public."""
 
 from e2gan_demo.serve import launch
 

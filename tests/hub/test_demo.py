@@ -157,7 +157,7 @@ class TestStrangers:
         before = added()
         assert catalogue.add("alice/dusk@v1.2.0")["name"] == card["name"]
         hub.put("bob/dusk", hub_files(hub, published))
-        with pytest.raises(E2GANError, match="enough concepts"):
+        with pytest.raises(E2GANError, match="cannot take more concepts"):
             catalogue.add("bob/dusk")
         assert added() == before
         # What nobody uses makes room.

@@ -1,3 +1,3 @@
-"""The web demo: a page on which photos are edited with the installed concepts, for one's own machine and as a Space."""
+"""The web demo: a page to edit photos with the installed concepts, on your own machine or as a Space."""
 
 __version__ = "0.1.0"

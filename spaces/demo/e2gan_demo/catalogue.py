@@ -31,10 +31,10 @@ PREVIEW_WIDTH = 640
 """Width of a card's picture, before and after side by side, in pixels."""
 
 MOST_ADDED = 200_000_000
-"""Most bytes of concepts that strangers have added; a concept has some hundred thousand."""
+"""Most bytes of concepts that strangers have added; a concept has a few hundred thousand."""
 
 ADDITIONS, IN_RESERVE = 1 / 60, 20.0
-"""How often a second a stranger may ask for one, had or refused, and how many at once."""
+"""A stranger's requests for concepts, successful or not: number for each second, and at once."""
 
 MOST_BLENDED = 4
 """Most concepts in one blend."""
@@ -42,15 +42,15 @@ MOST_BLENDED = 4
 CLOSENESS = {
     "l1_ratio": (
         "Difference to the teacher",
-        "mean difference of pixels, where the unedited photo has 1; 0 is the teacher",
+        "mean difference of pixels: the unedited photo has 1, the teacher 0",
     ),
-    "fid_ratio": ("Distance in features", "Fréchet distance, where the unedited photos have 1; 0 is the teacher"),
-    "stroke_energy": ("Stroke energy", "fine detail as a share of the teacher's; 1 is as much"),
+    "fid_ratio": ("Distance in features", "Fréchet distance: the unedited photos have 1, the teacher 0"),
+    "stroke_energy": ("Stroke energy", "fine detail as a share of the teacher's; 1 is the same amount"),
 }
-"""The measured figures that a card shows: name, and what it means."""
+"""The measured figures on a card: name and meaning."""
 
 MOST_FIGURE = 1e9
-"""Largest figure that is shown: a ratio beyond it says nothing."""
+"""Largest figure that is shown; a larger ratio has no meaning."""
 
 
 @dataclass
@@ -64,15 +64,15 @@ class Added:
 
 
 class Catalogue:
-    """Concepts by the names that the page uses for them: ids, and ``hub:OWNER/NAME@COMMIT`` for those not listed."""
+    """Concepts by the page's names: ids, and ``hub:OWNER/NAME@COMMIT`` for those not listed."""
 
     def __init__(self, base: Base, previews: Path, *, strangers: Path | None = None) -> None:
         """Offer the concepts made for ``base``.
 
         Args:
             previews: the folder for the cards' pictures.
-            strangers: the folder for what visitors add where they are strangers; what one of them adds is kept from
-                the others then, and has nothing of the host's: no token, nothing that the host has pulled.
+            strangers: the folder for visitors' concepts if visitors are strangers.  Then a concept that one of them
+                adds is hidden from the others, and uses nothing of the host's: no token, no pulled concept.
         """
         self.base = base
         self.public = strangers is not None
@@ -87,27 +87,27 @@ class Catalogue:
         if strangers:
             strangers.mkdir()
 
-    # What there is
+    # Concepts on offer
 
     def concepts(self) -> dict[str, Concept]:
-        """The installed concepts that can be used, by id."""
+        """The usable installed concepts, by id."""
         return {id: concept for id, concept in registry().all("concept").items() if self._fits(concept)}
 
     def cards(self) -> list[dict[str, Any]]:
-        """What the page shows of each installed concept."""
+        """The card of each installed concept."""
         cards = []
         for id, concept in self.concepts().items():
-            with suppress(E2GANError, OSError):  # a bundle may be taken away while the page runs
+            with suppress(E2GANError, OSError):  # a bundle may be removed while the page runs
                 cards.append(self.card(id, concept))
         return cards
 
     def find(self, name: object) -> Concept:
-        """The concept of that name: an installed one, or one that was added here.
+        """The installed or added concept with that name.
 
-        Text from outside: it is no path, and nothing is fetched for it.
+        The name is untrusted text: it is not used as a path, and nothing is fetched for it.
 
         Raises:
-            ConceptError: there is none.
+            ConceptError: no concept has that name.
         """
         concept = None
         if isinstance(name, str):
@@ -120,10 +120,10 @@ class Catalogue:
         return concept
 
     def blend(self, wanted: object) -> dict[Concept, float]:
-        """The blend that JSON from outside asks for: ``{name: weight}``, weights from 0 to 1.
+        """The blend for untrusted JSON: ``{name: weight}``, weights from 0 to 1.
 
         Raises:
-            ConceptError: it is none.
+            ConceptError: it is not a blend.
         """
         if not isinstance(wanted, Mapping) or not 1 <= len(wanted) <= MOST_BLENDED:
             raise ConceptError("choose a concept", hint=f"a blend has at most {MOST_BLENDED}")
@@ -138,7 +138,7 @@ class Catalogue:
         return blend
 
     def card(self, name: str, concept: Concept) -> dict[str, Any]:
-        """What the page shows of a concept: plain values, text from its manifest unescaped."""
+        """The card of a concept: plain values, with the manifest's text unescaped."""
         return {
             "name": name,
             "title": concept.title,
@@ -157,7 +157,7 @@ class Catalogue:
         """File name of the card's picture among the previews; None if the bundle has none."""
         if concept.preview is None:
             return None
-        # By its bundle's content: a concept of one name may come in two versions.
+        # Named after the bundle's content: a concept may have two versions.
         file = self._previews / f"{concept.id}-{concept.recipe_digest[:12]}-{concept.preview.stat().st_mtime_ns}.webp"
         with self._lock:
             if not file.exists():
@@ -180,14 +180,14 @@ class Catalogue:
         return True
 
     def add(self, repo: object, visitor: str = "") -> dict[str, Any]:
-        """Get a concept from the Hub, checked; gives its card.
+        """Get a concept from the Hub, check it, and return its card.
 
-        On one's own machine it is installed as ``e2gan pull`` does.  For the public its id does not come to mean
-        it: who added it has its name, and nobody else sees it.
+        On your own machine it is installed as by ``e2gan pull``.  In public use, its id does not mean it: only the
+        visitor who added it has its name, and nobody else sees it.
 
         Raises:
-            E2GANError: it cannot be had, is no sound concept, or is for another base; or this visitor, or all of them,
-                have asked for too many.
+            E2GANError: the concept cannot be fetched, is not sound, or is for another base; or this visitor, or all
+                visitors together, have asked for too many.
         """
         if not self.can_add:
             raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint="pip install e2gan-hub")
@@ -195,11 +195,13 @@ class Catalogue:
 
         ref = Ref.given(repo if isinstance(repo, str) else "")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", E2GANWarning)  # of publishers seen for the first time: the card says whose
+            warnings.simplefilter(
+                "ignore", E2GANWarning
+            )  # notes about publishers seen for the first time: the card names the publisher
             return self._pull(ref) if self._strangers is None else self._take_in(ref, visitor, self._strangers)
 
     def _pull(self, ref: Ref) -> dict[str, Any]:
-        """Install a concept, or have it under its name on the Hub where its id is taken."""
+        """Install a concept; if its id is taken, offer it under its name on the Hub."""
         from e2gan_hub.pull import pull
 
         pulled = pull(ref)
@@ -212,12 +214,12 @@ class Catalogue:
         return self.card(name, pulled.concept)
 
     def _take_in(self, ref: Ref, visitor: str, place: Path) -> dict[str, Any]:
-        """Have a concept for a stranger: as a stranger to the Hub, and bounded in bytes."""
+        """Get a concept for a stranger: without a token, and within limits in bytes."""
         from e2gan_hub.client import client
         from e2gan_hub.pull import fetch, find
 
         if not self._additions.take(visitor):
-            raise E2GANError("too many concepts were asked for", hint="wait some minutes, or run the demo yourself")
+            raise E2GANError("too many concepts were asked for", hint="wait a few minutes, or run the demo yourself")
         api = client(token=False)
         found = find(ref, api)
         name = f"hub:{found.ref.repo}@{found.commit}"
@@ -226,7 +228,7 @@ class Catalogue:
                 self.sweep()
                 if sum(added.size for added in self._added.values()) + found.size > MOST_ADDED:
                     raise E2GANError(
-                        "enough concepts have been added here for now", hint="run the demo on your own machine"
+                        "this page cannot take more concepts for now", hint="run the demo on your own machine"
                     )
                 folder = place / secrets.token_hex(16)
                 try:
@@ -248,7 +250,7 @@ class Catalogue:
             )
 
     def sweep(self) -> None:
-        """Delete what strangers added and nobody has used for long."""
+        """Delete strangers' concepts that nobody has used for long."""
         oldest = time.monotonic() - KEPT
         for name in [name for name, added in list(self._added.items()) if added.used < oldest]:
             added = self._added.pop(name)

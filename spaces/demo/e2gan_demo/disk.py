@@ -1,4 +1,4 @@
-"""What the page keeps on disk: a folder of its own for as long as it runs, and bounds on what visitors put there."""
+"""The page's files: a temporary folder while it runs, and limits on visitors' files."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from e2gan.errors import E2GANError
 __all__ = ["KEPT", "Disk", "folder_of_its_own"]
 
 KEPT = 30 * 60
-"""Seconds for which a photo, a download or an added concept is kept after it was last used."""
+"""Seconds that a photo, a download or an added concept is kept after its last use."""
 
 MOST_BYTES = 1_000_000_000
 """Most bytes of visitors' photos and downloads."""
 
 YOUNG = 60
-"""Seconds in which what was used is not pushed out by others."""
+"""Seconds after its last use during which a file is not removed to make room."""
 
 PREFIX = "e2gan-demo-"
 
 
 @contextmanager
 def folder_of_its_own(parent: Path) -> Iterator[Path]:
-    """A folder below ``parent`` that goes when the body ends; those of programs that were killed go now.
+    """A folder below ``parent`` that is deleted when the body ends; folders of killed programs are deleted now.
 
-    Who is alive holds the lock beside its folder, and had it first.
+    A running program holds the lock beside its folder, and took it before it made the folder.
     """
     parent.mkdir(parents=True, exist_ok=True)
     _clean(parent)
@@ -66,9 +66,9 @@ def _clean(parent: Path) -> None:
 
 
 class Disk:
-    """A folder of visitors' files, each alone in a folder below: what was used longest ago makes room for the new.
+    """A folder of visitors' files, each in its own subfolder; the least recently used make room for new ones.
 
-    A file's time of change says when it was used.  May be used from several threads.
+    A file's modification time is the time of its last use.  Safe for several threads.
     """
 
     def __init__(self, folder: Path, *, most: int = MOST_BYTES, kept: float = KEPT, young: float = YOUNG) -> None:
@@ -80,7 +80,7 @@ class Disk:
         folder.mkdir(exist_ok=True)
 
     def make_room(self, size: int) -> None:
-        """Have room for so many bytes more; raises E2GANError if all that is here was used just now."""
+        """Make room for more bytes; raises E2GANError if all files were used recently."""
         with self._lock:
             files = self._files()
             used = sum(file_size for _, file_size, _ in files)
@@ -93,7 +93,7 @@ class Disk:
             raise E2GANError("there is no room for more photos just now", hint="try again in a minute")
 
     def sweep(self) -> None:
-        """Delete what was not used for long, and what is too much."""
+        """Delete files that were not used for long, and those beyond the limit."""
         with self._lock:
             for when, _, path in self._files():
                 if time.time() - when > self._kept:
@@ -102,22 +102,22 @@ class Disk:
             self.make_room(0)
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """Time, size and path of each file, the one used longest ago first."""
+        """Time, size and path of each file, the least recently used first."""
         entries = []
         for path in self.folder.rglob("*"):
-            with suppress(OSError):  # deleted meanwhile
+            with suppress(OSError):  # deleted in the meantime
                 about = path.lstat()
                 if not path.is_dir():
                     entries.append((about.st_mtime, about.st_size, path))
         return sorted(entries)
 
     def delete(self, path: Path) -> None:
-        """Delete a file, if it is still here."""
+        """Delete a file if it still exists."""
         with self._lock:
             _delete(path)
 
 
 def _delete(path: Path) -> None:
-    with suppress(OSError):  # of the folder: there is another file in it
+    with suppress(OSError):  # the folder holds another file
         path.unlink(missing_ok=True)
         path.parent.rmdir()

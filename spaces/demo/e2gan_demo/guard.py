@@ -1,4 +1,4 @@
-"""Who may reach the page and under which name, and what browsers are told of it."""
+"""Access to the page: who may reach it, under which name, and the security headers for browsers."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["Access", "Guard", "is_upload"]
 
 MAX_BODY = 2_000_000
-"""Most bytes of a request that is no upload: a camera's frame has 300,000."""
+"""Most bytes of a request other than an upload; a camera's frame has 300,000."""
 
 SPACE_PAGES = ("https://huggingface.co",)
-"""Where Spaces are shown in a frame."""
+"""Sites that show Spaces in a frame."""
 
 POLICY = (
-    # Gradio's page is scripts and styles in itself, and compiles the one of ours that it is given.
+    # Gradio's page has inline scripts and styles, and compiles the script that we give it.
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors {frames}"
 )
 
 _ASKED = re.compile(r"/gradio_api/(upload|queue/join|call/(v2/)?\w+|cancel|reset)/?$")
-"""What is asked for with more than GET."""
+"""Methods other than GET."""
 
 _HOST = re.compile(r"(\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)")
 _ORIGIN = re.compile(r"https?://(?:\*\.)?[a-z0-9.-]+(?::\d{1,5})?")
@@ -45,13 +45,13 @@ _ORIGIN = re.compile(r"https?://(?:\*\.)?[a-z0-9.-]+(?::\d{1,5})?")
 
 @dataclass(frozen=True)
 class Access:
-    """Who may reach the page, and how."""
+    """The rules for access to the page."""
 
     hosts: tuple[str, ...] = ()
-    """Names by which it may be asked for, besides this machine's and any address in numbers; ``*.example.org`` has all
-    below one, ``*`` any."""
+    """Host names of the page, besides this machine's and all numeric addresses; ``*.example.org`` allows all names
+    below one, ``*`` allows any."""
     proxies: int = 0
-    """How many proxies each request comes through: so many entries of ``X-Forwarded-For``, from the right, are true."""
+    """Number of proxies in front of the page; as many ``X-Forwarded-For`` entries, from the right, are trusted."""
     frames: tuple[str, ...] = ()
     """The origins whose pages may show it in a frame."""
 
@@ -65,10 +65,10 @@ class Access:
         share: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> Access:
-        """As given; with what Hugging Face and Gradio's tunnel need where the page runs there.
+        """The given rules, with those that Hugging Face and Gradio's tunnel need if the page runs there.
 
         Raises:
-            E2GANError: a host is none, or an origin.
+            E2GANError: a host name or an origin is not valid.
         """
         hosts, frames = [host.lower() for host in hosts], [frame.lower() for frame in frames]
         for host in hosts:
@@ -88,8 +88,8 @@ class Access:
     def allows(self, host: str) -> bool:
         """Whether a ``Host`` header names this page.
 
-        A foreign name that leads here would let its owner's pages act as this one's (DNS rebinding); an address in
-        numbers cannot.
+        A foreign name that resolves to this machine would let its owner's pages act as this one's (DNS rebinding); a
+        numeric address cannot.
         """
         name = (urlsplit(f"//{host}").hostname or "") if _is_netloc(host) else ""
         if name in ("localhost", *_own_names()) or self._listed(name):
@@ -101,7 +101,7 @@ class Access:
         return True
 
     def allows_origin(self, origin: str, hosts: Iterable[str]) -> bool:
-        """Whether a page of this ``Origin`` may change something: this very one, or one of a listed host."""
+        """Whether a page of this ``Origin`` may change something: this page itself, or one of a listed host."""
         parts = urlsplit(origin) if origin.startswith(("http://", "https://")) and _is_netloc(origin) else None
         return parts is not None and (
             parts.netloc.lower() in {host.lower() for host in hosts} or self._listed(parts.hostname or "")
@@ -113,7 +113,7 @@ class Access:
         )
 
     def visitor(self, scope: Scope) -> str:
-        """Where a request comes from: what the outermost of our own proxies saw, or the connection says."""
+        """The address that a request comes from, as seen by the outermost of our proxies, or by the connection."""
         if self.proxies:
             seen = [entry.strip() for entry in _header(scope, b"x-forwarded-for").split(",") if entry.strip()]
             if len(seen) >= self.proxies:
@@ -144,9 +144,9 @@ def is_upload(scope: Scope) -> bool:
 
 
 class Guard:
-    """ASGI middleware around everything: refuses foreign hosts and pages, tells browsers what this page may do.
+    """ASGI middleware around everything: refuses foreign hosts and pages, and sends the security headers.
 
-    Who hangs up in the middle of a request gets no answer, and leaves no traceback.
+    A client that disconnects during a request gets no answer and causes no traceback.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -157,7 +157,7 @@ class Guard:
             (b"content-security-policy", POLICY.format(frames=frames).encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
-            # Older browsers know this alone, and it cannot name a page of another origin.
+            # Older browsers support only this header, which cannot name a page of another origin.
             *([] if access.frames else [(b"x-frame-options", b"SAMEORIGIN")]),
         ]
 
@@ -166,7 +166,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if not self._access.proxies:
-            # Nobody but a proxy of ours may say these.
+            # Only our own proxies may set these.
             headers = [(key, value) for key, value in scope["headers"] if not key.startswith(b"x-forwarded-")]
             scope = {**scope, "headers": headers}
 
@@ -184,7 +184,7 @@ class Guard:
             message = await receive()
             come += len(message.get("body", b""))
             if come > MAX_BODY:
-                raise HTTPException(413, f"a request may have {MAX_BODY:,} bytes")
+                raise HTTPException(413, f"a request may have at most {MAX_BODY:,} bytes")
             return message
 
         if refusal := self._refusal(scope):
@@ -196,20 +196,20 @@ class Guard:
             return
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """The answer to a request that is refused."""
+        """The answer to a refused request."""
         forwarded = _header(scope, b"x-forwarded-host")
         hosts = [_header(scope, b"host"), *(host.strip() for host in forwarded.split(",") if forwarded)]
         for host in hosts:
             if not self._access.allows(host):
-                text = f"there is nothing here under the name {shown(host)}; e2gan demo --allowed-host gives it one\n"
+                text = f"this server does not serve the host name {shown(host)}; e2gan demo --allowed-host allows it\n"
                 return PlainTextResponse(text, 400)
         origin = _header(scope, b"origin")
         reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
         if origin and not reads and not self._access.allows_origin(origin, hosts):
-            return PlainTextResponse(f"a page of {shown(origin)} may not ask for this\n", 403)
-        # Gradio has more: it takes in recordings, and gets any address that it is asked for to pass it on.
+            return PlainTextResponse(f"a page of {shown(origin)} may not send this request\n", 403)
+        # Gradio has more paths: it accepts recordings, and fetches and forwards any requested address.
         if re.search(r"/gradio_api/(file=|proxy=)https?:", scope["path"]) or not (
             reads or _ASKED.search(scope["path"])
         ):
-            return PlainTextResponse("this page has no such part\n", 404)
+            return PlainTextResponse("this page has no such path\n", 404)
         return None

@@ -1,4 +1,4 @@
-"""How much one visitor may ask for: so many requests a second, with some in reserve."""
+"""Rate limits: requests a second for each visitor, with a reserve."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["Buckets", "RateLimit"]
 
 RATE, RESERVE = 50.0, 300.0
-"""Requests a second, and how many may come at once.  A class or an office is one visitor, to us: it has one address."""
+"""Requests a second, and at once.  A class or an office counts as one visitor, because it has one address."""
 
 COSTS = {"/upload": 5.0}
-"""What a request counts for, by the end of its path; others count for one."""
+"""Cost of a request, by the end of its path; others cost one."""
 
 MOST = 10_000
 """Most visitors remembered."""
 
 
 class Buckets:
-    """For each visitor a bucket that fills at a steady rate, and that requests take from."""
+    """A bucket for each visitor, which fills at a steady rate and from which requests take."""
 
     def __init__(
         self, rate: float = RATE, reserve: float = RESERVE, clock: Callable[[], float] = time.monotonic
@@ -37,7 +37,7 @@ class Buckets:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, who: str, cost: float = 1.0) -> bool:
-        """Take from someone's bucket; False, and nothing taken, if there is not enough in it."""
+        """Take from a visitor's bucket; if it holds too little, take nothing and return False."""
         now = self._clock()
         left, then = self._left.pop(who, (self._reserve, now))
         left = min(self._reserve, left + (now - then) * self._rate)
@@ -49,7 +49,7 @@ class Buckets:
 
 
 class RateLimit:
-    """ASGI middleware that answers 429 to who sends too much; asking for files is free."""
+    """ASGI middleware that answers 429 to visitors who send too many requests; requests for files are free."""
 
     def __init__(self, app: ASGIApp, access: Access, buckets: Buckets | None = None) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The page: Gradio's queue, uploads and API around a studio.  Look and behaviour are in ``web/`` and e2gan.web."""
+"""The page: Gradio's queue, uploads and API around a studio.  Appearance and behaviour: ``web/``, e2gan.web."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ WAITING = 64
 """Most requests in the queue; more are turned away."""
 
 BATCH = 8
-"""Most edits done together."""
+"""Most edits in one batch."""
 
 SWEEP = 60
-"""Seconds between two looks for what is to be deleted."""
+"""Seconds between two deletions of old files."""
 
 TITLES = {
     "aitzgorri": ("Aitzgorri", "a mountain ridge above autumn woods and a green meadow"),
     "picosdeeuropa": ("Picos de Europa", "a path up to grey peaks with snow under a blue sky"),
     "friends": ("Friends", "two spaniels looking out of the door of a wooden house"),
 }
-"""The samples: title, and what there is to see.  All are by one photographer."""
+"""The samples: title and description.  All are by one photographer."""
 
 CREDIT = "Photo: Aitzol Berasategi, CC BY 4.0"
 
 ASKED = ("photo", "edit", "save", "add")
-"""What the page's script asks the server for."""
+"""The requests of the page's script."""
 
 START = f"""
 const events = {[f"ask_{name}" for name in ASKED]}; // Gradio takes these names from here
 const page = new URL(`${{props.served}}/page.js`, document.baseURI);
 import(page).then(({{ start }}) => start({{ element, trigger, props, upload, watch }}));
 """
-"""What Gradio runs once the page's markup is there."""
+"""The script that Gradio runs once the page's markup exists."""
 
-# Some Windows registries say otherwise, and a browser runs no module of another type.
+# Some Windows registries differ, and browsers run only modules of this type.
 mimetypes.add_type("text/javascript", ".js")
 
 
-# Gradio would make statistics of all requests, with pandas, after each of them.
+# Gradio would compute statistics of all requests, with pandas, after each of them.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
@@ -75,9 +75,9 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
     """The page and its API.
 
     Args:
-        studio: what does the work.
-        served: the folder whose files the server gives to everybody: modules, look, fonts, samples, previews.
-        access: who may reach it.
+        studio: does the work.
+        served: the folder of public files: modules, styles, fonts, samples, previews.
+        access: the rules for access.
     """
     with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False) as page:
         desk = gr.HTML(
@@ -92,12 +92,12 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
             can_add=studio.catalogue.can_add,
             public=studio.catalogue.public,
         )
-        # What the page's script asks, and what it is answered: it hands the one out and takes the other.
+        # Requests of the page's script and their answers: the script supplies the one and receives the other.
         asked = {name: gr.JSON(visible=False) for name in ASKED}
         answered = {name: gr.JSON(visible=False) for name in ASKED}
 
         def photo(request: Any, http: gr.Request) -> Any:
-            """Take in an uploaded file, or a sample."""
+            """Accept an uploaded file, or a sample."""
             if (name := _from(request, "sample")) is not None:
                 return answering(lambda: {"photo": name, **studio.shown(studio.photos.get(name))})
             return answering(lambda: studio.open(_uploaded(_from(request, "path")), str(http.session_hash)))
@@ -159,14 +159,14 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
 
 
 def _offer(studio: Studio, page: gr.Blocks) -> None:
-    """The API for programs; its names, parameters and texts are what docs/demo.md and the page's API view show."""
+    """The API for programs; docs/demo.md and the page's API view show its names, parameters and texts."""
 
     def concepts() -> list[dict[str, Any]]:
-        """The concepts that can be used: name, title, prompt, facts and measured quality of each."""
+        """The usable concepts: name, title, prompt, facts and measured quality of each."""
         return studio.catalogue.cards()
 
     def edit(photo: FileData, concepts: dict[str, float], strength: float = 1.0, format: str = "png") -> dict[str, Any]:
-        """Edit a photo at full size, as e2gan apply does.
+        """Edit a photo at full size, like e2gan apply.
 
         Args:
             photo: the picture's file.
@@ -201,7 +201,7 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What is wrong is told to the program that asks."""
+    """Report errors to the calling program."""
     try:
         yield
     except E2GANError as error:
@@ -209,17 +209,17 @@ def _told() -> Iterator[None]:
 
 
 def _from(request: object, key: str) -> object:
-    """A value of a request, which may be any JSON."""
+    """A value in a request, which may be any JSON."""
     return request.get(key) if isinstance(request, Mapping) else None
 
 
 def _uploads() -> Path:
-    """Where Gradio puts uploads, and finds what is downloaded."""
+    """Gradio's folder for uploads and downloads."""
     return Path(get_upload_folder()).resolve()
 
 
 def _uploaded(path: object) -> Path:
-    """The file that an upload left, and no other; raises ImageError."""
+    """The file of an upload; raises ImageError for any other path."""
     if isinstance(path, Mapping):
         path = path.get("path")
     folder = _uploads()
@@ -228,23 +228,23 @@ def _uploaded(path: object) -> Path:
     except (OSError, ValueError):
         file = folder
     if not (file.is_file() and file.is_relative_to(folder)):
-        raise ImageError("that photo is not here, or has been deleted", hint="choose it again")
+        raise ImageError("that photo does not exist here, or has been deleted", hint="choose it again")
     return file
 
 
 def _given(page: gr.Blocks, path: Path) -> Path:
-    """A file that a visitor may fetch now."""
+    """A file that a visitor may now download."""
     page.upload_file_set.add(str(path))
     return path
 
 
 def _file(page: gr.Blocks, path: Path) -> dict[str, Any]:
-    """The same, as programs are answered."""
+    """A downloadable file, in the form for programs."""
     return FileData(path=str(_given(page, path)), orig_name=path.name).model_dump()
 
 
 def _address(served: Path) -> str:
-    """Where the page finds that folder: below the page itself, wherever a proxy shows it."""
+    """The address of that folder for the page: below the page itself, at any path of a proxy."""
     return f"gradio_api/file={served}"
 
 
@@ -259,7 +259,7 @@ def _sample(studio: Studio, name: str) -> dict[str, Any]:
 
 
 def _lay_out(folder: Path) -> None:
-    """Lay out what everybody may fetch."""
+    """Fill the folder of public files."""
     files = shutil.ignore_patterns("__pycache__", "*.py")
     shutil.copytree(HERE / "web", folder, dirs_exist_ok=True)
     shutil.copytree(ASSETS, folder / "shared", ignore=files)
@@ -271,11 +271,11 @@ def _lay_out(folder: Path) -> None:
 
 
 def make_studio(editor: Editor, served: Path, *, strangers: Path | None = None) -> Studio:
-    """What does the work for a page, and deletes what is no longer used.
+    """The studio of a page, with regular deletion of unused files.
 
     Args:
-        served: an empty folder, for what the server gives to everybody.
-        strangers: where what visitors add is kept if they are strangers; see :class:`Catalogue`.
+        served: an empty folder for public files.
+        strangers: the folder for visitors' concepts if visitors are strangers; see :class:`Catalogue`.
     """
     _lay_out(served)
     catalogue = Catalogue(editor.base, served / "previews", strangers=strangers)
@@ -285,8 +285,8 @@ def make_studio(editor: Editor, served: Path, *, strangers: Path | None = None) 
 
 
 def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
-    """What Gradio's ``launch`` is to be called with."""
-    # uvicorn would believe who connects from this very machine about where requests come from.
+    """The arguments for Gradio's ``launch``."""
+    # uvicorn would trust connections from this machine about the origin of requests.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     styles = (f"{_address(served)}/{name}" for name in ("shared/look.css", "page.css"))
     middleware = [
@@ -303,7 +303,7 @@ def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
         "max_file_size": MAX_UPLOAD,
         "app_kwargs": {"middleware": middleware},
         "footer_links": ["api", "gradio"],
-        # Gradio would keep every visitor's runs, and the last answer to each of 10,000 pages.
+        # Gradio would store every visitor's runs, and the last answer to each of 10,000 pages.
         "run_history": False,
         "state_session_capacity": 200,
         "enable_monitoring": False,
@@ -318,7 +318,7 @@ def _sweep(studio: Studio) -> None:
 
 
 def _theme() -> gr.themes.Base:
-    """What Gradio draws itself, in the page's colours and fonts; none is fetched from elsewhere."""
+    """The theme of Gradio's own elements, with the page's colours and fonts; no font is fetched from elsewhere."""
     return gr.themes.Base(
         font=["Inter", "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], radius_size="md"
     ).set(

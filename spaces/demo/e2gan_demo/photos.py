@@ -1,4 +1,4 @@
-"""The photos that are being worked on: each known by a secret name, kept for a while, then deleted."""
+"""The visitors' photos: each has a secret name and is deleted after a while."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from e2gan_demo.disk import KEPT
 __all__ = ["SMALL", "Photo", "Photos"]
 
 MOST = 256
-"""Most photos kept; the one used longest ago makes room."""
+"""Most photos kept; the least recently used one makes room."""
 
 SMALL = 512
-"""Longer side of the copy that is edited while one tries things out, in pixels."""
+"""Longer side of the copy that is edited for previews, in pixels."""
 
 
 @dataclass
@@ -34,11 +34,11 @@ class Photo:
     small: Image.Image
     """RGB or RGBA, its longer side at most :data:`SMALL` pixels."""
     size: tuple[int, int]
-    """Width and height as it is displayed."""
+    """Width and height as displayed."""
     session: str = ""
-    """The page that it was dropped on."""
+    """The page that received it."""
     kept: bool = False
-    """Whether it stays: the samples do."""
+    """Whether it is kept for ever, like the samples."""
     used: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -52,7 +52,7 @@ class Photo:
 
 
 class Photos:
-    """Photos by their secret names.  May be used from several threads."""
+    """Photos by their secret names.  Safe for several threads."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Photos:
         self._lock = threading.Lock()
 
     def add(self, photo: Photo, name: str | None = None) -> str:
-        """Take a photo in; gives the name under which it is found, which nobody can guess."""
+        """Add a photo and return its name, which nobody can guess."""
         name = name or secrets.token_urlsafe(18)
         with self._lock:
             photo.used = self._clock()
@@ -78,23 +78,23 @@ class Photos:
         return name
 
     def get(self, name: object) -> Photo:
-        """The photo of that name; raises ImageError if there is none, or no longer."""
+        """The photo with that name; raises ImageError if it does not exist, or no longer."""
         with self._lock:
             photo = self._photos.get(name) if isinstance(name, str) else None
             if photo is not None and (photo.kept or photo.path.exists()):
                 photo.used = self._clock()
                 if not photo.kept:
-                    photo.path.touch()  # what was used longest ago makes room on the disk
+                    photo.path.touch()  # the least recently used makes room on the disk
                 self._photos.move_to_end(str(name))
                 return photo
-        raise ImageError("that photo has been deleted here", hint="choose it again")
+        raise ImageError("that photo has been deleted", hint="choose it again")
 
     def leave(self, session: str) -> None:
-        """A page has been closed: delete its photos."""
+        """Delete the photos of a closed page."""
         self._delete(lambda photo: photo.session == session)
 
     def sweep(self) -> None:
-        """Delete what has not been used for long, and what is too much."""
+        """Delete photos that have not been used for long, and those beyond the limit."""
         oldest = self._clock() - self._kept
         self._delete(lambda photo: photo.used < oldest)
         with self._lock:
@@ -106,7 +106,7 @@ class Photos:
         with self._lock:
             names = [name for name, photo in self._photos.items() if not photo.kept and which(photo)]
             gone = {self._photos.pop(name).path for name in names}
-            # The same file dropped on two pages has one place.
+            # The same file dropped on two pages is stored once.
             for path in gone - {photo.path for photo in self._photos.values()}:
                 with suppress(FileNotFoundError):
                     self._delete_file(path)

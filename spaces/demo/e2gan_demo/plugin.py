@@ -16,8 +16,10 @@ def register_commands(cli: click.Group) -> None:
 
 
 @click.command(cls=Command, section="use", examples=["demo --open", "demo --host 0.0.0.0 --public"])
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="By default the first free one from 7860 up.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Port to listen on; by default the first free one from 7860."
+)
 @click.option("--share", is_flag=True, help="Make a public link through Gradio's servers while the page runs.")
 @click.option(
     "--public",
@@ -71,7 +73,7 @@ def demo(
     if root_path is not None:
         root_path = root_path.rstrip("/")
         if not root_path.startswith(("/", "http://", "https://")):
-            raise click.BadParameter("it begins with a slash, such as /studio.", param_hint="--root-path")
+            raise click.BadParameter("the path must begin with a slash, such as /studio.", param_hint="--root-path")
 
     launch(
         host=host,

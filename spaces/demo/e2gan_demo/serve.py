@@ -1,4 +1,4 @@
-"""From the command to a running page: where it keeps things on disk, how it ends, and what is tidied up then."""
+"""Run the page: its files on disk, its end, and the clean-up afterwards."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def launch(
     access: Access | None = None,
     root_path: str | None = None,
 ) -> None:
-    """Start the page, and serve until interrupted or told to end; nothing of it stays on disk then.
+    """Start the page, and serve until interrupted or terminated; no files stay on disk afterwards.
 
     Args:
-        host: with ``port``, where to listen: Gradio's choice if None.
-        access: who may reach it; by default what this machine, or the Space it is in, needs.
-        root_path: where a proxy shows the page: a path, or an address.
+        host: address to listen on, with ``port``; None leaves the choice to Gradio.
+        access: the rules for access; by default those that this machine or its Space needs.
+        root_path: a proxy's path or address of the page.
 
     Raises:
-        E2GANError: there is no such base or device, or the port is taken.
+        E2GANError: the base or the device does not exist, or the port is taken.
     """
     _share_memory()
     access = access or Access.of(share=share)
     with suppress(KeyboardInterrupt), _ending_on_demand(), _place() as place:
-        # Only now: Gradio looks for its folder while it is imported.
+        # Imported late: Gradio reads its folder's path while it is imported.
         from e2gan.editor import Editor
         from e2gan_demo.page import build, launching, make_studio
 
@@ -77,7 +77,7 @@ def launch(
 
 @contextmanager
 def _place() -> Iterator[Path]:
-    """The folder for everything that this page keeps on disk, visitors' photos included."""
+    """The folder for all files of this page, including visitors' photos."""
     given = os.environ.get("GRADIO_TEMP_DIR")
     with folder_of_its_own(Path(given or tempfile.gettempdir())) as place:
         os.environ["GRADIO_TEMP_DIR"] = str(place / "uploads")
@@ -86,7 +86,7 @@ def _place() -> Iterator[Path]:
 
 @contextmanager
 def _ending_on_demand() -> Iterator[None]:
-    """Let SIGTERM end the page as Ctrl+C does, so that it tidies up."""
+    """Let SIGTERM end the page like Ctrl+C, so that it cleans up."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -95,10 +95,10 @@ def _ending_on_demand() -> Iterator[None]:
 
 
 def _share_memory() -> None:
-    """Have all threads take memory from two places.
+    """Make all threads take memory from two arenas.
 
-    Each of the server's threads would get one of its own from the C library, and keep there what its edits took: a
-    gigabyte after some minutes.  glibc alone has the switch.
+    The C library would give each of the server's threads its own arena, which keeps the memory of its edits: a
+    gigabyte after some minutes.  Only glibc has this setting.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)

@@ -1,7 +1,7 @@
-"""What the page asks for, without the page: photos taken in, edited, and written whole.
+"""The work behind the page: accept photos, edit them, and write edits completely.
 
-Everything that comes in is JSON from strangers; everything that goes out is JSON, too.  What they can cause is answered
-with ``{"error": …, "hint": …}``; nothing of theirs is logged.
+All input is JSON from strangers; all output is JSON, too.  Errors that they can cause are answered with
+``{"error": …, "hint": …}``; their data is not logged.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from e2gan_demo.photos import SMALL, Photo, Photos
 __all__ = ["FORMATS", "Studio", "answering", "data_url"]
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
-"""What an edit can be downloaded as, by the names in requests; the suffix is the name."""
+"""Formats of downloads, by the names in requests; the suffix is the name."""
 
 SIZES = (192, SMALL)
-"""Longer sides that are edited at while one tries things out: of a sheet's pictures, and of the picture shown."""
+"""Longer sides of previews: of a sheet's pictures, and of the main picture."""
 
 SHOWN = 1280
-"""Longer side of a full-size edit as it is shown; the download has all of its pixels."""
+"""Longer side of a full-size edit on the page; the download has all pixels."""
 
 FRAME = 384
 """Longest side of a webcam's frame, in pixels."""
 
 MAX_FRAME = 300_000
-"""Most characters of one, as a data URL."""
+"""Most characters of a frame, as a data URL."""
 
 SHEET_CELL = 480
 """Width of a picture on the downloaded sheet."""
@@ -51,19 +51,19 @@ SHEET_CELL = 480
 
 @dataclass(frozen=True)
 class Job:
-    """One edit that is asked for."""
+    """One requested edit."""
 
     photo: Image.Image | Path
     blend: dict[Concept, float]
     shown: int | None
-    """Longer side of the answer, if less than the photo's."""
+    """Longer side of the answer, if smaller than the photo's."""
 
 
 class Studio:
-    """The editor and all that stands around it, shared by all visitors."""
+    """The editor and everything around it, shared by all visitors."""
 
     def __init__(self, editor: Editor, catalogue: Catalogue, samples: Path, disk: Disk) -> None:
-        """Take in the samples (JPEGs in ``samples``); ``disk`` is for uploads and for what is made for download."""
+        """Take in the samples (JPEGs in ``samples``); ``disk`` is for uploads and downloads."""
         self.catalogue = catalogue
         self.disk = disk
         self.photos = Photos(delete=disk.delete)
@@ -73,7 +73,7 @@ class Studio:
             self.photos.add(photo, name)
 
     def sweep(self) -> None:
-        """Delete what is no longer used."""
+        """Delete unused files."""
         self.photos.sweep()
         self.disk.sweep()
         self.catalogue.sweep()
@@ -81,7 +81,7 @@ class Studio:
     # Photos
 
     def open(self, path: Path, session: str) -> dict[str, Any]:
-        """Take a photo in: its secret name, its size and its small copy.  A file that is no photo is deleted.
+        """Add a photo; returns its secret name, its size and its small copy.  A file that is not a photo is deleted.
 
         Raises:
             ImageError: it cannot be used.
@@ -100,10 +100,10 @@ class Studio:
     # Edits
 
     def edit(self, requests: Sequence[object]) -> list[dict[str, Any]]:
-        """Edit as each request asks; each has its own answer, whatever the others ask.
+        """Answer each request with its edit, independently of the others.
 
         A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``;
-        null is the photo's own size, as it is downloaded.  An answer is ``{"picture": DATA_URL}``.
+        null means the photo's own size, as in a download.  An answer is ``{"picture": DATA_URL}``.
         """
         jobs = [answering(self._job, request) for request in requests]
         wanted = [job for job in jobs if isinstance(job, Job)]
@@ -112,7 +112,7 @@ class Studio:
 
     def _job(self, request: object) -> Job:
         if not isinstance(request, Mapping):
-            raise E2GANError("a request is an object")
+            raise E2GANError("a request must be an object")
         blend = self.catalogue.blend(request.get("concepts"))
         if (frame := request.get("frame")) is not None:
             return Job(_frame(frame), blend, None)
@@ -124,7 +124,7 @@ class Studio:
         return Job(_scaled(photo.small, size), blend, None)
 
     def _edit_all(self, jobs: Sequence[Job]) -> list[Image.Image | E2GANError]:
-        """All at once; one by one if that fails, so that the fault is its own job's alone."""
+        """Run all jobs at once; if that fails, one by one, so that a fault affects only its own job."""
         try:
             return list(self._edit([job.photo for job in jobs], [job.blend for job in jobs])) if jobs else []
         except E2GANError as error:
@@ -135,21 +135,21 @@ class Studio:
     # Downloads
 
     def save(self, request: object) -> Path:
-        """Write an edit at full size, with its provenance: just what ``e2gan apply`` writes.
+        """Write an edit at full size, with its provenance, exactly as ``e2gan apply`` does.
 
         A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of FORMATS}``.
 
         Raises:
-            E2GANError: it asks for what there is not, or the picture cannot be written.
+            E2GANError: the request names something that does not exist, or the picture cannot be written.
         """
         if not isinstance(request, Mapping):
-            raise E2GANError("a request is an object")
+            raise E2GANError("a request must be an object")
         photo = self.photos.get(request.get("photo"))
         blend = self.catalogue.blend(request.get("concepts"))
         return self.write(photo.path, blend, request.get("strength", 1), request.get("format", "png"))
 
     def write(self, path: Path, blend: Mapping[Concept, float], strength: object, format: object) -> Path:
-        """The same for a photo by its path, which must be one of this program's own finding."""
+        """Write the edit of a photo given by its path, which must come from this program, not from a visitor."""
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
             raise E2GANError("the strength must be a number from 0 to 1")
         suffix = self._suffix(format)
@@ -178,18 +178,18 @@ class Studio:
         try:
             target.parent.mkdir()
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", E2GANWarning)  # that JPEG holds no transparency, which one sees
+                warnings.simplefilter("ignore", E2GANWarning)  # that JPEG has no transparency, which is visible
                 save_image(picture, target)
         except BaseException as fault:
             shutil.rmtree(target.parent, ignore_errors=True)
             if isinstance(fault, OSError):
-                raise E2GANError("the picture cannot be kept here just now", hint="try again in a minute") from fault
+                raise E2GANError("the picture cannot be stored at the moment", hint="try again in a minute") from fault
             raise
         return target
 
 
 def answering(ask: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``ask`` gives, or what went wrong as an answer."""
+    """The result of ``ask``, or its error as an answer."""
     try:
         return ask(*arguments)
     except E2GANError as error:
@@ -216,13 +216,13 @@ def _scaled(image: Image.Image, longest: int) -> Image.Image:
 
 
 def data_url(image: Image.Image) -> str:
-    """The picture for showing: nothing is left on disk, and encoding it takes milliseconds."""
+    """The picture for display; it leaves no file, and encoding takes milliseconds."""
     buffer = io.BytesIO()
     if image.mode == "RGBA":
         image.save(buffer, "PNG", compress_level=1)
         kind = "png"
     else:
-        image.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # strokes have sharp edges in colour
+        image.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # strokes have sharp edges in their colours
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
@@ -243,7 +243,7 @@ def _frame(url: object) -> Image.Image:
 
 
 def _on_zero_gpu(edit: Callable[..., Any]) -> Callable[..., Any]:
-    """``edit`` as ZeroGPU Spaces want it, which lend a GPU for a call; as it is where there is no ZeroGPU."""
+    """``edit`` wrapped for ZeroGPU Spaces, which lend a GPU for a call; unchanged without ZeroGPU."""
     try:
         from spaces import GPU  # type: ignore[import-not-found,attr-defined]
     except ImportError:

@@ -1,4 +1,4 @@
-"""Taking in what visitors upload: whole, or not at all."""
+"""Accepting uploads, completely or not at all."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MAX_UPLOAD = 25_000_000
 """Largest upload, in bytes."""
 
 AROUND = 64 * 1024
-"""Bytes of what stands around the file in an upload."""
+"""Bytes around the file in an upload."""
 
 MOST_COMING = 500_000_000
-"""Most bytes of all uploads that have not ended."""
+"""Most bytes of all unfinished uploads."""
 
 STALLED, LONGEST = 30.0, 300.0
-"""Seconds without a byte after which an upload is given up, and those that it may last."""
+"""Seconds without a byte after which an upload is dropped, and its longest duration."""
 
 
 class Refused(Exception):
-    """An upload that is not taken, with the status to answer."""
+    """An upload is refused, with this status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -47,9 +47,9 @@ class Refused(Exception):
 
 
 class Uploads:
-    """ASGI middleware that takes the place of Gradio's ``/upload``, which keeps the bytes of broken ones.
+    """ASGI middleware that replaces Gradio's ``/upload``, which keeps the bytes of broken uploads.
 
-    Until an upload is there as a whole it is in a temporary file without a name, which goes with the connection.
+    An unfinished upload is in a temporary file without a name, which disappears with the connection.
     The answer is Gradio's: a list of paths.
     """
 
@@ -84,7 +84,7 @@ class Uploads:
             come += size
             self._coming += size
             if come > self._most + AROUND:
-                raise Refused(413, f"a photo may have {self._most:,} bytes")
+                raise Refused(413, f"a photo may have at most {self._most:,} bytes")
             if self._coming > self._most_coming:
                 raise Refused(503, "too many uploads at once; try again in a minute")
             return message
@@ -93,17 +93,17 @@ class Uploads:
             async with Request(scope, counted).form(max_files=1, max_fields=4) as form:
                 files = [value for value in form.getlist("files") if isinstance(value, UploadFile)]
                 if len(files) != 1:
-                    raise Refused(400, "an upload is one file")
+                    raise Refused(400, "an upload must be one file")
                 path = await run_in_threadpool(self._keep, files[0])
         except Refused as refused:
             return PlainTextResponse(str(refused), refused.status)
-        except HTTPException as fault:  # what is no form
+        except HTTPException as fault:  # the body is not a form
             return PlainTextResponse(fault.detail, fault.status_code)
         except E2GANError as error:
             return PlainTextResponse(f"{error}: {error.hint}" if error.hint else str(error), 503)
         finally:
             self._coming -= come
-        # Gradio gives programs only what it knows of.
+        # Gradio serves programs only files that it knows.
         scope["app"].get_blocks().upload_file_set.add(str(path))
         return JSONResponse([str(path)])
 
@@ -112,11 +112,11 @@ class Uploads:
 
         Raises:
             Refused: it is too large, or the disk is full.
-            E2GANError: there is no room for it.
+            E2GANError: the disk has no room for it.
         """
         size = file.size or 0
         if size > self._most:
-            raise Refused(413, f"a photo may have {self._most:,} bytes")
+            raise Refused(413, f"a photo may have at most {self._most:,} bytes")
         self._disk.make_room(size)
         name = strip_invalid_filename_characters(Path(file.filename or "").name)[:100] or "photo"
         folder = self._disk.folder / secrets.token_hex(16)
@@ -127,5 +127,5 @@ class Uploads:
         except (OSError, ValueError) as fault:
             with suppress(OSError):
                 shutil.rmtree(folder)
-            raise Refused(507, "the upload cannot be kept here just now") from fault
+            raise Refused(507, "the upload cannot be stored at the moment") from fault
         return folder / name
