@@ -23,6 +23,6 @@ class InstructDiffusionPipeline(StableDiffusionInstructPix2PixPipeline):
     """
 
     def _encode_prompt(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """(3 × photos, tokens, width): text, negative text and text; diffusers has the negative one in the last place."""
+        """(3 × photos, tokens, width): text, negative text and text; diffusers puts the negative one last."""
         text, negative, _ = super()._encode_prompt(*args, **kwargs).chunk(3)
         return torch.cat([text, negative, text])
