@@ -1,4 +1,4 @@
-"""What the project promises, measured: ``python -m benchmarks --data PHOTOS``, or one module by itself.
+"""Measurements of the project's promises: ``python -m benchmarks --data PHOTOS``, or a single module.
 
-Every figure is a ratio between things measured in the same run, or has a limit it is held against.
+Every figure is a ratio between measurements of the same run, or has a limit.
 """

@@ -1,10 +1,10 @@
-"""What the choice of pairs and the adapter are worth: each concept trained three ways, alike in all else (paper 5.3).
+"""The value of the selection of pairs and of the adapter: each concept is trained in three ways (paper 5.3).
 
 clusters    its recipe: the pairs nearest the centres of K-means, an adapter on the crucial layers
 random      as many pairs drawn at random (the control of the paper's Fig. 7)
 full        the same pairs as clusters, and all weights of the crucial layers trained, at a lower rate
 
-Finished trainings are kept in the work folder and not done again; one that was stopped goes on.
+The work folder keeps finished trainings, which are not repeated; a stopped one continues.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def measure(
     steps: int | None = None,
     ways: Sequence[str] = WAYS,
 ) -> list[Figure]:
-    """Each concept's figures by way of training; then the means over the concepts, and the ratios to be kept.
+    """Each concept's figures by way of training, then the means over the concepts, and the ratios with limits.
 
     Args:
         data: folder of photos.
         work: folder of pairs and trainings; ``make concepts`` leaves pairs in ``runs``.
-        steps: of each training, in place of the recipe's.
+        steps: of each training, instead of the recipe's.
         ways: some of `WAYS`.
 
     Raises:
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     command.add_argument("--data", type=Path, required=True, help="folder of photos")
     command.add_argument("--work", type=Path, default=Path("runs"), help="folder of pairs and trainings [runs]")
-    command.add_argument("--steps", type=int, help="length of each training, in place of the recipe's")
+    command.add_argument("--steps", type=int, help="length of each training, instead of the recipe's")
     command.add_argument("--concept", action="append", help="only this one; may be repeated")
     command.add_argument("--way", action="append", choices=WAYS, help="only this one; may be repeated")
     options = command.parse_args(arguments)

@@ -1,9 +1,9 @@
-"""How fast a pix2pix baseline trains: a step of our loop against one of the reference implementation's.
+"""The training speed of a pix2pix baseline: a step of our loop against a step of the reference implementation.
 
-The reference is pytorch-CycleGAN-and-pix2pix as it is described: the ResNet generator of nine blocks with instance
+The reference follows the description of pytorch-CycleGAN-and-pix2pix: the ResNet generator of nine blocks with instance
 norm, without dropout, the PatchGAN of 70×70, both with as many parameters as ours, and the step of its pix2pix model:
-the discriminator's update on both pictures, then the generator's.  Ours reads its pair from files on top of that, and
-keeps what is averaged.
+the discriminator's update on both pictures, then the generator's.  Our step also reads its pair from files and updates
+the moving average.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.training import BaselineTrainer
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16"}
-"""As Accelerate calls them; the second is the loop's own."""
+"""Accelerate's names; the second is the loop's default."""
 
 RATE, BETAS, LAMBDA = 2e-4, (0.5, 0.999), 100.0
 
 
 def measure(width: int = 64, blocks: int = 9, *, size: int = 256, rounds: int = 5, device: str = "cpu") -> list[Figure]:
-    """Milliseconds of both steps on one picture in each precision, and their ratio, which is to be at least 1.
+    """Milliseconds of both steps on one picture in each precision, and their ratio, which must be at least 1.
 
     width, blocks: of the networks.  size: of the pictures, in pixels.
     """
@@ -117,7 +117,7 @@ class Reference(nn.Module):
         )
 
     def step(self, photo: Tensor, edit: Tensor, autocast: Callable[[], AbstractContextManager[None]]) -> None:
-        """One picture: the generator's forward, the discriminator's update, the generator's."""
+        """A step on one picture: the generator's forward pass, the discriminator's update, the generator's update."""
         with autocast():
             fake = self.generator(photo)
         self.discriminator.requires_grad_(True)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.bundles --count 100000
 
-Whatever is in a bundle, the program answers with one of its own errors or with an edit, within five seconds and a
-gigabyte, prints nothing that a terminal would obey, and lists the bundle's sound neighbour all the same.
+For every bundle, the program must answer with one of its own errors or with an edit, within five seconds and a
+gigabyte, print no terminal control sequences, and still list the bundle's sound neighbour.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = ["measure", "mutations"]
 SECONDS, MEMORY = 5.0, 1e9
 
 PATIENCE = 600.0
-"""Seconds after which a bundle is given up that waits for something; the machine may be busy with other things."""
+"""Seconds after which a waiting bundle is abandoned; the machine may be busy otherwise."""
 
 NEIGHBOUR = "sound-neighbour"
 
@@ -79,7 +79,7 @@ PIECES = (
 
 
 def _bytes(random: random.Random, data: bytes) -> bytes:
-    """Some bytes turned, removed, repeated or put in."""
+    """The data with some bytes changed, removed, repeated or inserted."""
     damaged = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4, 16))):
         at = random.randrange(len(damaged) + 1)
@@ -98,7 +98,7 @@ def _bytes(random: random.Random, data: bytes) -> bytes:
 
 
 def _manifest(random: random.Random, data: bytes) -> bytes:
-    """A value exchanged, a key added, removed or renamed, line by line: so that what no writer writes is there, too."""
+    """The text with values replaced and keys added, removed or renamed, line by line, beyond what writers produce."""
     if random.random() < 0.2:
         return _bytes(random, data)
     lines = data.decode().split("\n")
@@ -125,7 +125,7 @@ def _pack(header: Any, body: bytes, length: int | None = None) -> bytes:
 
 
 def _tensors(random: random.Random, data: bytes) -> bytes:
-    """A safetensors file with another header, or other values."""
+    """A safetensors file with a changed header or changed values."""
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     names = [name for name in header if name != "__metadata__"]
@@ -174,7 +174,7 @@ def _config(random: random.Random, data: bytes) -> bytes:
 
 
 def _odd_file(random: random.Random, folder: Path) -> None:
-    """Something in the folder that is no ordinary file, or none that may be there."""
+    """Add to the folder something other than an ordinary file, or a file that may not be there."""
     file = folder / random.choice(list(FILES))
     change = random.randrange(8)
     if change != 7:
@@ -198,7 +198,7 @@ def _odd_file(random: random.Random, folder: Path) -> None:
 
 
 def mutations(seeds: Sequence[Path], folder: Path, seed: int = 0) -> Iterator[str]:
-    """Fill ``folder`` with one bundle after another, each made from the sound ones in ``seeds``; gives what was hit."""
+    """Fill ``folder`` with one bundle after another, made from the sound ones in ``seeds``; yields each change."""
     chance = random.Random(seed)
     sound = [{file.name: file.read_bytes() for file in path.iterdir()} for path in seeds]
     changes: dict[str, Callable[[random.Random, bytes], bytes]] = {
@@ -222,7 +222,7 @@ def mutations(seeds: Sequence[Path], folder: Path, seed: int = 0) -> Iterator[st
         for name, data in files.items():
             (folder / name).write_bytes(data)
         if change != "preview.webp" and "preview.webp" in files:
-            # By which the demo knows a sound preview again, whose card it has made.
+            # The demo recognises by it a sound preview whose card it has made.
             os.utime(folder / "preview.webp", (0, zlib.crc32(files["preview.webp"])))
         if change == "files":
             _odd_file(chance, folder)
@@ -230,12 +230,12 @@ def mutations(seeds: Sequence[Path], folder: Path, seed: int = 0) -> Iterator[st
 
 
 class Slow(BaseException):
-    """A case took too long; no `Exception`, so that nothing on the way takes it for an error of its own."""
+    """A case took too long; not an `Exception`, so that no handler on the way catches it."""
 
 
 @contextmanager
 def _patiently() -> Iterator[None]:
-    """Raise Slow, within, after four times the processor time that is allowed, or far more of the clock's."""
+    """Raise Slow in the body after four times the allowed processor time, or after far more wall-clock time."""
 
     def end(*_: Any) -> None:
         raise Slow
@@ -253,7 +253,7 @@ def _patiently() -> Iterator[None]:
 
 
 class _Trial:
-    """What is done with each bundle; faults are counted by where they were."""
+    """The trial of each bundle; faults are counted by their place."""
 
     def __init__(self, base: Base, seed: Path, work: Path, keep: Path | None) -> None:
         from e2gan_demo.catalogue import Catalogue
@@ -270,7 +270,7 @@ class _Trial:
         self.faults: Counter[str] = Counter()
 
     def run(self, folder: Path, what: str) -> float:
-        """Try one bundle; gives the seconds of processor time it took: the machine may be busy otherwise."""
+        """Try one bundle; returns its seconds of processor time, because the machine may be busy otherwise."""
         start = process_time()
         try:
             with _patiently():
@@ -346,7 +346,7 @@ def measure(
     seed: int = 0,
     keep: Path | None = None,
 ) -> list[Figure]:
-    """Try ``count`` bundles, or as many as ``seconds`` allow; those with new faults are kept in ``keep``."""
+    """Try ``count`` bundles, or as many as ``seconds`` allow; bundles with new faults are copied to ``keep``."""
     begun, slowest, tried = perf_counter(), 0.0, 0
     with tempfile.TemporaryDirectory() as work, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -371,7 +371,7 @@ def measure(
 def main() -> None:
     command = parser(__doc__)
     command.add_argument("--count", type=int, default=100_000, help="bundles to try")
-    command.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    command.add_argument("--seconds", type=float, default=float("inf"), help="stop after this many")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--keep", type=Path, help="a folder for the bundles that show a new fault")
     options = command.parse_args()

@@ -14,7 +14,7 @@ from e2gan.data.selection import similarity_clustering
 
 pictures, dimensions, clusters = map(int, sys.argv[1:])
 random = np.random.default_rng(0)
-# As a network's features are: groups of few true dimensions, none of the many numbers negative.
+# Like a network's features: groups of few true dimensions, and many numbers, all of them non-negative.
 kinds = 2 * random.standard_normal((300, 40), np.float32)
 hidden = random.standard_normal((pictures, 40), np.float32) + kinds[random.integers(300, size=pictures)]
 points = hidden @ random.standard_normal((40, dimensions), np.float32)
@@ -26,7 +26,7 @@ print(time.perf_counter() - start, len(set(chosen.tolist())))
 
 
 def measure(pictures: int = 100_000, dimensions: int = 1280, clusters: int = 400) -> list[Figure]:
-    """Seconds and memory of choosing ``clusters`` of ``pictures`` embeddings; the memory is the whole process's."""
+    """Seconds for choosing ``clusters`` of ``pictures`` embeddings, and the memory of the whole process."""
     ran = run(["-c", CODE, str(pictures), str(dimensions), str(clusters)])
     seconds, chosen = ran.output.split()
     name = f"{clusters} of {pictures:,} pictures of {dimensions:,} numbers, {CORES} cores"

@@ -1,4 +1,4 @@
-"""Concepts as Core ML packages: how long one takes, how large they are together, how near they come to the editor."""
+"""Concepts as Core ML packages: the time for one, the size of all together, the distance to the editor."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The web demo: what the server adds to an edit, live frames, how soon it is there; and forty visitors at once.
+"""The web demo: the server's overhead for an edit, live frames, the time to start; and forty visitors at once.
 
-Among these are some who hang up while they wait, and some whose uploads are slow or broken off.
+Some of the visitors disconnect while they wait, and some have slow or interrupted uploads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 
 SIDE = 256
-"""Of the photo, in pixels."""
+"""Side of the photo, in pixels."""
 
 
 def picture(seed: int) -> Image.Image:
@@ -110,7 +110,7 @@ def pixels(url: str) -> Image.Image:
 
 
 def sketch(picture: Image.Image) -> np.ndarray:
-    """Every eighth pixel of every eighth row: enough to tell one edit from another, and cheap."""
+    """Every eighth pixel of every eighth row: enough to distinguish edits, and cheap."""
     return np.asarray(picture)[::8, ::8].astype(np.int16)
 
 
@@ -120,23 +120,23 @@ class Running:
 
     url: str
     seconds: float
-    """From its start until the page could be got."""
+    """Seconds from its start until it served the page."""
     process: subprocess.Popen[bytes]
     folder: Path
-    """Where it keeps what visitors bring."""
+    """The folder of visitors' files."""
     left: int | None = None
-    """Files that stayed there after SIGTERM; None while it runs."""
+    """Files left there after SIGTERM; None while it runs."""
 
     def disk(self) -> float:
         """MB on disk now."""
         sizes = []
         for path in self.folder.rglob("*"):
-            with suppress(OSError):  # gone meanwhile
+            with suppress(OSError):  # deleted in the meantime
                 sizes.append(path.stat().st_size if path.is_file() else 0)
         return sum(sizes) / 1e6
 
     def memory(self) -> float:
-        """MB that it holds now."""
+        """MB of memory now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1000
 
@@ -178,7 +178,7 @@ def _answers(url: str) -> bool:
 
 
 class Timed(Editor):
-    """An editor that knows how long each of its calls took."""
+    """An editor that records the time of each call."""
 
     def __init__(self) -> None:
         super().__init__(device="cpu", threads=CORES)
@@ -192,7 +192,7 @@ class Timed(Editor):
 
 
 def measure_overhead(rounds: int = 30) -> list[Figure]:
-    """Milliseconds from the click to the picture's pixels, less those that the editor took for it: one visitor.
+    """Milliseconds from the click to the picture's pixels, minus the editor's own time, for one visitor.
 
     Server and visitor share this process, so that the editor's part of each request is known.
     """
@@ -225,7 +225,7 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
 
 
 def measure_live(url: str, seconds: float = 15) -> list[Figure]:
-    """Frames a second of one visitor's camera, 256 × 192, each sent when the one before is back."""
+    """Frames a second of one visitor's camera, 256 × 192, each sent when the previous one has returned."""
     visitor = Visitor(url)
     frames = []
     for seed in range(8):
@@ -243,7 +243,7 @@ def measure_live(url: str, seconds: float = 15) -> list[Figure]:
 
 @dataclass
 class Tally:
-    """What happened to the visitors."""
+    """The visitors' results."""
 
     errors: int = 0
     mixed: int = 0
@@ -251,7 +251,7 @@ class Tally:
 
 
 def hang_up(url: str, photo: bytes, ended: threading.Event) -> None:
-    """Ask for an edit, and be gone before it is there."""
+    """Request an edit, and disconnect before it arrives."""
     visitor = Visitor(url)
     name = visitor.open(Image.open(io.BytesIO(photo)))
     visitor.ask("edit", {"photo": name, "concepts": {shipped()[0].id: 1}, "size": 512}, patience=0.05)
@@ -259,7 +259,7 @@ def hang_up(url: str, photo: bytes, ended: threading.Event) -> None:
 
 @contextmanager
 def uploading(url: str) -> Iterator[socket.socket]:
-    """An upload of 9 MB that has begun."""
+    """A started upload of 9 MB."""
     address = urlsplit(url)
     with socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=60) as connection:
         connection.sendall(
@@ -271,7 +271,7 @@ def uploading(url: str) -> Iterator[socket.socket]:
 
 
 def break_off(url: str, photo: bytes, ended: threading.Event) -> None:
-    """Send two of its megabytes, and hang up."""
+    """Send two of its megabytes, and disconnect."""
     with uploading(url) as connection:
         connection.sendall(b"x" * 2_000_000)
 
@@ -286,19 +286,19 @@ def dawdle(url: str, photo: bytes, ended: threading.Event) -> None:
 
 
 NUISANCES = (hang_up, hang_up, hang_up, break_off, break_off, *[dawdle] * 10)
-"""What some do all the time while the others edit."""
+"""The disturbances by some visitors while the others edit."""
 
 
 @contextmanager
 def nuisances(url: str) -> Iterator[None]:
-    """Have them about."""
+    """Run these disturbances during the body."""
     ended = threading.Event()
     buffer = io.BytesIO()
     picture(99).save(buffer, "PNG")
 
     def go_on(nuisance: Callable[[str, bytes, threading.Event], None]) -> None:
         while not ended.wait(0.5):
-            with suppress(OSError, E2GANError, requests.RequestException):  # that they are turned away is no error
+            with suppress(OSError, E2GANError, requests.RequestException):  # being refused is not an error for them
                 nuisance(url, buffer.getvalue(), ended)
 
     threads = [threading.Thread(target=go_on, args=(nuisance,), daemon=True) for nuisance in NUISANCES]
@@ -313,7 +313,7 @@ def nuisances(url: str) -> Iterator[None]:
 
 
 def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> list[Figure]:
-    """Visitors who each click through the concepts without a pause; every picture is held against the editor's own."""
+    """Visitors who each click through the concepts without a pause; every picture is compared with the editor's own."""
     installed = shipped()
     concepts = [concept.id for concept in installed]
     editor = Editor(device="cpu")
@@ -351,11 +351,11 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
             thread.join()
 
     with nuisances(demo.url):
-        together(time.perf_counter() + seconds / 4)  # until all is loaded
+        together(time.perf_counter() + seconds / 4)  # until everything is loaded
         tally, before, disk, start = Tally(), demo.memory(), demo.disk(), time.perf_counter()
         together(start + seconds)
         took = time.perf_counter() - start
-    time.sleep(2)  # until the last of them have been noticed to be gone
+    time.sleep(2)  # until the server has noticed that the last of them disconnected
     if not tally.waits:
         raise E2GANError(f"not one edit was done in {seconds:.0f} s, and {tally.errors} failed")
     of = f"{visitors} visitors, {seconds:.0f} s"
@@ -373,7 +373,7 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
 
 def measure(seconds: float = 300, visitors: int = 40) -> list[Figure]:
     with running():
-        pass  # what Python compiles and the system reads from disk, once
+        pass  # for what Python compiles and the system reads from disk only once
     overhead = measure_overhead()
     with running() as demo:
         figures = [
@@ -385,7 +385,7 @@ def measure(seconds: float = 300, visitors: int = 40) -> list[Figure]:
 
 
 def measure_siege(seconds: float = 300, visitors: int = 40) -> list[Figure]:
-    """The load alone, and what stays of it."""
+    """Measure only the load, and the files left afterwards."""
     with running() as demo:
         figures = measure_load(demo, visitors, seconds)
     return [*figures, Figure("files left after SIGTERM", float(demo.left or 0), at_most=0)]

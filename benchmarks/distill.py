@@ -25,7 +25,7 @@ def measure(
 ) -> list[Figure]:
     """The figures of editing ``photos`` photos in ``data`` (or as many as there are) with the bundled teacher.
 
-    Counted are all processes, from before the first begins until after the last has ended: their beginning, too.
+    All processes are counted, from before the first starts until after the last has ended.
 
     Raises:
         DataError: there are no photos, or one cannot be edited.
@@ -51,7 +51,7 @@ def measure(
 
 
 def _processor_seconds() -> float:
-    """What this process and those of its children that have ended have used."""
+    """Processor time of this process and of its ended children."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -1,4 +1,4 @@
-"""What an exported concept costs, and what its 8 bits cost in quality."""
+"""The cost of an exported concept, and the quality that 8 bits lose."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def measure(
     size: int = SIZE,
     rounds: int = 15,
 ) -> list[Figure]:
-    """The figures; those of quality for test photos in ``data`` alone.
+    """The figures; those of quality only if ``data`` has test photos.
 
-    Speed is that of the first concept; the quality of 8 bits is measured for every one, for ranges that suit one
-    need not suit another.
+    Speed is measured on the first concept, the quality of 8 bits on all, because ranges that suit one concept
+    may not suit another.
 
     Raises:
         DataError: there are fewer than two test photos.
@@ -73,7 +73,7 @@ def measure(
 
 
 def _speed(base: Base, concept: Concept, models: dict[str, Path], size: int, rounds: int) -> list[Figure]:
-    """Of each model, and of PyTorch's generator in float32; and the editor's whole edit on both."""
+    """The speed of each model, of PyTorch's generator in float32, and of the editor's whole edit with both."""
     adapter = concept.load(base)
     edit, look = Edit(base.generator(), at_once=True), Look(torch.from_numpy(adapter.prompt)[None])
     image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
@@ -98,7 +98,7 @@ def _speed(base: Base, concept: Concept, models: dict[str, Path], size: int, rou
 
 
 def _swapping(base: Base, concepts: Sequence[Concept], size: int, rounds: int) -> list[Figure]:
-    """Of the parts: their sizes, and the time from one concept to the next."""
+    """The sizes of the parts, and the time to change the concept."""
     noise = takes_noise(base, concepts)
     whole = base_part(base, opset=OPSETS[0], noise=noise)
     parts = [concept_part(concept, base, noise=noise) for concept in concepts]
@@ -127,7 +127,7 @@ def _swapping(base: Base, concepts: Sequence[Concept], size: int, rounds: int) -
 
 
 def _quality(base: Base, concepts: Sequence[Concept], data: Path, folder: Path) -> list[Figure]:
-    """What 8 bits add to the distance to each teacher, in EfficientNet's features, on the test photos."""
+    """The increase by 8 bits of the distance to each teacher, in EfficientNet's features, on the test photos."""
     files = [file for split, file in find_photos(data) if split == "test"]
     if len(files) < 2:
         raise DataError(f"{data}: {len(files)} test photos, which is too few to measure on")

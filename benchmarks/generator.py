@@ -1,8 +1,8 @@
-"""What each part of the generator's layout is worth: the same training from scratch, one part changed at a time.
+"""The value of each part of the generator's layout: the same training from scratch, with one part changed at a time.
 
 Each variant is trained on a style's pairs from fresh weights for the same steps, and measured on validation pairs:
 L1 to the teacher, the distance of two networks' features that no loss has seen, the share of lattice in flat areas,
-the match of strokes.  Finished trainings are kept in the work folder; one that was stopped goes on.
+the match of strokes.  The work folder keeps finished trainings; a stopped one continues.
 
     python -m benchmarks.generator --pairs pencil=DIR --pairs vangogh=DIR --work runs/generator
 """
@@ -44,7 +44,7 @@ from e2gan.training.loop import ConceptPairs, Trainer
 
 @dataclass(frozen=True)
 class Style:
-    """What is learnt."""
+    """A style to learn."""
 
     prompt: str
     teacher: str
@@ -55,28 +55,28 @@ STYLES: Mapping[str, Style] = {
     "pencil": Style("a pencil drawing", "gmic", {"filter": "pencil"}),
     "vangogh": Style("a painting in the style of Vincent van Gogh", "magenta-multistyle", {"style": 19}),
 }
-"""A drawing, which leaves the photo its lines, and a painting, which leaves it none."""
+"""A drawing, which keeps the photo's lines, and a painting, which keeps none."""
 
 WEIGHTS = "generator.pt"
 
 PHOTOS = ("small/portrait", "small/cat", "aitzgorri", "small/launch")
-"""Of the samples, those on the sheets: a face, fur, foliage under a flat sky, night."""
+"""The samples on the sheets: a face, fur, foliage under a flat sky, night."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A layout, and what a concept says on it."""
+    """A layout, and a concept's settings for it."""
 
     layout: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the paper's configuration."""
+    """Differences from the paper's configuration."""
     skips: Skips = NO_SKIPS
     noise: float = 0.0
     training: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the common recipe."""
+    """Differences from the common recipe."""
     learned: bool = False
-    """Whether the skips are learned, from where they begin."""
+    """Whether the skips are learned, and their initial values."""
     trunk_noise: float = 0.0
-    """Strength of noise on the trunk's activations, whose spread is about 1, in place of the photo's."""
+    """Strength of noise on the trunk's activations, whose deviation is about 1, instead of noise on the photo."""
 
 
 MEAN: Mapping[str, Any] = {"smoothing": "mean"}
@@ -114,11 +114,11 @@ RECIPE = TrainingRecipe(
     style=4.0,
     ema=0.99,
 )
-"""Crops at 0.4 to 1 of the pairs' own size; what is smaller shows more of the picture."""
+"""Crops at 0.4 to 1 of the pairs' own size; smaller scales show more of the picture."""
 
 
 class Learned(nn.Module):
-    """A generator whose skips are three parameters more."""
+    """A generator with three more parameters: its skips."""
 
     def __init__(self, generator: Generator, skips: Skips) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def made(variant: Variant, config: GeneratorConfig) -> nn.Module:
 
 
 def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecipe) -> tuple[Path, dict[str, Any]]:
-    """Train a variant on a style's pairs and measure it; from the work folder where that is done.
+    """Train a variant on a style's pairs and measure it; finished results come from the work folder.
 
     Returns:
         The folder of the training, with its `WEIGHTS`, and its figures.
@@ -193,7 +193,7 @@ def train(name: str, style: str, pairs: Pairs, work: Path, recipe: TrainingRecip
 
 
 def measured(trainer: Trainer, learnt: ConceptPairs, folder: Path) -> dict[str, float]:
-    """The averaged generator's figures on the validation pairs, of whole pictures, and a sheet of some of them."""
+    """The averaged generator's figures on whole validation pairs, and a sheet of some of them."""
     trainer.generator.eval()
     photos: list[Image.Image] = []
     targets: list[Image.Image] = []
@@ -236,7 +236,7 @@ def edits_of_samples(name: str, style: str, folder: Path) -> list[Image.Image]:
 
 
 def sample_photos() -> dict[str, Image.Image]:
-    """`PHOTOS` with their shorter sides at most 432 pixels, as those that were learnt from, and multiples of 8."""
+    """`PHOTOS` with shorter sides of at most 432 pixels, like the training photos, and sizes in multiples of 8."""
     photos = {}
     for name in PHOTOS:
         photo = Image.open(SAMPLES / f"{name}.jpg").convert("RGB")
@@ -267,22 +267,24 @@ def _square(picture: Image.Image, name: str, side: int = 256) -> Image.Image:
 
 
 def _l1(a: Image.Image, b: Image.Image) -> float:
-    """On values from 0 to 1."""
+    """The mean difference, on values from 0 to 1."""
     return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean() / 255)
 
 
 def _mean_of_known(shares: Sequence[float | None]) -> float:
     measured = [share for share in shares if share is not None]
     if not measured:
-        raise DataError("no validation photo has a flat area to look for a lattice in")
+        raise DataError("no validation photo has a flat area in which to measure the lattice")
     return mean(measured)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     command.add_argument("--pairs", action="append", required=True, metavar="STYLE=DIR", help="pairs of a style")
-    command.add_argument("--work", type=Path, required=True, help="folder of trainings; what is there is kept")
-    command.add_argument("--variant", action="append", choices=list(VARIANTS), help="some of them; all by default")
+    command.add_argument("--work", type=Path, required=True, help="folder of trainings; existing ones are kept")
+    command.add_argument(
+        "--variant", action="append", choices=list(VARIANTS), help="some of the variants; all by default"
+    )
     command.add_argument("--steps", type=int, default=RECIPE.steps)
     command.add_argument("--crop", type=int, default=RECIPE.crop)
     command.add_argument("--threads", type=int, help="CPU threads")

@@ -1,4 +1,4 @@
-"""Concepts on a Hub: a pull of what is here already, a search among many, and what a pull asks of the Hub."""
+"""Concepts on a Hub: pulling a concept that is already here, a search among many, and the requests of a pull."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from e2gan.errors import E2GANError
 
 @contextmanager
 def machine() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder to work in, and the variables that keep a process's data, settings and caches in it."""
+    """A working folder, and the variables that keep a process's data, settings and caches in it."""
     with tempfile.TemporaryDirectory() as folder:
         places = {name: str(Path(folder, name)) for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
         yield Path(folder), {**places, "E2GAN_LOAD_PLUGINS": "e2gan-hub"}
 
 
 def measure_pulls(count: int = 50, rounds: int = 7) -> list[Figure]:
-    """Requests of each of ``count`` pulls, on a server of our own; then seconds of one whose commit is here."""
+    """Requests of each of ``count`` pulls, on a server of our own; then seconds of one whose commit is already here."""
     from e2gan_hub.devserver import HubServer
 
     with machine() as (folder, environment):
@@ -53,7 +53,7 @@ def measure_pulls(count: int = 50, rounds: int = 7) -> list[Figure]:
 
 
 def bundle() -> dict[str, bytes]:
-    """The files of a shipped concept, as e2gan push publishes them."""
+    """The files of a shipped concept that e2gan push publishes."""
     concept = shipped()[0]
     files = {file.name: file.read_bytes() for file in concept.path.iterdir()}
     files[CONFIG] = render_adapter_config(find_base(concept.base_id).config, concept.ranks).encode()
@@ -76,7 +76,7 @@ write_index(
 
 
 def measure_search(count: int = 100_000, rounds: int = 7) -> list[Figure]:
-    """Seconds of a search over an index of ``count`` concepts, the process included; and its size."""
+    """Seconds of a search over an index of ``count`` concepts, including the process's start; and the index's size."""
     with machine() as (folder, environment):
         run(["-c", INDEX, str(count)], environment)
         size = sum(file.stat().st_size for file in folder.rglob("*.sqlite"))

@@ -1,11 +1,11 @@
-"""Long commands that are killed: each is run to the end, then killed and run again, and again.
+"""Killing long commands: each runs to the end once, and is then repeatedly killed and run again.
 
     python -m benchmarks.kills --rounds 20
     python -m benchmarks.kills --only apply pull --rounds 5
 
-Every other kill comes at a random moment, the rest as soon as the command has begun to write something.  After it the
-same command must end well, give what the unbroken one gave where that is promised, and leave nothing behind: neither
-where it writes nor among the system's temporary files.
+Every other kill comes at a random moment, the rest as soon as the command has begun to write.  Afterwards the same
+command must succeed, give the result of the undisturbed run where that is promised, and leave no files behind, neither
+in its output nor among the system's temporary files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["COMMANDS", "Command", "measure"]
 PROGRAM = "from e2gan.cli import main; main()"
 
 PATIENCE = 3600.0
-"""Seconds that a command may take."""
+"""Most seconds for a command."""
 
 
 def _photos(folder: Path, count: int = 8, side: int = 96) -> None:
@@ -94,7 +94,7 @@ def _base(work: Path) -> None:
 
 
 def _published(work: Path) -> None:
-    """A concept in a work folder of one's own, to publish."""
+    """A concept in its own work folder, to publish."""
     from benchmarks.hub import bundle
 
     for name, data in bundle().items():
@@ -108,17 +108,17 @@ class Command:
 
     arguments: Sequence[str]
     prepare: Callable[[Path], None] = lambda work: None
-    """Makes what it reads, in the working folder."""
+    """Makes its input in the working folder."""
     output: str = "out"
-    """What must come out the same, in the working folder; empty for all of it."""
+    """Outputs in the working folder that must be the same; empty for all."""
     same: bool = True
-    """Whether a rerun gives the very bytes."""
+    """Whether a rerun gives identical bytes."""
     share: float = 1.0
-    """Of the rounds asked for: what takes minutes is killed less often."""
+    """Share of the requested rounds: commands that take minutes are killed less often."""
     hub: bool = False
     """Whether it talks to a Hub."""
     ignored: tuple[str, ...] = field(default=("record.toml", "lock"))
-    """Files with a date in them, or nothing."""
+    """Files that contain a date, if any."""
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -133,7 +133,7 @@ COMMANDS: Mapping[str, Command] = {
     "train": Command(
         ["train", "crayon", "--data", "photos", "--device", "cpu", "--workers", "1"],
         _concept,
-        # Its manifest says how long it took.
+        # Its manifest records the training time.
         output="crayon",
         ignored=("concept.toml", "README.md"),
         share=0.3,
@@ -154,7 +154,7 @@ COMMANDS: Mapping[str, Command] = {
     "eval": Command(
         ["eval", "vangogh", "--data", "photos", "--device", "cpu", "--workers", "1", "-o", "out"],
         _split_photos,
-        same=False,  # the page says when it was made
+        same=False,  # the page contains its date
         share=0.3,
     ),
     "export onnx": Command(["export", "onnx", "vangogh", "-o", "out/v.onnx"], share=0.5),
@@ -162,7 +162,7 @@ COMMANDS: Mapping[str, Command] = {
     "reproduce": Command(
         ["reproduce", "tab5", "--data", "photos", "--scale", "small", "-o", "out", "--device", "cpu"],
         _split_photos,
-        same=False,  # seconds are among its figures
+        same=False,  # its figures include seconds
         share=0.05,
     ),
     "pull": Command(["pull", "maker/concept"], output="data", hub=True),
@@ -198,7 +198,7 @@ class _Trial:
         self.command.prepare(self.work)
 
     def run(self, kill: Callable[[float], bool] | None = None) -> tuple[int, str, float]:
-        """Run it, killed once ``kill`` says so of the seconds so far; gives the exit code, what it said, seconds."""
+        """Run it until ``kill``, called with the seconds so far, is true; returns exit code, output and seconds."""
         start = time.monotonic()
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
@@ -223,7 +223,7 @@ class _Trial:
         return _digests(self.work / self.command.output, self.command.ignored)
 
     def left(self) -> list[str]:
-        """What lies about that should not."""
+        """Files that should not exist."""
         ours = [path for path in leftovers.find(self.work)]
         return [str(path.relative_to(self.work)) for path in (*ours, *self.places["TMPDIR"].iterdir())]
 
@@ -232,10 +232,10 @@ class _Trial:
 
 
 def measure(name: str, rounds: int, environment: Mapping[str, str] | None = None, seed: int = 0) -> list[Figure]:
-    """Kill one of :data:`COMMANDS` some times; what went wrong is printed.
+    """Kill one of :data:`COMMANDS` several times, and print the faults.
 
     Raises:
-        E2GANError: it fails without being killed.
+        E2GANError: the command fails without being killed.
     """
     command, chance = COMMANDS[name], random.Random(f"{seed} {name}")
     faults: list[str] = []
@@ -304,7 +304,7 @@ def _share(name: str, rounds: int) -> int:
 
 def main() -> None:
     command = parser(__doc__)
-    command.add_argument("--rounds", type=int, default=20, help="kills of each command; fewer of those that take long")
+    command.add_argument("--rounds", type=int, default=20, help="kills of each command; fewer for slow ones")
     command.add_argument("--only", nargs="+", choices=list(COMMANDS), default=list(COMMANDS), help="these commands")
     command.add_argument("--seed", type=int, default=0)
     options = command.parse_args()

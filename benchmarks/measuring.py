@@ -1,4 +1,4 @@
-"""What the benchmarks share: timing, counting, and figures with limits."""
+"""Common parts of the benchmarks: timing, counting, and figures with limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 
 @dataclass(frozen=True)
 class Figure:
-    """Something measured, and the limit it is held against, if any."""
+    """A measured value, and its limit, if any."""
 
     name: str
     value: float
@@ -37,7 +37,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the limits are kept; None where there are none."""
+        """Whether the limits are met; None if there are none."""
         if self.at_least is None and self.at_most is None:
             return None
         return (self.at_least is None or self.value >= self.at_least) and (
@@ -46,7 +46,7 @@ class Figure:
 
 
 def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, list[float]]:
-    """Seconds of each job in each round: A B A B …, so that what slows the machine down slows all alike."""
+    """Seconds of each job in each round: A B A B …, so that other load on the machine affects all of them equally."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(warmup + rounds):
         for name, job in jobs.items():
@@ -72,7 +72,7 @@ def matmul_rate(dtype: torch.dtype, device: torch.device, size: int, rounds: int
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and versions behind the figures."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
@@ -101,7 +101,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def script(main: Callable[[], None]) -> None:
-    """Run a benchmark's ``main``: what a person can fix is one line, as in the program."""
+    """Run a benchmark's ``main``; as in the program, errors that a person can fix are one line."""
     try:
         main()
     except E2GANError as error:
@@ -109,7 +109,7 @@ def script(main: Callable[[], None]) -> None:
 
 
 def report(figures: Mapping[str, Sequence[Figure]], output: Path | None) -> None:
-    """Print figures by benchmark, and write them as JSON where ``output`` is given."""
+    """Print figures by benchmark, and write them as JSON if ``output`` is given."""
     about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items() if value is not None))
     for title, some in figures.items():

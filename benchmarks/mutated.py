@@ -1,9 +1,9 @@
-"""Damaged pictures of every readable format: each is opened or refused, within its memory and five seconds.
+"""Damaged pictures of every readable format: each must be opened or refused within its memory limit and five seconds.
 
     python -m benchmarks.mutated --count 50000
 
-A fault of the program's own is any other exception than ImageError.  The pictures are opened in this process, so that a
-crash of a decoder is seen, too; the last one tried is then in --keep.
+Any exception except ImageError is a fault of the program.  The pictures are opened in this process, so that a decoder's
+crash is noticed, too; the last picture is then in --keep.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from e2gan.images import PREVIEW, Limits, open_image
 __all__ = ["Outcome", "measure", "mutated", "seeds", "try_all"]
 
 SECONDS = 5.0
-"""Longest that a damaged picture may take."""
+"""Most seconds for a damaged picture."""
 
 SLACK = 200_000_000
-"""Bytes for the libraries themselves, and for what the allocator keeps."""
+"""Bytes for the libraries themselves, and for memory that the allocator keeps."""
 
 
 def seeds() -> dict[str, bytes]:
@@ -112,7 +112,7 @@ def seeds() -> dict[str, bytes]:
 
 
 def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG with chunks (kind, data) behind its first."""
+    """A PNG with chunks (kind, data) after its first."""
     encoded = [
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     ]
@@ -120,10 +120,10 @@ def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def mutated(seed: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
-    """A damaged copy: bytes changed, numbers made huge, parts lost, doubled or another file's, an end cut off."""
+    """A damaged copy: bytes changed, numbers made huge, parts lost, doubled or from another file, the end cut off."""
     data = bytearray(seed)
     for _ in range(chance.choice((1, 1, 2, 3, 8))):
-        # Most of what decides anything stands at the beginning.
+        # The decisive bytes are mostly at the beginning.
         reach = len(data) if chance.random() < 0.5 else min(len(data), 400)
         at = chance.randrange(max(1, reach))
         kind = chance.randrange(6)
@@ -148,7 +148,7 @@ def mutated(seed: bytes, others: Sequence[bytes], chance: random.Random) -> byte
 
 
 def _with_sums(png: bytes) -> bytes:
-    """A PNG whose checksums are right, so that its chunks are looked at."""
+    """A PNG with correct checksums, so that its chunks are read."""
     parts, at = [png[:8]], 8
     while at + 12 <= len(png):
         (size,) = struct.unpack_from(">I", png, at)
@@ -162,21 +162,21 @@ def _with_sums(png: bytes) -> bytes:
 
 @dataclass
 class Outcome:
-    """What came of the pictures."""
+    """The results for the pictures."""
 
     opened: int = 0
     refused: int = 0
     slowest: float = 0.0
-    """Seconds of the one that took longest."""
+    """Seconds of the slowest one."""
     slowest_name: str = ""
     memory: int = 0
-    """Bytes by which the most that this process ever had has grown."""
+    """Growth of this process's peak memory, in bytes."""
 
 
 def try_all(count: int, *, limits: Limits = PREVIEW, seed: int = 0, keep: Path | None = None) -> Outcome:
     """Open ``count`` damaged pictures; any exception but ImageError is raised.
 
-    keep: a folder for the picture that is tried, for the case of a crash, and for slow ones.
+    keep: a folder for the current picture, in case of a crash, and for slow ones.
     """
     outcome, chance, before = Outcome(), random.Random(seed), _most_memory()
     for name, data in _pictures(count, chance):
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     command.add_argument("--count", type=int, default=50_000)
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--keep", type=Path, help="folder for the picture that is tried, and for slow ones")
+    command.add_argument("--keep", type=Path, help="folder for the current picture, and for slow ones")
     options = command.parse_args(arguments)
     report({"damaged pictures": measure(options.count, options.seed, options.keep)}, options.output)
 

@@ -1,8 +1,8 @@
-"""What opening a photo and writing its edit cost, against the libraries' own: the ratio of both in one run.
+"""The cost of opening a photo and writing its edit, as a ratio to the libraries' own in the same run.
 
     python -m benchmarks.opening --megapixels 24
 
-A JPEG is compared with Pillow's open, convert and save, in the same encoding; a HEIC's opening with pillow-heif's.  The
+A JPEG is compared with Pillow's open, convert and save, in the same encoding; opening a HEIC, with pillow-heif.  The
 deeper ways of reading are listed for comparison, without limits.
 """
 
@@ -25,11 +25,11 @@ from e2gan.images.saving import ENCODING
 __all__ = ["measure"]
 
 MOST = 1.2
-"""Times the libraries' own."""
+"""As a multiple of the libraries' own time."""
 
 
 def _photo(pixels: int) -> Image.Image:
-    """A sample photograph, enlarged, with grain: as hard to encode as a camera's."""
+    """A sample photograph, enlarged, with grain: as hard to encode as a camera's photo."""
     with Image.open(sorted(SAMPLES.glob("*.jpg"))[0]) as sample:
         scale = (pixels / (sample.width * sample.height)) ** 0.5
         size = round(sample.width * scale) // 2 * 2, round(sample.height * scale) // 2 * 2
@@ -39,7 +39,7 @@ def _photo(pixels: int) -> Image.Image:
 
 
 def _jobs(folder: Path, photo: Image.Image) -> Mapping[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """(ours, the libraries') by name."""
+    """Pairs (ours, the libraries') by name."""
     exif = Image.Exif()
     exif[0x010F], exif[0x8298] = "Camera", "Owner"
     jpeg, wide, heic, out = folder / "photo.jpg", folder / "wide.jpg", folder / "photo.heic", folder / "out.jpg"

@@ -1,6 +1,6 @@
-"""How near each concept comes to its teacher on photos that nothing was trained on.
+"""The distance of each concept to its teacher on photos that were not used in training.
 
-The teacher of the concept's recipe edits the test photos anew, so that nothing is compared with a compressed copy.
+The teacher of the concept's recipe edits the test photos again, so that no edit is compared with a compressed copy.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measure(
 def edit(
     photos: Sequence[Image.Image], editor: Editor, concept: Concept
 ) -> tuple[list[Image.Image], list[Image.Image]]:
-    """The teacher's pictures, and the concept's, each edited as a user's photo is."""
+    """The teacher's pictures and the concept's, the latter edited like a user's photo."""
     chosen = concept.recipe.teachers[0]
     teacher = make_teacher(chosen.id, chosen.options)
     return [teacher(photo) for photo in photos], [editor.apply(photo, concept) for photo in photos]

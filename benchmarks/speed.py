@@ -1,7 +1,7 @@
-"""How fast the generator is at 256×256: against pix2pix's nine-block one, and against the machine's own limit.
+"""The generator's speed at 256×256, against pix2pix's nine-block generator and against the machine's own limit.
 
-Both have random weights, which cost what trained ones do, and run as the editor runs its own: all but the last
-layer in the type that is measured, the last in float32.
+Both have random weights, which cost the same as trained ones, and run as in the editor: the last layer in float32, all
+others in the measured type.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def measure(
     matrix: int = 2048,
     device: str = "cpu",
 ) -> list[Figure]:
-    """The figures: of both generators for each type, and their ratio, which is to be at least 1.7.
+    """The figures: of both generators for each type, and their ratio, which must be at least 1.7.
 
-    config: the generator's; its width is pix2pix's, too.  size: of the picture, in pixels.  matrix: side of the
-    matrices whose product gives the machine's limit.
+    config: the generator's; pix2pix gets the same width.  size: of the picture, in pixels.  matrix: side of the
+    matrices whose product defines the machine's limit.
     """
     config = config or GeneratorConfig()
     where = torch.device(device)

@@ -1,4 +1,4 @@
-"""What a person waits for and what it takes: imports, the help, the list, one edit; each a process of its own."""
+"""Waiting times and memory: imports, the help, the list, one edit; each in its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.switching import shipped
 from e2gan.errors import E2GANError
 
 CORES = 2
-"""The promise is made for two."""
+"""The promise is for two."""
 
 PROGRAM = "from e2gan.cli import main; main()"
 
@@ -74,11 +74,11 @@ l1_ratio = 0.5
 
 @dataclass(frozen=True)
 class Ran:
-    """A process that ended well."""
+    """A successful process."""
 
     seconds: float
     peak: int
-    """Most memory it held, in bytes."""
+    """Its peak memory, in bytes."""
     output: str
 
 
@@ -93,8 +93,8 @@ with open(sys.argv[1], "w") as file:
     json.dump([time.perf_counter() - start, usage.ru_maxrss], file)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""Starts a process and reads its clock and memory.  A small process for itself, because Linux counts to a
-process's memory what its parent held when it forked: PyTorch, here."""
+"""Starts a process and reads its time and memory.  It is a small separate process, because Linux counts
+memory that the parent held when it forked (here, PyTorch) as the child's."""
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
@@ -134,7 +134,7 @@ def install_many(folder: Path, count: int) -> None:
 
 
 def measure_import(rounds: int = 7) -> list[Figure]:
-    """Seconds ``import e2gan`` takes inside a process, and whether it brings torch or peft along."""
+    """Seconds of ``import e2gan`` inside a process, and whether it imports torch or peft, too."""
     code = (
         "import sys, time; start = time.perf_counter(); import e2gan; print(time.perf_counter() - start, "
         "len({'torch', 'peft', 'transformers', 'numpy'} & set(sys.modules)))"
@@ -155,7 +155,7 @@ def measure_list(count: int = 1000, rounds: int = 5) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         install_many(Path(folder), count)
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        # Two runs first: one writes the bytecode that pip would have written, one warms the file cache.
+        # Two runs come first: one writes the bytecode that pip would have written, one warms the file cache.
         runs = [run(["-c", PROGRAM, "list"], {"PYTHONPATH": path}) for _ in range(rounds + 2)][2:]
         listed = sum("bench-" in line for line in runs[0].output.splitlines())
     return [

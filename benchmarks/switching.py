@@ -1,4 +1,4 @@
-"""What changing the concept costs, and what a folded concept costs over the bare base."""
+"""The cost of changing the concept, and of a folded concept compared with the bare base."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SHIPPED = Path(__file__).parent.parent / "concepts"
 
 
 def shipped() -> list[Concept]:
-    """The trained concepts in the repository; raises DataError where there are none."""
+    """The trained concepts in the repository; raises DataError if there are none."""
     concepts = [Concept.read(manifest.parent) for manifest in sorted(SHIPPED.glob("*/*/bundle/concept.toml"))]
     trained = [concept for concept in concepts if concept.trained]
     if not trained:
-        raise DataError(f"{SHIPPED}: no trained concepts here", hint="train them with: make concepts DATA=PHOTOS")
+        raise DataError(f"{SHIPPED}: holds no trained concepts", hint="train them with: make concepts DATA=PHOTOS")
     return trained
 
 
@@ -46,7 +46,7 @@ def measure(
 
 
 def _switches(editor: Editor, concepts: Sequence[Concept], rounds: int) -> list[float]:
-    """Seconds of each change of concept once all are loaded; with one alone, to and from the bare base."""
+    """Seconds of each change of concept once all are loaded; with a single concept, to and from the bare base."""
     for concept in concepts:
         editor.use(concept)
     following = cycle(concepts if len(concepts) > 1 else [*concepts, None])

@@ -1,15 +1,15 @@
-"""What a concept's training costs and what it comes to: settings that spare work, alone and together, against none.
+"""The cost and the result of a concept's training: settings that save work, alone and together, against none.
 
-All train the same concept on the same pairs and base.  The cost of a run is put together from steps of each kind that
-it has, taken in turn with the other runs' steps, so that other work on the machine slows all alike.  With ``--train``
-the runs are then trained whole, and measured on validation and test pairs.  Finished trainings are kept in the work
-folder; one that was stopped goes on.
+All train the same concept on the same pairs and base.  The cost of a run is the sum over its kinds of steps, which are
+timed in turn with the other runs' steps, so that other work on the machine slows all of them equally.  With ``--train``
+each way is then trained completely, and measured on validation and test pairs.  The work folder keeps finished
+trainings; a stopped one continues.
 
     python -m benchmarks.training --data PHOTOS --work runs/training --threads 1            # what each way costs
-    python -m benchmarks.training --data PHOTOS --work runs/training --threads 1 --train    # and what it comes to
+    python -m benchmarks.training --data PHOTOS --work runs/training --threads 1 --train    # and its result
 
-``--train`` takes an hour and a half of one core; ``--way sparing`` leaves the others out, ``--crop 128 --steps 150``
-trains on pictures at half size, and shorter.
+``--train`` takes an hour and a half on one core; ``--way sparing`` leaves the others out; ``--crop 128 --steps 150``
+trains for fewer steps on pictures of half the size.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ FORMER = TrainingRecipe(
     style=4.0,
     ema=0.99,
 )
-"""By which the concept of version 1.1 was trained."""
+"""The recipe's settings that trained the concept of version 1.1."""
 
 SPARING: Mapping[str, Any] = {"perceptual_shrink": 2, "discriminator_every": 2, "half_size": 0.5}
-"""What makes a step cheaper."""
+"""Settings that make a step cheaper."""
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "former": {},
@@ -70,11 +70,11 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "sparing": SPARING,
     "shorter": {**SPARING, "steps": 0.6, "learning_rate": 3e-3},
 }
-"""By name what differs from the former recipe; ``steps`` as a share of its own.  ``sparing`` is all three at once, and
-``shorter`` is that in fewer steps at a higher rate."""
+"""Differences from the former recipe, by name; ``steps`` is a share of its steps.  ``sparing`` combines all three, and
+``shorter`` does so in fewer steps at a higher rate."""
 
 TOGETHER = ("sparing", "shorter")
-"""The ways that have to halve the time, at the former's figures."""
+"""The ways that must halve the time with the former's figures."""
 
 SHOWN = 8
 """Test photos on a sheet."""
@@ -82,14 +82,14 @@ SHOWN = 8
 
 @dataclass
 class Task:
-    """A concept that is trained again and again, each time in another way."""
+    """A concept that is trained repeatedly, each time in another way."""
 
     data: Path
     work: Path
     concept: Concept
     base: Base
     precision: str | None = None
-    """Accelerate's; None: what the processor computes in."""
+    """Accelerate's precision; None: the processor's own."""
 
     @cached_property
     def learnt(self) -> ConceptPairs:
@@ -143,9 +143,9 @@ class Cost:
 
 
 def costs(task: Task, recipe: TrainingRecipe, ways: Mapping[str, Mapping[str, Any]], rounds: int) -> dict[str, Cost]:
-    """What a run costs in each way, from ``rounds`` steps of each kind that it has.
+    """The cost of a run in each way, from ``rounds`` steps of each of its kinds.
 
-    In a round every way takes a step of each kind; a run's seconds are those, each times the number of its steps.
+    In a round every way takes a step of each kind; a run's seconds are their sum, weighted by the number of such steps.
     """
     trainers = {name: task.trainer(recipe_of(recipe, way), task.work / "timed") for name, way in ways.items()}
     by_way = {name: Cost([], []) for name in ways}

@@ -180,7 +180,7 @@ def test_switching_goes_round_the_concepts(base: Base, concepts: list[Concept], 
 
 def test_without_shipped_concepts_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(switching, "SHIPPED", tmp_path)
-    with pytest.raises(DataError, match="no trained concepts here"):
+    with pytest.raises(DataError, match="holds no trained concepts"):
         switching.shipped()
 
 
