@@ -245,7 +245,7 @@ def merge(call: Call) -> Response:
     with repository.lock:
         pull_request = discussion_of(call, repository)
         if not pull_request["isPullRequest"] or pull_request["status"] in ("merged", "closed"):
-            raise Refusal(400, "This is no open pull request")
+            raise Refusal(400, "This is not an open pull request")
         head = repository.resolve(f"refs/pr/{pull_request['num']}")
         if repository.resolve("main") not in [commit.id for commit in repository.history(head)]:
             raise Refusal(409, "The pull request conflicts with the main branch")

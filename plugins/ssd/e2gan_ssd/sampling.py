@@ -83,7 +83,7 @@ def read_model(path: Path) -> Model:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            finite = all(np.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118 (it is no dict)
+            finite = all(np.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118 (not a dict)
         record = json.loads(header.get("record", "{}"))
     except (OSError, SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise BaseModelError(f"{path}: cannot be read as a model ({error})") from error
