@@ -226,12 +226,12 @@ def _photos_of(photo: str, left_out: list[str]) -> list[str]:
         raise ImageError(f"{photo}: {fault.strerror}") from fault
     paths = [Path(photo, name) for name in names if not name.startswith(".")]
     files = [str(path) for path in paths if path.is_file()]
-    found = [file for file in files if why_left_out(file) is None]
+    readable = [file for file in files if why_left_out(file) is None]
     left_out += [file for file in files if why_left_out(file)]
-    if not found:
+    if not readable:
         hint = "; ".join(lines(left_out)) or "folders in it are not looked into"
         raise ImageError(f"{photo}: no photos in this folder", hint=hint)
-    return found
+    return readable
 
 
 def _target(source: str, folder: str) -> str:
@@ -271,13 +271,13 @@ def _check_targets(jobs: list[Job]) -> None:
 
 def _identities(paths: Iterable[str]) -> dict[object, str]:
     """The files by what tells them apart, however they are named."""
-    found: dict[object, str] = {}
+    identities: dict[object, str] = {}
     for path in paths:
         if path != STREAM:
-            found[os.path.realpath(path)] = path
+            identities[os.path.realpath(path)] = path
             if stat := _stat(path):
-                found[stat.st_dev, stat.st_ino] = path
-    return found
+                identities[stat.st_dev, stat.st_ino] = path
+    return identities
 
 
 def _overwritten(target: str, sources: Mapping[object, str]) -> str | None:

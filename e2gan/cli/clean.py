@@ -59,10 +59,10 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Outpu
     by their full names, and only those that no process writes any more. It also completes the replacement of a concept
     or base that was interrupted.
     """
-    found = {left.path: left for left in _everywhere(folders, other_machines)}
-    leftovers = [found[path] for path in sorted(found)]
+    by_path = {left.path: left for left in _everywhere(folders, other_machines)}
+    leftovers = [by_path[path] for path in sorted(by_path)]
     table = [(left, left.size) for left in leftovers]
-    kept = {left.path for left in leftovers if left.remedy is None}
+    staying = {left.path for left in leftovers if left.remedy is None}
     failed = []
     for left in leftovers if yes else ():
         if left.remedy is not None:
@@ -76,7 +76,7 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Outpu
                 "path": str(left.path),
                 "what": left.what,
                 "bytes": size,
-                "removable": left.path not in kept,
+                "removable": left.path not in staying,
                 "removed": left.path in gone,
             }
             for left, size in table
@@ -84,7 +84,7 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Outpu
     )
     if table and not out.quiet:
         out.table(("BYTES", "WHAT", "PATH"), [(f"{size:,}", left.what, str(left.path)) for left, size in table])
-    if line := _summary(table, kept, gone, yes):
+    if line := _summary(table, staying, gone, yes):
         out.note(line)
     if failed:
         raise E2GANError(f"cannot remove {failed[0].path}", hint="it may belong to somebody else, or be open elsewhere")

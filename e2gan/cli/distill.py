@@ -66,16 +66,16 @@ def distill(
     plugin generate the photographs, they go to runs/ID/photos. A second run makes only the missing pairs.
     OUT/contact-sheet.jpg shows some of them.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.data.make_pairs import write_pairs
         from e2gan.data.sources import photographs
 
         recipe, prompt, work = _recipe(teacher, options, reject)
         pictures = replace(recipe.pictures, side=size or recipe.pictures.side, whole=whole or recipe.pictures.whole)
         recipe = replace(recipe, pictures=pictures)
-        photos = photographs(data, recipe, work, shown)
+        photos = photographs(data, recipe, work, progress)
         try:
-            report = write_pairs(photos, output, recipe, prompt=prompt, workers=workers, ray=ray, progress=shown)
+            report = write_pairs(photos, output, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
         except TeacherError as error:
             if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
                 raise TeacherError(str(error), hint=f"for the folder of that name write .{os.sep}{teacher}") from None

@@ -63,46 +63,46 @@ def evaluate(
     from e2gan.blend import find_concept
     from e2gan.concept import record_quality
 
-    found = find_concept(concept)
-    work = work or Path("runs", found.id)
-    with needs_extra("eval"), out.progress() as shown:
+    bundle = find_concept(concept)
+    work = work or Path("runs", bundle.id)
+    with needs_extra("eval"), out.progress() as progress:
         from e2gan.data.make_pairs import distilled_pairs
         from e2gan.data.sources import photographs
         from e2gan.editor import Editor
         from e2gan.evaluation.measure import examine
         from e2gan.training.flops import recorded_flops
 
-        editor = Editor(found.base_id, device=device)
-        editor.use(found)
-        photos = photographs(data, found.recipe, work, shown)
-        made = distilled_pairs(
-            photos, work / "pairs", found.recipe, prompt=found.prompt, workers=workers, progress=shown
+        editor = Editor(bundle.base_id, device=device)
+        editor.use(bundle)
+        photos = photographs(data, bundle.recipe, work, progress)
+        all_pairs = distilled_pairs(
+            photos, work / "pairs", bundle.recipe, prompt=bundle.prompt, workers=workers, progress=progress
         )
-        pairs = made.split(split)
+        pairs = all_pairs.split(split)
         segmenter = None
         if miou is not None:
             from e2gan.evaluation.miou import Segmenter
 
             segmenter = Segmenter(miou, device=editor.device)
-        shown.stage(f"edit and measure {len(pairs)} photos")
+        progress.stage(f"edit and measure {len(pairs)} photos")
         measured = examine(
             editor,
-            found,
+            bundle,
             pairs,
             inception=inception,
             download=download,
             segmenter=segmenter,
-            training_flops=recorded_flops(found, editor.base),
-            progress=shown,
+            training_flops=recorded_flops(bundle, editor.base),
+            progress=progress,
         )
         if record:
-            found = record_quality(found, measured.quality)
+            bundle = record_quality(bundle, measured.quality)
         if output is not None:
             from e2gan.evaluation.page import write_report
 
             page = write_report(
                 output,
-                found,
+                bundle,
                 measured.quality,
                 measured.examples,
                 closeups=measured.closeups,
@@ -118,5 +118,5 @@ def evaluate(
         from e2gan.evaluation.summary import summary
 
         out.line()
-        for line in summary(measured.quality, found.training):
+        for line in summary(measured.quality, bundle.training):
             out.line(line)

@@ -81,10 +81,10 @@ def import_(
     Give DIR to distill and train as --data. Pairs are for recipes whose teacher is 'given'. A second run makes only the
     missing pictures.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.data.import_dataset import import_dataset
 
-        done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=shown)
+        done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=progress)
     for name, why in list(done.skipped.items())[:NAMED]:
         out.note(f"note: {name}: left out: {why}")
     if len(done.skipped) > NAMED:

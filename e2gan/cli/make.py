@@ -95,10 +95,10 @@ def select(
 
     The recipe of the concept in FOLDER says how. Missing pairs are made first.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.training.concept import train_concept
 
-        train_concept(concept, data, work=work, workers=workers, ray=ray, until="select", progress=shown)
+        train_concept(concept, data, work=work, workers=workers, ray=ray, until="select", progress=progress)
 
 
 @click.command(
@@ -142,7 +142,7 @@ def train(
     The concept in FOLDER passes six steps: distill, select, train, eval, preview, card. A step is skipped if nothing it
     depends on has changed. An interrupted training continues where it stopped.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.training.concept import train_concept
 
         train_concept(
@@ -154,7 +154,7 @@ def train(
             workers=workers,
             ray=ray,
             device=device,
-            progress=shown,
+            progress=progress,
         )
 
 
@@ -185,8 +185,8 @@ def train_base(
 
     work = work or Path("runs", BaseRecipe.read(recipe).id)
     output = output or recipe.parent
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.training import base
 
-        made = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=shown)
-    out.note(f"wrote {made.path}")
+        written = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=progress)
+    out.note(f"wrote {written.path}")

@@ -79,10 +79,10 @@ def search_ranks(
     Each concept is trained with rank 1 everywhere; then its ranks are doubled as long as that brings it closer to its
     teacher on the validation photos. An interrupted search continues where it stopped.
     """
-    with needs_extra("train"), out.progress() as shown:
+    with needs_extra("train"), out.progress() as progress:
         from e2gan.training import ranks
 
-        found = ranks.search_ranks(
+        result = ranks.search_ranks(
             concepts,
             data,
             work=work,
@@ -92,9 +92,9 @@ def search_ranks(
             embedder=embedder,
             workers=workers,
             device=device,
-            progress=shown,
+            progress=progress,
         )
-    out.data(found.to_dict())
+    out.data(result.to_dict())
     out.table(
         ("concept", "ranks", "transformer", "parameters", "FID", "L1", ""),
         [
@@ -105,14 +105,14 @@ def search_ranks(
                 f"{trial.parameters:,}",
                 f"{trial.fid:.4g}",
                 f"{trial.l1:.4f}",
-                "best" if trial == found.chosen(concept) else "",
+                "best" if trial == result.chosen(concept) else "",
             )
-            for concept, trials in found.trials.items()
+            for concept, trials in result.trials.items()
             for trial in trials
         ],
     )
     out.line("\nThe largest of the best, as a recipe has it:\n")
     out.line("[recipe.training]")
-    out.line(f"ranks = {list(found.ranks.sampling)}")
-    out.line(f"transformer_rank = {found.ranks.transformer}")
+    out.line(f"ranks = {list(result.ranks.sampling)}")
+    out.line(f"transformer_rank = {result.ranks.transformer}")
     out.note(f"wrote {work / ranks.TRACE} and {work / ranks.PLOT}")

@@ -48,37 +48,37 @@ def show(concept: str, out: Output) -> None:
     """
     from e2gan.blend import find_concept
 
-    found = find_concept(concept)
+    bundle = find_concept(concept)
     details = {
-        **_summary(found),
-        "authors": list(found.authors),
-        "description": found.description,
-        "recipe": found.manifest["recipe"],
-        "recipe_sha256": found.recipe_digest,
-        "quality": found.quality,
-        "training": found.training,
+        **_summary(bundle),
+        "authors": list(bundle.authors),
+        "description": bundle.description,
+        "recipe": bundle.manifest["recipe"],
+        "recipe_sha256": bundle.recipe_digest,
+        "quality": bundle.quality,
+        "training": bundle.training,
     }
     out.data(details)
-    out.line(f"{found.title} ({found.id} {found.version})")
-    if found.description:
-        out.line(found.description)
+    out.line(f"{bundle.title} ({bundle.id} {bundle.version})")
+    if bundle.description:
+        out.line(bundle.description)
     out.line()
-    recipe = found.recipe
+    recipe = bundle.recipe
     rows: dict[str, Any] = {
-        "prompt": found.prompt,
-        "base": f"{found.base_id} ({found.base_sha256[:12]})",
+        "prompt": bundle.prompt,
+        "base": f"{bundle.base_id} ({bundle.base_sha256[:12]})",
         "teacher": "; ".join(map(str, recipe.teachers)),
         "photos": recipe.source or "not stated",
-        "ranks": f"{', '.join(map(str, found.ranks.sampling))}; transformer {found.ranks.transformer}",
-        "license": found.license,
-        "authors": ", ".join(found.authors) or "not stated",
-        "from": _origin(found),
-        "folder": str(found.path),
-        "quality": found.quality,
-        "training": found.training,
+        "ranks": f"{', '.join(map(str, bundle.ranks.sampling))}; transformer {bundle.ranks.transformer}",
+        "license": bundle.license,
+        "authors": ", ".join(bundle.authors) or "not stated",
+        "from": _origin(bundle),
+        "folder": str(bundle.path),
+        "quality": bundle.quality,
+        "training": bundle.training,
     }
     out.figures(rows)
-    if not found.trained:
+    if not bundle.trained:
         out.line("\nNot trained yet.")
 
 

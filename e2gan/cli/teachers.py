@@ -28,15 +28,15 @@ def teachers(teacher: str | None, out: Output) -> None:
     """
     from e2gan.plugins import registry
 
-    found = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
-    out.data([_described(entry) for entry in found])
-    for entry in found:
+    entries = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
+    out.data([_described(entry) for entry in entries])
+    for entry in entries:
         out.line(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
             out.line(f"  {entry.summary}")
         _print_options(out, entry, whole=teacher is not None)
         out.line("")
-    if not found:
+    if not entries:
         say("no teachers are installed; try: pip install -e plugins/teachers")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
@@ -79,8 +79,8 @@ def _default(option: Option) -> str:
         return "required"
     if option.default is None:
         return "may be left out"
-    shown = str(option.default).lower() if isinstance(option.default, bool) else option.default
-    return f"default {shown}" if shown != "" else "default empty"
+    text = str(option.default).lower() if isinstance(option.default, bool) else option.default
+    return f"default {text}" if text != "" else "default empty"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
