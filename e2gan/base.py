@@ -119,10 +119,10 @@ class Base:
         file = self.path / name
         if not file.is_file():
             raise BaseModelError(f"the base '{self.id}' is incomplete: {file} is missing", hint="install it again")
-        found = sha256_file(file)
-        if found != sha256:
+        actual = sha256_file(file)
+        if actual != sha256:
             raise BaseModelError(
-                f"{file}: SHA-256 is {found[:12]}…, but {MANIFEST} promises {sha256[:12]}…",
+                f"{file}: SHA-256 is {actual[:12]}…, but {MANIFEST} promises {sha256[:12]}…",
                 hint="the file is damaged or was exchanged; install the base again",
             )
 
@@ -140,10 +140,11 @@ def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
             return Base.read(name)
     except (OSError, ValueError):  # a name no file can have
         pass
-    known = sorted(folder.parent.name for folder in BUNDLED.glob(f"*/{MANIFEST}"))
+    bundled = sorted(folder.parent.name for folder in BUNDLED.glob(f"*/{MANIFEST}"))
     raise BaseModelError(
         f"no base {shown(os.fspath(name))}",
-        hint=did_you_mean(os.fspath(name), known) or f"give a folder with a {MANIFEST}, or one of: {', '.join(known)}",
+        hint=did_you_mean(os.fspath(name), bundled)
+        or f"give a folder with a {MANIFEST}, or one of: {', '.join(bundled)}",
     )
 
 

@@ -157,8 +157,10 @@ def resolve(concepts: Concepts) -> Blend:
     if isinstance(concepts, str) and "=" in concepts and not _is_folder(concepts):
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
-        found = _find(concepts)
-        return ConceptBlend((Part(found, 1.0),)) if isinstance(found, Concept) else found
+        concept_or_model = _find(concepts)
+        return (
+            ConceptBlend((Part(concept_or_model, 1.0),)) if isinstance(concept_or_model, Concept) else concept_or_model
+        )
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)
@@ -194,14 +196,14 @@ def find_concept(name: Name) -> Concept:
         ConceptError: there is none, or it is malformed, or it is another model.
         PluginError: several installed distributions claim the id.
     """
-    found = _find(name)
-    if not isinstance(found, Concept):
-        who = shown(name) if isinstance(name, str) else found.title
+    concept = _find(name)
+    if not isinstance(concept, Concept):
+        who = shown(name) if isinstance(name, str) else concept.title
         raise ConceptError(
-            f"{who}: a model of its own ({found.title}), not a concept",
+            f"{who}: a model of its own ({concept.title}), not a concept",
             hint="it can be applied, whole and alone: mix its edit with the photo by --strength",
         )
-    return found
+    return concept
 
 
 def _find(name: Name) -> Concept | Blend:
@@ -211,11 +213,11 @@ def _find(name: Name) -> Concept | Blend:
         return name
     scheme, colon, rest = name.partition(":")
     if colon and scheme in registry().all("source"):
-        found: Concept | Blend = registry().get("source", scheme).factory(rest)
-        return found
+        blend: Concept | Blend = registry().get("source", scheme).factory(rest)
+        return blend
     if colon and (package := OFFERED_BY.get(("source", scheme))):
-        what = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
-        raise ConceptError(f"{shown(name)}: {what} the package '{package}'", hint=f"pip install {package}")
+        needing = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
+        raise ConceptError(f"{shown(name)}: {needing} the package '{package}'", hint=f"pip install {package}")
     if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:

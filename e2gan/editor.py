@@ -193,7 +193,7 @@ class Editor:
             return [resolve(concepts)] * count
         if len(concepts) != count:
             raise ValueError(f"{len(concepts)} concepts for {count} photos: give one for all, or one for each")
-        return [resolve(each) for each in concepts]
+        return [resolve(concept) for concept in concepts]
 
     def _finish(
         self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
@@ -247,7 +247,7 @@ class Editor:
 
     def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
         """The edit by the base's generator with what is folded in."""
-        looks = [_look(part.concept, each.prompt) for part, each in zip(parts, loaded)]
+        looks = [_look(part.concept, adapter.prompt) for part, adapter in zip(parts, loaded)]
         look = blended(looks, [part.weight for part in parts])
         edit: torch.Tensor = self._edit(x, look.to(self.device).expand(len(x)))
         return edit
@@ -255,10 +255,10 @@ class Editor:
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless that is done."""
         loaded = [self._load(part.concept) for part in parts]
-        folded = [(each, part.weight) for each, part in zip(loaded, parts)]
+        folded = [(adapter, part.weight) for adapter, part in zip(loaded, parts)]
         if folded != self._folded:
             self._folded = None  # nothing known, should folding fail half-way
-            self._weights.fold([(weight, each.deltas) for each, weight in folded])
+            self._weights.fold([(weight, adapter.deltas) for adapter, weight in folded])
             self._folded = folded
         return loaded
 

@@ -243,8 +243,8 @@ class ClipImage:
 
         def features(batch: torch.Tensor) -> torch.Tensor:
             pooled = model.vision_model((batch - mean) / deviation).pooler_output
-            found: torch.Tensor = model.visual_projection(pooled)
-            return torch.nn.functional.normalize(found, dim=-1)
+            projected: torch.Tensor = model.visual_projection(pooled)
+            return torch.nn.functional.normalize(projected, dim=-1)
 
         def middle(image: Image.Image, size: int) -> np.ndarray:
             cut = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
@@ -261,8 +261,8 @@ class ClipImage:
         model = self._model
         with torch.inference_mode():
             tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-            found = model.text_projection(model.text_model(**tokens).pooler_output)
-            return torch.nn.functional.normalize(found, dim=-1).numpy()
+            projected = model.text_projection(model.text_model(**tokens).pooler_output)
+            return torch.nn.functional.normalize(projected, dim=-1).numpy()
 
     def load(self) -> None:
         """Read the networks for pictures and texts; raises as embedding does."""

@@ -403,14 +403,14 @@ def parse_json(data: bytes | str, *, check: bool = True) -> Any:
     try:
         if isinstance(data, bytes):
             data = data.decode()
-        found = json.loads(data, object_pairs_hook=once, parse_constant=never)
+        value = json.loads(data, object_pairs_hook=once, parse_constant=never)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if check:
-        check_values(found)
-    return found
+        check_values(value)
+    return value
 
 
 def check_values(found: object, *, finite: bool = True) -> None:

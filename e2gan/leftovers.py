@@ -146,12 +146,12 @@ def find(folder: str | os.PathLike[str], *, deep: bool = True) -> Iterator[Path]
 @functools.cache
 def _place() -> tuple[str, str, str]:
     """The machine, its boot, and the process namespace, each as 8 hexadecimal digits."""
-    known = "".join(_text(f"/{file}") for file in ("etc/machine-id", "var/lib/dbus/machine-id"))
+    machine_ids = "".join(_text(f"/{file}") for file in ("etc/machine-id", "var/lib/dbus/machine-id"))
     try:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:
         space = ""
-    parts = (known + platform.node(), _text("/proc/sys/kernel/random/boot_id"), space)
+    parts = (machine_ids + platform.node(), _text("/proc/sys/kernel/random/boot_id"), space)
     machine, boot, space = (hashlib.sha256(part.encode()).hexdigest()[:8] for part in parts)
     return machine, boot, space
 

@@ -207,9 +207,9 @@ class Registry:
             ConceptError, TeacherError, DataError: there is no such concept or source, teacher, source of photographs.
             PluginError: there is nothing else of that id, or several distributions claim it.
         """
-        known = self.all(kind)
-        if id in known:
-            return known[id]
+        offered = self.all(kind)
+        if id in offered:
+            return offered[id]
         if (kind, id) in self._clashes:
             message, which = self._clash(kind, id)
             raise PluginError(message, hint=which)
@@ -217,19 +217,19 @@ class Registry:
             fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
             broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
             raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
-        hint = did_you_mean(id, known)
+        hint = did_you_mean(id, offered)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins tells which"
         elif hint is None:
-            few = [*known][:10]
-            more = ", …" if len(known) > len(few) else ""
-            hint = f"known: {', '.join(few)}{more}" if known else f"no installed plugin offers any {kind}"
+            few = [*offered][:10]
+            more = ", …" if len(offered) > len(few) else ""
+            hint = f"known: {', '.join(few)}{more}" if offered else f"no installed plugin offers any {kind}"
         raise KINDS.get(kind, PluginError)(f"no {kind} {shown(id)}", hint=hint)
 
     @functools.cached_property
     def folders(self) -> dict[Path, list[Callable[[], Iterable[Path]]]]:
         """The folders that plugins keep to themselves, each with what finds their own leftovers there."""
-        found: dict[Path, list[Callable[[], Iterable[Path]]]] = {}
+        finders: dict[Path, list[Callable[[], Iterable[Path]]]] = {}
         for info, call in self._implementations("register_folders"):
             offered: list[tuple[Path, Any]] = []
 
@@ -239,14 +239,14 @@ class Registry:
             with self._quarantine(info):
                 call(register)
                 for folder, unfinished in offered:
-                    found.setdefault(folder, []).append(functools.partial(self._unfinished, info, unfinished))
-        return found
+                    finders.setdefault(folder, []).append(functools.partial(self._unfinished, info, unfinished))
+        return finders
 
     def _unfinished(self, info: PluginInfo, find: Callable[[], Iterable[Path]] | None) -> list[Path]:
-        found: list[Path] = []
+        leftovers: list[Path] = []
         with self._quarantine(info):
-            found = [Path(path) for path in find()] if find else []
-        return found
+            leftovers = [Path(path) for path in find()] if find else []
+        return leftovers
 
     @property
     def plugins(self) -> list[PluginInfo]:
@@ -326,11 +326,11 @@ class Registry:
 
     def _report_unknown_hooks(self) -> None:
         """Only once all plugins are loaded: any of them may add a hook."""
-        known = self._hooks()
+        hooks = self._hooks()
         for info in self._plugins:
             for hook in info.hooks:
-                if hook not in known:
-                    self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, known))
+                if hook not in hooks:
+                    self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, hooks))
 
     def _implementations(self, hook: str) -> Iterator[tuple[PluginInfo, Callable[..., None]]]:
         """Each implementation of ``hook``, to be called one by one so that one's failure spares the others."""
@@ -350,22 +350,22 @@ class Registry:
             with self._quarantine(info):
                 call(register)
                 folders += [(info, folder, source) for folder, source in offered]
-        found: list[tuple[str, PluginInfo, Concept]] = []
+        claims: list[tuple[str, PluginInfo, Concept]] = []
         for info, folder, source in folders:
             # One damaged bundle does not take its neighbours down.
             with self._quarantine(info):
                 concept = _read_concept(folder, info.distribution, source)
-                found.append((concept.id, info, concept))
-        return self._unclaimed("concept", found)
+                claims.append((concept.id, info, concept))
+        return self._unclaimed("concept", claims)
 
     def _entries(self, kind: str) -> dict[str, Entry]:
-        found: list[tuple[str, PluginInfo, Entry]] = []
+        claims: list[tuple[str, PluginInfo, Entry]] = []
         for info, call in self._implementations(_hook(kind)):
             entries: list[Entry] = []
             with self._quarantine(info):
                 call(_collector(kind, info.distribution, entries))
-                found += [(entry.id, info, entry) for entry in entries]
-        return self._unclaimed(kind, found)
+                claims += [(entry.id, info, entry) for entry in entries]
+        return self._unclaimed(kind, claims)
 
     def _gather(self) -> None:
         for hook in self._hooks():
@@ -393,8 +393,8 @@ class Registry:
                 raise
             info.status = "broken"
             info.traceback = info.traceback or traceback.format_exc()
-            known = isinstance(error, E2GANError)
-            message = str(error) if known else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            expected = isinstance(error, E2GANError)
+            message = str(error) if expected else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             self._report(info, message, getattr(error, "hint", None), error)
 
     def _report(self, info: PluginInfo, message: str, hint: str | None, cause: BaseException | None = None) -> None:

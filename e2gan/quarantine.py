@@ -40,22 +40,22 @@ def note_interrupts(heard: list[int]) -> Iterator[None]:
 @contextmanager
 def named_output(name: str) -> Iterator[None]:
     """Have what is printed to stdout, within, told on stderr with a plugin's name: by Python, and below it."""
-    usual, kept, told = sys.stdout, None, _Told(name)
+    usual, stdout_copy, told = sys.stdout, None, _Told(name)
     with suppress(OSError, ValueError, AttributeError):
         usual.flush()
     sys.stdout = io.TextIOWrapper(told, encoding="utf-8", errors="backslashreplace", write_through=True)
     with suppress(OSError):  # there may be no stdout
-        kept = os.dup(1)
+        stdout_copy = os.dup(1)
         os.dup2(_spill().fileno(), 1)
     try:
         yield
     finally:
         sys.stdout = usual
-        if kept is not None:
+        if stdout_copy is not None:
             with suppress(OSError, ValueError, AttributeError):
                 usual.flush()
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(stdout_copy, 1)
+            os.close(stdout_copy)
             told.flush()
             if _spill().tell():
                 _spill().seek(0)

@@ -145,9 +145,9 @@ class TrainingRecipe:
     def from_dict(cls, data: Mapping[str, Any], where: str) -> TrainingRecipe:
         """From a table of a file; ``where`` names both in errors."""
         for key in data:
-            known = [f.name for f in fields(cls)]
-            if key not in known:
-                hint = did_you_mean(key, known) or f"the keys allowed here are {', '.join(known)}"
+            allowed = [f.name for f in fields(cls)]
+            if key not in allowed:
+                hint = did_you_mean(key, allowed) or f"the keys allowed here are {', '.join(allowed)}"
                 raise RecipeError(f"{where}: unknown key '{key[:60]}'", hint=hint)
         try:
             return cls(**data)
@@ -157,7 +157,11 @@ class TrainingRecipe:
     def to_dict(self) -> dict[str, Any]:
         """Every setting as TOML can hold it: lists for tuples, and left out what is None, or of `LATER` its default."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
-        unused = {each.name for each in fields(self) if each.name in LATER and getattr(self, each.name) == each.default}
+        unused = {
+            setting.name
+            for setting in fields(self)
+            if setting.name in LATER and getattr(self, setting.name) == setting.default
+        }
         return {name: value for name, value in values.items() if value is not None and name not in unused}
 
 
@@ -268,7 +272,9 @@ class Rejection:
 
     @classmethod
     def from_table(cls, table: Table) -> Rejection:
-        limits = {each.name: table.number(each.name, getattr(cls, each.name), low=0, high=1) for each in fields(cls)}
+        limits = {
+            limit.name: table.number(limit.name, getattr(cls, limit.name), low=0, high=1) for limit in fields(cls)
+        }
         table.done()
         return cls(**limits)
 
@@ -343,19 +349,21 @@ class Recipe:
 
 def _teachers(table: Table) -> tuple[TeacherChoice, ...]:
     """One teacher as ``teacher`` and ``[teacher_options]``, or several as ``[[teachers]]``."""
-    one = [key for key in ("teacher", "teacher_options") if key in table.data]
+    single = [key for key in ("teacher", "teacher_options") if key in table.data]
     if "teachers" not in table.data:
         return (TeacherChoice(table.id("teacher"), table.plain("teacher_options")),)
-    if one:
-        raise table.fault(f"{one[0]} is given as well as [[teachers]]", "move it into a [[recipe.teachers]] of its own")
-    found: list[TeacherChoice] = []
+    if single:
+        raise table.fault(
+            f"{single[0]} is given as well as [[teachers]]", "move it into a [[recipe.teachers]] of its own"
+        )
+    teachers: list[TeacherChoice] = []
     for entry in table.tables("teachers"):
         teacher = TeacherChoice(entry.id("id"), entry.plain("options"))
         entry.done()
-        if teacher in found:
+        if teacher in teachers:
             raise entry.fault(f"the teacher '{teacher.id}' with the same options a second time")
-        found.append(teacher)
-    return tuple(found)
+        teachers.append(teacher)
+    return tuple(teachers)
 
 
 @dataclass(frozen=True)
@@ -460,16 +468,16 @@ def read_generator_config(table: Table) -> GeneratorConfig:
     try:
         return GeneratorConfig.from_dict(table.data)
     except BaseModelError as error:
-        known = [f.name for f in fields(GeneratorConfig)]
-        wrong = next((key for key in table.data if key not in known), None)
-        raise table.fault(str(error), wrong and did_you_mean(wrong, known)) from None
+        allowed = [f.name for f in fields(GeneratorConfig)]
+        wrong = next((key for key in table.data if key not in allowed), None)
+        raise table.fault(str(error), wrong and did_you_mean(wrong, allowed)) from None
     except (TypeError, ValueError) as error:
         raise table.fault(f"generator configuration: {error}") from None
 
 
 def _candidates(table: Table) -> tuple[Candidate, ...]:
     entries = table.tables("candidate")
-    found: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
     for entry in entries:
         candidate = Candidate(
             id=entry.id("id"),
@@ -482,10 +490,10 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
             noise=entry.number("noise", Candidate.noise, low=0, high=MAX_NOISE),
         )
         entry.done()
-        if candidate.id in found:
+        if candidate.id in candidates:
             raise entry.fault(f"a second candidate with the id '{candidate.id}'")
-        found[candidate.id] = candidate
-    return tuple(found.values())
+        candidates[candidate.id] = candidate
+    return tuple(candidates.values())
 
 
 def _choice(table: Table) -> Choice:

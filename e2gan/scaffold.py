@@ -265,9 +265,9 @@ def new_concept(
 
 def _holds(folder: Path, files: Mapping[str, str]) -> bool:
     """Whether the folder holds these files, with this text, and no others."""
-    found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
+    present = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
     try:
-        return found.keys() == files.keys() and all(found[name].read_text("utf-8") == files[name] for name in files)
+        return present.keys() == files.keys() and all(present[name].read_text("utf-8") == files[name] for name in files)
     except (OSError, ValueError):
         return False
 

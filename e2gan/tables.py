@@ -213,8 +213,8 @@ def flat_rows(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
     """
     for key, value in table.items():
         name = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(value, (list, tuple)) and value and all(isinstance(each, Mapping) for each in value):
-            value = {str(number): each for number, each in enumerate(value, start=1)}
+        if isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value):
+            value = {str(number): item for number, item in enumerate(value, start=1)}
         if isinstance(value, Mapping):
             yield from flat_rows(value, f"{name} ")
         else:

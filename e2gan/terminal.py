@@ -25,7 +25,10 @@ def printable(text: object) -> str:
     text = str(text)
     if text.isprintable():
         return text
-    return "".join(each if _is_harmless(each) else each.encode("unicode_escape").decode("ascii") for each in text)
+    return "".join(
+        character if _is_harmless(character) else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def _is_harmless(character: str) -> bool:
@@ -58,21 +61,21 @@ def stdout_for_results() -> Iterator[BinaryIO]:
 
     Libraries and plugins print, in Python and below it; whoever reads the results gets nothing but those.
     """
-    usual, kept = sys.stdout, None
+    usual, stdout_copy = sys.stdout, None
     usual.flush()
     sys.stdout = sys.stderr
     with suppress(OSError, ValueError, AttributeError):  # what stands in for stdout may be no file
         if usual.fileno() == 1:
-            kept = os.dup(1)
+            stdout_copy = os.dup(1)
             os.dup2(2, 1)
-    stream = usual.buffer if kept is None else os.fdopen(kept, "wb", closefd=False)
+    stream = usual.buffer if stdout_copy is None else os.fdopen(stdout_copy, "wb", closefd=False)
     try:
         yield stream
         stream.flush()
     finally:
         sys.stdout = usual
-        if kept is not None:
+        if stdout_copy is not None:
             with suppress(OSError):
                 usual.flush()
-            os.dup2(kept, 1)
-            os.close(kept)
+            os.dup2(stdout_copy, 1)
+            os.close(stdout_copy)

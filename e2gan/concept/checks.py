@@ -82,29 +82,29 @@ def check_files(folder: Path) -> bool:
 
 
 def check_adapter_config(file: Path, expected: Mapping[str, Any]) -> None:
-    found = parse_object(file, read_bytes(file, limit=FILES[CONFIG], error=ConceptError, hint=DAMAGED))
-    if isinstance(found.get("target_modules"), list):  # a set, to PEFT
-        found["target_modules"] = sorted(found["target_modules"], key=str)
-    for key in found:
+    config = parse_object(file, read_bytes(file, limit=FILES[CONFIG], error=ConceptError, hint=DAMAGED))
+    if isinstance(config.get("target_modules"), list):  # a set, to PEFT
+        config["target_modules"] = sorted(config["target_modules"], key=str)
+    for key in config:
         if key not in expected:
             refuse(file, f"unexpected key {shown(key)}")
     for key, value in expected.items():
-        if key not in found:
+        if key not in config:
             refuse(file, f"the key '{key}' is missing")
         # Compared as text, for 1 == True == 1.0.
-        if json.dumps(found[key], sort_keys=True) != json.dumps(value, sort_keys=True):
+        if json.dumps(config[key], sort_keys=True) != json.dumps(value, sort_keys=True):
             refuse(file, f"'{key}' does not fit the base and the recipe's ranks")
 
 
 def parse_object(file: Path, data: bytes, *, check: bool = True) -> dict[str, Any]:
     """The object that JSON from outside holds."""
     try:
-        found = parse_json(data, check=check)
+        value = parse_json(data, check=check)
     except ValueError as fault:
         refuse(file, f"not valid JSON: {fault}")
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         refuse(file, "not a JSON object")
-    return found
+    return value
 
 
 def safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
@@ -125,21 +125,22 @@ def check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...
         refuse(file, f"the header's entry for {shown(name)} is malformed")
     if entry["dtype"] not in ("F32", "F16"):
         refuse(file, f"the tensor {shown(name)} is {shown(entry['dtype'])}; it must be F32 or F16")
-    found, offsets = entry["shape"], entry["data_offsets"]
-    whole = isinstance(found, list) and isinstance(offsets, list) and len(offsets) == 2
-    if not whole or len(found) > MAX_DIMENSIONS or any(type(n) is not int for n in (*found, *offsets)):
+    declared, offsets = entry["shape"], entry["data_offsets"]
+    whole = isinstance(declared, list) and isinstance(offsets, list) and len(offsets) == 2
+    if not whole or len(declared) > MAX_DIMENSIONS or any(type(n) is not int for n in (*declared, *offsets)):
         refuse(file, f"the header's entry for {shown(name)} is malformed")
     if shape is None:
-        shape = tuple(found)
-    fits = len(found) == len(shape) and all(
-        1 <= n <= MAX_TOKENS if wanted is None else n == wanted for n, wanted in zip(found, shape)
+        shape = tuple(declared)
+    fits = len(declared) == len(shape) and all(
+        1 <= n <= MAX_TOKENS if wanted is None else n == wanted for n, wanted in zip(declared, shape)
     )
     if not fits:
         wanted_shape = tuple("T" if n is None else n for n in shape)
         refuse(
-            file, f"the tensor {shown(name)} has the shape {shown(found)}; the base and the ranks need {wanted_shape}"
+            file,
+            f"the tensor {shown(name)} has the shape {shown(declared)}; the base and the ranks need {wanted_shape}",
         )
-    if offsets[1] - offsets[0] != math.prod(found) * _WIDTHS[entry["dtype"]]:
+    if offsets[1] - offsets[0] != math.prod(declared) * _WIDTHS[entry["dtype"]]:
         refuse(file, f"the tensor {shown(name)} has a byte count that does not match its shape")
 
 
