@@ -90,9 +90,9 @@ def scores(judge: Judge, photos: Sequence[Path], edits: Sequence[Path], structur
     before = dict(zip(distinct, _embed(judge.embed, distinct)))
     steps = _unit(_embed(judge.embed, edits) - np.stack([before[photo] for photo in photos]))
     cosines = steps @ _unit(judge.direction(steps))
-    kept = np.minimum(1, np.asarray(structure, np.float64) / ENOUGH)
+    faithfulness = np.minimum(1, np.asarray(structure, np.float64) / ENOUGH)
     # A wrong way is no better for leaving the photo behind.
-    return np.where(cosines > 0, cosines * kept, cosines)
+    return np.where(cosines > 0, cosines * faithfulness, cosines)
 
 
 def best(scores: Sequence[float]) -> int:

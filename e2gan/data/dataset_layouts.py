@@ -126,16 +126,16 @@ def _parts(folder: Path, below: str = "") -> Iterator[tuple[str, Path]]:
 
 def _faces(folder: Path) -> Iterator[Item]:
     for home in (folder / "images1024x1024", folder / "thumbnails128x128", folder):
-        found = [file for file in photos_below(home) if re.fullmatch(r"(\d{5}/)?\d{5}\.\w+", _name(home, file))]
-        if found:
-            for file in found:
+        faces = [file for file in photos_below(home) if re.fullmatch(r"(\d{5}/)?\d{5}\.\w+", _name(home, file))]
+        if faces:
+            for file in faces:
                 yield Item("train" if int(file.stem) < FACES else "test", file.name, Picture(file))
             return
 
 
 def _photos(folder: Path) -> Iterator[Item]:
-    found = list(_parts(folder)) or [("", file) for file in photos_below(folder)]
-    for split, file in found:
+    photos = list(_parts(folder)) or [("", file) for file in photos_below(folder)]
+    for split, file in photos:
         yield Item(split, _name(folder, file), Picture(file))
 
 
@@ -190,7 +190,7 @@ def _own(folder: Path) -> Iterator[Item]:
 
 def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[dict[Path, str]]) -> Iterator[Item]:
     """Pairs of files whose names differ in suffix and case only; a file without a partner has a fault."""
-    found: list[dict[str, Path]] = []
+    files_by_name: list[dict[str, Path]] = []
     for name, files in zip(names, sides):
         by_name: dict[str, Path] = {}
         for file in files:
@@ -198,15 +198,15 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
             if key in by_name:
                 raise DataError(f"{file}: {by_name[key].name} beside it differs in its suffix only")
             by_name[key] = file
-        found.append(by_name)
-    a, b = found
-    for key, other in _alike(a, b).items():
-        b[key] = b.pop(other)
+        files_by_name.append(by_name)
+    a, b = files_by_name
+    for key, partner in _alike(a, b).items():
+        b[key] = b.pop(partner)
     for key in sorted(a.keys() | b.keys()):
         side = 0 if key in a else 1
-        file = found[side][key]
+        file = files_by_name[side][key]
         item = Item(sides[side][file], _name(folder, home / key), Picture(file), Picture(b.get(key, file)))
-        if key not in found[1 - side]:
+        if key not in files_by_name[1 - side]:
             there = home / names[1 - side] / key
             namesake = next(iter(sorted(there.parent.glob(f"{glob.escape(there.name)}.*"))), None)
             why = f"{namesake.name} there is {why_left_out(namesake)}" if namesake else "none there has its name"

@@ -56,10 +56,10 @@ def folders_of(data: Data) -> tuple[Path, ...]:
         raise DataError("no folder of photos is given")
     places = [folder.resolve() for folder in folders]
     for i, place in enumerate(places):
-        for j, other in enumerate(places):
-            if i != j and place.is_relative_to(other):
+        for j, outer in enumerate(places):
+            if i != j and place.is_relative_to(outer):
                 raise DataError(
-                    f"{folders[i]}: given twice" if place == other else f"{folders[i]}: inside {folders[j]}"
+                    f"{folders[i]}: given twice" if place == outer else f"{folders[i]}: inside {folders[j]}"
                 )
     return folders
 
@@ -86,7 +86,7 @@ def find_photos(data: Data) -> list[tuple[str, Path]]:
     Where there are folders train, val (or validation) and test in a folder, only photos in them count of it.
     Raises DataError when there are none in one of them, when these are pairs, or as `folders_of`.
     """
-    return [found for folder in folders_of(data) for found in _photos_in(folder)]
+    return [photo for folder in folders_of(data) for photo in _photos_in(folder)]
 
 
 def _photos_in(folder: Path) -> list[tuple[str, Path]]:
@@ -97,18 +97,18 @@ def _photos_in(folder: Path) -> list[tuple[str, Path]]:
             hint = f'a concept that is trained on given pairs has teacher = "{GIVEN}" in its recipe'
             raise DataError(f"{folder}: these are pairs, not photos", hint=hint)
     given = [(split, folder / name) for name, split in SPLIT_FOLDERS.items() if (folder / name).is_dir()]
-    found = [(split, photo) for split, part in given for photo in photos_below(part)]
+    photos = [(split, photo) for split, part in given for photo in photos_below(part)]
     if not given:
-        found = [(split_of(name_in(folder, photo)), photo) for photo in photos_below(folder)]
-    if not found:
+        photos = [(split_of(name_in(folder, photo)), photo) for photo in photos_below(folder)]
+    if not photos:
         raise DataError(f"{folder}: no photos here", hint=f"looked for {', '.join(sorted(SUFFIXES - RAW_SUFFIXES))}")
-    return found
+    return photos
 
 
 def photos_below(folder: Path) -> list[Path]:
     """The photos below a folder, in a fixed order; hidden files are left out.  An empty list if there is no folder."""
-    found = (p for p in folder.rglob("*") if why_left_out(p) is None and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    files = (p for p in folder.rglob("*") if why_left_out(p) is None and not p.name.startswith("."))
+    return sorted(p for p in files if p.is_file())
 
 
 def left_out_below(folder: Path) -> list[str]:

@@ -137,22 +137,22 @@ def import_dataset(
     for line in left_out_below(path):
         progress.stage(line)
     progress.stage(f"import {len(jobs)} {'pairs' if jobs[0].output else 'photos'}")
-    made, skipped = _make_all(jobs, kind, size, quality, progress)
-    if not made:
+    imported, skipped = _make_all(jobs, kind, size, quality, progress)
+    if not imported:
         if fresh:
             (out / RECORD).unlink(missing_ok=True)
             with suppress(OSError):
                 out.rmdir()
         name, why = next(iter(sorted(skipped.items())))
         raise DataError(f"{path}: none of the {len(jobs)} pictures can be read; the first fault: {name}: {why}")
-    counts = _finish(out, [job for job in jobs if job in made], made)
+    counts = _finish(out, [job for job in jobs if job in imported], imported)
     for folder in {part for job in jobs for part in (job.folder, job.folder / "input", job.folder / "output")}:
         sweep(folder)
     atomic_write(
         out / RECORD, json.dumps({**record, "size": size, "counts": counts, "skipped": len(skipped)}, indent=1)
     )
-    new = sum(one.new for one in made.values())
-    return Imported(out, counts, new, len(made) - new, skipped)
+    new = sum(result.new for result in imported.values())
+    return Imported(out, counts, new, len(imported) - new, skipped)
 
 
 def _limited(items: Sequence[Item], limit: int | Mapping[str, int] | None) -> list[Item]:
@@ -162,8 +162,8 @@ def _limited(items: Sequence[Item], limit: int | Mapping[str, int] | None) -> li
     for item in sorted(items, key=lambda item: hashlib.sha256(item.source.encode()).digest()):
         parts.setdefault((item.side, item.split), []).append(item)
     most = {split: limit if isinstance(limit, int) else limit.get(split) for split in SPLITS}
-    kept = {id(item) for (_, split), part in parts.items() for item in part[: most[split]]}
-    return [item for item in items if id(item) in kept]
+    chosen = {id(item) for (_, split), part in parts.items() for item in part[: most[split]]}
+    return [item for item in items if id(item) in chosen]
 
 
 def _begin(out: Path, record: Mapping[str, object]) -> bool:
@@ -171,10 +171,10 @@ def _begin(out: Path, record: Mapping[str, object]) -> bool:
     file = out / RECORD
     if file.is_file():
         try:
-            known = json.loads(read_bytes(file, limit=1 << 20, error=DataError))
+            earlier = json.loads(read_bytes(file, limit=1 << 20, error=DataError))
         except (ValueError, RecursionError):
-            known = None
-        if not isinstance(known, dict) or any(known.get(name) != value for name, value in record.items()):
+            earlier = None
+        if not isinstance(earlier, dict) or any(earlier.get(name) != value for name, value in record.items()):
             raise DataError(f"{out}: another data set was imported here", hint="choose another folder with -o")
         return False
     if out.exists() and not (out.is_dir() and not names(out)):
@@ -195,7 +195,7 @@ def _make_all(
     jobs: Sequence[_Job], kind: Layout, size: int, quality: int, progress: Progress
 ) -> tuple[dict[_Job, _Made], dict[str, str]]:
     """Threads: decoding, scaling and encoding leave Python's lock alone."""
-    made: dict[_Job, _Made] = {}
+    results: dict[_Job, _Made] = {}
     skipped: dict[str, str] = {}
     pool = ThreadPoolExecutor(default_workers())
     try:
@@ -203,13 +203,13 @@ def _make_all(
         for done, future in enumerate(as_completed(running), start=1):
             job = running[future]
             try:
-                made[job] = future.result()
+                results[job] = future.result()
             except (ImageError, OSError) as error:
                 skipped[job.item.source] = str(error)
             progress.advance(done, len(jobs), {})
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return made, dict(sorted(skipped.items()))
+    return results, dict(sorted(skipped.items()))
 
 
 def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
@@ -218,7 +218,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
         raise ImageError(job.item.fault)
     pictures = [job.input] if job.output is None else [job.input, job.output]
     data = [read_bytes(picture.file, limit=FILE_LIMIT, error=ImageError) for picture in pictures]
-    digests = [hashlib.sha256(each).hexdigest() for each in data]
+    digests = [hashlib.sha256(content).hexdigest() for content in data]
     halves = [picture.half for picture in pictures]
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(job.item.source).stem)[:60]
     name += f"-{digest_key([job.item.source, digests, halves, squeeze, size, quality])}"
@@ -234,7 +234,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
     )
     if all(file.is_file() for file in files):
         return _Made(files, False)
-    whole = [_cut(picture, each) for picture, each in zip(pictures, data)]
+    whole = [_cut(picture, content) for picture, content in zip(pictures, data)]
     shapes = [image.width / image.height for image in whole]
     if not squeeze and abs(shapes[0] - shapes[1]) > SHAPE * max(shapes):
         sizes = " and ".join(f"{image.width}×{image.height}" for image in whole)
@@ -289,7 +289,7 @@ def _finish(out: Path, jobs: Sequence[_Job], made: Mapping[_Job, _Made]) -> dict
         of = f", of which {len(some)} here" if len(some) < len(jobs) else ""
         draw_contact_sheet(out / CONTACT_SHEET, [Section(f"{len(jobs)} pairs{of}", cells)], open_made)
         folders = [out / split / part for split in SPLITS for part in ("input", "output")]
-    known = {file for one in made.values() for file in one.files}
+    current = {file for result in made.values() for file in result.files}
     for folder in folders:
-        remove_others(folder, known)
+        remove_others(folder, current)
     return counts

@@ -125,20 +125,20 @@ def write_pairs(
                     faults[jobs[result.job]] = result.fault
                 done += 1
                 progress.advance(done, len(jobs), {})
-    made = [edit for edit in edits if edit not in faults]
+    successful = [edit for edit in edits if edit not in faults]
     skipped = {edit.source: fault for edit, fault in faults.items()}
-    for edit in made:
+    for edit in successful:
         skipped.pop(edit.source, None)  # another teacher could
-    if not made:
+    if not successful:
         why = next(iter(skipped.values()))
         raise DataError(f"{named(photos)}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
 
-    verdict = sift(out_dir, made, recipe, prompt, progress)
+    verdict = sift(out_dir, successful, recipe, prompt, progress)
     _write(out_dir, recipe, verdict)
     report = PairsReport(
         out_dir,
         {split: sum(edit.split == split for edit in verdict.kept) for split in SPLITS},
-        len(made) - len(there),
+        len(successful) - len(there),
         len(there),
         skipped,
         dict(sorted(Counter(why for why in verdict.rejected.values() if why != BEATEN).items())),
@@ -148,7 +148,7 @@ def write_pairs(
     if not verdict.kept:
         reasons = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
         raise DataError(
-            f"{named(photos)}: all {len(made)} pairs are rejected ({reasons})",
+            f"{named(photos)}: all {len(successful)} pairs are rejected ({reasons})",
             hint=f"look at {out_dir / CONTACT_SHEET}; the limits are those of [recipe.rejection]",
         )
     return report
@@ -287,9 +287,9 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
         write_rows(out_dir / split / METADATA, rows)
     write_rows(out_dir / REJECTED, [{**row(edit, out_dir), "reason": why} for edit, why in verdict.rejected.items()])
     draw_contact_sheet(out_dir / CONTACT_SHEET, _sections(recipe, verdict), open_made)
-    known = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
+    current = {file for edit in (*verdict.kept, *verdict.rejected) for file in (edit.job.input, edit.job.output)}
     for folder in (out_dir / split / part for split in SPLITS for part in ("input", "output")):
-        remove_others(folder, known)
+        remove_others(folder, current)
 
 
 def _sections(recipe: Recipe, verdict: Verdict) -> list[Section]:

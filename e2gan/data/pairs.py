@@ -131,19 +131,19 @@ class Pairs:
 
 def open_pairs(data: Data) -> Pairs:
     """The pairs of a folder, or of several together; raises DataError as `Pairs.open` and `folders_of`."""
-    found = [(name, Pairs.open(folder)) for name, folder in named_folders(data)]
-    if len(found) == 1:
-        return found[0][1]
+    folders = [(name, Pairs.open(folder)) for name, folder in named_folders(data)]
+    if len(folders) == 1:
+        return folders[0][1]
     splits = {
         split: tuple(
             replace(pair, source=f"{name}/{pair.source}") if pair.source else pair
-            for name, pairs in found
+            for name, pairs in folders
             for pair in pairs.splits.get(split, ())
         )
         for split in SPLITS
     }
     rejected = Counter[str]()
-    for _, pairs in found:
+    for _, pairs in folders:
         rejected.update(pairs.rejected)
     together = {split: pairs for split, pairs in splits.items() if pairs}
     return Pairs(Path(named(data)), together, dict(sorted(rejected.items())))
@@ -151,9 +151,9 @@ def open_pairs(data: Data) -> Pairs:
 
 def given_pairs(data: Data) -> Pairs:
     """Pairs that are trained on as they are; raises DataError as `open_pairs`, and for pictures of a wrong size."""
-    found = open_pairs(data)
+    all_pairs = open_pairs(data)
     # What is made here has the right size, and would take long to look at where there are many.
-    others = (pair for pairs in found.splits.values() for pair in pairs if not KEYED.search(pair.output.name))
+    others = (pair for pairs in all_pairs.splits.values() for pair in pairs if not KEYED.search(pair.output.name))
     for pair in others:
         sizes = [picture_size(file) for file in (pair.input, pair.output)]
         if sizes[0] != sizes[1] or any(side % 8 for side in sizes[0]):
@@ -163,7 +163,7 @@ def given_pairs(data: Data) -> Pairs:
                 "with sides that 8 divides",
                 hint="e2gan import makes such pairs of pictures of any size",
             )
-    return found
+    return all_pairs
 
 
 def check_sizes(photos: Iterable[Path], crop: int) -> None:

@@ -59,11 +59,11 @@ def select_pairs(
         return list(pairs)
     check_selection(selection, len(pairs))
     if selection.method == "random":
-        kept = first_of_shuffle(len(pairs), selection.clusters, seed)
+        chosen = first_of_shuffle(len(pairs), selection.clusters, seed)
     else:
         embeddings = embed_pictures([pair.input for pair in pairs], selection.embedder, cache=cache, progress=progress)
-        kept = similarity_clustering(embeddings, selection.clusters, seed)
-    return [pairs[int(i)] for i in kept]
+        chosen = similarity_clustering(embeddings, selection.clusters, seed)
+    return [pairs[int(i)] for i in chosen]
 
 
 def check_selection(selection: Selection, count: int, where: str = "the recipe") -> None:
@@ -92,8 +92,8 @@ def embed_pictures(
     embed = registry().get("embedder", embedder).factory()
     folder = cache and cache / hashlib.sha256(embedder_version(embedder).encode()).hexdigest()[:16]
     digests = [sha256_file(file) for file in files]
-    known = _read_embeddings(folder, set(digests)) if folder else {}
-    todo = [(digest, file) for digest, file in dict(zip(digests, files)).items() if digest not in known]
+    by_digest = _read_embeddings(folder, set(digests)) if folder else {}
+    todo = [(digest, file) for digest, file in dict(zip(digests, files)).items() if digest not in by_digest]
     for start in range(0, len(todo), KEPT):
         part = todo[start : start + KEPT]
         blocks = []
@@ -106,8 +106,8 @@ def embed_pictures(
         if folder:
             with atomic_path(folder / f"{names[0][:16]}-{len(names)}.npz") as temporary:
                 np.savez(temporary, digests=names, embeddings=embeddings)
-        known.update(zip(names, embeddings))
-    return np.stack([known[digest] for digest in digests])
+        by_digest.update(zip(names, embeddings))
+    return np.stack([by_digest[digest] for digest in digests])
 
 
 def embedder_version(embedder: str) -> str:
@@ -117,14 +117,16 @@ def embedder_version(embedder: str) -> str:
 
 def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
     """What is kept of these pictures, by digest."""
-    known: dict[str, np.ndarray] = {}
+    by_digest: dict[str, np.ndarray] = {}
     for file in sorted(folder.glob("*.npz")):
         try:
-            with np.load(file, allow_pickle=False) as kept:
-                known.update((d, row) for d, row in zip(kept["digests"].tolist(), kept["embeddings"]) if d in digests)
+            with np.load(file, allow_pickle=False) as arrays:
+                by_digest.update(
+                    (d, row) for d, row in zip(arrays["digests"].tolist(), arrays["embeddings"]) if d in digests
+                )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
             continue  # damaged: as good as not there
-    return known
+    return by_digest
 
 
 def similarity_clustering(embeddings: np.ndarray, k: int, seed: int = 0) -> np.ndarray:

@@ -74,8 +74,8 @@ def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progr
     cache = _read(folder / CACHE)
     verdict = Verdict(figures=_figures(edits, cache, progress))
     if limits := recipe.rejection:
-        found = {edit: reason(verdict.figures[edit], limits) for edit in edits}
-        verdict.rejected = {edit: why for edit, why in found.items() if why}
+        reasons = {edit: reason(verdict.figures[edit], limits) for edit in edits}
+        verdict.rejected = {edit: why for edit, why in reasons.items() if why}
     good = [edit for edit in edits if edit not in verdict.rejected]
     if several and good:
         _compare(good, verdict, recipe, prompt, cache, progress)
@@ -88,17 +88,17 @@ def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progr
 
 def _figures(edits: Sequence[Edit], cache: dict[str, Any], progress: Progress) -> dict[Edit, Figures]:
     """The figures of each edit, new ones added to the cache."""
-    known: dict[str, Any] = cache["figures"]
-    new = [edit for edit in edits if edit.name not in known]
+    by_name: dict[str, Any] = cache["figures"]
+    new = [edit for edit in edits if edit.name not in by_name]
     if new:
         progress.stage(f"measure {len(new)} edits")
         # Threads: decoding and arithmetic on whole pictures leave Python's lock alone.
         with ThreadPoolExecutor(default_workers()) as pool:
             measured = pool.map(lambda edit: measure_files(edit.job.input, edit.job.output), new)
             for done, (edit, figures) in enumerate(zip(new, measured), start=1):
-                known[edit.name] = [figures.contrast, figures.change, figures.structure]
+                by_name[edit.name] = [figures.contrast, figures.change, figures.structure]
                 progress.advance(done, len(new), {})
-    return {edit: Figures(*known[edit.name]) for edit in edits}
+    return {edit: Figures(*by_name[edit.name]) for edit in edits}
 
 
 def _compare(
@@ -112,8 +112,8 @@ def _compare(
     if cache["question"] != question:
         progress.stage(f"compare {len(good)} edits by {judge.name}")
         photos, pictures = [edit.job.input for edit in good], [edit.job.output for edit in good]
-        found = scores(judge, photos, pictures, [verdict.figures[edit].structure for edit in good])
-        cache["scores"] = [round(float(score), 4) for score in found]
+        new_scores = scores(judge, photos, pictures, [verdict.figures[edit].structure for edit in good])
+        cache["scores"] = [round(float(score), 4) for score in new_scores]
         cache["question"] = question
     verdict.scores = dict(zip(good, cache["scores"], strict=True))
     of_photo: dict[str, list[Edit]] = {}

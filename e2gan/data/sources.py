@@ -32,10 +32,10 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
             raise DataError(
                 f"{shown(recipe.source)}: these photographs need the package '{package}'", hint=f"pip install {package}"
             )
-        what = (
+        cause = (
             f"the recipe's source {shown(recipe.source)} makes none" if recipe.source else "the recipe names no source"
         )
-        raise DataError(f"no folder of photographs is given, and {what}", hint="give --data DIR")
+        raise DataError(f"no folder of photographs is given, and {cause}", hint="give --data DIR")
     folder = work / "photos"
     progress.stage(f"photographs of {recipe.source}")
     registry().get("photo source", scheme).factory(name, folder)
