@@ -112,8 +112,8 @@ def jp2_profile(data: bytes) -> bytes:
     try:
         for kind, header in _boxes(memoryview(data)):
             if kind == b"jp2h":
-                found = [bytes(body[3:]) for inner, body in _boxes(header) if inner == b"colr" and body[0] in (2, 3)]
-                return found[0] if found else b""
+                profiles = [bytes(body[3:]) for inner, body in _boxes(header) if inner == b"colr" and body[0] in (2, 3)]
+                return profiles[0] if profiles else b""
     except (struct.error, IndexError, ValueError):
         pass
     return b""

@@ -260,8 +260,8 @@ def _is_srgb(profile: bytes, mode: str) -> bool:
     probe = np.concatenate([cube, grey]).astype(np.uint8)[None]
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-    shown = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), transform)).astype(int)
-    return bool(np.abs(shown - probe).max() <= 1)
+    converted = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), transform)).astype(int)
+    return bool(np.abs(converted - probe).max() <= 1)
 
 
 def _from_deep(deep: np.ndarray, colour: Colour | None) -> Image.Image:

@@ -154,7 +154,7 @@ def format_for(path: str | os.PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
-        usual = [each for format in FORMATS if format.written for each in format.suffixes]
+        usual = [writable for format in FORMATS if format.written for writable in format.suffixes]
         ending = f"'{suffix}' pictures cannot be written" if suffix else "the name does not say which format to write"
         raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"end it in one of: {', '.join(usual)}")
     return WRITABLE[suffix]

@@ -137,12 +137,12 @@ def clean_exif(exif: Image.Exif) -> bytes:
     Every value that cannot be written, such as one of a wrong type, is left out alone.
     """
     values: dict[tuple[int, int], Any] = {(0, int(tag)): exif[tag] for tag in sorted(_KEPT & set(exif))}
-    values |= {(int(IFD.Exif), tag): each for tag, each in _directory(exif, IFD.Exif).items() if tag not in _STALE}
-    values |= {(int(IFD.GPSInfo), tag): each for tag, each in _directory(exif, IFD.GPSInfo).items()}
-    kept = {key: value for key, value in values.items() if _writable(key, value)}
+    values |= {(int(IFD.Exif), tag): entry for tag, entry in _directory(exif, IFD.Exif).items() if tag not in _STALE}
+    values |= {(int(IFD.GPSInfo), tag): entry for tag, entry in _directory(exif, IFD.GPSInfo).items()}
+    worth_keeping = {key: value for key, value in values.items() if _writable(key, value)}
     if Base.ColorSpace in _directory(exif, IFD.Exif):
-        kept[int(IFD.Exif), int(Base.ColorSpace)] = 1  # sRGB, which the edit is in
-    return _built(kept).tobytes() if kept else b""
+        worth_keeping[int(IFD.Exif), int(Base.ColorSpace)] = 1  # sRGB, which the edit is in
+    return _built(worth_keeping).tobytes() if worth_keeping else b""
 
 
 def _writable(key: tuple[int, int], value: Any) -> bool:
@@ -232,11 +232,13 @@ def _datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def clean_iptc(iptc: bytes) -> bytes:
     """What is worth keeping of IPTC-IIM: rights, names, words, and the place."""
-    kept = [each for each in _datasets(iptc) if each[0] == 2 and each[1] in _IPTC_KEPT | _IPTC_POSITION]
-    if not kept:
+    worth_keeping = [
+        dataset for dataset in _datasets(iptc) if dataset[0] == 2 and dataset[1] in _IPTC_KEPT | _IPTC_POSITION
+    ]
+    if not worth_keeping:
         return b""
-    charset = [each for each in _datasets(iptc) if each[:2] == (1, 90)][:1]
-    return _joined([*charset, *kept])
+    charset = [dataset for dataset in _datasets(iptc) if dataset[:2] == (1, 90)][:1]
+    return _joined([*charset, *worth_keeping])
 
 
 def _joined(datasets: list[tuple[int, int, bytes]]) -> bytes:
@@ -244,7 +246,7 @@ def _joined(datasets: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _without_position(iptc: bytes) -> bytes:
-    return _joined([each for each in _datasets(iptc) if each[0] != 2 or each[1] not in _IPTC_POSITION])
+    return _joined([dataset for dataset in _datasets(iptc) if dataset[0] != 2 or dataset[1] not in _IPTC_POSITION])
 
 
 def iptc_of_resources(resources: bytes) -> bytes:
@@ -352,19 +354,19 @@ def clean_xmp(data: bytes | str) -> bytes | None:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError):
         return None
-    kept = ElementTree.Element(_name("rdf", "Description"), {_name("rdf", "about"): ""})
+    cleaned = ElementTree.Element(_name("rdf", "Description"), {_name("rdf", "about"): ""})
     for description in root.findall(f".//{_name('rdf', 'RDF')}/{_name('rdf', 'Description')}"):
         for name, value in description.attrib.items():
             if _wanted(name, _XMP_KEPT) or _wanted(name, _XMP_POSITION):
-                kept.attrib.setdefault(name, value)
+                cleaned.attrib.setdefault(name, value)
         for child in description:
-            if (_wanted(child.tag, _XMP_KEPT) or _wanted(child.tag, _XMP_POSITION)) and kept.find(child.tag) is None:
+            if (_wanted(child.tag, _XMP_KEPT) or _wanted(child.tag, _XMP_POSITION)) and cleaned.find(child.tag) is None:
                 child.tail = None
-                kept.append(child)
-    if len(kept) == 0 and len(kept.attrib) == 1:
+                cleaned.append(child)
+    if len(cleaned) == 0 and len(cleaned.attrib) == 1:
         return b""
     try:
-        return ElementTree.tostring(kept, "utf-8")
+        return ElementTree.tostring(cleaned, "utf-8")
     except (ValueError, TypeError):
         return None
 
@@ -425,7 +427,7 @@ def _packed(description: ElementTree.Element) -> bytes:
 
 
 def _add_iptc(description: ElementTree.Element, iptc: bytes, alone: bool) -> None:
-    utf8 = any(each == (1, 90, _UTF8) for each in _datasets(iptc))
+    utf8 = any(dataset == (1, 90, _UTF8) for dataset in _datasets(iptc))
     words: dict[int, list[str]] = {}
     for record, number, value in _datasets(iptc):
         if record == 2 and number in _IPTC_TO_XMP:

@@ -380,8 +380,8 @@ def _named_raw(name: str) -> bool:
 
 def _as_bytes(value: object) -> bytes:
     """A TIFF's tag that holds bytes, which some programs wrote as numbers."""
-    if isinstance(value, tuple) and all(isinstance(each, int) and 0 <= each < 1 << 32 for each in value):
-        return b"".join(each.to_bytes(4, "little") for each in value)
+    if isinstance(value, tuple) and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in value):
+        return b"".join(number.to_bytes(4, "little") for number in value)
     return value if isinstance(value, bytes) else value.encode("latin-1", "replace") if isinstance(value, str) else b""
 
 
@@ -474,7 +474,7 @@ def _exif_dpi(exif: Image.Exif) -> tuple[float, float] | None:
 
 def _plausible(dpi: Any) -> tuple[float, float] | None:
     try:
-        across, down = (round(float(each), 3) for each in dpi or ())
+        across, down = (round(float(length), 3) for length in dpi or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (across, down) if 1 < across < 65_536 and 1 < down < 65_536 else None

@@ -65,14 +65,14 @@ def read_png(data: bytes) -> Png:
     """Read the chunks of a PNG; a damaged one that pixels do not need is left out, and a note says so."""
     png = Png()
     told: dict[bytes, bytes] = {}
-    kept = [SIGNATURE]
+    chunks = [SIGNATURE]
     at, texts = len(SIGNATURE), 0
     view = memoryview(data)
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         body, end = view[at + 8 : at + 8 + size], at + 12 + size
         if kind in _PIXELS:
-            kept.append(bytes(view[at:end]))
+            chunks.append(bytes(view[at:end]))
             if kind == b"IHDR" and size == 13 and not png.width:
                 png.width, png.height, png.depth, png.kind = struct.unpack_from(">IIBB", body)
             elif kind == b"tRNS":
@@ -96,7 +96,7 @@ def read_png(data: bytes) -> Png:
         elif kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM") and not png.compressed:
             told.setdefault(kind, bytes(body))
         at = end
-    png.file = b"".join(kept)
+    png.file = b"".join(chunks)
     _tell_colour(png, told)
     return png
 

@@ -188,6 +188,6 @@ def _find_record(source: Source, name: str) -> str | None:
 def _record_in(info: Mapping[Any, Any]) -> str | None:
     record = info.get("e2gan")
     if record is None and isinstance(xmp := info.get("xmp"), bytes):
-        found = re.search(rb"<e2gan:provenance>(.*?)</e2gan:provenance>", xmp, re.DOTALL)
-        record = unescape(found[1].decode("utf-8", "replace")) if found else None
+        match = re.search(rb"<e2gan:provenance>(.*?)</e2gan:provenance>", xmp, re.DOTALL)
+        record = unescape(match[1].decode("utf-8", "replace")) if match else None
     return record

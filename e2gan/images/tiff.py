@@ -97,9 +97,15 @@ def read_page(stream: BinaryIO, name: str) -> Page:
         page = whole[0]
         bits = _bits(page)
         # Nobody saves several pictures of one photo, but those that are no smaller versions.
-        several = sum(other.imagewidth * other.imagelength >= page.imagewidth * page.imagelength for other in whole) > 1
+        several = (
+            sum(
+                candidate.imagewidth * candidate.imagelength >= page.imagewidth * page.imagelength
+                for candidate in whole
+            )
+            > 1
+        )
         formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
-        shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(each) for each in formats} <= {1, 4}
+        shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(kind) for kind in formats} <= {1, 4}
         itemsize = (max(bits) + 7) // 8
         return Page(
             page.imagewidth,
@@ -137,7 +143,7 @@ def _is_makers(first: Any, pages: list[Any]) -> bool:
     """Whether a camera wrote a preview first and something that no TIFF reader knows behind it."""
     maker = str(first.tags.valueof(271, "") or "")
     small = bool(int(first.subfiletype) & _REDUCED) or int(first.compression) == 6
-    return maker.upper().startswith(tuple(each.upper() for each in _MAKERS)) and small and len(pages) > 1
+    return maker.upper().startswith(tuple(brand.upper() for brand in _MAKERS)) and small and len(pages) > 1
 
 
 def _bits(page: Any) -> tuple[int, ...]:
@@ -202,7 +208,7 @@ def _arranged(samples: np.ndarray, tiff: Any, name: str) -> tuple[np.ndarray, np
         samples = samples[..., None]
     if samples.shape[-1] < colours:
         raise ImageError(f"{name}: a TIFF of {samples.shape[-1]} channels where {colours} are declared")
-    extras = [int(each) for each in tiff.extrasamples]
+    extras = [int(extra) for extra in tiff.extrasamples]
     clear = bool(extras) and extras[0] in (1, 2) and samples.shape[-1] > colours
     highest = _highest(samples[..., :colours], tiff)
     if not clear and photometric in (1, _RGB, _CMYK) and samples.dtype == np.uint16 and highest == 65_535:
