@@ -140,11 +140,10 @@ def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
             return Base.read(name)
     except (OSError, ValueError):  # a name no file can have
         pass
-    bundled = sorted(folder.parent.name for folder in BUNDLED.glob(f"*/{MANIFEST}"))
+    ids = sorted(folder.parent.name for folder in BUNDLED.glob(f"*/{MANIFEST}"))
     raise BaseModelError(
         f"no base {shown(os.fspath(name))}",
-        hint=did_you_mean(os.fspath(name), bundled)
-        or f"give a folder with a {MANIFEST}, or one of: {', '.join(bundled)}",
+        hint=did_you_mean(os.fspath(name), ids) or f"give a folder with a {MANIFEST}, or one of: {', '.join(ids)}",
     )
 
 

@@ -157,10 +157,8 @@ def resolve(concepts: Concepts) -> Blend:
     if isinstance(concepts, str) and "=" in concepts and not _is_folder(concepts):
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
-        concept_or_model = _find(concepts)
-        return (
-            ConceptBlend((Part(concept_or_model, 1.0),)) if isinstance(concept_or_model, Concept) else concept_or_model
-        )
+        model = _find(concepts)
+        return ConceptBlend((Part(model, 1.0),)) if isinstance(model, Concept) else model
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)

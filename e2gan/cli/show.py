@@ -89,7 +89,7 @@ def plugins(out: Output) -> None:
     from e2gan.plugins import registry
 
     installed, problems = registry().plugins, registry().problems
-    out.data({"plugins": [vars(info) for info in installed], "problems": [vars(each) for each in problems]})
+    out.data({"plugins": [vars(info) for info in installed], "problems": [vars(problem) for problem in problems]})
     rows = [
         (info.name, info.distribution, info.version, info.status, ", ".join(_short(hook) for hook in info.hooks))
         for info in installed

@@ -70,19 +70,19 @@ def choose_closeups(
     Raises:
         MissingExtraError: scipy is not installed.
     """
-    found: dict[str, dict[int, Place]] = {kind: {} for kind in KINDS}
+    places: dict[str, dict[int, Place]] = {kind: {} for kind in KINDS}
     for number, photo in enumerate(photos):
         if faces is not None and (face := faces(photo)):
-            found["face"][number] = face
+            places["face"][number] = face
             continue  # a portrait before a dark wall is no scene at night
         for kind, place in _places(photo):
             if place[0] >= LEAST[kind]:
-                found[kind][number] = place
+                places[kind][number] = place
 
     closeups, missing, used = [], {}, set[int]()
     # The rarest first, so that a sky at night does not take the only face.
-    for kind in sorted(KINDS, key=lambda kind: len(found[kind])):
-        candidates = found[kind]
+    for kind in sorted(KINDS, key=lambda kind: len(places[kind])):
+        candidates = places[kind]
         if not candidates:
             missing[kind] = "none among the test photos"
             continue
@@ -94,7 +94,8 @@ def choose_closeups(
     if faces is None:
         missing["face"] = "not looked for: pip install 'e2gan[faces]'"
     order = {kind: place for place, kind in enumerate(KINDS)}
-    return sorted(closeups, key=lambda each: order[each.kind]), dict(sorted(missing.items(), key=lambda m: order[m[0]]))
+    closeups.sort(key=lambda closeup: order[closeup.kind])
+    return closeups, dict(sorted(missing.items(), key=lambda item: order[item[0]]))
 
 
 def face_finder() -> Faces | None:

@@ -19,11 +19,11 @@ __all__ = ["cost", "counting", "macs"]
 
 def cost(concept: Concept, base: Base, training_flops: int | None = None) -> dict[str, int]:
     """The ``[quality.cost]`` of a trained concept; ``training_flops``, the operations of its training, if known."""
-    found = {
+    figures = {
         "trained_parameters": adapter_parameters(base.config, concept.ranks),
         "adapter_bytes": (concept.path / ADAPTER).stat().st_size,
     }
-    return found if training_flops is None else {**found, "training_flops": training_flops}
+    return figures if training_flops is None else {**figures, "training_flops": training_flops}
 
 
 def macs(model: nn.Module, *inputs: Tensor) -> int:

@@ -97,9 +97,9 @@ def measure_forgetting(
     weights = _digest(generator)
     itself = _Known(concept.id, adapter.prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
     own = _edited(edit, x, itself)
-    before = {known.id: _edited(edit, x, known) for known in prompts}
+    before = {prompt.id: _edited(edit, x, prompt) for prompt in prompts}
     crucial.fold([(1.0, deltas)])
-    folded = {known.id: _edited(edit, x, known) for known in prompts}
+    folded = {prompt.id: _edited(edit, x, prompt) for prompt in prompts}
     crucial.unfold()
     again = _edited(edit, x, itself)
     bit_exact = _digest(generator) == weights and torch.equal(again, own)
@@ -144,8 +144,8 @@ def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tup
 def _edited(edit: Edit, x: Tensor, known: _Known) -> Tensor:
     """The pictures as a user sees them, (N, 3, H, W) in [-1, 1]."""
     look = look_of(torch.from_numpy(known.prompt), *known[2:]).to(x.device)
-    made: Tensor = edit(x, look.expand(len(x)))
-    return made.clamp(-1, 1)
+    pictures: Tensor = edit(x, look.expand(len(x)))
+    return pictures.clamp(-1, 1)
 
 
 def _squares(photos: Sequence[Image.Image]) -> Tensor:

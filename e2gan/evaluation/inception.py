@@ -45,10 +45,10 @@ class Inception:
         Raises:
             E2GANError: the file cannot be read, or is not the one that is expected; nothing of it is run then.
         """
-        found = sha256_file(file)
-        if found != SHA256:
+        digest = sha256_file(file)
+        if digest != SHA256:
             raise E2GANError(
-                f"{file}: not the Inception network of clean-FID: its SHA-256 is {found[:12]}…, not {SHA256[:12]}…",
+                f"{file}: not the Inception network of clean-FID: its SHA-256 is {digest[:12]}…, not {SHA256[:12]}…",
                 hint=f"delete it, or name the right file in {VARIABLE}",
             )
         self._device = torch.device(device)
@@ -78,8 +78,8 @@ def find_inception(file: str | os.PathLike[str] | None = None, *, download: bool
             if not Path(named).is_file():
                 raise E2GANError(f"{named}: no such file, but {source} names it", hint=f"it is {FILE} of {URL}")
             return Path(named)
-    found = next((place for place in (_cache(), CLEAN_FID) if place.is_file()), None)
-    return _download() if found is None and download else found
+    cached = next((place for place in (_cache(), CLEAN_FID) if place.is_file()), None)
+    return _download() if cached is None and download else cached
 
 
 def _cache() -> Path:

@@ -136,10 +136,10 @@ def examine(
     def counted(embed: Embedder) -> Embedder:
         def look(images: Sequence[Image.Image]) -> np.ndarray:
             nonlocal looked
-            found = embed(images)
+            features = embed(images)
             looked += 1
             progress.advance(looked, 3 * len(networks), {})  # photos, edits and the teacher's pictures
-            return found
+            return features
 
         return look
 
@@ -173,9 +173,9 @@ def examine(
 def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.PathLike[str]) -> None:
     """Write the PNG sheet of a concept: photo, teacher's picture and ours in a row, the best first."""
     draw_sheet(
-        [(each.photo, each.target, each.edited) for each in examples],
+        [(example.photo, example.target, example.edited) for example in examples],
         path,
-        captions=[each.caption for each in examples],
+        captions=[example.caption for example in examples],
         heading=f"{concept.title}: {concept.prompt}",
     )
 

@@ -121,11 +121,11 @@ def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Agreement:
     """
     count = len(CLASSES)
     table = np.zeros((count, count), np.int64)
-    for found, wanted in pairs:
-        if found.shape != wanted.shape:
-            raise ValueError(f"a segmentation is {found.shape}, its label map {wanted.shape}")
-        known = wanted < count
-        cells = count * wanted[known].astype(np.int64) + found[known]
+    for predicted, wanted in pairs:
+        if predicted.shape != wanted.shape:
+            raise ValueError(f"a segmentation is {predicted.shape}, its label map {wanted.shape}")
+        labelled = wanted < count
+        cells = count * wanted[labelled].astype(np.int64) + predicted[labelled]
         table += np.bincount(cells, minlength=count**2).reshape(table.shape)
     if not table.any():
         raise E2GANError("no pixel of the label maps is of a class that is measured on")
@@ -186,9 +186,9 @@ class Segmenter:
 
 def _channels(names: dict[int, str], model: str) -> list[int]:
     """Where the 19 classes are among a network's, by their names; unnamed ones are taken to be in their order."""
-    found = {name.strip().lower().replace("_", " "): index for index, name in names.items()}
-    if all(name in found for name in CLASSES):
-        return [found[name] for name in CLASSES]
+    indices = {name.strip().lower().replace("_", " "): index for index, name in names.items()}
+    if all(name in indices for name in CLASSES):
+        return [indices[name] for name in CLASSES]
     if len(names) == len(CLASSES) and all(name == f"LABEL_{index}" for index, name in names.items()):
         return list(range(len(CLASSES)))
     raise E2GANError(

@@ -139,7 +139,7 @@ def write_report(
         headlines=list(_headlines(quality, networks)),
         figures=list(_figures(quality)),
         examples=examples,
-        shown=next((each for each in examples if each.place == "median"), None),
+        shown=next((example for example in examples if example.place == "median"), None),
         recipe=list(flat_rows(concept.manifest["recipe"])),
         training=list(flat_rows(concept.training)),
         closeups=closeups,

@@ -177,8 +177,8 @@ def evaluate(
 def _lattice(images: Sequence[Image.Image], areas: Sequence[np.ndarray]) -> float | None:
     """Mean over the pictures with a flat area large enough to say something; None where there is none."""
     shares = [lattice_share(image, area) for image, area in zip(images, areas)]
-    known = [share for share in shares if share is not None]
-    return float(np.mean(known)) if known else None
+    measurable = [share for share in shares if share is not None]
+    return float(np.mean(measurable)) if measurable else None
 
 
 def _check(

@@ -30,11 +30,11 @@ def summary(quality: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
 def worse_than_nothing(quality: Mapping[str, Any]) -> list[str]:
     """For each ratio of 1 or more a line that says so, and one that says what to try."""
     lines = []
-    found = [("L1", "L1 ratio", quality.get("l1_ratio"))]
+    ratios = [("L1", "L1 ratio", quality.get("l1_ratio"))]
     for network, table in quality.items():
         if isinstance(table, Mapping) and "fid_ratio" in table:
-            found.append(("FID", f"FID ratio ({network})", table["fid_ratio"]))
-    for figure, name, ratio in found:
+            ratios.append(("FID", f"FID ratio ({network})", table["fid_ratio"]))
+    for figure, name, ratio in ratios:
         if isinstance(ratio, (int, float)) and ratio >= 1:
             lines.append(
                 f"worse than doing nothing: {name} {ratio:.3g}: the unedited photos are "

@@ -97,13 +97,8 @@ def read_page(stream: BinaryIO, name: str) -> Page:
         page = whole[0]
         bits = _bits(page)
         # Nobody saves several pictures of one photo, but those that are no smaller versions.
-        several = (
-            sum(
-                candidate.imagewidth * candidate.imagelength >= page.imagewidth * page.imagelength
-                for candidate in whole
-            )
-            > 1
-        )
+        size = page.imagewidth * page.imagelength
+        several = sum(picture.imagewidth * picture.imagelength >= size for picture in whole) > 1
         formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
         shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(kind) for kind in formats} <= {1, 4}
         itemsize = (max(bits) + 7) // 8

@@ -81,7 +81,7 @@ def blended(looks: Sequence[Look], weights: Sequence[float]) -> Look:
     fractions = torch.tensor(weights)
     fractions = fractions / fractions.sum()
     keeps = _kinds(looks)
-    kept = torch.stack([_shares(look, keeps) * weight for look, weight in zip(looks, weights)]).sum(0)
+    weighted = torch.stack([_shares(look, keeps) * weight for look, weight in zip(looks, weights)]).sum(0)
     total = sum(weight for look, weight in zip(looks, weights) if look.keeps)
     tones = [look.tones * (weight / total) for look, weight in zip(looks, weights) if look.tones is not None]
     return Look(
@@ -90,7 +90,7 @@ def blended(looks: Sequence[Look], weights: Sequence[float]) -> Look:
         skips=None if (skips := _rows(looks, "skips", (3,))) is None else (fractions @ skips)[None],
         noise=None if (noise := _rows(looks, "noise", ())) is None else (fractions @ noise)[None],
         keeps=keeps,
-        shares=(kept / kept.sum())[None] if len(keeps) > 1 else None,
+        shares=(weighted / weighted.sum())[None] if len(keeps) > 1 else None,
         tones=torch.cat(tones).sum(0, keepdim=True) if tones else None,
     )
 
@@ -172,11 +172,11 @@ class Edit(nn.Module):
         """
         x = self.with_noise(photo, look, offsets).to(look.prompt.dtype)
         skips = () if look.skips is None else (look.skips,)
-        made: Tensor = self.generator(x, look.prompt, look.prompt_bias, *skips).float()
+        edit: Tensor = self.generator(x, look.prompt, look.prompt_bias, *skips).float()
         if not look.keeps:
-            return made
+            return edit
         assert look.tones is not None
-        return keep(made, toned(photo, look.tones, half=self.in_half), look.keeps, look.shares, half=self.in_half)
+        return keep(edit, toned(photo, look.tones, half=self.in_half), look.keeps, look.shares, half=self.in_half)
 
     def with_noise(self, photo: Tensor, look: Look, offsets: Tensor | None) -> Tensor:
         """What the generator sees of the photos."""

@@ -130,12 +130,12 @@ class UpConv(nn.ConvTranspose2d):
 
     def filtered(self, x: Tensor) -> Tensor:
         """The same one after the other: each mean is then of the same four rounded numbers, in whatever order."""
-        made = F.conv_transpose2d(x, self.weight, stride=2)
+        upsampled = F.conv_transpose2d(x, self.weight, stride=2)
         if self.means > 1:
-            made = F.pad(made, [self.means // 2] * 4)
+            upsampled = F.pad(upsampled, [self.means // 2] * 4)
         for _ in range(self.means):
-            made = F.avg_pool2d(made, 2, stride=1)
-        return made if self.bias is None else made + self.bias[:, None, None].to(made.dtype)
+            upsampled = F.avg_pool2d(upsampled, 2, stride=1)
+        return upsampled if self.bias is None else upsampled + self.bias[:, None, None].to(upsampled.dtype)
 
 
 class TransformerBlock(nn.Module):

@@ -68,11 +68,11 @@ def keep(
     Returns:
         (N, 3, H, W); where something is kept it may leave [-1, 1].
     """
-    pictures = [_kept(what, made, photo, half) for what in keeps]
+    pictures = [_kept(kind, made, photo, half) for kind in keeps]
     if shares is None:
         (picture,) = pictures
         return picture
-    return reduce(torch.add, [share.view(-1, 1, 1, 1) * one for share, one in zip(shares.unbind(1), pictures)])
+    return reduce(torch.add, [share.view(-1, 1, 1, 1) * part for share, part in zip(shares.unbind(1), pictures)])
 
 
 def _kept(what: Keeps, made: Tensor, photo: Tensor, half: bool) -> Tensor:

@@ -180,14 +180,14 @@ def recipe_digest(recipe: BaseRecipe) -> str:
 
 def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
     """What the base's manifest says of a concept it was trained on."""
-    known: dict[str, Any] = {"id": candidate.id, "prompt": candidate.prompt}
+    entry: dict[str, Any] = {"id": candidate.id, "prompt": candidate.prompt}
     if candidate.keeps != Keeps.NOTHING:
-        known |= {"keeps": candidate.keeps.value, "tone": [list(row) for row in tone]}
+        entry |= {"keeps": candidate.keeps.value, "tone": [list(row) for row in tone]}
     if candidate.skips != NO_SKIPS:
-        known["skips"] = list(candidate.skips)
+        entry["skips"] = list(candidate.skips)
     if candidate.noise:
-        known["noise"] = candidate.noise
-    return known
+        entry["noise"] = candidate.noise
+    return entry
 
 
 def _edits(candidate: Candidate) -> dict[str, Any]:

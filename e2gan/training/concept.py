@@ -81,11 +81,11 @@ def bundle_folder(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     bundles = [folder, *sorted(folder.glob("*/bundle"))]
-    found = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
-    if len(found) != 1:
-        fault = f"holds no {MANIFEST}" if not found else "holds several bundles"
+    present = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
+    if len(present) != 1:
+        fault = f"holds no {MANIFEST}" if not present else "holds several bundles"
         raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
-    return found[0]
+    return present[0]
 
 
 def read_bundle(folder: str | Path) -> Concept:
@@ -224,11 +224,11 @@ class _Job:
     def distill(self, data: Data, workers: int | None, ray: bool) -> None:
         recipe, prompt = self.concept.recipe, self.concept.prompt
 
-        def make(shown: Progress) -> dict[str, Any]:
-            made = distilled_pairs(
-                data, self.work / "pairs", recipe, prompt=prompt, workers=workers, ray=ray, progress=shown
+        def make(progress: Progress) -> dict[str, Any]:
+            pairs_made = distilled_pairs(
+                data, self.work / "pairs", recipe, prompt=prompt, workers=workers, ray=ray, progress=progress
             )
-            return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in made.splits.items()}
+            return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in pairs_made.splits.items()}
 
         # It looks at every photo itself, and makes the pairs that are missing.
         before = self.steps.kept("distill")
@@ -246,12 +246,12 @@ class _Job:
         if recipe.selection.method == "similarity-clustering":
             choice["embedder"] = embedder_version(recipe.selection.embedder)
 
-        def choose(shown: Progress) -> dict[str, Any]:
-            shown.stage(f"select pairs: {recipe.selection.method}")
+        def choose(progress: Progress) -> dict[str, Any]:
+            progress.stage(f"select pairs: {recipe.selection.method}")
             cache = self.work / "embeddings"
-            kept = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=shown)
-            shown.stage(f"selected {len(kept)} of {len(pairs)} pairs")
-            return {"pairs": [pair.key for pair in kept]}
+            selected = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=progress)
+            progress.stage(f"selected {len(selected)} of {len(pairs)} pairs")
+            return {"pairs": [pair.key for pair in selected]}
 
         self.steps.run("select", needs, choose)
 
@@ -284,10 +284,10 @@ class _Job:
         if same:
             return
 
-        def fine_tune(shown: Progress) -> dict[str, Any]:
+        def fine_tune(progress: Progress) -> dict[str, Any]:
             if everyone.is_main_process:
                 self._begin(run, digest_of(made_from), pairs.split("train"))
-            shown.stage(f"train on {len(train)} pairs")
+            progress.stage(f"train on {len(train)} pairs")
             torch.manual_seed(recipe.training.seed)
             model = attach(foundation.generator().train(), concept.ranks)
             discriminator: Discriminator = load_discriminator(foundation.discriminator_path)
@@ -298,7 +298,7 @@ class _Job:
                 recipe.training,
                 run,
                 device=self.device,
-                report=shown.advance,
+                report=progress.advance,
             )
             trainer.run()
             if not everyone.is_main_process:
@@ -328,15 +328,15 @@ class _Job:
             return
         needs = {"adapter": self._adapter(), "test": _digest(test), "version": __version__}
 
-        def measure(shown: Progress) -> dict[str, Any]:
-            shown.stage(f"measure on {len(test)} test photos")
+        def measure(progress: Progress) -> dict[str, Any]:
+            progress.stage(f"measure on {len(test)} test photos")
             started = time.monotonic()
             measured = examine(
                 Editor(self.foundation, device=self.device),
                 self.concept,
                 test,
                 training_flops=recorded_flops(self.concept, self.foundation),
-                progress=shown,
+                progress=progress,
             )
             self.concept = record_quality(self.concept, measured.quality)
             times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distill", "select")}
@@ -361,8 +361,8 @@ class _Job:
                 },
             )
             for name, why in measured.unmeasured.items():
-                shown.stage(f"note: not measured: {name}: {why}")
-            shown.stage(f"wrote {page}")
+                progress.stage(f"note: not measured: {name}: {why}")
+            progress.stage(f"wrote {page}")
             return {}
 
         self.steps.run("eval", needs, measure, lambda _: bool(self.concept.quality) and (self.work / PAGE).is_file())
@@ -374,8 +374,8 @@ class _Job:
         shown_photo = Path(photo)
         needs = {"adapter": self._adapter(), "photo": sha256_file(shown_photo), "side": PREVIEW_SIDE}
 
-        def before_and_after(shown: Progress) -> dict[str, Any]:
-            shown.stage(f"draw the preview of {shown_photo}")
+        def before_and_after(progress: Progress) -> dict[str, Any]:
+            progress.stage(f"draw the preview of {shown_photo}")
             picture = draw_preview(Editor(self.foundation, device=self.device), self.concept, shown_photo)
             atomic_write(self.concept.path / PREVIEW, picture)
             return {"photo": str(shown_photo.resolve()), "preview": hashlib.sha256(picture).hexdigest()}
@@ -419,16 +419,16 @@ class _Job:
         """Note what a training is of; raises DataError when it was stopped half-way with other photos."""
         now = {pair.key: pair.source for pair in photos}
         others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
-        for other in others:
-            note = read_state(other / RUN)
+        for earlier in others:
+            note = read_state(earlier / RUN)
             if note.get("finished") or note.get("recipe") != recipe or note.get("photos") == now:
                 continue
             raise DataError(
-                f"the training in {other} was stopped, and the photos are others since: {_difference(note, now)}",
-                hint=f"put them back to go on with it, or delete {other} to train again",
+                f"the training in {earlier} was stopped, and the photos are others since: {_difference(note, now)}",
+                hint=f"put them back to go on with it, or delete {earlier} to train again",
             )
         if others and not run.exists():
-            names = ", ".join(other.name for other in others)
+            names = ", ".join(earlier.name for earlier in others)
             self.progress.stage(f"note: a new training, in {run}; the earlier ones are kept: {names}")
         if not (run / RUN).exists():
             _note_run(run, recipe=recipe, photos=now, finished=False)
@@ -475,7 +475,9 @@ def _difference(note: dict[str, Any], now: dict[str, str]) -> str:
     """The photos that are new, gone or changed, the first by name."""
     before = note.get("photos")
     before = before if isinstance(before, dict) else {}
-    new, gone = ([side[name] for name in side if name not in other] for side, other in ((now, before), (before, now)))
+    new, gone = (
+        [side[name] for name in side if name not in opposite] for side, opposite in ((now, before), (before, now))
+    )
     changed = [f"'{name}' has changed" if name in gone else f"'{name}' is new" for name in new]
     changed += [f"'{name}' is gone" for name in gone if name not in new]
     return changed[0] + (f", and {len(changed) - 1} more" if len(changed) > 1 else "")

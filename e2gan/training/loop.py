@@ -202,9 +202,9 @@ class Ema:
     def swap(self) -> None:
         """Exchange the averaged and the trained parameters; twice gives them back."""
         for shadow, p in zip(self.shadow, self.parameters, strict=True):
-            kept = p.detach().clone()
+            own = p.detach().clone()
             p.copy_(shadow)
-            shadow.copy_(kept)
+            shadow.copy_(own)
 
 
 def all_processes(device: str | None) -> PartialState:
@@ -378,7 +378,7 @@ class Trainer:
     @property
     def networks(self) -> Networks:
         """The networks as they were given, without what several processes wrap them in."""
-        return Networks(*(self.accelerator.unwrap_model(each) for each in (self.generator, self.discriminator)))
+        return Networks(*(self.accelerator.unwrap_model(network) for network in (self.generator, self.discriminator)))
 
     def _over_processes(self, means: dict[str, float]) -> dict[str, float]:
         """Each figure's mean over the processes, the same in all of them: where one diverges, all stop."""
@@ -534,11 +534,11 @@ class Trainer:
                 pairs = _spread(concept.val, max(2, limit // len(self.concepts)))
                 errors, idle = [], []
                 for number, pair in enumerate(pairs):
-                    batch, made = self.edit(pair, concept)
-                    errors.append(F.l1_loss(made, batch.target).item())
+                    batch, edit = self.edit(pair, concept)
+                    errors.append(F.l1_loss(edit, batch.target).item())
                     idle.append(F.l1_loss(batch.photo, batch.target).item())
                     if number < max(1, 6 // len(self.concepts)):
-                        rows.append([to_images(t)[0] for t in (batch.photo, batch.target, made)])
+                        rows.append([to_images(t)[0] for t in (batch.photo, batch.target, edit)])
                 metrics[f"val_l1/{concept.id}"] = float(np.mean(errors))
                 metrics[f"val_l1_ratio/{concept.id}"] = float(np.mean(errors) / max(np.mean(idle), 1e-6))
         finally:

@@ -132,11 +132,11 @@ def search(trial: Callable[[int, Ranks], Trial], thresholds: Ranks = THRESHOLDS)
     """One concept's trials (Algorithm 1): ``trial(round, ranks)`` trains on from the last round's and scores."""
     ranks, before = Ranks((1, 1, 1, 1), 1), float("inf")
     for number in count():
-        made = trial(number, ranks)
-        yield made
-        if ranks == thresholds or made.fid >= before:
+        result = trial(number, ranks)
+        yield result
+        if ranks == thresholds or result.fid >= before:
             return
-        ranks, before = _doubled(ranks, thresholds), made.fid
+        ranks, before = _doubled(ranks, thresholds), result.fid
 
 
 def _doubled(ranks: Ranks, thresholds: Ranks) -> Ranks:
@@ -197,7 +197,7 @@ def search_ranks(
         concept.check_base(base)
     embed = _embedder(embedder)
 
-    found: dict[str, list[Trial]] = {}
+    by_concept: dict[str, list[Trial]] = {}
     for concept in concepts:
         recipe = dataclasses.replace(concept.recipe.training, epochs=epochs, steps=steps, warmup=0.0, lr_decay_from=1.0)
         pairs = _pairs(concept, data, work / concept.id, base, workers, progress)
@@ -221,16 +221,16 @@ def search_ranks(
         folder = work / concept.id / "ranks" / key[:16]
         trials = _Trials(base, pairs, recipe, folder, embed, device, progress)
         for trial in search(trials, thresholds):
-            found.setdefault(concept.id, []).append(trial)
-            _keep(RankSearch(found), work)
+            by_concept.setdefault(concept.id, []).append(trial)
+            _keep(RankSearch(by_concept), work)
         trials.clear()
-    return RankSearch(found)
+    return RankSearch(by_concept)
 
 
 def _embedder(name: str) -> Embedder:
     if name != "inception":
-        made: Embedder = registry().get("embedder", name).factory()
-        return made
+        embedder: Embedder = registry().get("embedder", name).factory()
+        return embedder
     from e2gan.evaluation.inception import FILE, VARIABLE, Inception, find_inception
 
     file = find_inception()
@@ -244,15 +244,15 @@ def _pairs(
 ) -> ConceptPairs:
     """What the concept would be trained on and is scored on."""
     prompt = encode_prompt(concept, base)
-    made = distilled_pairs(
+    pairs = distilled_pairs(
         data, work / "pairs", concept.recipe, prompt=concept.prompt, workers=workers, progress=progress
     )
-    val = made.split("val")
+    val = pairs.split("val")
     if len(val) < 2:
         raise DataError(f"{named(data)}: a search of ranks needs two photographs to validate on, or more")
     progress.stage(f"{concept.id}: select pairs: {concept.recipe.selection.method}")
     train = select_pairs(
-        made.split("train"),
+        pairs.split("train"),
         concept.recipe.selection,
         concept.recipe.training.seed,
         cache=work / "embeddings",
@@ -355,8 +355,8 @@ class _Trials:
         edits, targets = [], []
         trainer.generator.eval()
         for done, pair in enumerate(self.concept.val, start=1):
-            batch, made = trainer.edit(pair, self.concept)
-            edits += to_images(made)
+            batch, edited = trainer.edit(pair, self.concept)
+            edits += to_images(edited)
             targets += to_images(batch.target)
             self.progress.advance(done, len(self.concept.val), {})
         if self.targets is None:
