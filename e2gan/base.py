@@ -123,7 +123,7 @@ class Base:
         if actual != sha256:
             raise BaseModelError(
                 f"{file}: SHA-256 is {actual[:12]}…, but {MANIFEST} promises {sha256[:12]}…",
-                hint="the file is damaged or was exchanged; install the base again",
+                hint="the file is damaged or was replaced; install the base again",
             )
 
 
@@ -175,7 +175,7 @@ def write_base(
     present = set(names(target)) if target.is_dir() else set()
     if foreign := sorted(present - {MANIFEST, GENERATOR, DISCRIMINATOR, *KEPT}):
         raise BaseModelError(
-            f"{target} holds {shown(foreign[0])}, which is no part of a base", hint="choose an empty folder"
+            f"{target} holds {shown(foreign[0])}, which does not belong to a base", hint="choose an empty folder"
         )
     with atomic_folder(target) as new:
         for name in present.intersection(KEPT):

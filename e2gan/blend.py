@@ -168,7 +168,7 @@ def resolve(concepts: Concepts) -> Blend:
         parts.append(Part(concept, weight))
     used = tuple(part for part in parts if part.weight)
     if not used:
-        raise ConceptError("a blend needs a concept of a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
+        raise ConceptError("a blend needs a concept with a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
     return ConceptBlend(used)
 
 
@@ -198,8 +198,8 @@ def find_concept(name: Name) -> Concept:
     if not isinstance(concept, Concept):
         who = shown(name) if isinstance(name, str) else concept.title
         raise ConceptError(
-            f"{who}: a model of its own ({concept.title}), not a concept",
-            hint="it can be applied, whole and alone: mix its edit with the photo by --strength",
+            f"{who}: a model ({concept.title}), not a concept",
+            hint="apply it alone, without a weight; --strength mixes its edit with the photo",
         )
     return concept
 
@@ -222,7 +222,7 @@ def _find(name: Name) -> Concept | Blend:
         return registry().get("concept", name)
     except ConceptError as error:
         if (Path(name) / "concept.toml").is_file():
-            raise ConceptError(str(error), hint=f"for the folder of that name write .{os.sep}{name}") from None
+            raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None
         raise
 
 
@@ -233,7 +233,7 @@ def _split(text: str) -> Iterable[tuple[str, float]]:
         name, _, number = (piece.strip() for piece in item.rpartition("="))
         if not name:
             raise ConceptError(
-                f"{shown(item)} in a blend is no CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
+                f"{shown(item)} in the blend is not CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
             )
         if name in seen:
             raise ConceptError(f"the concept '{name}' appears twice in the blend", hint="add its weights up")

@@ -118,7 +118,7 @@ class Editor:
             self.device, self.dtype = torch.device("cpu"), torch.float32
             if torch.device(device or "cpu") != self.device or dtype not in (None, self.dtype):
                 raise E2GANError(
-                    f"the backend '{backend}' computes on the CPU, in float32", hint="ask for nothing else"
+                    f"the backend '{backend}' computes on the CPU, in float32", hint="leave out device and dtype"
                 )
             self._weights = runtime = registry().get("backend", backend).factory(self.base, threads)
             self._edit = Edit(runtime)

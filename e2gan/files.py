@@ -51,7 +51,7 @@ TOML_LIMIT = 64 * 1024
 TOML_LINE_LIMIT = 4096
 """Longest line: the parser's time grows with the square of a dotted key's length."""
 
-FULL = "make room on the disk and run it again: what is done is kept"
+FULL = "free some disk space and run it again; finished work is kept"
 """The hint for a full disk."""
 
 FULL_DISK = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))

@@ -28,7 +28,7 @@ class Given:
             TeacherError: always.
         """
         raise TeacherError(
-            f"the teacher '{GIVEN}' edits no photos: it stands for pairs that are there already",
+            f"the teacher '{GIVEN}' edits no photos: it means that you already have pairs",
             hint="train on them with: e2gan train FOLDER --data PAIRS",
         )
 
@@ -38,4 +38,4 @@ class Given:
 
 @hookimpl
 def register_teachers(register: RegisterTeacher) -> None:
-    register(GIVEN, Given, summary="Nobody: the data are pairs of photo and edit already")
+    register(GIVEN, Given, summary="No teacher: your data are already pairs of photo and edit")

@@ -219,7 +219,7 @@ class Registry:
             raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
         hint = did_you_mean(id, offered)
         if hint is None and self._problems:
-            hint = "a plugin is broken; e2gan plugins tells which"
+            hint = "a plugin is broken; e2gan plugins shows which"
         elif hint is None:
             few = [*offered][:10]
             more = ", …" if len(offered) > len(few) else ""
@@ -438,7 +438,7 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
             raise PluginError(f"the factory of the {kind} '{id}' cannot be called")
         table = None if options is None else tuple(options)
         if not all(isinstance(option, Option) for option in table or ()):
-            raise PluginError(f"the options of the {kind} '{id}' must be e2gan.options.Option, each of them")
+            raise PluginError(f"every option of the {kind} '{id}' must be an e2gan.options.Option")
         entries.append(Entry(id, factory, summary, distribution, table))
 
     return register
@@ -446,9 +446,9 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
 
 def _read_concept(folder: object, distribution: str, source: object) -> Concept:
     if not isinstance(folder, (str, os.PathLike)):
-        raise PluginError(f"a concept is registered by its folder, not by {shown(folder)}")
+        raise PluginError(f"a concept must be registered by its folder, not by {shown(folder)}")
     if source is not None and not isinstance(source, str):
-        raise PluginError(f"where a concept was got is told as text, not as {shown(source)}")
+        raise PluginError(f"a concept's source must be text, not {shown(source)}")
     return Concept.read(folder, distribution=distribution, source=source)
 
 

@@ -337,13 +337,13 @@ class Recipe:
         table.done()
         if any(teacher.id == GIVEN for teacher in recipe.teachers):
             if len(recipe.teachers) > 1:
-                raise table.fault(f"the teacher '{GIVEN}' is listed with others, which would have nothing to edit")
+                raise table.fault(f"the teacher '{GIVEN}' cannot be combined with other teachers")
             if recipe.teachers[0].options:
                 raise table.fault(f"the teacher '{GIVEN}' has no options")
             if recipe.rejection is not None:
-                raise table.fault("pairs that are given are not sifted", "take out [recipe.rejection]")
+                raise table.fault("given pairs are never rejected", "remove [recipe.rejection]")
             if "pictures" in data:
-                raise table.fault("pairs that are given are taken as they are", "take out [recipe.pictures]")
+                raise table.fault("given pairs are used as they are", "remove [recipe.pictures]")
         return recipe
 
 
@@ -354,14 +354,14 @@ def _teachers(table: Table) -> tuple[TeacherChoice, ...]:
         return (TeacherChoice(table.id("teacher"), table.plain("teacher_options")),)
     if single:
         raise table.fault(
-            f"{single[0]} is given as well as [[teachers]]", "move it into a [[recipe.teachers]] of its own"
+            f"{single[0]} cannot be combined with [[teachers]]", "move it into a [[recipe.teachers]] of its own"
         )
     teachers: list[TeacherChoice] = []
     for entry in table.tables("teachers"):
         teacher = TeacherChoice(entry.id("id"), entry.plain("options"))
         entry.done()
         if teacher in teachers:
-            raise entry.fault(f"the teacher '{teacher.id}' with the same options a second time")
+            raise entry.fault(f"the teacher '{teacher.id}' is listed twice with the same options")
         teachers.append(teacher)
     return tuple(teachers)
 
@@ -447,7 +447,9 @@ class BaseRecipe:
         for name in recipe.choice.include:
             if name not in open_ids:
                 hint = did_you_mean(name, open_ids)
-                raise RecipeError(f"{path}: [choice] includes '{name}', no candidate that is not held out", hint=hint)
+                raise RecipeError(
+                    f"{path}: [choice] includes '{name}', which is not a candidate or is held out", hint=hint
+                )
         if len(set(recipe.choice.include)) > recipe.choice.concepts:
             raise RecipeError(f"{path}: [choice] includes more candidates than its {recipe.choice.concepts} concepts")
         if any(candidate.skips != NO_SKIPS for candidate in recipe.candidates) and not recipe.generator.skips:
@@ -491,7 +493,7 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
         )
         entry.done()
         if candidate.id in candidates:
-            raise entry.fault(f"a second candidate with the id '{candidate.id}'")
+            raise entry.fault(f"two candidates have the id '{candidate.id}'")
         candidates[candidate.id] = candidate
     return tuple(candidates.values())
 

@@ -204,7 +204,9 @@ def new_concept(
     if not ID_PATTERN.fullmatch(id) or id.endswith("-"):  # which no distribution's name does
         better = re.sub(r"[^a-z0-9]+", "-", id.lower()).strip("-")[:64].rstrip("-")
         hint = f"for example: {better}" if better else None
-        raise ConceptError(f"a concept's name is of lower-case letters, digits and hyphens, not {shown(id)}", hint=hint)
+        raise ConceptError(
+            f"a concept's name may hold only lower-case letters, digits and hyphens, not {shown(id)}", hint=hint
+        )
     if options is None:
         options = TEACHER[1] if teacher == TEACHER[0] else {}
     title = id.replace("-", " ").capitalize() if title is None else title
@@ -254,7 +256,9 @@ def new_concept(
     if target.exists() and not (target.is_dir() and not names(target)):
         # A run that was killed at its very end has made it; the next one has nothing to complain of.
         if not _holds(target, files):
-            raise ConceptError(f"{target}: there is something already", hint="choose another folder with -o")
+            raise ConceptError(
+                f"{target}: already exists, and is not an empty folder", hint="choose another folder with -o"
+            )
         return Concept.read(target / package / "bundle")
     with atomic_folder(target) as new:
         for name, text in files.items():

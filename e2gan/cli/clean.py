@@ -87,7 +87,9 @@ def clean(folders: tuple[Path, ...], yes: bool, other_machines: bool, out: Outpu
     if line := _summary(table, staying, gone, yes):
         out.note(line)
     if failed:
-        raise E2GANError(f"cannot remove {failed[0].path}", hint="it may belong to somebody else, or be open elsewhere")
+        raise E2GANError(
+            f"cannot remove {failed[0].path}", hint="another user may own it, or another program may have it open"
+        )
 
 
 def _summary(table: list[tuple[Leftover, int]], kept: set[Path], gone: list[Path], yes: bool) -> str:

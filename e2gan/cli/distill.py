@@ -78,7 +78,9 @@ def distill(
             report = write_pairs(photos, output, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
         except TeacherError as error:
             if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
-                raise TeacherError(str(error), hint=f"for the folder of that name write .{os.sep}{teacher}") from None
+                raise TeacherError(
+                    str(error), hint=f"to use the folder of that name, write .{os.sep}{teacher}"
+                ) from None
             raise
     for name, why in report.skipped.items():
         say(f"note: {name}: left out: {why}")

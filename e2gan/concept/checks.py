@@ -115,7 +115,7 @@ def safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
     if length > HEADER_LIMIT:
         refuse(file, f"not a safetensors file, or its header is larger than {HEADER_LIMIT:,} bytes")
     if 8 + length > len(data):
-        refuse(file, "cut off in its header")
+        refuse(file, "cut off within its header")
     return parse_object(file, data[8 : 8 + length], check=False)  # for all of it is, by its shape
 
 

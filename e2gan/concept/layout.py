@@ -65,7 +65,7 @@ MAX_TONE = 16.0
 """Largest magnitude of a tone's numbers; a grade's are below 2."""
 
 
-DAMAGED = "the bundle is damaged, or e2gan did not write it: get it again from where it came from"
+DAMAGED = "the bundle is damaged, or e2gan did not write it: download or install it again"
 
 
 def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:

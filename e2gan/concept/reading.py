@@ -188,7 +188,7 @@ class Concept:
             refuse(
                 self.path / MANIFEST,
                 f"it has skips, but the generator of the base '{base.id}' has none",
-                "leave skips out, or take a base that has them",
+                "remove skips, or use a base that has them",
             )
 
     def check(self) -> None:
@@ -247,7 +247,7 @@ class Concept:
         try:
             tensors = load(data)
         except (SafetensorError, ValueError, KeyError, TypeError) as fault:
-            refuse(file, f"not a sound safetensors file: {fault}")
+            refuse(file, f"not a valid safetensors file: {fault}")
         for tensor, value in tensors.items():
             if not np.isfinite(value).all():
                 refuse(file, f"the tensor {shown(tensor)} holds values that are not finite")

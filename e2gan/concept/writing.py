@@ -51,7 +51,11 @@ def write_concept(
     target = Path(folder)
     foreign = [name for name in names(target) if name not in FILES] if target.is_dir() else []
     if foreign:
-        refuse(target / foreign[0], "no part of a concept, so its folder is not written to", "choose an empty folder")
+        refuse(
+            target / foreign[0],
+            "not part of a concept, so e2gan does not write to its folder",
+            "choose an empty folder",
+        )
     with atomic_folder(target) as new:
         atomic_write(new / MANIFEST, tomlkit.dumps(manifest))
         concept = Concept.read(new)

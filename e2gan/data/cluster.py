@@ -87,7 +87,7 @@ def run_on_ray(
         except ray.exceptions.RayError as error:
             raise TeacherError(
                 f"Ray's workers could not run the teacher '{crew.teacher_id}' ({_last_line(error)})",
-                hint="if they died, often for memory: try fewer workers; what is done is kept",
+                hint="if they died, they may have run out of memory: try fewer workers; finished pairs are kept",
             ) from error
     # Only at the end: a file system on the network may take a while to show what another machine wrote.
     for job in written:
@@ -184,7 +184,7 @@ def _begin(workers: int, quiet: dict[str, Any]) -> None:
         except Exception as fault:  # Ray's own type of it is no other
             raise E2GANError(
                 f"Ray could not be started on this machine ({_last_line(fault)})",
-                hint="a machine that is busy with other things may need a second try",
+                hint="try again when the machine is less busy",
             ) from fault
 
 

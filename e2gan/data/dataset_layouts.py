@@ -78,7 +78,7 @@ OWN = (("A", "B"), ("before", "after"), ("input", "output"))
 def find_layout(id: str) -> Layout:
     """The layout ``id``; raises DataError when there is none."""
     if id not in LAYOUTS:
-        hint = did_you_mean(id, LAYOUTS) or f"there are: {', '.join(LAYOUTS)}"
+        hint = did_you_mean(id, LAYOUTS) or f"the layouts are {', '.join(LAYOUTS)}"
         raise DataError(f"there is no layout '{id}'", hint=hint)
     return LAYOUTS[id]
 
@@ -196,7 +196,7 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
         for file in files:
             key = _name(home / name, file.with_suffix(""))
             if key in by_name:
-                raise DataError(f"{file}: {by_name[key].name} beside it differs in its suffix only")
+                raise DataError(f"{file}: {by_name[key].name} beside it differs only in its suffix")
             by_name[key] = file
         files_by_name.append(by_name)
     a, b = files_by_name
@@ -209,7 +209,7 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
         if key not in files_by_name[1 - side]:
             there = home / names[1 - side] / key
             namesake = next(iter(sorted(there.parent.glob(f"{glob.escape(there.name)}.*"))), None)
-            why = f"{namesake.name} there is {why_left_out(namesake)}" if namesake else "none there has its name"
+            why = f"{namesake.name} there is {why_left_out(namesake)}" if namesake else "no file there has its name"
             item = replace(item, fault=f"{file.name}: it has no partner in {names[1 - side]}: {why}")
         yield item
 

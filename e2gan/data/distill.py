@@ -66,7 +66,7 @@ def distill(
     except BrokenProcessPool:
         raise TeacherError(
             f"a process running the teacher '{teacher_id}' died",
-            hint="often memory: try fewer workers; what is done is kept",
+            hint="it may have run out of memory: try fewer workers; finished pairs are kept",
         ) from None
 
 

@@ -125,10 +125,10 @@ def import_dataset(
     if not 32 <= size <= 4096:
         raise DataError(f"the size of the pictures must be 32 to 4096 pixels, not {size}")
     if direction is not None and kind.direction is None:
-        raise DataError(f"{kind.title} has photos of one kind, and no direction")
+        raise DataError(f"{kind.title} has photos of one kind only, so it has no direction")
     direction = direction or kind.direction
     if out.resolve().is_relative_to(path.resolve()):
-        raise DataError(f"{out}: inside the data set it would be taken for a part of it next time")
+        raise DataError(f"{out}: inside the data set, where the next import would read it as a part of the set")
     items = _limited(find_items(layout, path), limit)
     record = {"layout": layout, "direction": direction}
     fresh = _begin(out, record)
@@ -178,7 +178,7 @@ def _begin(out: Path, record: Mapping[str, object]) -> bool:
             raise DataError(f"{out}: another data set was imported here", hint="choose another folder with -o")
         return False
     if out.exists() and not (out.is_dir() and not names(out)):
-        raise DataError(f"{out}: there is something already", hint="choose another folder with -o")
+        raise DataError(f"{out}: already exists, and is not an empty folder", hint="choose another folder with -o")
     atomic_write(file, json.dumps(record))
     return True
 
@@ -238,7 +238,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
     shapes = [image.width / image.height for image in whole]
     if not squeeze and abs(shapes[0] - shapes[1]) > SHAPE * max(shapes):
         sizes = " and ".join(f"{image.width}×{image.height}" for image in whole)
-        raise ImageError(f"the two pictures are not of one shape: {sizes}")
+        raise ImageError(f"the two pictures have different proportions: {sizes}")
     for file, picture, image in zip(files, pictures, whole):
         how = Image.Resampling.NEAREST if picture.labels else Image.Resampling.LANCZOS
         square = image.resize((size, size), how) if squeeze else ImageOps.fit(image, (size, size), how)
@@ -253,7 +253,7 @@ def _cut(picture: Picture, data: bytes) -> Image.Image:
         return image
     side = image.height
     if image.width != 2 * side:
-        raise ImageError(f"{picture.file.name}: {image.width}×{side}, and not two squares side by side")
+        raise ImageError(f"{picture.file.name}: {image.width}×{side}, not two squares side by side")
     left = 0 if picture.half == "left" else side
     return image.crop((left, 0, left + side, side))
 

@@ -98,7 +98,7 @@ def write_pairs(
     out_dir = Path(out_dir)
     progress = progress or Progress()
     if any(out_dir.resolve().is_relative_to(folder.resolve()) for folder in folders_of(photos)):
-        raise DataError(f"{out_dir}: pairs inside the folder of photos would be taken for photos next time")
+        raise DataError(f"{out_dir}: inside the folder of photos, where the next run would take pairs for photos")
     framing = recipe.pictures.for_crops(recipe.training.crop)
     for teacher in recipe.teachers:
         make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
@@ -149,7 +149,7 @@ def write_pairs(
         reasons = ", ".join(f"{count} {why}" for why, count in report.rejected.items())
         raise DataError(
             f"{named(photos)}: all {len(successful)} pairs are rejected ({reasons})",
-            hint=f"look at {out_dir / CONTACT_SHEET}; the limits are those of [recipe.rejection]",
+            hint=f"look at {out_dir / CONTACT_SHEET}; [recipe.rejection] sets the limits",
         )
     return report
 

@@ -111,7 +111,7 @@ class Pairs:
         if not any(splits.values()):
             raise DataError(
                 f"{folder}: no pairs here",
-                hint="made of photos with: e2gan distill; of pictures before and after: e2gan import",
+                hint="make them from photos with e2gan distill, or from pictures before and after with e2gan import",
             )
         for pair in (pair for pairs in splits.values() for pair in pairs):
             for picture in (pair.input, pair.output):
@@ -159,9 +159,9 @@ def given_pairs(data: Data) -> Pairs:
         if sizes[0] != sizes[1] or any(side % 8 for side in sizes[0]):
             (width, height), (other_width, other_height) = sizes
             raise DataError(
-                f"{pair.output}: {other_width}×{other_height}, its photo {width}×{height}: both must have one size, "
-                "with sides that 8 divides",
-                hint="e2gan import makes such pairs of pictures of any size",
+                f"{pair.output}: {other_width}×{other_height}, its photo {width}×{height}: both must "
+                "have the same size, with sides that are multiples of 8",
+                hint="e2gan import makes such pairs from pictures of any size",
             )
     return all_pairs
 
@@ -173,7 +173,7 @@ def check_sizes(photos: Iterable[Path], crop: int) -> None:
         if min(width, height) < crop:
             raise DataError(
                 f"{photo}: {width}×{height}, smaller than the crops of {crop} pixels that the recipe trains on",
-                hint="lower crop in [recipe.training], or take such pairs out of train/metadata.jsonl",
+                hint="lower crop in [recipe.training], or remove such pairs from train/metadata.jsonl",
             )
 
 
@@ -185,7 +185,7 @@ def picture_size(picture: Path) -> tuple[int, int]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise DataError(
             f"{picture}: not a picture that pairs can be trained on",
-            hint="e2gan import makes pairs of every format that e2gan apply reads",
+            hint="e2gan import makes pairs from every format that e2gan apply reads",
         ) from None
 
 
@@ -194,7 +194,9 @@ def open_made(picture: Path) -> Image.Image:
     try:
         return open_image(picture, opaque=True)
     except ImageError as error:
-        raise DataError(f"{picture.parent}: {error}", hint="delete that picture, and it is made again") from None
+        raise DataError(
+            f"{picture.parent}: {error}", hint="delete that picture, and the next run makes it again"
+        ) from None
 
 
 def read_metadata(path: Path) -> tuple[Pair, ...]:

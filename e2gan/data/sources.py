@@ -33,7 +33,9 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
                 f"{shown(recipe.source)}: these photographs need the package '{package}'", hint=f"pip install {package}"
             )
         cause = (
-            f"the recipe's source {shown(recipe.source)} makes none" if recipe.source else "the recipe names no source"
+            f"no plugin offers the recipe's source {shown(recipe.source)}"
+            if recipe.source
+            else "the recipe names no source"
         )
         raise DataError(f"no folder of photographs is given, and {cause}", hint="give --data DIR")
     folder = work / "photos"

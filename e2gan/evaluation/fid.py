@@ -87,7 +87,7 @@ def _discrepancy(
 def _checked(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise DataError("two sets of features must be as wide as each other")
+        raise DataError("two sets of features must have the same width")
     if len(a) < 2 or len(b) < 2:
         raise DataError("a distance between sets needs at least two pictures in each")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -85,7 +85,7 @@ def measure_forgetting(
         ConceptError: the concept is not trained, or was made for another base.
     """
     if not photos:
-        raise DataError("forgetting is measured on photos, and there are none")
+        raise DataError("measuring forgetting needs at least one photo")
     x = _squares(photos).to(device)
     adapter = concept.load(base)
     deltas = delta_weights(base.config, {name: torch.from_numpy(t).to(device) for name, t in adapter.tensors.items()})

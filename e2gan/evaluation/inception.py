@@ -76,7 +76,7 @@ def find_inception(file: str | os.PathLike[str] | None = None, *, download: bool
     for named, source in ((file, "--inception"), (os.environ.get(VARIABLE), VARIABLE)):
         if named:
             if not Path(named).is_file():
-                raise E2GANError(f"{named}: no such file, but {source} names it", hint=f"it is {FILE} of {URL}")
+                raise E2GANError(f"{named}: no such file, but {source} names it", hint=f"download it from {URL}")
             return Path(named)
     cached = next((place for place in (_cache(), CLEAN_FID) if place.is_file()), None)
     return _download() if cached is None and download else cached
@@ -93,6 +93,6 @@ def _download() -> Path:
         torch.hub.download_url_to_file(URL, str(target), hash_prefix=SHA256, progress=False)
     except (OSError, RuntimeError) as error:  # RuntimeError: another digest
         raise E2GANError(
-            f"{URL} could not be downloaded ({error})", hint=f"fetch it by other means, and name it in {VARIABLE}"
+            f"{URL} could not be downloaded ({error})", hint=f"fetch it in another way, and name the file in {VARIABLE}"
         ) from error
     return target

@@ -128,7 +128,7 @@ def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Agreement:
         cells = count * wanted[labelled].astype(np.int64) + predicted[labelled]
         table += np.bincount(cells, minlength=count**2).reshape(table.shape)
     if not table.any():
-        raise E2GANError("no pixel of the label maps is of a class that is measured on")
+        raise E2GANError("no pixel of the label maps has a class that is measured")
     both = np.diag(table)
     either = table.sum(axis=0) + table.sum(axis=1) - both
     shares = {name: float(both[i] / either[i]) for i, name in enumerate(CLASSES) if either[i]}

@@ -190,7 +190,7 @@ def _check(
     if not len(photos) == len(edited) == len(targets) == len(groups):
         raise DataError(
             f"{len(photos)} photos, {len(edited)} edits, {len(targets)} pictures by the teacher and {len(groups)} "
-            "groups: there must be one of each for each"
+            "groups: there must be equally many of each"
         )
     if len(photos) < 2:
         raise DataError("an evaluation needs at least two photos")

@@ -156,5 +156,5 @@ def format_for(path: str | os.PathLike[str]) -> str:
     if suffix not in WRITABLE:
         usual = [writable for format in FORMATS if format.written for writable in format.suffixes]
         ending = f"'{suffix}' pictures cannot be written" if suffix else "the name does not say which format to write"
-        raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"end it in one of: {', '.join(usual)}")
+        raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"use one of these suffixes: {', '.join(usual)}")
     return WRITABLE[suffix]

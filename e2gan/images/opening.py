@@ -97,9 +97,11 @@ def open_image(source: Source, *, name: str | None = None, opaque: bool = False,
     except ImageError:
         raise
     except UnidentifiedImageError as fault:
-        raise ImageError(f"{name}: not a picture, or of a format that cannot be read", hint=f"{TITLES} can") from fault
+        raise ImageError(
+            f"{name}: not a picture, or its format is not supported", hint=f"e2gan reads {TITLES}"
+        ) from fault
     except MemoryError as fault:
-        raise ImageError(f"{name}: takes more memory than there is", hint=limits.hint) from fault
+        raise ImageError(f"{name}: needs more memory than is available", hint=limits.hint) from fault
     # Decoders raise almost anything on damaged files.
     except Exception as fault:
         reason = getattr(fault, "strerror", None) or f"damaged or cut off ({one_line(fault)})"

@@ -44,7 +44,7 @@ def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
     if not reads_raw():
         raise ImageError(
             f"{name}: a raw photo, which needs the package 'rawpy'",
-            hint="pip install 'e2gan[raw]'; or export it as JPEG or TIFF from the camera's or a raw program",
+            hint="pip install 'e2gan[raw]'; or export it as JPEG or TIFF from a raw converter",
         )
     import rawpy
 
@@ -62,5 +62,5 @@ def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
         reason = reason.decode("ascii", "replace") if isinstance(reason, bytes) else str(reason)
         raise ImageError(
             f"{name}: a raw photo that LibRaw cannot read ({reason})",
-            hint="export it as JPEG or TIFF from the camera's or a raw program",
+            hint="export it as JPEG or TIFF from a raw converter",
         ) from fault

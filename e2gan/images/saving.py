@@ -80,11 +80,11 @@ def _encode(image: Image.Image, format: str, record: str | None, name: str, posi
     if image.mode not in ("RGB", "RGBA"):
         image = open_image(image, name=name)
     if max(image.size) > LONGEST_SIDE[format]:
-        hint = "PNG and TIFF can"
+        hint = "use PNG or TIFF"
         raise ImageError(f"{name}: {format} cannot hold {image.width}×{image.height} pixels", hint=hint)
     if image.mode == "RGBA" and format == "JPEG":
         if np.asarray(image.getchannel("A")).min() < 255:
-            warnings.warn(f"{name}: JPEG holds no transparency: laid on white", ImageWarning, stacklevel=3)
+            warnings.warn(f"{name}: JPEG has no transparency: the picture is laid on white", ImageWarning, stacklevel=3)
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
     options = {**ENCODING[format], **_metadata_options(info, format, record, name, position)}
@@ -152,7 +152,7 @@ def read_provenance(source: Source) -> dict[str, Any] | None:
     except ImageError:
         raise
     except Exception as fault:
-        reason = getattr(fault, "strerror", None) or f"not a sound picture ({one_line(fault)})"
+        reason = getattr(fault, "strerror", None) or f"not a valid picture ({one_line(fault)})"
         raise ImageError(f"{name}: {reason}") from fault
     if record is None:
         return None

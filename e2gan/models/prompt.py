@@ -52,7 +52,7 @@ class PromptEncoder:
         tokens = self._tokenizer(text, return_tensors="pt")
         length = tokens["input_ids"].shape[1]
         if length > MAX_TOKENS:
-            raise RecipeError(f"the prompt has {length} tokens, at most {MAX_TOKENS} fit", hint="shorten the prompt")
+            raise RecipeError(f"the prompt has {length} tokens; at most {MAX_TOKENS} fit", hint="shorten the prompt")
         with torch.inference_mode():
             states = self._model(**tokens).last_hidden_state[0].float()
         return torch.nn.functional.layer_norm(states, states.shape[-1:]).numpy()

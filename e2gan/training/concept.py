@@ -103,7 +103,7 @@ def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
     """The concept's prompt as (T, D) float32 tokens; raises ConceptError when the base wants others."""
     prompt, width = PromptEncoder().encode(concept.prompt), base.config.prompt_dim
     if prompt.shape[1] != width:
-        raise ConceptError(f"the base '{base.id}' wants prompt tokens {width} wide, not {prompt.shape[1]}")
+        raise ConceptError(f"the base '{base.id}' needs prompt tokens {width} wide, not {prompt.shape[1]}")
     return prompt
 
 
@@ -203,7 +203,7 @@ class _Job:
         count = sum(split == "train" for split, _ in photos)
         if not count:
             raise DataError(
-                f"{named(data)}: none of the {len(photos)} photos here is for training",
+                f"{named(data)}: none of the {len(photos)} photos here is in the training split",
                 hint="a few photos may all fall into one split: put them into folders train, val and test",
             )
         recipe, where = self.concept.recipe, f"{self.concept.path / MANIFEST}: the recipe"
@@ -306,8 +306,8 @@ class _Job:
             _note_run(run, finished=True)
             if _made_from(Concept.read(concept.path), foundation) != made_from:
                 raise ConceptError(
-                    f"{concept.path / MANIFEST}: the recipe was changed while it was trained",
-                    hint="run it again; with the recipe as it was, nothing is trained again",
+                    f"{concept.path / MANIFEST}: the recipe was changed during its training",
+                    hint="run it again; if you restore the recipe first, nothing is trained again",
                 )
             state = adapter_state(trainer.networks.generator)
             self.concept = write_concept(
@@ -324,7 +324,7 @@ class _Job:
         pairs = self._pairs()
         test = pairs.splits.get("test", ())
         if len(test) < 2:
-            self.progress.stage("eval: left out, for it takes at least two test photos")
+            self.progress.stage("eval: skipped, because it needs at least two test photos")
             return
         needs = {"adapter": self._adapter(), "test": _digest(test), "version": __version__}
 
@@ -424,8 +424,8 @@ class _Job:
             if note.get("finished") or note.get("recipe") != recipe or note.get("photos") == now:
                 continue
             raise DataError(
-                f"the training in {earlier} was stopped, and the photos are others since: {_difference(note, now)}",
-                hint=f"put them back to go on with it, or delete {earlier} to train again",
+                f"the training in {earlier} was stopped, and the photos have changed since: {_difference(note, now)}",
+                hint=f"restore them to continue it, or delete {earlier} to train again",
             )
         if others and not run.exists():
             names = ", ".join(earlier.name for earlier in others)

@@ -92,7 +92,7 @@ def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error})", hint="run the distillation again") from error
     if pictures[0].shape != pictures[1].shape:
-        raise DataError(f"{pair.output}: its size differs from its photo's, {pair.input}")
+        raise DataError(f"{pair.output}: its size differs from that of its photo, {pair.input}")
     return pictures[0], pictures[1]
 
 
@@ -276,7 +276,7 @@ class Trainer:
         self.steps = self.sampler.steps
         if recipe.batch_size % self.accelerator.num_processes:
             raise TrainingError(
-                f"a batch of {recipe.batch_size} cannot be shared by {self.accelerator.num_processes} processes",
+                f"a batch of {recipe.batch_size} cannot be split among {self.accelerator.num_processes} processes",
                 hint="choose a batch_size that the number of processes divides",
             )
         trained = [p for p in generator.parameters() if p.requires_grad]
@@ -472,10 +472,10 @@ class Trainer:
         except Exception as error:  # torch.load has no exception of its own
             raise TrainingError(f"{path}: cannot be read ({error})", hint=hint) from error
         if not same_recipe:
-            raise TrainingError(f"{path}: was made by another recipe", hint=hint)
+            raise TrainingError(f"{path}: made with another recipe", hint=hint)
         if state["pairs"] != len(self.sampler.index):
             raise TrainingError(
-                f"{path}: was made with {state['pairs']} pairs, now there are {len(self.sampler.index)}", hint=hint
+                f"{path}: made with {state['pairs']} pairs, but there are now {len(self.sampler.index)}", hint=hint
             )
         with torch.no_grad():
             for p, saved in zip(self.ema.parameters, state["trained"], strict=True):

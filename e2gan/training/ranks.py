@@ -89,7 +89,7 @@ class Trial:
                 ranks=ranks, **whole, **{name: _number(float, values[name]) for name in ("fid", "l1", "seconds")}
             )
         except (ValueError, TypeError, KeyError, RecursionError, BaseModelError) as error:
-            raise DataError(f"{file}: holds no trial", hint=f"delete {file.parent.parent} to start over") from error
+            raise DataError(f"{file}: not a valid trial", hint=f"delete {file.parent.parent} to start over") from error
 
 
 def _number(kind: type, value: Any) -> Any:
@@ -178,8 +178,8 @@ def search_ranks(
     """
     if all_processes(device).num_processes > 1:
         raise TrainingError(
-            "a search of ranks runs in one process",
-            hint="search for each concept by itself, wherever there is room, and take the largest ranks",
+            "a rank search runs in one process",
+            hint="search for each concept separately, and take the largest ranks",
         )
     progress = progress or Progress()
     work = Path(work)
@@ -189,7 +189,7 @@ def search_ranks(
             raise ConceptError(f"the concept '{name}' is given {times} times")
     if not concepts or any(concept.base_id != concepts[0].base_id for concept in concepts):
         bases = ", ".join(f"'{concept.id}' is for '{concept.base_id}'" for concept in concepts)
-        raise ConceptError(f"a search needs concepts for one base: {bases or 'there are none'}")
+        raise ConceptError(f"a rank search needs concepts for one base: {bases or 'none are given'}")
     for concept in concepts:
         check_crop(concept.recipe, f"{concept.path}: the recipe")
     base = find_base(concepts[0].base_id)
@@ -249,7 +249,7 @@ def _pairs(
     )
     val = pairs.split("val")
     if len(val) < 2:
-        raise DataError(f"{named(data)}: a search of ranks needs two photographs to validate on, or more")
+        raise DataError(f"{named(data)}: a rank search needs at least two validation photographs")
     progress.stage(f"{concept.id}: select pairs: {concept.recipe.selection.method}")
     train = select_pairs(
         pairs.split("train"),
@@ -345,7 +345,8 @@ class _Trials:
         trainer.resume()
         if trainer.step < trainer.steps:
             raise TrainingError(
-                f"{trainer.folder / 'checkpoint.pt'}: is missing", hint=f"delete {self.folder} to start over"
+                f"{trainer.folder / 'checkpoint.pt'}: the checkpoint is missing",
+                hint=f"delete {self.folder} to start over",
             )
         trainer.ema.swap()
         return trainer

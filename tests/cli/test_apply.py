@@ -172,7 +172,7 @@ def test_what_is_left_out_is_said(run: Run) -> None:
     assert result.exit_code == 0
     assert lines(result.stderr) == [
         "note: moving.png: only the first of its frames or pages is used",
-        "note: out.jpg: JPEG holds no transparency: laid on white",
+        "note: out.jpg: JPEG has no transparency: the picture is laid on white",
         "wrote out.jpg",
     ]
     assert run("apply", "dusk", "moving.png", "-o", "out.jpg", "-q").stderr == ""

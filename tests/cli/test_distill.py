@@ -221,7 +221,7 @@ def test_a_concepts_teachers_take_no_options_here(run: Run, concept: Path) -> No
 
 def test_the_folder_of_a_concept_is_named_with_a_slash(run: Run, data: Path, concept: Path) -> None:
     result = run("distill", "noon", "--data", data, "-o", "pairs")
-    assert (result.exit_code, "hint: for the folder of that name write ./noon\n" in result.stderr) == (1, True)
+    assert (result.exit_code, "hint: to use the folder of that name, write ./noon\n" in result.stderr) == (1, True)
     result = run("distill", "./nowhere", "--data", data, "-o", "pairs")
     assert result.stderr.startswith("error: nowhere: holds no concept.toml\n")
 

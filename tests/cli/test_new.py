@@ -98,7 +98,9 @@ def test_pairs_that_one_has_need_no_teacher(run: Run) -> None:
 def test_what_is_no_name(run: Run, name: str) -> None:
     result = run("new", "--", name)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("error: a concept's name is of lower-case letters, digits and hyphens, not ")
+    assert result.stderr.startswith(
+        "error: a concept's name may hold only lower-case letters, digits and hyphens, not "
+    )
     assert os.listdir() == []
     if name == "Van Gogh":
         assert result.stderr.endswith("hint: for example: van-gogh\n")
@@ -118,7 +120,7 @@ def test_a_folder_that_is_there_is_left_alone(run: Run) -> None:
     result = run("new", "x")
     assert (result.exit_code, result.stderr) == (
         1,
-        "error: x: there is something already\nhint: choose another folder with -o\n",
+        "error: x: already exists, and is not an empty folder\nhint: choose another folder with -o\n",
     )
     assert files(Path("x")) == {"mine"}
     assert run("new", "y", "-o", "x/mine").exit_code == 2  # not a folder, says click

@@ -157,7 +157,7 @@ class TestBases:
             ({"trainin": {}}, "unknown key 'trainin'"),
             ({"candidate": []}, "candidate must be an array"),
             ({"candidate": [{"id": "a"}]}, r"\[\[candidate\]\] number 1: prompt is missing"),
-            ({"candidate": base_recipe()["candidate"][:1] * 2}, "number 2: a second candidate"),
+            ({"candidate": base_recipe()["candidate"][:1] * 2}, "number 2: two candidates have the id"),
             ({"choice": {"concepts": 4}}, "only 3 candidates are not held out"),
             ({"choice": {"concepts": 2, "method": "kmean"}}, r"\[choice\]: method must be 'kmeans'"),
             ({"generator": {"promt_dim": 3}}, r"\[generator\]: .*unknown key 'promt_dim'"),

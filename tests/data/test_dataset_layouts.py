@@ -195,7 +195,7 @@ def test_own_pairs_match_whatever_the_letters_case_and_the_rest_is_named(tmp_pat
     items = {item.source: item for item in find_items("pairs", tmp_path)}
     assert items["one"].b is not None and items["one"].b.file.name == "ONE.png" and not items["one"].fault
     assert {source: item.fault for source, item in items.items() if item.fault} == {
-        "two": "two.heic: it has no partner in after: none there has its name",
+        "two": "two.heic: it has no partner in after: no file there has its name",
         "three": "three.jpg: it has no partner in after: three.psd there is a picture of a format that is not read",
-        "x[1]": "x[1].webp: it has no partner in before: none there has its name",
+        "x[1]": "x[1].webp: it has no partner in before: no file there has its name",
     }

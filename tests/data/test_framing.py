@@ -202,7 +202,7 @@ def test_a_wrong_table_is_one_error(pictures: object, message: str) -> None:
 
 
 def test_given_pairs_are_taken_as_they_are() -> None:
-    with pytest.raises(RecipeError, match="taken as they are"):
+    with pytest.raises(RecipeError, match="used as they are"):
         Recipe.from_dict({"teacher": "given", "pictures": {"whole": True}}, "concept.toml")
 
 
@@ -275,7 +275,7 @@ def test_a_folder_given_twice_or_inside_another_is_an_error(tmp_path: Path) -> N
         folders_of((folder, folder / "train"))
     with pytest.raises(DataError, match="no folder of photos"):
         folders_of(())
-    with pytest.raises(DataError, match="pairs inside the folder of photos"):
+    with pytest.raises(DataError, match="inside the folder of photos, where the next run"):
         make((photos(tmp_path / "more", SEVERAL), folder), folder / "pairs")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no photos here"):

@@ -211,8 +211,8 @@ def test_pairs_need_both_pictures_in_one_shape(tmp_path: Path) -> None:
     done = import_dataset("pairs", tmp_path / "set", tmp_path / "out", size=32)
     assert sum(done.counts.values()) == 2
     assert list(done.skipped) == ["0", "alone", "other"]
-    assert "not of one shape: 60×40 and 40×60" in done.skipped["0"]
-    assert done.skipped["alone"] == "alone.png: it has no partner in after: none there has its name"
+    assert "have different proportions: 60×40 and 40×60" in done.skipped["0"]
+    assert done.skipped["alone"] == "alone.png: it has no partner in after: no file there has its name"
 
 
 def test_a_set_of_which_nothing_can_be_read_leaves_nothing(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     facades(tmp_path / "set")
     save(tmp_path / "mine/train/a-0123456789abcdef.jpg", flat(RED))
     before = files(tmp_path / "mine")
-    with pytest.raises(DataError, match="there is something already"):
+    with pytest.raises(DataError, match="already exists, and is not an empty folder"):
         import_dataset("facades", tmp_path / "set", tmp_path / "mine", size=32)
     assert files(tmp_path / "mine") == before
     import_dataset("facades", tmp_path / "set", tmp_path / "out", size=32)

@@ -47,8 +47,16 @@ def test_else_what_the_source_makes(tmp_path: Path) -> None:
     ("source", "message", "hint"),
     [
         ("", "no folder of photographs is given, and the recipe names no source", "give --data DIR"),
-        ("photos of mine", "no folder of photographs is given, and the recipe's source 'photos of mine' makes", None),
-        ("attic: a box", "no folder of photographs is given, and the recipe's source 'attic: a box' makes none", None),
+        (
+            "photos of mine",
+            "no folder of photographs is given, and no plugin offers the recipe's source 'photos of mine'",
+            None,
+        ),
+        (
+            "attic: a box",
+            "no folder of photographs is given, and no plugin offers the recipe's source 'attic: a box'",
+            None,
+        ),
         ("ssd:dogs", "'ssd:dogs': these photographs need the package 'e2gan-ssd'", "pip install e2gan-ssd"),
     ],
 )

@@ -64,12 +64,12 @@ def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
         ("dusk=nan", "the weight of 'dusk' must be a number from 0 up, not 'nan'"),
         ({"dusk": float("inf")}, "the weight of 'dusk' must be a number from 0 up, not inf"),
         ({"dusk": None}, "the weight of 'dusk' must be a number from 0 up, not None"),
-        ("dusk=1,dawn", "'dawn' in a blend is no CONCEPT=WEIGHT"),
-        ("dusk=1,,dawn=1", "'' in a blend is no CONCEPT=WEIGHT"),
-        ("=1", "'=1' in a blend is no CONCEPT=WEIGHT"),
+        ("dusk=1,dawn", "'dawn' in the blend is not CONCEPT=WEIGHT"),
+        ("dusk=1,,dawn=1", "'' in the blend is not CONCEPT=WEIGHT"),
+        ("=1", "'=1' in the blend is not CONCEPT=WEIGHT"),
         ("dusk=1,dusk=1", "the concept 'dusk' appears twice in the blend"),
-        ("dusk=0", "a blend needs a concept of a weight above 0"),
-        ({}, "a blend needs a concept of a weight above 0"),
+        ("dusk=0", "a blend needs a concept with a weight above 0"),
+        ({}, "a blend needs a concept with a weight above 0"),
         ("dusk=1,noon=1", "no concept 'noon'"),
         ("hub:someone/dusk@main", "'hub:someone/dusk@main': concepts on the Hub need the package 'e2gan-hub'"),
         ("", "no concept ''"),
@@ -96,7 +96,7 @@ def test_hints(dusk: Concept, base: Base, tmp_path: Path, monkeypatch: pytest.Mo
     assert hint("hub:someone/dusk") == "pip install e2gan-hub"
     monkeypatch.chdir(tmp_path)
     write_tiny_concept(tmp_path / "mine", base)
-    assert hint("mine") == "for the folder of that name write ./mine"
+    assert hint("mine") == "to use the folder of that name, write ./mine"
     assert hint("./nowhere") == "give a folder with a concept.toml"
 
 

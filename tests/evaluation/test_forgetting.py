@@ -76,7 +76,7 @@ def test_few_photos_are_used_and_spread(base: Base, dusk: Concept, monkeypatch: 
     monkeypatch.setattr(forgetting, "PICTURES", 2)
     assert measure_forgetting(base, dusk, PHOTOS, encode=encode).pictures == 2
     assert measure_forgetting(base, dusk, [Image.fromarray(photo(40, 30))], encode=encode).pictures == 1
-    with pytest.raises(DataError, match="there are none"):
+    with pytest.raises(DataError, match="at least one photo"):
         measure_forgetting(base, dusk, [], encode=encode)
 
 

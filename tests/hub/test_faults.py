@@ -411,7 +411,7 @@ class TestSearching:
         result = run("search", "--refresh")
         assert result.exit_code == 1
         assert f"error: cannot write {index_path()}: database or disk is full" in result.stderr
-        assert "hint: make room on the disk" in result.stderr
+        assert "hint: free some disk space" in result.stderr
         assert index_path().read_bytes() == before
         assert [file.name for file in index_path().parent.iterdir() if file.name.startswith(".")] == []
 

@@ -242,7 +242,7 @@ def test_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
     text.write_text("no picture")
     assert fault(missing) == f"{missing}: No such file or directory"
     assert fault(empty) == f"{empty}: the file is empty"
-    assert fault(text) == f"{text}: not a picture, or of a format that cannot be read"
+    assert fault(text) == f"{text}: not a picture, or its format is not supported"
     assert fault(tmp_path) == f"{tmp_path}: Is a directory"
     assert fault(b"", name="standard input") == "standard input: the file is empty"
     assert fault("a\0b").startswith("a\\x00b: ")

@@ -52,7 +52,7 @@ def test_writes_the_format_of_the_suffix(suffix: str, tmp_path: Path) -> None:
 def test_other_suffixes_are_refused(name: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=re.escape(reason)) as caught:
         save_image(picture(), tmp_path / name)
-    assert caught.value.hint == "end it in one of: .jpg, .jpeg, .png, .webp, .tif, .tiff"
+    assert caught.value.hint == "use one of these suffixes: .jpg, .jpeg, .png, .webp, .tif, .tiff"
     assert not list(tmp_path.iterdir())
 
 
@@ -107,7 +107,7 @@ def test_damaged_provenance_is_an_error(text: str, tmp_path: Path) -> None:
 def test_provenance_of_no_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"missing\.png: No such file"):
         read_provenance(tmp_path / "missing.png")
-    with pytest.raises(ImageError, match="not a sound picture"):
+    with pytest.raises(ImageError, match="not a valid picture"):
         read_provenance(b"nonsense")
     with pytest.raises(ImageError, match="not a sound picture"):
         read_provenance(b"\0\0\0\x14ftypisom\0\0\0\0isom")  # a video
@@ -129,7 +129,7 @@ def test_transparency_is_kept(suffix: str, tmp_path: Path) -> None:
 
 def test_jpeg_lays_transparency_on_white_and_says_so(tmp_path: Path) -> None:
     file = tmp_path / "out.jpg"
-    with pytest.warns(ImageWarning, match=r"out\.jpg: JPEG holds no transparency: laid on white"):
+    with pytest.warns(ImageWarning, match=r"out\.jpg: JPEG has no transparency: the picture is laid on white"):
         save_image(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), file)
     assert open_image(file).getpixel((0, 0)) == (255, 255, 255)
 

@@ -99,7 +99,7 @@ def test_a_table_of_something_else_sets_the_plugin_aside(monkeypatch: pytest.Mon
 
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     found = Registry.load([Plugin()])
-    assert "must be e2gan.options.Option" in found.problems[0].message
+    assert "must be an e2gan.options.Option" in found.problems[0].message
     with pytest.raises(TeacherError):
         found.get("teacher", "painter")
     monkeypatch.setenv("E2GAN_STRICT_PLUGINS", "1")

@@ -264,7 +264,7 @@ def test_one_photo_that_is_not_for_training(fresh: Path, base: Base) -> None:
     shutil.rmtree(fresh / "photos")
     (fresh / "photos").mkdir()
     Image.new("RGB", (64, 64)).save(fresh / "photos/1.jpg")  # which falls into the test split
-    with pytest.raises(DataError, match="none of the 1 photos here is for training") as caught:
+    with pytest.raises(DataError, match="none of the 1 photos here is in the training split") as caught:
         train(fresh, base)
     assert caught.value.hint is not None and "train, val and test" in caught.value.hint
 
@@ -373,7 +373,7 @@ def test_a_recipe_that_changes_while_it_is_trained(fresh: Path, base: Base, monk
     run_to_the_end = Trainer.run
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "run", run)
-        with pytest.raises(ConceptError, match=r"concept\.toml: the recipe was changed while it was trained"):
+        with pytest.raises(ConceptError, match=r"concept\.toml: the recipe was changed during its training"):
             train(fresh, base)
     assert not Concept.read(bundle(fresh)).trained
     train(fresh, base)
@@ -396,7 +396,7 @@ def test_a_full_disk(fresh: Path, base: Base, monkeypatch: pytest.MonkeyPatch, w
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(E2GANError, match="No space left on device") as caught:
             train(fresh, base)
-    assert caught.value.hint is not None and caught.value.hint.startswith("make room on the disk")
+    assert caught.value.hint is not None and caught.value.hint.startswith("free some disk space")
     train(fresh, base)
     assert Concept.read(bundle(fresh)).quality
     assert not list(fresh.rglob(".*.tmp*"))

@@ -189,7 +189,7 @@ def test_there_is_nothing_to_distil(place: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "fault"),
     [
-        ({"teachers": [{"id": "grade"}, {"id": "given"}]}, "is listed with others"),
+        ({"teachers": [{"id": "grade"}, {"id": "given"}]}, "cannot be combined with other teachers"),
         ({"teacher": "given", "teacher_options": {"a": 1}}, "has no options"),
         ({"teacher": "given", "rejection": {}}, "not sifted"),
     ],

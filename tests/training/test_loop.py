@@ -220,7 +220,7 @@ def test_a_run_may_be_lengthened_before_its_rate_falls_and_not_after(concept, tm
 
 def test_other_pairs_do_not_resume(concept, tmp_path):
     trainer(concept, tmp_path).run()
-    with pytest.raises(TrainingError, match="9 pairs, now there are 8"):
+    with pytest.raises(TrainingError, match="9 pairs, but there are now 8"):
         trainer(dataclasses.replace(concept, train=concept.train[:8]), tmp_path).run()
 
 

@@ -165,7 +165,7 @@ def test_what_is_no_trial_is_named(tmp_path_factory: pytest.TempPathFactory, key
     try:
         trial = Trial.read(file)
     except DataError as error:
-        assert str(error) == f"{file}: holds no trial"
+        assert str(error) == f"{file}: not a valid trial"
         assert "delete" in str(error.hint)
     else:
         assert key is not None and trial.to_dict() == {**TRIAL.to_dict(), key: value}
@@ -175,7 +175,7 @@ def test_what_is_no_trial_is_named(tmp_path_factory: pytest.TempPathFactory, key
 def test_bytes_that_are_no_trial_are_named(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.mktemp("trial") / "trial.json"
     file.write_bytes(data)
-    with pytest.raises(DataError, match="holds no trial"):
+    with pytest.raises(DataError, match="not a valid trial"):
         Trial.read(file)
 
 
@@ -369,7 +369,7 @@ def test_a_checkpoint_that_is_gone_is_named(look: Look, tmp_path: Path) -> None:
         look(tmp_path / "w", progress=stopping("ranks 1 2 2 2 1: train", 1))
     (checkpoint,) = (tmp_path / "w").glob("negative/ranks/*/round-0/checkpoint.pt")
     checkpoint.unlink()
-    with pytest.raises(TrainingError, match=r"round-0.checkpoint\.pt: is missing") as caught:
+    with pytest.raises(TrainingError, match=r"round-0.checkpoint\.pt: the checkpoint is missing") as caught:
         look(tmp_path / "w")
     assert str(checkpoint.parents[1]) in str(caught.value.hint)
 
@@ -418,9 +418,12 @@ def test_the_command(command: Callable[..., Result]) -> None:
         (["negative", "negative"], "error: the concept 'negative' is given 2 times\n"),
         (["nowhere"], "error: nowhere: holds no concept.toml\n"),
         (["negative", "--embedder", "tine"], "error: no embedder 'tine'\nhint: did you mean 'tiny'?\n"),
-        (["negative", "other"], "error: a search needs concepts for one base: 'negative' is for 'tiny', 'other' is"),
+        (
+            ["negative", "other"],
+            "error: a rank search needs concepts for one base: 'negative' is for 'tiny', 'other' is",
+        ),
         (["sketch"], "error: sketch/concept.toml: it has skips, but the generator of the base 'tiny' has none\n"),
-        (["negative", "--data", "few"], "error: few: a search of ranks needs two photographs to validate on"),
+        (["negative", "--data", "few"], "error: few: a rank search needs at least two validation photographs"),
     ],
 )
 def test_a_search_that_cannot_be(command: Callable[..., Result], tmp_path: Path, words: list[str], error: str) -> None:
