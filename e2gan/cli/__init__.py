@@ -1,6 +1,6 @@
-"""The command line: one thin function a command.
+"""The command line: one thin function for each command.
 
-Nothing here imports torch, numpy or Pillow before a command needs it, so that ``e2gan --help``
+The modules import torch, numpy and Pillow only when a command needs them, so that ``e2gan --help``
 answers at once.
 """
 

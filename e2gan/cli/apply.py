@@ -29,12 +29,12 @@ STREAM = "-"
 """Standard input, or standard output."""
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""glibc's names for its settings."""
+"""glibc's names for the parameters of mallopt."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to edit; each end is a path or :data:`STREAM`."""
+    """One photo to edit; source and target are each a path or :data:`STREAM`."""
 
     source: str
     target: str
@@ -46,17 +46,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done."""
+    """What the command will do."""
 
     jobs: list[Job]
     clashes: list[list[Job]]
-    """Photos that would be written to one file: none of them is edited."""
+    """Photos that would all be written to one file; the command edits none of them."""
     left_out: list[str]
-    """Files in folders that are no photos."""
+    """Files in the folders that are not photos."""
 
 
 class Share(click.FloatRange):
-    """A number from 0 to 1; click's own range lets NaN through."""
+    """A number from 0 to 1; click's own range accepts NaN."""
 
     def __init__(self) -> None:
         super().__init__(0, 1)
@@ -159,8 +159,8 @@ def apply(
 def _keep_freed_memory() -> None:
     """Have the C library reuse freed memory instead of giving it back to the system.
 
-    The generator's layers free and ask for hundreds of megabytes in turn, and a fifth of the time
-    would go to the system clearing the same pages again and again.  glibc alone has the switches.
+    The generator's layers free and request hundreds of megabytes in turn, and a fifth of the time
+    would be spent on the system clearing the same pages again and again.  Only glibc has these switches.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -169,10 +169,10 @@ def _keep_freed_memory() -> None:
 
 
 def plan(photos: tuple[str, ...], output: str) -> Plan:
-    """Which photo goes where.
+    """Decide where each edit goes.
 
     Raises:
-        click.UsageError: the photos and OUT do not fit together, a photo would be overwritten, or all go to one file.
+        click.UsageError: the photos do not match OUT, a photo would be overwritten, or all edits go to one file.
         ImageError: a folder holds no photos.
     """
     left_out: list[str] = []
@@ -214,7 +214,7 @@ def _check_suffix(output: str) -> None:
 
 
 def _photos_of(photo: str, left_out: list[str]) -> list[str]:
-    """The photo, or those directly in the folder; other files there go to ``left_out``."""
+    """The photo itself, or the photos directly in the folder; its other files are added to ``left_out``."""
     from e2gan.images.formats import left_out as lines
     from e2gan.images.formats import why_left_out
 
@@ -235,7 +235,7 @@ def _photos_of(photo: str, left_out: list[str]) -> list[str]:
 
 
 def _target(source: str, folder: str) -> str:
-    """The photo's own name in the folder; as PNG where its format cannot be written."""
+    """The photo's own name in the folder, with the suffix .png if its format cannot be written."""
     from e2gan.images import WRITABLE
 
     path = Path(source)
@@ -243,10 +243,10 @@ def _target(source: str, folder: str) -> str:
 
 
 def _apart(jobs: list[Job]) -> tuple[list[Job], list[list[Job]]]:
-    """The jobs that have a target of their own, and the others by their targets."""
+    """The jobs whose target no other job has, and the other jobs grouped by target."""
     by_target: dict[str, list[Job]] = {}
     for job in jobs:
-        # Of letters that differ in case alone, too: where one folder is sent to another, they may be one file.
+        # Ignoring case, too: names that differ only in case are one file on some file systems.
         by_target.setdefault(os.path.realpath(job.target).casefold(), []).append(job)
     together = [same for same in by_target.values() if len({job.source for job in same}) > 1]
     alone = [same[0] for same in by_target.values() if len({job.source for job in same}) == 1]
@@ -262,7 +262,7 @@ def _clash(jobs: list[Job]) -> ImageError:
 
 
 def _check_targets(jobs: list[Job]) -> None:
-    """No photo is overwritten."""
+    """Check that no photo would be overwritten."""
     sources = _identities(job.source for job in jobs)
     for job in jobs:
         if job.target != STREAM and (photo := _overwritten(job.target, sources)):
@@ -270,7 +270,7 @@ def _check_targets(jobs: list[Job]) -> None:
 
 
 def _identities(paths: Iterable[str]) -> dict[object, str]:
-    """The files by what tells them apart, however they are named."""
+    """The files by what identifies them, whatever name they were given by."""
     identities: dict[object, str] = {}
     for path in paths:
         if path != STREAM:
@@ -281,7 +281,7 @@ def _identities(paths: Iterable[str]) -> dict[object, str]:
 
 
 def _overwritten(target: str, sources: Mapping[object, str]) -> str | None:
-    """Which of the photos writing there would replace."""
+    """The photo that writing to ``target`` would replace, if any."""
     if os.path.realpath(target) in sources:
         return sources[os.path.realpath(target)]
     stat = _stat(target)
@@ -317,7 +317,7 @@ def _write(
         save_image(image, stdout, format=format, keep_location=keep_location)
         stdout.flush()
         return
-    # Again, now that it is written: a folder on the way may have been made, or become a link, since.
+    # Check again right before writing: a folder on the path may have been created or replaced by a link meanwhile.
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
     if photo := _overwritten(job.target, sources):

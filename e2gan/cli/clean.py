@@ -20,22 +20,22 @@ from e2gan.leftovers import find, is_rubbish, remove, writer
 __all__ = ["clean"]
 
 WORK = Path("runs")
-"""Where pairs and checkpoints go unless told otherwise."""
+"""The default folder of pairs and checkpoints."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that a run left, or still uses."""
+    """A file or folder that a run left behind or still uses."""
 
     path: Path
     what: str
-    """One line."""
+    """One line that describes it."""
     remedy: Callable[[], object] | None
-    """What rids the folder of it; None if it is to stay."""
+    """Removes or completes it; None if it must stay."""
 
     @property
     def size(self) -> int:
-        """Bytes of it and all in it."""
+        """Its size in bytes, with everything in it."""
         files = [self.path, *self.path.rglob("*")] if self.path.is_dir() and not self.path.is_symlink() else [self.path]
         return sum(file.lstat().st_size for file in files if os.path.lexists(file) and not file.is_dir())
 

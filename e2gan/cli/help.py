@@ -1,4 +1,4 @@
-"""What the commands say of themselves: grouped in ``e2gan --help``, and each with examples."""
+"""The commands' help: grouped by section in ``e2gan --help``, and with examples for each command."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import click
 __all__ = ["SECTIONS", "Command", "CommandGroup", "summary"]
 
 SECTIONS = ("use", "make", "share", "export", "research")
-"""The groups of ``e2gan --help``, in their order; commands of none of them come last."""
+"""The sections of ``e2gan --help``, in order; commands without a section come last."""
 
 
 class Described(click.Command):
-    """What every command has: a section in ``e2gan --help``, and examples at the end of its own help."""
+    """A command with a section in ``e2gan --help`` and with examples at the end of its own help."""
 
     def __init__(self, *args: Any, section: str = "", examples: Sequence[str] = (), **kwargs: Any) -> None:
         """Describe a command.
@@ -43,7 +43,7 @@ class Command(Described):
 
 
 class CommandGroup(Described, click.Group):
-    """A group whose help lists its commands by section, each with its whole summary."""
+    """A group whose help lists its commands by section, each with its full summary."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {section: [] for section in (*SECTIONS, "")}
@@ -61,6 +61,6 @@ class CommandGroup(Described, click.Group):
 
 
 def summary(command: click.Command) -> str:
-    """A command's short help, or the first sentence of its help, uncut."""
+    """A command's short help, or the first sentence of its help, in full."""
     text = command.short_help or inspect.cleandoc(command.help or "").partition("\n\n")[0]
     return re.split(r"(?<=[.!?:])\s", " ".join(text.split()), maxsplit=1)[0].rstrip(":.") + "."

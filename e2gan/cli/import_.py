@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 NAMED = 20
-"""Most pictures left out that are named."""
+"""Maximum number of skipped pictures that are named."""
 
 
 def _limit(context: click.Context, option: click.Parameter, text: str | None) -> int | dict[str, int] | None:

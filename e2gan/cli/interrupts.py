@@ -1,4 +1,4 @@
-"""Ctrl-C: the first ends the program when it next can, the second ends it within seconds, whatever it does."""
+"""Ctrl-C: the first ends the program as soon as it can; the second ends it within seconds, whatever it is doing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from e2gan.terminal import say
 __all__ = ["end_at_the_second_interrupt"]
 
 GRACE = 3.0
-"""Seconds from the second Ctrl-C until the program is ended where it is."""
+"""Seconds from the second Ctrl-C until the program is killed."""
 
 
 def end_at_the_second_interrupt(code: int) -> None:
-    """Watch for Ctrl-C from a thread: the main one may be in a library that does not listen, or wait for others.
+    """Watch for Ctrl-C from a thread: the main thread may be inside a library that ignores it, or wait for others.
 
-    The first is left to Python.  After a second the process gets :data:`GRACE` to end by itself; then its workers and
-    itself are ended, with ``code``.
+    Python handles the first.  After the second, the process has :data:`GRACE` to end by itself; then its workers and
+    the process itself are killed, with the exit code ``code``.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -32,7 +32,7 @@ def end_at_the_second_interrupt(code: int) -> None:
 
 
 def _watch(heard: socket.socket, told: socket.socket, code: int) -> None:
-    # ``told`` is held here, for it must stay open.
+    # The argument ``told`` keeps the socket open.
     interrupts = 0
     while interrupts < 2 and (numbers := heard.recv(64)):
         interrupts += numbers.count(signal.SIGINT)

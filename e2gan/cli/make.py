@@ -66,7 +66,7 @@ def new(
         with needs_extra("train"):
             from e2gan.data.teachers import make_teacher
 
-            make_teacher(teacher or TEACHER[0], options)  # which says what is wrong with it, if anything is
+            make_teacher(teacher or TEACHER[0], options)  # raises if the teacher or its options are wrong
     new_concept(
         output,
         name,

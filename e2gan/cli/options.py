@@ -61,7 +61,7 @@ workers_option = click.option(
 
 
 def settings_option(help: str) -> Callable[[F], F]:
-    """``-O NAME=VALUE``, which may be repeated; the command is given them as ``options``, a dict."""
+    """``-O NAME=VALUE``, which may be repeated; the command receives them as ``options``, a dict."""
     return click.option("-O", "--option", "options", multiple=True, callback=_settings, metavar="NAME=VALUE", help=help)
 
 
@@ -70,7 +70,7 @@ def _settings(ctx: click.Context, option: click.Parameter, given: tuple[str, ...
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """``style=19`` as ("style", 19): numbers, true and false are read as such, all else as text."""
+    """``style=19`` as ("style", 19): numbers, true and false are read as such, everything else as text."""
     name, separator, value = text.partition("=")
     if not name or not separator:
         raise click.BadParameter(f"'{text}' is not NAME=VALUE", param_hint="-O")

@@ -1,4 +1,4 @@
-"""Output of commands: one object knows whether people or a program read it, and whether to be quiet."""
+"""Output of commands: one object knows whether people or programs read it, and whether to be quiet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Output:
-    """Prints a command's result to stdout, and remarks about it to stderr.
+    """Prints a command's result to stdout and remarks to stderr.
 
     With ``--json`` the result is JSON and the text for people is left out.  With ``-q`` there are no remarks; the
     result is still printed.
@@ -39,24 +39,24 @@ class Output:
     # The result
 
     def data(self, data: object) -> None:
-        """The result for programs: nothing without ``--json``."""
+        """Print the result for programs; nothing without ``--json``."""
         if self.as_json:
             echo(json.dumps(data, indent=2))
 
     def line(self, text: str = "") -> None:
-        """A line, or several, of the result for people.  Nothing with ``--json``; the same holds for the next two."""
+        """Print lines of the result for people.  This and the next two methods print nothing with ``--json``."""
         if not self.as_json:
             echo(text)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns as wide as what they hold."""
+        """Print columns, each as wide as its content."""
         cells = [tuple(map(_cell, row)) for row in (header, *rows)]
         widths = [max(map(len, column)) for column in zip(*cells)]
         for row in cells:
             self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
     def figures(self, data: Mapping[str, Any]) -> None:
-        """A line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` is printed as ``l1 ratio  0.5``."""
+        """Print a line for each value, nested or not: ``{"l1": {"ratio": 0.5}}`` becomes ``l1 ratio  0.5``."""
         from e2gan.tables import flat_rows, readable
 
         rows = [(_cell(name), _cell(readable(value))) for name, value in flat_rows(data)]
@@ -67,13 +67,13 @@ class Output:
     # Remarks
 
     def note(self, text: str) -> None:
-        """Say what people may want to know, such as which file was written: nothing with ``--json`` or ``-q``."""
+        """Print a remark, such as which file was written; nothing with ``--json`` or ``-q``."""
         if not (self.as_json or self.quiet):
             say(text)
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
-        """Within, say our own warnings, such as what a picture loses on its way, as lines; with ``-q``, not."""
+        """Print our own warnings, such as what a picture loses, as lines while in the context; nothing with ``-q``."""
         with warnings.catch_warnings():
 
             def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
@@ -87,7 +87,7 @@ class Output:
             yield
 
     def bar(self, items: Sequence[T], unit: str) -> Iterable[T]:
-        """The items one by one, with a bar on a terminal."""
+        """Iterate over the items, with a progress bar on a terminal."""
         from tqdm import tqdm
 
         disable = True if self.quiet or len(items) < 2 else None
@@ -95,9 +95,9 @@ class Output:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """What a long job reports to: its stages as lines and its steps as bars, on stderr; bars only on a terminal.
+        """A `Progress` that prints stages as lines and steps as bars on stderr; bars appear only on a terminal.
 
-        Nothing with ``--json`` or ``-q``.
+        It prints nothing with ``--json`` or ``-q``.
         """
         from tqdm import tqdm
 
@@ -150,11 +150,11 @@ def output_options(*, json: bool = True, quiet: bool = True, quiet_help: str = "
 
 
 BAR = 64
-"""Columns that a progress bar takes with its counts and times: with fewer, nothing is left of the bar itself."""
+"""Columns that a progress bar needs with its counts and times; with fewer, the bar itself disappears."""
 
 
 def _fitting(metrics: Mapping[str, float], columns: int) -> str:
-    """As many of the figures, the first ones, as a bar leaves room for on a terminal so wide."""
+    """The first figures, as many as fit beside a bar on a terminal of ``columns`` columns."""
     text = ""
     for name, value in metrics.items():
         longer = f"{text}, " * bool(text) + f"{name}={value:.3g}"

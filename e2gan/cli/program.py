@@ -1,4 +1,4 @@
-"""The program around the commands: plugins' commands, errors as lines, exit codes, progress."""
+"""The program around the commands: plugins' commands, errors as lines, exit codes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
 class Program(CommandGroup):
-    """The core's commands, and those of the plugins, which are loaded when a name or the help asks for them."""
+    """The core's commands, and the plugins' commands, which are loaded when a name or the help needs them."""
 
     _plugins_loaded = False
 
@@ -93,7 +93,7 @@ class Program(CommandGroup):
         except click.Abort:
             _exit_interrupted()
         except BrokenPipeError:
-            # Whoever read the output has gone; nor can what is left of it be flushed at exit.
+            # The reader of the output has gone, so the rest of it cannot be flushed at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_ERROR)
         except E2GANError as error:
@@ -126,7 +126,7 @@ def main() -> None:
     end_at_the_second_interrupt(EXIT_INTERRUPTED)
     try:
         cli.main(prog_name="e2gan")
-    except KeyboardInterrupt:  # outside of click's own reach
+    except KeyboardInterrupt:  # where click does not catch it
         _exit_interrupted()
     except Exception:
         import traceback
@@ -142,7 +142,7 @@ def _exit_interrupted() -> NoReturn:
 
 
 def _report_misuse(error: click.ClickException) -> None:
-    """As click's own ``show``, but for what may not be printed as it is."""
+    """Like click's own ``show``, with unprintable characters escaped."""
     text = io.StringIO()
     error.show(file=text)
     say(text.getvalue().rstrip("\n"))
@@ -161,7 +161,7 @@ def report(error: E2GANError) -> None:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a package that is missing into the error that names the extra to install."""
+    """Turn a missing package into an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as fault:

@@ -44,7 +44,7 @@ def list_(out: Output) -> None:
 def show(concept: str, out: Output) -> None:
     """Show what a concept is, how it was made, and how good it is.
 
-    CONCEPT is the id of an installed one, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
+    CONCEPT is the id of an installed concept, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
     """
     from e2gan.blend import find_concept
 

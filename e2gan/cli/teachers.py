@@ -1,4 +1,4 @@
-"""What can teach: ``teachers``."""
+"""Listing the teachers: ``teachers``."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _print_options(out: Output, entry: Entry, whole: bool) -> None:
 
 def _print_rows(out: Output, options: list[Option], indent: str) -> None:
     rows = [(option.name, option.values, _default(option), option.help) for option in options]
-    # A list of seventy names would push the rest out of sight: only what is short makes a column wide.
+    # A list of seventy names would push the rest out of sight, so only short cells widen a column.
     widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows)]
     for row in rows:
         out.line((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
@@ -94,7 +94,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _row(option: Option) -> dict[str, Any]:
-    """An option as JSON, without what does not apply to it."""
+    """An option as JSON, without the keys that do not apply to it."""
     row = {
         "name": option.name,
         "kind": option.kind,
