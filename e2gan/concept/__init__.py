@@ -1,4 +1,4 @@
-"""The concept bundle: a folder of data, never code, that is read, checked, loaded and written here.
+"""The concept bundle, a folder of data and never code: reading, checking, loading and writing it.
 
 ========================== ====================================================
 concept.toml               identity, prompt, pinned base, recipe, quality
@@ -9,9 +9,9 @@ preview.webp               before and after (may be absent)
 README.md                  the model card
 ========================== ====================================================
 
-Reading is cheap and imports neither torch nor numpy: the manifest, the file set
-and the sizes.  Loading checks everything else before a model is touched.  An
-untrained concept is ``concept.toml`` alone, or with a ``README.md``.
+Reading is cheap and imports neither torch nor numpy: it covers the manifest, the file set
+and the sizes.  Loading checks everything else before it touches a model.  An
+untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 """
 
 from e2gan.concept.card import render_card

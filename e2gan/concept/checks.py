@@ -1,4 +1,4 @@
-"""Checks of a bundle's files, before any library of others sees them: a damaged or unsafe one is one clear error."""
+"""Checks of a bundle's files before any other library reads them: a damaged or unsafe file is one clear error."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 HEADER_LIMIT = 256 * 1024
-"""Most bytes of a safetensors header; the default adapter's has 5,000."""
+"""Maximum bytes of a safetensors header; the default adapter's has 5,000."""
 
 
 MAX_DIMENSIONS = 8
-"""Most dimensions of a tensor; a convolution's factors have 4."""
+"""Maximum dimensions of a tensor; a convolution's factors have 4."""
 
 
 _WIDTHS = {"F32": 4, "F16": 2}
@@ -48,7 +48,7 @@ def check_files(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if kind(entry.name):  # what a killed process left: the next to write here removes it
+                if kind(entry.name):  # left by a killed process; the next write here removes it
                     continue
                 if entry.name not in FILES:
                     hint = f"the folder may hold only {', '.join(FILES)}; move the file elsewhere"
@@ -91,13 +91,13 @@ def check_adapter_config(file: Path, expected: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if key not in config:
             refuse(file, f"the key '{key}' is missing")
-        # Compared as text, for 1 == True == 1.0.
+        # Compare as text, because 1 == True == 1.0.
         if json.dumps(config[key], sort_keys=True) != json.dumps(value, sort_keys=True):
             refuse(file, f"'{key}' does not fit the base and the recipe's ranks")
 
 
 def parse_object(file: Path, data: bytes, *, check: bool = True) -> dict[str, Any]:
-    """The object that JSON from outside holds."""
+    """The object in JSON from outside."""
     try:
         value = parse_json(data, check=check)
     except ValueError as fault:
@@ -116,11 +116,11 @@ def safetensors_header(file: Path, data: bytes) -> dict[str, Any]:
         refuse(file, f"not a safetensors file, or its header is larger than {HEADER_LIMIT:,} bytes")
     if 8 + length > len(data):
         refuse(file, "cut off within its header")
-    return parse_object(file, data[8 : 8 + length], check=False)  # for all of it is, by its shape
+    return parse_object(file, data[8 : 8 + length], check=False)  # check_tensor checks every value
 
 
 def check_tensor(file: Path, name: str, entry: Any, shape: tuple[int | None, ...] | None) -> None:
-    """Check one tensor's header entry; None in ``shape`` stands for 1 to MAX_TOKENS, None for any shape."""
+    """Check one tensor's header entry; a None in ``shape`` means 1 to MAX_TOKENS, None itself any shape."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         refuse(file, f"the header's entry for {shown(name)} is malformed")
     if entry["dtype"] not in ("F32", "F16"):

@@ -1,4 +1,4 @@
-"""The bundle's layout: names and sizes of its files, and what its ``adapter_config.json`` must say."""
+"""The bundle's layout: names and sizes of its files, and the required content of ``adapter_config.json``."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ FILES = {
 
 
 TRAINED = (CONFIG, ADAPTER, PROMPT)
-"""The files that training adds: all of them, or none."""
+"""The files that training adds, always all of them together."""
 
 
 MAX_TOKENS = 512
-"""Most prompt tokens."""
+"""Maximum number of prompt tokens."""
 
 
 CHANNELS = ("red", "green", "blue")
@@ -71,7 +71,7 @@ DAMAGED = "the bundle is damaged, or e2gan did not write it: download or install
 def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:
     """The content of ``adapter_config.json``: PEFT's LoRA on exactly the crucial layers, at scale 1.
 
-    It follows wholly from the base and the ranks, so that a bundle has no say in what PEFT does with it.
+    The base and the ranks determine it, so that a bundle cannot influence what PEFT does.
     """
     return config_of_ranks({layer.name: layer.rank(ranks) for layer in crucial_layers(config)}, ranks.transformer)
 

@@ -1,4 +1,4 @@
-"""Reading a bundle: the manifest, the file set and the sizes at once, everything else when it is loaded."""
+"""Reading a bundle: the manifest, the file set and the sizes first, everything else when it is loaded."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Adapter:
 
 @dataclass(frozen=True, eq=False)
 class Concept:
-    """A concept on disk, its manifest read and checked, its weights not yet loaded."""
+    """A concept on disk: its manifest is read and checked, its weights are not loaded yet."""
 
     id: str
     title: str
@@ -70,29 +70,29 @@ class Concept:
     description: str
     base_id: str
     base_sha256: str
-    """Of the base's ``generator.safetensors``; no other base will do."""
+    """Digest of the base's ``generator.safetensors``; the concept works with no other base."""
     keeps: Keeps
-    """What of the photo its edits keep."""
+    """What its edits keep of the photo."""
     tone: Tone
-    """In which colours they keep it: the teacher's as far as one affine map goes; training fits it."""
+    """The colours in which they keep it: an affine map that training fits to the teacher's colours."""
     skips: Skips
-    """How much goes round the generator's bottleneck: 0 for paintings that redraw everything, 1 for drawings."""
+    """How much bypasses the generator's bottleneck: 0 for paintings that redraw everything, 1 for drawings."""
     noise: float
-    """Strength of the noise that its strokes begin at; 0 turns it off."""
+    """Strength of the noise from which its strokes start; 0 turns it off."""
     recipe: Recipe
     quality: dict[str, Any]
-    """What the evaluation measured; empty before."""
+    """What the evaluation measured; empty before it ran."""
     training: dict[str, Any]
     """The record of the training run: device, seconds, steps."""
     trained: bool
     path: Path
     """The folder."""
     distribution: str | None
-    """The installed distribution it came with, or None."""
+    """The installed distribution that contains it, or None."""
     source: str | None
-    """Where it was got if not with that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
+    """Where it came from if not from that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
     manifest: dict[str, Any] = field(repr=False)
-    """The whole of ``concept.toml``."""
+    """All of ``concept.toml``."""
 
     @classmethod
     def read(
@@ -101,8 +101,8 @@ class Concept:
         """Read the bundle in the folder ``path``: manifest, file set and sizes.
 
         Raises:
-            ConceptError: there is no bundle, or it is malformed.
-            RecipeError: its recipe is.
+            ConceptError: the folder holds no bundle, or the bundle is malformed.
+            RecipeError: its recipe is malformed.
         """
         folder = Path(path)
         trained = check_files(folder)
@@ -143,10 +143,10 @@ class Concept:
 
     @property
     def recipe_digest(self) -> str:
-        """SHA-256 over what the adapter is made from: the recipe as written, the prompt, what is kept of the photo and
-        goes round the bottleneck, the noise, the base's digest."""
+        """SHA-256 over what the adapter is made from: the recipe as written, the prompt, what is kept of the photo,
+        what bypasses the bottleneck, the noise, and the base's digest."""
         made_from = {"base": self.base_sha256, "prompt": self.prompt, "recipe": self.manifest["recipe"]}
-        if self.keeps != Keeps.NOTHING:  # so that bundles written before there was a choice keep their digest
+        if self.keeps != Keeps.NOTHING:  # so that bundles from before this setting keep their digest
             made_from["keeps"] = self.keeps.value
         if self.skips != NO_SKIPS:
             made_from["skips"] = list(self.skips)
@@ -156,7 +156,7 @@ class Concept:
 
     @property
     def preview(self) -> Path | None:
-        """The preview picture, where there is one."""
+        """The preview picture, or None."""
         file = self.path / PREVIEW
         return file if file.is_file() else None
 
@@ -183,7 +183,7 @@ class Concept:
         return Adapter(tensors, prompt["prompt"])
 
     def check_base(self, base: Base) -> None:
-        """Raise ConceptError where the base's generator cannot do what the concept asks of it."""
+        """Raise ConceptError if the base's generator cannot do what the concept needs."""
         if self.skips != NO_SKIPS and not base.config.skips:
             refuse(
                 self.path / MANIFEST,
@@ -208,7 +208,7 @@ class Concept:
         self._read_tensors(PROMPT)
 
     def header(self) -> dict[str, str]:
-        """What the headers of both safetensors files repeat of the manifest."""
+        """The values of the manifest that the headers of both safetensors files repeat."""
         return {"id": self.id, "base_sha256": self.base_sha256, "recipe_sha256": self.recipe_digest}
 
     def _check_trained(self) -> None:
@@ -220,7 +220,7 @@ class Concept:
     def _read_tensors(
         self, name: str, shapes: Mapping[str, tuple[int | None, ...]] | None = None
     ) -> dict[str, np.ndarray]:
-        """The tensors of a safetensors file, which must be exactly those of ``shapes`` where it is given, as float32.
+        """The tensors of a safetensors file as float32; if ``shapes`` is given, they must be exactly those.
 
         The header is checked before the safetensors library sees the file.
         """

@@ -36,14 +36,14 @@ def write_concept(
     """Write a bundle into ``folder``, whole or not at all, and read it back; a bundle already there is replaced.
 
     Args:
-        manifest: the content of ``concept.toml``; as tomlkit's document it keeps its maker's comments.
+        manifest: the content of ``concept.toml``; a tomlkit document keeps its author's comments.
         tensors: the adapter's factors by PEFT's names, float32 or float16 arrays (or CPU tensors).
-        prompt: (T, D) token embeddings.  Without ``tensors`` and ``prompt`` the concept is an untrained one.
+        prompt: (T, D) token embeddings.  Without ``tensors`` and ``prompt`` the concept is untrained.
         preview: a WebP picture.
         card: the ``README.md``; without one, :func:`render_card`'s.
 
     Raises:
-        ConceptError: the folder holds something else, or what would be written is no sound bundle.
+        ConceptError: the folder holds something else, or the result would not be a valid bundle.
         RecipeError: the manifest's recipe is wrong.
     """
     import tomlkit
@@ -88,7 +88,7 @@ def _to_safetensors(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]
             raise ConceptError(f"the tensor '{name}' must be finite float32 or float16")
         arrays[name] = np.ascontiguousarray(array)
     data = save(arrays, {"format": "pt", **header})
-    # The library writes the metadata in a random order: sort it, so that equal bundles are equal bytes.
+    # The library writes the metadata in random order; sort it, so that equal bundles have equal bytes.
     length = int.from_bytes(data[:8], "little")
     entries = json.loads(data[8 : 8 + length])
     entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
@@ -97,11 +97,11 @@ def _to_safetensors(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]
 
 
 def record_quality(concept: Concept, quality: Mapping[str, Any]) -> Concept:
-    """Write what an evaluation measured into the concept's manifest and its card; return the concept as it is then."""
+    """Write what an evaluation measured into the concept's manifest and card; return the updated concept."""
     import tomlkit
 
     file = concept.path / MANIFEST
-    manifest = tomlkit.parse(file.read_text("utf-8"))  # with its maker's comments
+    manifest = tomlkit.parse(file.read_text("utf-8"))  # keeps its author's comments
     manifest["quality"] = dict(quality)
     atomic_write(file, tomlkit.dumps(manifest))
     measured = Concept.read(concept.path, distribution=concept.distribution, source=concept.source)
