@@ -1,4 +1,4 @@
-"""The version, for whoever needs only that."""
+"""The version, for code that needs nothing else."""
 
 __all__ = ["__version__"]
 

@@ -1,9 +1,9 @@
 """The base model: the pinned generator that every concept is a small change to.
 
 A base is a folder: ``base.toml``, ``generator.safetensors`` and, for training,
-``discriminator.safetensors``.  A concept names its base by the SHA-256 of the
-generator's file, so the folder's manifest is never trusted about it: the file is
-hashed before it is loaded.  This module imports no torch until it loads one.
+``discriminator.safetensors``.  A concept pins its base by the SHA-256 of the
+generator's file, so the loader never trusts the folder's manifest: it hashes the file
+before loading it.  This module imports torch only when it loads a generator.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ DEFAULT = "scenery"
 BUNDLED = Path(__file__).parent / "bases"
 MANIFEST, GENERATOR, DISCRIMINATOR = "base.toml", "generator.safetensors", "discriminator.safetensors"
 KEPT = ("recipe.toml", "README.md")
-"""What else may lie beside them, and stays when a base is written anew."""
+"""Other files that the folder may hold; they stay when the base is rewritten."""
 
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """A base model on disk, its manifest read and checked, its weights not yet loaded."""
+    """A base model on disk: its manifest is read and checked, its weights are not loaded yet."""
 
     id: str
     title: str
     version: str
     license: str
     sha256: str
-    """Of ``generator.safetensors``: what concepts pin."""
+    """Digest of ``generator.safetensors``, which concepts pin."""
     discriminator_sha256: str
-    """Of ``discriminator.safetensors``; empty where the base comes without."""
+    """Digest of ``discriminator.safetensors``; empty if the base has no discriminator."""
     config: GeneratorConfig
     path: Path
     """The folder."""
     manifest: dict[str, Any] = field(repr=False)
-    """The whole of ``base.toml``, with the free tables ``[recipe]`` and ``[training]``."""
+    """All of ``base.toml``, including the free tables ``[recipe]`` and ``[training]``."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Base:
         """Read the manifest of the base in the folder ``path``.
 
         Raises:
-            BaseModelError: there is no base, or its manifest is malformed.
+            BaseModelError: the folder holds no base, or its manifest is malformed.
         """
         folder = Path(path)
         manifest = read_toml(folder / MANIFEST, error=BaseModelError)
@@ -88,7 +88,7 @@ class Base:
 
     @property
     def discriminator_path(self) -> Path:
-        """For training; raises BaseModelError where the base comes without a discriminator, or with another one."""
+        """For training; raises BaseModelError if it is missing or not the one the manifest promises."""
         if not self.discriminator_sha256:
             raise BaseModelError(f"the base '{self.id}' comes without a discriminator")
         self._verify(DISCRIMINATOR, self.discriminator_sha256)
@@ -98,7 +98,7 @@ class Base:
         """Load the generator: float32, in evaluation mode, on the CPU.
 
         Raises:
-            BaseModelError: its file is missing, or is not the one the manifest promises.
+            BaseModelError: the file is missing, or is not the one that the manifest promises.
         """
         self._verify(GENERATOR, self.sha256)
         from e2gan.models.generator import load_generator
@@ -106,10 +106,10 @@ class Base:
         return load_generator(self.generator_path, self.config)
 
     def verify(self) -> None:
-        """Compare its files with the manifest.
+        """Compare the base's files with its manifest.
 
         Raises:
-            BaseModelError: one is missing, or is not the one the manifest promises.
+            BaseModelError: a file is missing, or is not the one that the manifest promises.
         """
         self._verify(GENERATOR, self.sha256)
         if self.discriminator_sha256:
@@ -128,10 +128,10 @@ class Base:
 
 
 def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
-    """The base with this id that comes with the package, or the one in this folder.
+    """Find a base by its id, among those that come with the package, or by its folder.
 
     Raises:
-        BaseModelError: there is none, or it is malformed.
+        BaseModelError: there is no such base, or it is malformed.
     """
     if isinstance(name, str) and ID_PATTERN.fullmatch(name) and (BUNDLED / name / MANIFEST).is_file():
         return Base.read(BUNDLED / name)

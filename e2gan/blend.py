@@ -1,4 +1,4 @@
-"""What to edit a photo to: one concept, or several with weights, named in any of the ways people name them."""
+"""What a photo is edited with: one concept, or several with weights, named in any of the supported ways."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ __all__ = ["Blend", "ConceptBlend", "Concepts", "OtherModel", "Part", "find_conc
 class Blend(Protocol):
     """What makes an edit: concepts with their weights, or a generator other than E²GAN's.
 
-    The editor asks for nothing else, so a source may give any object of this kind where a concept is meant.
+    The editor needs nothing else, so a source may return any such object in place of a concept.
     """
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The concepts to fold into the base; none if the edit is a generator's own."""
+        """The concepts to fold into the base; empty if another generator makes the edit."""
 
     @property
     def load(self) -> Callable[[], nn.Module] | None:
-        """Gives the generator in evaluation mode, (N, 3, H, W) float32 in [-1, 1] to the same; None: the base's."""
+        """Returns the generator in evaluation mode, (N, 3, H, W) float32 in [-1, 1] to the same; None: the base's."""
 
     @property
     def sha256(self) -> str:
-        """Of that generator's weights, which tells it from others; empty for the base's."""
+        """Digest of that generator's weights, which identifies it; empty for the base's."""
 
     @property
     def base_id(self) -> str | None:
-        """The base that it is applied with; None if any will do."""
+        """The base that it is applied with; None if any base will do."""
 
     @property
     def stride(self) -> int | None:
-        """H and W are multiples of it; None: the base's."""
+        """H and W must be multiples of it; None: the base's stride."""
 
     @property
     def longest(self) -> int | None:
@@ -57,7 +57,7 @@ class Blend(Protocol):
         """For people: the concepts' ids, or the model's."""
 
     def provenance(self, base: Base) -> dict[str, Any]:
-        """``concepts`` and ``base`` of an edit's provenance, when it is applied with ``base``."""
+        """``concepts`` and ``base`` in the provenance of an edit that is made with ``base``."""
 
     def not_finite(self, dtype: str) -> ConceptError:
         """The error for an edit that is not finite, computed in ``dtype``."""
@@ -68,12 +68,12 @@ class Part(NamedTuple):
 
     concept: Concept
     weight: float
-    """Above 0.  The concept's ΔW and its share of the attention to the prompt are multiplied by it."""
+    """Above 0.  It multiplies the concept's ΔW and its share of the attention to the prompt."""
 
 
 @dataclass(frozen=True)
 class ConceptBlend:
-    """Concepts with their weights, in order; without any, the bare base."""
+    """Concepts with their weights, in order; the bare base if there are none."""
 
     parts: tuple[Part, ...] = ()
     load: None = None
@@ -107,21 +107,21 @@ class ConceptBlend:
 class OtherModel:
     """A trained generator other than E²GAN's: it makes one edit by itself, without a base or an adapter.
 
-    A source may give one where a concept is meant.  The editor applies it as it applies a concept; it takes no weight.
+    A source may return one in place of a concept.  The editor applies it like a concept, but it takes no weight.
     """
 
     id: str
-    """Of the concept that it was trained to do."""
+    """Id of the concept that it was trained for."""
     version: str
-    """That concept's."""
+    """Version of that concept."""
     model: str
     """Which generator it is, such as ``pix2pix``."""
     sha256: str
-    """Of its weights: another one's differ."""
+    """Digest of its weights, which identifies it."""
     load: Callable[[], nn.Module]
-    """Gives the generator in evaluation mode: (N, 3, H, W) float32 in [-1, 1] to the same."""
+    """Returns the generator in evaluation mode: (N, 3, H, W) float32 in [-1, 1] to the same."""
     stride: int = 1
-    """H and W are multiples of it; missing rows and columns are filled by reflection."""
+    """H and W must be multiples of it; missing rows and columns are filled by reflection."""
     longest: int | None = None
     """Longest side, in pixels, that it takes; larger photos are made smaller for it."""
     parts: tuple[Part, ...] = ()
@@ -148,11 +148,11 @@ Concepts: TypeAlias = "Name | Mapping[Any, float]"
 
 
 def resolve(concepts: Concepts) -> Blend:
-    """The concepts that are meant, in order; those of weight 0 are left out.  Or the other model that is meant.
+    """Resolve names to concepts, in order and without those of weight 0, or to another model.
 
     Raises:
-        ConceptError: a concept is unknown or malformed, named twice, or a weight is no number from 0 up; or another
-            model, which takes none, is given a weight.
+        ConceptError: a concept is unknown, malformed or named twice, a weight is not a number from 0 up, or another
+            model, which takes no weight, is given one.
     """
     if isinstance(concepts, str) and "=" in concepts and not _is_folder(concepts):
         concepts = dict(_split(concepts))
@@ -173,7 +173,7 @@ def resolve(concepts: Concepts) -> Blend:
 
 
 def _is_folder(text: str) -> bool:
-    """Whether text with ``=`` in it is the path of a concept's folder and no blend."""
+    """Whether text that contains ``=`` is the path of a concept's folder, not a blend."""
     if not _looks_like_a_path(text):
         return False
     last = text.rpartition("=")[2]
@@ -185,13 +185,13 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def find_concept(name: Name) -> Concept:
-    """The concept itself, the installed one of that id, the one in that folder, or the one a plugin's source has.
+    """Find a concept: itself, an installed one by its id, one in a folder, or one from a plugin's source.
 
-    Text that begins with a source's id and a colon is for that source.  Other text with a slash in it, or that
+    Text that begins with a source's id and a colon goes to that source.  Other text that contains a slash, or
     begins with a dot or ``~``, is a path.
 
     Raises:
-        ConceptError: there is none, or it is malformed, or it is another model.
+        ConceptError: there is no such concept, it is malformed, or it is another model.
         PluginError: several installed distributions claim the id.
     """
     concept = _find(name)
