@@ -1,1 +1,1 @@
-"""Data: photographs found, edited by teachers, sifted, selected; pairs written and read."""
+"""Data: finding photographs, editing them with teachers, sifting and selecting the edits, writing and reading pairs."""

@@ -5,23 +5,23 @@ and less if the edit leaves the photo's contours behind:
 
     score = cos(step, concept) × min(1, structure / 0.2)
 
-**Where a CLIP model is on this computer**, the concept's direction is the step from "a photo" to its prompt in
+**If a CLIP model is on this computer**, the concept's direction is the step from "a photo" to its prompt in
 CLIP's text space: the directional similarity of StyleGAN-NADA (Gal et al., 2022), by which InstructPix2Pix (Brooks
 et al., 2023) chose its pairs.
 
-**Where CLIP is missing**, nothing here can read the prompt, so the edits themselves say what the concept is: its
-direction is the mean of all steps, of all teachers and photos, in an embedder's space.  It is a vote, and right if
-most edits are: what fails now and then points elsewhere.  Where one teacher fails throughout, it may side with
+**If CLIP is missing**, nothing here can read the prompt, so the edits themselves say what the concept is: its
+direction is the mean of all steps, of all teachers and photos, in an embedder's space.  This is a vote, and right if
+most edits are: occasional failures point elsewhere.  If one teacher fails throughout, the vote may side with
 the failures if they are alike.
 
-Measured with EfficientNet-Lite0 on 32 landscapes as a painting, a pencil sketch, an autumn and a dusk, one good edit
-and one bad of each photo.  The good one wins always over the photo itself, another photo's edit and a black picture,
+Measured with EfficientNet-Lite0 on 32 landscapes as a painting, a pencil sketch, an autumn and a dusk, with one good
+and one bad edit of each photo: the good edit always wins over the photo itself, another photo's and a black picture,
 and about eight times of ten or more over an edit of half the strength.  Over a noisy or a blurred one, or one of
-another style, it wins nine times of ten where such failures are the exception (a quarter of one teacher's edits), but
-not for the dusk, which looks much like them to the network, and not where a teacher fails so throughout.
+another style, it wins nine times of ten if such failures are the exception (a quarter of one teacher's edits), but
+not for the dusk, which looks much like them to the network, and not if a teacher fails like this throughout.
 
-Structure counts up to 0.2 only, for a painting is not better because it keeps more of the photo: beyond that,
-the score would be best for doing little.
+Structure counts only up to 0.2, because a painting is not better for keeping more of the photo: beyond that,
+the score would reward doing little.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ from e2gan.recipe import BestOf
 __all__ = ["ENOUGH", "Judge", "best", "find_judge", "scores"]
 
 ENOUGH = 0.2
-"""Structure from which on an edit has kept what it must."""
+"""Structure at which an edit has kept enough of its photo."""
 
 CHUNK = 64
 """Pictures in memory at a time."""
 
 
 class Judge(Protocol):
-    """What tells which edit is better."""
+    """Tells which edit is better."""
 
     name: str
-    """For reports, and to know scores of another judge by."""
+    """For reports, and to recognise another judge's scores."""
     embed: Embedder
 
     def direction(self, steps: np.ndarray) -> np.ndarray:
-        """Where the concept points, (D,) of any length; ``steps`` are those of the edits, (N, D), each of length 1."""
+        """The concept's direction, (D,) of any length; ``steps`` are the edits' steps, (N, D), each of length 1."""
         ...
 
 
 def find_judge(choice: BestOf, prompt: str) -> Judge:
-    """CLIP if it is on this computer and there is a prompt to compare with, or else the embedder.
+    """CLIP if it is on this computer and there is a prompt to compare with, otherwise the embedder.
 
-    Nothing is downloaded: a CLIP of which only a part is here counts as absent.
+    Nothing is downloaded: a CLIP model that is only partly here counts as missing.
 
     Raises:
         PluginError: there is no such embedder.
@@ -76,13 +76,13 @@ def find_judge(choice: BestOf, prompt: str) -> Judge:
             clip.load()
             return _Clip(f"CLIP {model}", clip, prompt)
         except E2GANError:
-            if os.path.isdir(model):  # which is asked for: that it cannot be read is no reason to take another judge
+            if os.path.isdir(model):  # named explicitly, so another judge must not replace it
                 raise
     return _Consensus(choice.embedder)
 
 
 def scores(judge: Judge, photos: Sequence[Path], edits: Sequence[Path], structure: Sequence[float]) -> np.ndarray:
-    """The score of each edit, (N,) in [-1, 1]; photos of several edits are named as often.
+    """The score of each edit, (N,) in [-1, 1]; a photo with several edits appears once for each.
 
     Raises MissingExtraError or E2GANError: the judge's network cannot be loaded, or a picture cannot be read.
     """
@@ -91,12 +91,12 @@ def scores(judge: Judge, photos: Sequence[Path], edits: Sequence[Path], structur
     steps = _unit(_embed(judge.embed, edits) - np.stack([before[photo] for photo in photos]))
     cosines = steps @ _unit(judge.direction(steps))
     faithfulness = np.minimum(1, np.asarray(structure, np.float64) / ENOUGH)
-    # A wrong way is no better for leaving the photo behind.
+    # An edit in the wrong direction is not better for leaving the photo behind.
     return np.where(cosines > 0, cosines * faithfulness, cosines)
 
 
 def best(scores: Sequence[float]) -> int:
-    """Which of a photo's edits is kept: the highest score, and the first teacher of the recipe where they are equal."""
+    """The index of the edit to keep: the highest score, or among equal ones the first teacher of the recipe."""
     return int(np.argmax(scores))
 
 
@@ -114,7 +114,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 class _Consensus:
-    """The way most edits go."""
+    """The direction in which most edits go."""
 
     def __init__(self, embedder: str) -> None:
         self.name = embedder
@@ -126,7 +126,7 @@ class _Consensus:
 
 
 class _Clip:
-    """The way the prompt points."""
+    """The direction in which the prompt points."""
 
     def __init__(self, name: str, clip: ClipImage, prompt: str) -> None:
         self.name = name
@@ -140,7 +140,7 @@ class _Clip:
 
 
 def _is_here(model: str, revision: str) -> bool:
-    """Whether a CLIP model is a folder, or at least its configuration was downloaded to the Hub's cache before."""
+    """Whether a CLIP model is a folder, or at least its configuration is in the Hub's cache."""
     if os.path.isdir(model):
         return True
     try:

@@ -1,8 +1,8 @@
-"""Distillation by the workers of a Ray cluster, through Ray Data (the extra ``e2gan[ray]``).
+"""Distillation on the workers of a Ray cluster, through Ray Data (the extra ``e2gan[ray]``).
 
-The workers read the photos and write the pairs themselves, as local processes do: the same names, the same bytes,
-each whole or not there.  So photos and pairs must be in a folder that all machines share, and e2gan and the
-teacher's package must be installed on all of them.  A worker that dies is replaced and its batch done again.
+The workers read the photos and write the pairs themselves, as local processes do: with the same names and bytes,
+each file whole or absent.  So photos and pairs must be in a folder that all machines share, and e2gan and the
+teacher's package must be installed on all of them.  Ray replaces a worker that dies and repeats its batch.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from e2gan.shield import safe_environment
 __all__ = ["run_on_ray"]
 
 RETRIES = 3
-"""How often a batch whose worker died is tried again before it is taken for the cause."""
+"""How often a batch whose worker died is repeated before the batch counts as the cause."""
 
 TASKS = 2000
-"""Most tasks that a job is cut into."""
+"""Maximum number of tasks that a job is split into."""
 
 
 def run_on_ray(
@@ -38,11 +38,11 @@ def run_on_ray(
 ) -> Generator[Distilled, None, None]:
     """Have a cluster edit the batches; yields as `e2gan.data.distill.distill` does.
 
-    The cluster is the one in ``RAY_ADDRESS``, or one that runs on this machine, or else one that is started here with
-    ``workers`` processes and ended afterwards.
+    The cluster is the one in ``RAY_ADDRESS``, or one that runs on this machine, or else one that is started
+    for the job with ``workers`` processes and stopped afterwards.
 
     Args:
-        workers: how many; by default as many as the cluster has processors, or GPUs if ``alone``.
+        workers: number of workers; by default one for each processor of the cluster, or each GPU if ``alone``.
         alone: whether the teacher is too large for a worker on each processor.
 
     Raises:
@@ -67,16 +67,16 @@ def run_on_ray(
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised below
-        worker: Any = _Worker  # which Ray's types do not know to be a function once it is made
+        worker: Any = _Worker  # Ray's types do not accept a class of callables
         with warnings.catch_warnings():
-            # Ray is about to give retries another place, and says so.
+            # Ray warns that this way to set retries will change.
             warnings.simplefilter("ignore", DeprecationWarning)
             faults = ray.data.from_items(rows, override_num_blocks=min(len(rows), TASKS)).map(
                 worker,
                 fn_constructor_args=(pickle.dumps(crew),),
                 compute=ray.data.ActorPoolStrategy(size=size),
                 num_gpus=1 if gpus else None,
-                # Ray's own default is to try for ever.
+                # By default Ray retries for ever.
                 ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
             )
         try:
@@ -89,7 +89,7 @@ def run_on_ray(
                 f"Ray's workers could not run the teacher '{crew.teacher_id}' ({_last_line(error)})",
                 hint="if they died, they may have run out of memory: try fewer workers; finished pairs are kept",
             ) from error
-    # Only at the end: a file system on the network may take a while to show what another machine wrote.
+    # Only at the end: a network file system may take a while to show what another machine wrote.
     for job in written:
         if not job.output.is_file():
             raise DataError(
@@ -106,7 +106,7 @@ def _results(jobs: Sequence[Job], faults: dict[str, str | None] | Exception) -> 
 
 
 class _Worker:
-    """An actor of Ray Data: edits batches of jobs, which come pickled, so that Ray need not understand them."""
+    """An actor of Ray Data that edits batches of jobs; the jobs are pickled, so that Ray need not understand them."""
 
     def __init__(self, crew: bytes) -> None:
         self._pickled = crew
@@ -116,7 +116,7 @@ class _Worker:
         return {"index": row["index"], "faults": pickle.dumps(self._edit(row["jobs"]))}
 
     def _edit(self, jobs: bytes) -> dict[str, str | None] | Exception:
-        """The fault of each job by its output; or what is wrong altogether, which Ray would wrap if it were raised."""
+        """The fault of each job by its output; or an error of the whole batch, which Ray would wrap if raised."""
         try:
             if self._crew is None:
                 crew: Crew = pickle.loads(self._pickled)
@@ -128,20 +128,20 @@ class _Worker:
 
 
 def _absolute(job: Job) -> Job:
-    """The job for a process that may be in another folder."""
+    """The job with absolute paths, for a process that may run in another folder."""
     photo, input, output = (Path(os.path.abspath(file)) for file in (job.photo, job.input, job.output))
     return replace(job, photo=photo, input=input, output=output)
 
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[None]:
-    """Within, this process is connected to a cluster; one that is begun for it is ended with it."""
+    """Connect this process to a cluster; a cluster that is started for the job is stopped afterwards."""
     import ray
 
     if ray.is_initialized():
         yield
         return
-    # The workers import what this process does: Ray would add the current folder.
+    # The workers must import the same modules as this process, but Ray would add the current folder.
     paths = [path for path in sys.path if os.path.isabs(path)]
     quiet: dict[str, Any] = {
         "log_to_driver": False,
@@ -158,7 +158,7 @@ def _cluster(workers: int) -> Iterator[None]:
 
 @contextmanager
 def _away() -> Iterator[None]:
-    """Be, for the moment, in a folder that is on the path anyway."""
+    """Change to a folder that is on the import path anyway, and back afterwards."""
     here = os.getcwd()
     os.chdir(sysconfig.get_path("purelib"))
     try:
@@ -177,11 +177,11 @@ def _begin(workers: int, quiet: dict[str, Any]) -> None:
             raise E2GANError(
                 f"no Ray cluster at {address}, which RAY_ADDRESS names", hint="start it: ray start"
             ) from error
-        # Nobody asked for reports to Ray's makers.
+        # Do not send usage reports to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
-        except Exception as fault:  # Ray's own type of it is no other
+        except Exception as fault:  # Ray raises a plain Exception here
             raise E2GANError(
                 f"Ray could not be started on this machine ({_last_line(fault)})",
                 hint="try again when the machine is less busy",
@@ -189,5 +189,5 @@ def _begin(workers: int, quiet: dict[str, Any]) -> None:
 
 
 def _last_line(error: Exception) -> str:
-    """What a traceback of many lines comes down to."""
+    """The last line of an error, which sums up its traceback."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

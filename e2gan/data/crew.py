@@ -1,6 +1,6 @@
 """A crew of workers: each makes its own teacher and edits its part of the photos.
 
-This is the work itself; `e2gan.data.distill` has it done by processes of this machine, `e2gan.data.cluster` by Ray's.
+This module is the work itself; `e2gan.data.distill` runs it in processes of this machine, `e2gan.data.cluster` on Ray.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["Crew", "Distilled", "Job", "edit"]
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to edit, and where its two pictures go."""
+    """One photo to edit, and the files for its two pictures."""
 
     photo: Path
     """The photo, any format and size."""
     sha256: str
-    """Of the photo's file: what is there now must be what the pictures' names were made from."""
+    """Digest of the photo's file, from which the pictures' names are made; the file must still match it."""
     input: Path
-    """Where the framed photo goes (JPEG)."""
+    """The file for the framed photo (JPEG)."""
     output: Path
-    """Where the teacher's picture of it goes (JPEG)."""
+    """The file for the teacher's picture of it (JPEG)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Distilled:
 
 @dataclass
 class Crew:
-    """What a worker process needs to know to do its part; it makes its own teacher."""
+    """What a worker process needs for its part of the work; it makes its own teacher."""
 
     factory: Callable[..., Teacher]
     teacher_id: str
@@ -67,7 +67,7 @@ class Crew:
 
     def begin(self) -> None:
         """Make the teacher, with one thread for each library: the processes share the processors among them."""
-        # Read by the libraries when they load.
+        # The libraries read these when they load.
         os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
         self._teacher = self.factory(**self.options)
 
@@ -76,7 +76,7 @@ class Crew:
 
 
 def edit(teacher: Teacher, jobs: Sequence[Job], framing: Framing) -> list[Distilled]:
-    """Make the pairs of a batch; faults of a photo, or of the teacher on it, are returned, all others raised."""
+    """Make the pairs of a batch; return faults of a photo, or of the teacher on it, and raise all others."""
     getattr(teacher, "load", lambda: None)()
     results = []
     readable: list[tuple[Job, Image.Image, bytes]] = []
@@ -99,7 +99,7 @@ def edit(teacher: Teacher, jobs: Sequence[Job], framing: Framing) -> list[Distil
 def _pictures(teacher: Any, photos: list[Image.Image]) -> list[Image.Image | Exception]:
     """The teacher's picture of each photo, or what it failed with."""
     if len(photos) > 1:
-        # Where a batch fails, whether for one of its photos or for memory, each photo gets its own chance below.
+        # If a batch fails, because of one of its photos or for lack of memory, each photo gets its own chance below.
         with suppress(Exception):
             pictures = teacher.edit_batch(photos)
             if [picture.size for picture in pictures] == [photo.size for photo in photos]:

@@ -1,8 +1,8 @@
-"""How published data sets are laid out: which picture is which, and in which split.
+"""Layouts of published data sets: what each picture is, and which split it belongs to.
 
-A reader looks at names alone; the pictures are read by `e2gan.data.import_dataset`.  Splits are those that a set was
-published with.  Where it has only two parts, what is held out is the test split, and a tenth of the training part, by
-the hash of a name (`e2gan.data.folders.split_of`), is there to validate on: nobody has looked at the pictures that a
+A layout only looks at names; `e2gan.data.import_dataset` reads the pictures.  Splits are those that a set was
+published with.  If a set has only two parts, the held-out part is the test split, and a tenth of the training part, by
+the hash of a name (`e2gan.data.folders.split_of`), is for validation: so nothing was tuned on the pictures that a
 published figure is measured on.  A set without parts is split 80/10/10 by the same hash.
 """
 
@@ -24,7 +24,7 @@ from e2gan.tables import did_you_mean
 __all__ = ["LAYOUTS", "Direction", "Item", "Layout", "Picture", "find_items", "find_layout"]
 
 Direction = Literal["AtoB", "BtoA"]
-"""Of the two pictures of a pair, or the two sides of an unpaired set, which is the photo and which its edit."""
+"""Which of a pair's two pictures, or of an unpaired set's two sides, is the photo and which is its edit."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Picture:
     file: Path
     half: Literal["", "left", "right"] = ""
     labels: bool = False
-    """Whether its colours name classes: they are not to be mixed."""
+    """Whether its colours name classes, which must not be mixed."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Item:
     b: Picture | None = None
     """The other picture of the pair; None in a set of photos."""
     side: Literal["A", "B"] = "A"
-    """To which side of an unpaired set it belongs."""
+    """The side of an unpaired set that it belongs to."""
     fault: str = ""
-    """Why it cannot be used, in words; "" where nothing is known to be wrong."""
+    """Why it cannot be used, in words; "" if nothing is known to be wrong."""
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,24 @@ class Layout:
 
     title: str
     expected: str
-    """What must be in its folder, for people."""
+    """What its folder must contain, in words."""
     find: Callable[[Path], Iterable[Item]]
-    """The set's items, their splits as published: "train", "val", "test" or "" where there are none."""
+    """Finds the set's items with their published splits: "train", "val", "test", or "" if it has none."""
     direction: Direction | None = None
-    """That of the published figures; None in a set of photos of one kind."""
+    """The direction of the published figures; None in a set of photos of one kind."""
     squeeze: bool = False
-    """Whether whole pictures are made square, as those who measured on them did, and not their middles."""
+    """Whether whole pictures are squeezed into squares, as in the published figures, instead of cropped."""
 
 
 FACES = 60_000
-"""FFHQ's first pictures are for training, the others held out (its README)."""
+"""FFHQ's first pictures are for training; the others are held out (its README)."""
 
 OWN = (("A", "B"), ("before", "after"), ("input", "output"))
-"""The names of two folders with one's own pairs."""
+"""Names for the two folders of a user's own pairs."""
 
 
 def find_layout(id: str) -> Layout:
-    """The layout ``id``; raises DataError when there is none."""
+    """The layout ``id``; raises DataError if it does not exist."""
     if id not in LAYOUTS:
         hint = did_you_mean(id, LAYOUTS) or f"the layouts are {', '.join(LAYOUTS)}"
         raise DataError(f"there is no layout '{id}'", hint=hint)
@@ -84,10 +84,10 @@ def find_layout(id: str) -> Layout:
 
 
 def find_items(id: str, folder: Path) -> list[Item]:
-    """What a set of the layout ``id`` holds, in a fixed order, each in one of the splits train, val and test.
+    """The items of a set with the layout ``id``, in a fixed order, each in one of the splits train, val and test.
 
     Raises:
-        DataError: there is no such layout, or the folder is not laid out so.
+        DataError: there is no such layout, or the folder does not follow it.
     """
     layout = find_layout(id)
     if not folder.is_dir():
@@ -118,7 +118,7 @@ def _name(folder: Path, file: Path) -> str:
 
 
 def _parts(folder: Path, below: str = "") -> Iterator[tuple[str, Path]]:
-    """(split, file) for the pictures in folders train, val and test, or in folders of one name in them."""
+    """(split, file) for the pictures in the folders train, val and test, or in the folder ``below`` in each of them."""
     for name, split in SPLIT_FOLDERS.items():
         for file in photos_below(folder / name / below):
             yield split, file
@@ -189,7 +189,7 @@ def _own(folder: Path) -> Iterator[Item]:
 
 
 def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[dict[Path, str]]) -> Iterator[Item]:
-    """Pairs of files whose names differ in suffix and case only; a file without a partner has a fault."""
+    """Pairs of files whose names differ only in suffix and case; a file without a partner gets a fault."""
     files_by_name: list[dict[str, Path]] = []
     for name, files in zip(names, sides):
         by_name: dict[str, Path] = {}
@@ -215,7 +215,7 @@ def _matched(folder: Path, home: Path, names: tuple[str, str], sides: Sequence[d
 
 
 def _alike(a: Mapping[str, Path], b: Mapping[str, Path]) -> dict[str, str]:
-    """Names of ``a`` without a partner, and those of ``b`` that differ in the letters' case alone, one for each."""
+    """Names in ``a`` without a partner, each with the one name in ``b`` that differs only in case."""
     sides = []
     for some, others in ((a, b), (b, a)):
         folded: dict[str, list[str]] = {}
@@ -257,4 +257,4 @@ LAYOUTS: dict[str, Layout] = {
         "AtoB",
     ),
 }
-"""The published sets that are read, and people's own pairs, by the names that the command line has for them."""
+"""The supported published sets, and users' own pairs, by their names on the command line."""

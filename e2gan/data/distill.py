@@ -1,6 +1,6 @@
-"""Data distillation: a teacher edits photos, in parallel and one picture at a time (paper §3).
+"""Data distillation: a teacher edits photos in parallel, each process one picture or batch at a time (paper §3).
 
-Where the pictures go is the caller's business: `e2gan.data.make_pairs` lays them out as a dataset.
+The caller decides where the pictures go: `e2gan.data.make_pairs` lays them out as a dataset.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def distill(
     workers: int | None = None,
     ray: bool = False,
 ) -> Generator[Distilled, None, None]:
-    """Run a teacher over photos; yields each job when it is done, in any order.
+    """Run a teacher over photos; yield each job when it is done, in any order.
 
-    Photos are put upright and framed (`frame`); a JPEG that is already so is kept byte for byte.  Each picture is
+    Photos are turned upright and framed (`frame`); a JPEG that needs neither is kept byte for byte.  Each picture is
     written atomically.  `workers` processes of one thread each share the work (default: one a processor; 1 runs in
-    this process, and so does a teacher that asks for it).  With `ray` the workers are a Ray cluster's
-    (`e2gan.data.cluster`).  Leaving the iterator early, or Ctrl-C, drops the jobs not begun and lets the running
-    ones finish their picture; a second Ctrl-C does not.
+    this process, as does a teacher that asks for it).  With `ray`, the workers of a Ray cluster do it
+    (`e2gan.data.cluster`).  Leaving the iterator early, or Ctrl-C, drops the jobs not yet started and lets the running
+    ones finish their picture; a second Ctrl-C stops them.
 
     Raises TeacherError when the teacher cannot be made or a worker process dies, E2GANError when a picture
     cannot be written.
@@ -59,7 +59,7 @@ def distill(
         return
     crew.check()
     try:
-        # Closed at once when interrupted, so that nothing is still being written when this returns.
+        # Close at once when interrupted, so that nothing is still being written when this returns.
         with closing(in_workers(_edit_in_worker, batches, workers, _begin_worker, crew)) as done:
             for results in done:
                 yield from results
@@ -71,7 +71,7 @@ def distill(
 
 
 _crew: Crew
-"""That of a worker process."""
+"""The crew of a worker process."""
 
 
 def _begin_worker(crew: Crew) -> None:

@@ -1,4 +1,4 @@
-"""Folders of photographs: their photos, in a fixed order, and the split that each belongs to."""
+"""Folders of photographs: their photos in a fixed order, each with its split."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ METADATA = "metadata.jsonl"
 
 
 Data: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-"""A folder of photos (or of pairs, where they are given), or several."""
+"""A folder of photos (or of given pairs), or several."""
 
 
 def split_of(name: str) -> str:
@@ -47,7 +47,7 @@ def split_of(name: str) -> str:
 
 
 def folders_of(data: Data) -> tuple[Path, ...]:
-    """The folders that are given, one or several.
+    """The given folders, one or several.
 
     Raises DataError: no folder is given, or one is inside another, whose photos would count twice.
     """
@@ -65,12 +65,12 @@ def folders_of(data: Data) -> tuple[Path, ...]:
 
 
 def named(data: Data) -> str:
-    """The folders that are given, for people."""
+    """The given folders, as text for people."""
     return ", ".join(map(str, folders_of(data)))
 
 
 def named_folders(data: Data) -> list[tuple[str, Path]]:
-    """Each folder with a name that tells it from the others: the last part of its path, or as many as that takes."""
+    """Each folder with a distinct name: the last part of its path, or as many parts as that takes."""
     folders = folders_of(data)
     paths = [folder.resolve().parts for folder in folders]
     for count in range(1, max(map(len, paths)) + 1):
@@ -83,8 +83,8 @@ def named_folders(data: Data) -> list[tuple[str, Path]]:
 def find_photos(data: Data) -> list[tuple[str, Path]]:
     """(split, photo) for each photo below a folder, or several, in a fixed order; hidden files are left out.
 
-    Where there are folders train, val (or validation) and test in a folder, only photos in them count of it.
-    Raises DataError when there are none in one of them, when these are pairs, or as `folders_of`.
+    If a folder contains the folders train, val (or validation) and test, only the photos in these count.
+    Raises DataError if a folder has no photos or holds pairs, or as `folders_of`.
     """
     return [photo for folder in folders_of(data) for photo in _photos_in(folder)]
 
@@ -106,13 +106,13 @@ def _photos_in(folder: Path) -> list[tuple[str, Path]]:
 
 
 def photos_below(folder: Path) -> list[Path]:
-    """The photos below a folder, in a fixed order; hidden files are left out.  An empty list if there is no folder."""
+    """The photos below a folder, in a fixed order, without hidden files; an empty list if the folder is missing."""
     files = (p for p in folder.rglob("*") if why_left_out(p) is None and not p.name.startswith("."))
     return sorted(p for p in files if p.is_file())
 
 
 def left_out_below(folder: Path) -> list[str]:
-    """What is said of the files below a folder that are no photos: a line for each reason."""
+    """Lines about the files below a folder that are not photos, one for each reason."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
     return left_out(name_in(folder, file) for file in files)
 

@@ -1,4 +1,4 @@
-"""Framing: how a photo becomes the picture that a teacher edits, and how that is written as a JPEG."""
+"""Framing: turning a photo into the picture that a teacher edits, and writing that as a JPEG."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from e2gan.recipe import Framing
 __all__ = ["frame", "framed_photo", "to_jpeg"]
 
 WIDEST = 3
-"""Of a whole photo's longer side, most times its shorter one."""
+"""Maximum ratio of a whole photo's longer side to its shorter one."""
 
 
 def framed_photo(path: Path, framing: Framing, *, sha256: str | None = None) -> tuple[Image.Image, bytes]:
-    """A photo as the RGB picture that a teacher edits, and that as JPEG bytes.
+    """A photo as the RGB picture that a teacher edits, and the same picture as JPEG bytes.
 
-    Raises ImageError or OSError: the photo cannot be read, is too small to be kept whole, or is not the one of the
-    digest `sha256`, where given.
+    Raises ImageError or OSError: the photo cannot be read, is too small to be kept whole, or does not match the
+    digest `sha256`, if that is given.
     """
     data = path.read_bytes()
     if sha256 not in (None, hashlib.sha256(data).hexdigest()):
@@ -39,11 +39,11 @@ def framed_photo(path: Path, framing: Framing, *, sha256: str | None = None) -> 
 
 
 def frame(photo: Image.Image, framing: Framing) -> Image.Image:
-    """A photo's middle square, or the whole of it, scaled; the photo itself where it is so already.
+    """A photo's middle square, or all of it, scaled; the photo itself if it already fits.
 
-    A whole photo is scaled until its shorter side is ``framing.side``, unless it is shorter already.  The proportions
-    stay, except for what is cut off at the edges: of a panorama everything beyond `WIDEST`, and of every side what
-    exceeds a multiple of 8 pixels.
+    A whole photo is scaled until its shorter side is ``framing.side``, unless that is shorter already.  The proportions
+    stay, except for what is cropped at the edges: everything beyond `WIDEST` of a panorama, and whatever exceeds a
+    multiple of 8 pixels on each side.
     """
     side = framing.side
     if not framing.whole:
@@ -67,15 +67,15 @@ def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
-    """Whether any reader sees in these bytes what `open_image` sees: upright sRGB."""
+    """Whether every reader decodes these bytes as `open_image` does: as upright sRGB."""
     with Image.open(io.BytesIO(data)) as header:
-        # EXIF may turn the picture, or say that its colours are others.
+        # EXIF may turn the picture or change the meaning of its colours.
         plain = not {"icc_profile", "exif", "xmp"} & header.info.keys()
         return header.format == "JPEG" and header.mode == "RGB" and plain
 
 
 def to_jpeg(picture: Image.Image, quality: int) -> bytes:
-    # No chroma subsampling: grades and paintings are about colour, and the pairs are the training target.
+    # No chroma subsampling: grades and paintings depend on colour, and the pairs are the training target.
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Data sets brought into the folders that this program works on.
+"""Importing data sets into the folders that this program works on.
 
-A set of photos becomes a folder of square photos that is distilled from, a set of pairs a folder of pairs
-(`e2gan.data.pairs`) that is trained on as it is:
+A set of photos becomes a folder of square photos for distillation; a set of pairs becomes a folder of pairs
+(`e2gan.data.pairs`) that training uses as it is:
 
 ```
 PHOTOS/train/NAME-KEY.jpg              PAIRS/train/metadata.jsonl
@@ -11,8 +11,8 @@ PHOTOS/dataset.json                    PAIRS/dataset.json  PAIRS/contact-sheet.j
 ```
 
 ``real`` is the other side of an unpaired set: pictures of what the edits should look like, to measure against.  Label
-maps are PNGs.  KEY is a digest of everything that decides a picture, so a file that is there is right: an interrupted
-import goes on where it stopped.
+maps are PNGs.  KEY is a digest of everything that decides a picture, so an existing file is current: an interrupted
+import continues where it stopped.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ SHOWN = 24
 """Pairs on the contact sheet."""
 
 SHAPE = 0.02
-"""How much the two pictures of a pair may differ in their proportions: some pixels are lost in saving them smaller."""
+"""How much the proportions of a pair's two pictures may differ: scaling them down rounds their sizes."""
 
 FILE_LIMIT = 1 << 30
-"""Most bytes of a picture's file."""
+"""Maximum bytes of a picture's file."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Imported:
 
     folder: Path
     counts: Mapping[str, int]
-    """Photos or pairs by split, and in "real" those of the other side."""
+    """Photos or pairs by split; "real" counts those of the other side."""
     made: int
     """Photos or pairs made in this run."""
     kept: int
-    """Those already there from an earlier run."""
+    """Photos or pairs left from an earlier run."""
     skipped: Mapping[str, str]
-    """What cannot be read, by its name in the set: why."""
+    """Pictures that cannot be read: name in the set → reason."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _Job:
     input: Picture
     output: Picture | None
     folder: Path
-    """Where it goes."""
+    """The folder to write it to."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,20 @@ def import_dataset(
 ) -> Imported:
     """Read a data set from ``path``, laid out as it was published, and write its photos or pairs to ``out``.
 
-    What cannot be read is left out and reported.  Run again, only what is missing is made, and what is no longer
-    asked for is removed.
+    Unreadable pictures are skipped and reported.  A second run makes only what is missing, and removes what is not
+    asked for any more.
 
     Args:
         layout: one of `e2gan.data.dataset_layouts.LAYOUTS`.
         size: side of the square pictures, 32 to 4096 pixels.
-        limit: most photos or pairs of a split, of each or by name; which ones is decided by a hash of their names, so
-            that a higher limit adds to those of a lower.
-        direction: which picture of a pair is the photo, or which side of an unpaired set the photos are; by default
+        limit: maximum photos or pairs in a split, for each split or by name; a hash of their names chooses them, so
+            that a higher limit adds to those of a lower one.
+        direction: which picture of a pair, or which side of an unpaired set, is the photo; by default
             as in the published figures.
         quality: of the JPEGs, 1 to 100.
 
     Raises:
-        DataError: there is no such layout, ``path`` is not laid out so, nothing in it can be read, or ``out`` holds
+        DataError: there is no such layout, ``path`` does not follow it, nothing in it can be read, or ``out`` holds
             something else.
         E2GANError: a file cannot be written.
     """
@@ -167,7 +167,7 @@ def _limited(items: Sequence[Item], limit: int | Mapping[str, int] | None) -> li
 
 
 def _begin(out: Path, record: Mapping[str, object]) -> bool:
-    """Note what goes into the folder, for the pictures of an earlier import are removed; whether it was new."""
+    """Record what goes into the folder, because an earlier import's pictures get removed; return whether it was new."""
     file = out / RECORD
     if file.is_file():
         try:
@@ -194,7 +194,7 @@ def _job(item: Item, out: Path, direction: Direction | None) -> _Job:
 def _make_all(
     jobs: Sequence[_Job], kind: Layout, size: int, quality: int, progress: Progress
 ) -> tuple[dict[_Job, _Made], dict[str, str]]:
-    """Threads: decoding, scaling and encoding leave Python's lock alone."""
+    """Make all pictures, in threads: decoding, scaling and encoding release Python's lock."""
     results: dict[_Job, _Made] = {}
     skipped: dict[str, str] = {}
     pool = ThreadPoolExecutor(default_workers())
@@ -213,7 +213,7 @@ def _make_all(
 
 
 def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
-    """Raises ImageError or OSError: a picture cannot be read, or the two do not fit each other."""
+    """Make one photo or pair; raises ImageError or OSError if a picture cannot be read or the two do not match."""
     if job.item.fault:
         raise ImageError(job.item.fault)
     pictures = [job.input] if job.output is None else [job.input, job.output]
@@ -247,7 +247,7 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
 
 
 def _cut(picture: Picture, data: bytes) -> Image.Image:
-    """The picture, RGB, in its own size."""
+    """The picture at its own size, RGB."""
     image = open_image(data, name=picture.file.name, opaque=True)
     if not picture.half:
         return image
@@ -265,7 +265,7 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _finish(out: Path, jobs: Sequence[_Job], made: Mapping[_Job, _Made]) -> dict[str, int]:
-    """Write what describes the folder, then remove pictures of earlier imports; how many there are in each split."""
+    """Write what describes the folder, remove pictures of earlier imports, and return the number in each split."""
     counts = {split: sum(job.folder == out / split for job in jobs) for split in SPLITS}
     if jobs[0].output is None:
         real = len(jobs) - sum(counts.values())

@@ -1,6 +1,6 @@
-"""Making pairs: a recipe's teachers edit photos, bad edits are rejected, and of several teachers' the best is kept.
+"""Making pairs: a recipe's teachers edit photos, bad edits are rejected, and the best of several teachers' is kept.
 
-`e2gan.data.pairs` describes what is written.
+`e2gan.data.pairs` describes the files.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class PairsReport:
     made: int
     """Edits made in this run."""
     kept: int
-    """Edits already there from an earlier run."""
+    """Edits left from an earlier run."""
     skipped: Mapping[str, str]
-    """Photos of which there is no edit: name → why."""
+    """Photos without an edit: name → reason."""
     rejected: Mapping[str, int]
-    """Edits rejected: reason → how many.  Those to which another teacher's was preferred are not among them."""
+    """Rejected edits: reason → count, without those that lost to another teacher's edit."""
     teachers: Mapping[str, int]
     """Pairs by teacher."""
     judge: str
-    """What compared the teachers' edits; "" where there was nothing to compare."""
+    """What compared the teachers' edits; "" if there was nothing to compare."""
 
 
 def write_pairs(
@@ -87,11 +87,11 @@ def write_pairs(
     Folders train, val and test in each of `photos` are kept as the splits; without them the photos are split by a hash
     of their names.  A photo that two folders hold under one name counts once.  Photos that cannot be read or are too
     small, or on which every teacher fails, are skipped and reported.  Pairs that fall below the recipe's limits are
-    rejected, and of several teachers' edits of a photo the best is kept.  Run again, only what is missing or changed is
-    made, and what is made of photos that are no longer there is removed.
+    rejected, and of several teachers' edits of a photo the best is kept.  A second run makes only what is missing or
+    changed, and removes the pairs of photos that are gone.
 
-    prompt: the concept's, which CLIP judges edits by.  workers: processes (default: one a processor).  ray: whether
-    the workers are a Ray cluster's; all folders must be where all its machines see them.
+    prompt: the concept's, by which CLIP judges edits.  workers: processes (default: one a processor).  ray: whether
+    the workers of a Ray cluster do the work; all its machines must see all the folders.
     Raises DataError (no photos, or none with a pair), TeacherError (unknown teacher, wrong options), E2GANError
     (a picture cannot be written).
     """
@@ -101,7 +101,7 @@ def write_pairs(
         raise DataError(f"{out_dir}: inside the folder of photos, where the next run would take pairs for photos")
     framing = recipe.pictures.for_crops(recipe.training.crop)
     for teacher in recipe.teachers:
-        make_teacher(teacher.id, teacher.options)  # the last one's fault is better known before the first one's work
+        make_teacher(teacher.id, teacher.options)  # report the last one's fault before the first one works
     edits = _plan(photos, out_dir, recipe)
     for folder in folders_of(photos):
         for line in left_out_below(folder):
@@ -128,7 +128,7 @@ def write_pairs(
     successful = [edit for edit in edits if edit not in faults]
     skipped = {edit.source: fault for edit, fault in faults.items()}
     for edit in successful:
-        skipped.pop(edit.source, None)  # another teacher could
+        skipped.pop(edit.source, None)  # another teacher succeeded
     if not successful:
         why = next(iter(skipped.values()))
         raise DataError(f"{named(photos)}: none of the {len(skipped)} photos gave a pair; the first fault: {why}")
@@ -166,7 +166,7 @@ def distilled_pairs(
 ) -> Pairs:
     """`write_pairs` as a stage of a longer job, and the pairs it wrote, read back.
 
-    Where the recipe says that its pairs are given, ``data`` is the folder of pairs, or several, and is read as it is,
+    If the recipe says that its pairs are given, ``data`` is one or several folders of pairs, read as they are,
     and nothing is written.
     """
     if recipe.given:
@@ -176,9 +176,9 @@ def distilled_pairs(
 
 
 def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:
-    """(split, photo) for each photo that the recipe's pairs are of, or would be.
+    """(split, photo) for each photo that the recipe's pairs show or would show.
 
-    Raises as `find_photos`; where they are given as `Pairs.open`, and DataError when their sizes cannot be trained on.
+    Raises as `find_photos`; for given pairs as `Pairs.open`, and DataError if their sizes do not suit training.
     """
     if not recipe.given:
         return find_photos(data)
@@ -186,7 +186,7 @@ def find_inputs(data: Data, recipe: Recipe) -> list[tuple[str, Path]]:
 
 
 def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
-    """Raise DataError when a recipe's crops are larger than the pictures that it makes; ``where`` says which recipe."""
+    """Raise DataError if a recipe's crops are larger than the pictures that it makes; ``where`` names the recipe."""
     made_here = isinstance(recipe, BaseRecipe) or not recipe.given
     if made_here and recipe.training.crop > recipe.pictures.side:
         raise DataError(
@@ -196,7 +196,7 @@ def check_crop(recipe: Recipe | BaseRecipe, where: str) -> None:
 
 
 def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with files replaced by their digests: what a file holds decides the picture, not its path."""
+    """Options with files replaced by their digests: the content of a file decides the picture, not its path."""
     return {
         key: f"sha256:{sha256_file(Path(value))}" if isinstance(value, (str, Path)) and Path(value).is_file() else value
         for key, value in sorted(options.items())
@@ -204,9 +204,9 @@ def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
-    """Every teacher's edit of every photo, made or not; those of a photo one after the other."""
+    """Every teacher's edit of every photo, made or not, grouped by photo."""
     framing = recipe.pictures
-    # Of squares as before there were whole photos: their pictures keep their names.
+    # For squares as before whole photos existed, so that their pictures keep their names.
     frame: list[Any] = [framing.side, framing.quality, *(["whole"] if framing.whole else [])]
     settings = [
         {
@@ -222,7 +222,7 @@ def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
     several = named_folders(photos)
     for prefix, home in several:
         for split, photo in find_photos(home):
-            # A picture's name does not depend on what other folders are given: more photos leave it as it is.
+            # A picture's name does not depend on the other folders, so that adding photos does not change it.
             source, digest = name_in(home, photo), sha256_file(photo)
             photo_key = digest_key([source, digest, *frame])
             stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
@@ -241,33 +241,33 @@ def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
 
 
 def _is_there(job: Job, framing: Framing) -> bool:
-    """Whether a job was done before, and would not be left out today for its size."""
+    """Whether a job was done before and its photo is still large enough."""
     if not (job.input.is_file() and job.output.is_file()):
         return False
     return not framing.whole or min(picture_size(job.input)) >= framing.least
 
 
 def _changes(out_dir: Path, edits: Sequence[Edit]) -> str:
-    """What happened to the photos that the folder's pairs are of, in words; "" if nothing did."""
+    """What happened to the photos of the folder's pairs, in words; "" if nothing did."""
     before: dict[str, str] = {}
     for file in (*(out_dir / split / METADATA for split in SPLITS), out_dir / REJECTED):
-        # A damaged file is written again in the end.
+        # A damaged file is rewritten at the end.
         with suppress(DataError):
             rows = read_rows(file)
             before |= {str(row.get("source")): PurePosixPath(str(row.get("input_file_name"))).name for _, row in rows}
     now = {edit.source: edit.job.input.name for edit in edits}
-    # Where another folder is given as well, photos have other sources, but their pictures the same names.
+    # If a folder is added, photos get other sources, but their pictures keep their names.
     pictures = set(now.values())
     gone = sum(source not in now and name not in pictures for source, name in before.items())
     changed = sum(now.get(source, name) != name for source, name in before.items())
     if changed == len(before):
-        changed = 0  # rather, another size is asked for
+        changed = 0  # more likely, the run asks for another size
     words = [f"{changed} changed"] * bool(changed) + [f"{gone} gone"] * bool(gone)
     return f"photos since these pairs were made: {', '.join(words)}" if words else ""
 
 
 def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
-    """Write what the verdict says, then remove pictures that it does not know, of earlier options or photos."""
+    """Write what the verdict says, then remove pictures that it does not contain, of earlier options or photos."""
     options = [json.dumps(_portable(teacher.options), sort_keys=True) for teacher in recipe.teachers]
 
     def row(edit: Edit, folder: Path) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
             "output_file_name": edit.job.output.relative_to(folder).as_posix(),
             "source": edit.source,
             "teacher": recipe.teachers[edit.teacher].id,
-            # As text: a column of `datasets` needs one type, and options are any table.
+            # As text: a column of `datasets` needs one type, and options may be any table.
             "teacher_options": options[edit.teacher],
             **(asdict(verdict.figures[edit]) if verdict.figures else {}),
             **({"score": verdict.scores[edit]} if edit in verdict.scores else {}),
@@ -293,7 +293,7 @@ def _write(out_dir: Path, recipe: Recipe, verdict: Verdict) -> None:
 
 
 def _sections(recipe: Recipe, verdict: Verdict) -> list[Section]:
-    """Some of the pairs kept, and some left out for each reason."""
+    """Sections with some of the kept pairs, and with some that were left out for each reason."""
 
     def section(heading: str, edits: Sequence[Edit], most: int, *, left_out: bool = False) -> Section:
         some = [edits[at * len(edits) // most] for at in range(most)] if len(edits) > most else edits

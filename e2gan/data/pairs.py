@@ -11,8 +11,8 @@ PAIRS/contact-sheet.jpg            some of both, to look at
 
 `datasets.load_dataset("imagefolder", data_dir=PAIRS)` reads it without this package, as the image
 columns `input` and `output`.  KEY is a digest of everything that decides a picture, so a file that
-is there is right: an interrupted run goes on where it stopped, changed options make new pictures, and
-`metadata.jsonl`, written last, describes a finished set at all times.
+exists is current: an interrupted run continues where it stopped, changed options make new pictures, and
+`metadata.jsonl`, written last, always describes a finished set.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ CONTACT_SHEET = "contact-sheet.jpg"
 
 
 METADATA_LIMIT = 256 * 1024 * 1024
-"""Most bytes of a metadata.jsonl: about half a million pairs."""
+"""Maximum bytes of a metadata.jsonl: about half a million pairs."""
 
 
 KEYED = re.compile(r"-[0-9a-f]{16}\.(jpg|png)$")
-"""The names of pictures that are made here."""
+"""Matches the names of pictures that we made."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class Pair:
     input: Path
     output: Path
     source: str = ""
-    """The photo's name in the folder it came from, with that folder's before it where there were several; "" when
+    """The photo's name in its folder, with the folder's name in front if there were several; "" if
     unknown."""
 
     @cached_property
     def key(self) -> str:
-        """Another for a pair that shows something else: the edit's name, which holds a digest where we made it.
+        """Identifies what the pair shows: the edit's name, which holds a digest if we made the pair.
 
-        Raises E2GANError when a picture that others made cannot be read.
+        Raises E2GANError if a picture from elsewhere cannot be read.
         """
         if KEYED.search(self.output.name):
             return self.output.name
@@ -89,11 +89,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A folder of pairs that was read and checked."""
+    """A folder of pairs, read and checked."""
 
     path: Path
     splits: Mapping[str, tuple[Pair, ...]]
-    """Pairs by split; only splits that are there."""
+    """Pairs by split; only splits that exist."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """How many edits were left out, by reason."""
 
@@ -101,7 +101,7 @@ class Pairs:
     def open(cls, folder: str | Path) -> Pairs:
         """Read a folder of pairs.
 
-        Raises DataError: no pairs there, malformed metadata, a path that leaves the folder, a missing picture.
+        Raises DataError: no pairs, malformed metadata, a path that leaves the folder, or a missing picture.
         """
         folder = Path(folder)
         splits: dict[str, tuple[Pair, ...]] = {}
@@ -121,7 +121,7 @@ class Pairs:
         return cls(folder, splits, dict(sorted(Counter(str(row.get("reason")) for _, row in left_out).items())))
 
     def split(self, name: str) -> list[Pair]:
-        """The pairs of "train", "val" or "test".  Raises DataError when there are none."""
+        """The pairs of "train", "val" or "test".  Raises DataError if the split has no pairs."""
         pairs = self.splits.get(name, ())
         if not pairs:
             have = ", ".join(f"{split} ({len(pairs)})" for split, pairs in self.splits.items())
@@ -150,9 +150,9 @@ def open_pairs(data: Data) -> Pairs:
 
 
 def given_pairs(data: Data) -> Pairs:
-    """Pairs that are trained on as they are; raises DataError as `open_pairs`, and for pictures of a wrong size."""
+    """Pairs that training uses as they are; raises DataError as `open_pairs`, and for pictures of a wrong size."""
     all_pairs = open_pairs(data)
-    # What is made here has the right size, and would take long to look at where there are many.
+    # Our own pictures have the right size, and checking many of them would take long.
     others = (pair for pairs in all_pairs.splits.values() for pair in pairs if not KEYED.search(pair.output.name))
     for pair in others:
         sizes = [picture_size(file) for file in (pair.input, pair.output)]
@@ -178,7 +178,7 @@ def check_sizes(photos: Iterable[Path], crop: int) -> None:
 
 
 def picture_size(picture: Path) -> tuple[int, int]:
-    """Of a picture file, from its header; raises DataError when it cannot be read."""
+    """The size of a picture file, from its header; raises DataError if it cannot be read."""
     try:
         with Image.open(picture) as image:
             return image.size
@@ -200,7 +200,7 @@ def open_made(picture: Path) -> Image.Image:
 
 
 def read_metadata(path: Path) -> tuple[Pair, ...]:
-    """The pairs a metadata.jsonl lists; whether the pictures exist is not looked at.
+    """The pairs that a metadata.jsonl lists; it does not check whether the pictures exist.
 
     Raises DataError naming the file and line: not JSON, a missing key, a path that leaves the folder.
     """
@@ -248,7 +248,7 @@ def _stays_inside(name: str) -> bool:
 
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a JSON object a line; without any, remove the file."""
+    """Write one JSON object on each line; remove the file if there are no rows."""
     if rows:
         atomic_write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     else:
@@ -256,7 +256,7 @@ def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def remove_others(folder: Path, known: Set[Path]) -> None:
-    """Remove the pictures made here earlier that are not among those ``known``, and what killed processes left."""
+    """Remove the pictures we made earlier that are not in ``known``, and what killed processes left."""
     sweep(folder)
     for picture in folder.glob("*"):
         if picture not in known and KEYED.search(picture.name):
@@ -264,7 +264,7 @@ def remove_others(folder: Path, known: Set[Path]) -> None:
 
 
 def digest_key(parts: Any) -> str:
-    """16 hexadecimal digits for plain values, which tell pictures apart that come of other ones."""
+    """16 hexadecimal digits that identify plain values, so that pictures from other values get other names."""
     try:
         text = json.dumps(parts, sort_keys=True)
     except (TypeError, ValueError):

@@ -1,12 +1,12 @@
 """Rejection: finding the pairs that would teach a generator the wrong thing (paper section 4.1).
 
-A teacher can do nothing, give back a black or empty picture (a safety checker does, and so do numbers
-that overflowed), or paint something else than the photo shows.  Three figures of photo and edit tell;
-:class:`e2gan.recipe.Rejection` holds the limits, and :data:`REASONS` what falling below one is called.
+A teacher can do nothing, return a black or empty picture (as safety checkers do, and numbers
+that overflowed), or paint something other than the photo shows.  Three figures of photo and edit reveal this;
+:class:`e2gan.recipe.Rejection` holds their limits, and :data:`REASONS` the names of falling below them.
 
 The limits were set with edits of 64 landscapes by eighteen teachers: painted styles, sketch, inked colours,
-dabs of oil, grades from autumn to night.  Of these 1,152 pictures two are rejected; laid beside the photograph
-of another, 1,146 are.
+dabs of oil, grades from autumn to night.  They reject two of these 1,152 pictures; compared with another
+edit's photograph, 1,146.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from e2gan.recipe import Rejection
 __all__ = ["REASONS", "Figures", "measure", "measure_files", "reason"]
 
 REASONS = {"contrast": "broken", "change": "unchanged", "structure": "structure lost"}
-"""Figure → what a pair is called that has too little of it."""
+"""Figure → the name for a pair that has too little of it."""
 
 SIDE = 96
-"""Side of the squares on which contours are compared, in pixels: brush strokes blur, what they depict does not."""
+"""Side of the squares on which contours are compared, in pixels: strokes blur at this size, their subject does not."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Figures:
 
 
 def measure(photo: Image.Image, edit: Image.Image) -> Figures:
-    """The figures of an edit as large as its photo, both RGB."""
+    """The figures of a photo and its edit, both RGB and of one size."""
     before, after = (np.asarray(picture, np.float32) / 255 for picture in (photo, edit))
     contrast = np.asarray(edit.convert("L"), np.float32).std() / 255
     figures = contrast, np.abs(after - before).mean(), _likeness(_contours(photo), _contours(edit))
@@ -61,11 +61,11 @@ def reason(figures: Figures, limits: Rejection) -> str | None:
 
 
 def _contours(picture: Image.Image) -> np.ndarray:
-    """(SIDE, SIDE) complex: how strong the contour at each place is, and which way it runs.
+    """(SIDE, SIDE) complex: the strength and direction of the contour at each place.
 
     The square of the gradient as a complex number has twice its angle, so dark on bright and bright on dark are
     the same contour: a night has a dark sky behind its trees, a drawing a line where the photo has an edge.
-    Divided by the root of the gradient's length, strong contours count for more than texture, yet do not alone.
+    Divided by the root of the gradient's length, strong contours count for more than texture, but not alone.
     """
     small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     down, right = np.gradient(np.asarray(small, np.float32) / 255)
@@ -75,6 +75,6 @@ def _contours(picture: Image.Image) -> np.ndarray:
 
 
 def _likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two fields of contours; 0 where there are none, or they are across each other."""
+    """Correlation of two fields of contours; 0 if there are no contours, or they cross each other."""
     energy = float(np.sqrt(np.vdot(a, a).real * np.vdot(b, b).real))
     return max(float(np.vdot(a, b).real), 0.0) / energy if energy else 0.0

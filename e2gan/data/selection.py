@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 WHOLE = 10_000
-"""Most pictures that K-means looks at all of in each round; of more it looks at `BATCH` at a time (Sculley, 2010)."""
+"""Maximum pictures for plain K-means; with more, it uses batches of `BATCH` pictures (Sculley, 2010)."""
 
 BATCH = 4096
 
@@ -52,7 +52,7 @@ def select_pairs(
     ``cache`` is the folder where embeddings of the photos are kept.
 
     Raises:
-        DataError: there are fewer pairs than ``clusters``, or a photo cannot be read.
+        DataError: there are fewer pairs than ``clusters``, or a photo is unreadable.
         PluginError: there is no such embedder.
     """
     if selection.method == "all":
@@ -67,7 +67,7 @@ def select_pairs(
 
 
 def check_selection(selection: Selection, count: int, where: str = "the recipe") -> None:
-    """Raise DataError when a selection asks for more than ``count`` pairs; ``where`` says which recipe."""
+    """Raise DataError if a selection asks for more than ``count`` pairs; ``where`` names the recipe."""
     if selection.method != "all" and selection.clusters > count:
         raise DataError(
             f"{where} selects {selection.clusters} pairs, but there are only {count}",
@@ -80,8 +80,8 @@ def embed_pictures(
 ) -> np.ndarray:
     """Embed picture files with a registered embedder: (N, D) float32.
 
-    A few are open at a time.  With ``cache``, a folder, what was embedded once is not embedded again: embeddings
-    are kept by the pictures' digests and the embedder's version.
+    A few are open at a time.  With ``cache``, a folder, no picture is embedded twice: embeddings
+    are cached by the pictures' digests and the embedder's version.
 
     Raises:
         DataError: there are no pictures, or one cannot be read.
@@ -116,7 +116,7 @@ def embedder_version(embedder: str) -> str:
 
 
 def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
-    """What is kept of these pictures, by digest."""
+    """The cached embeddings of these pictures, by digest."""
     by_digest: dict[str, np.ndarray] = {}
     for file in sorted(folder.glob("*.npz")):
         try:
@@ -125,15 +125,15 @@ def _read_embeddings(folder: Path, digests: Set[str]) -> dict[str, np.ndarray]:
                     (d, row) for d, row in zip(arrays["digests"].tolist(), arrays["embeddings"]) if d in digests
                 )
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
-            continue  # damaged: as good as not there
+            continue  # damaged, so treat it as missing
     return by_digest
 
 
 def similarity_clustering(embeddings: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
-    """Of N pictures, the K that stand for all (paper section 4.3, where K is 400 of 800).
+    """Choose the K pictures that represent all N (paper section 4.3, where K is 400 of 800).
 
-    K-means with K clusters on ``embeddings`` (N, D); then every centre takes the picture nearest
-    to it.  Returns K distinct indices into the N, rising, int64.  Raises DataError when there are
+    Runs K-means with K clusters on ``embeddings`` (N, D); then every centre takes the picture nearest
+    to it.  Returns K distinct indices into the N, in rising order, int64.  Raises DataError if there are
     fewer than K rows or a value is not finite.
 
     Above `WHOLE` pictures K-means runs in small batches: 100,000 of 1,280 numbers take a minute or two.
@@ -156,19 +156,19 @@ def similarity_clustering(embeddings: np.ndarray, k: int, seed: int = 0) -> np.n
         means = KMeans(n_clusters=k, n_init=4, random_state=seed)
     else:
         means = MiniBatchKMeans(n_clusters=k, n_init=1, batch_size=BATCH, random_state=seed)
-    # Threads add up the clusters in whatever order they finish, and the last bits then differ from run to run.
+    # Threads would add up the clusters in the order they finish, so that the last bits differ from run to run.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
-        # Said where pictures repeat, so that K centres cannot all differ; the pictures taken still do.
+        # It appears if pictures repeat, so that K centres cannot all differ; the chosen pictures still do.
         warnings.simplefilter("ignore", ConvergenceWarning)
         centres = means.fit(points).cluster_centers_
 
-    # No picture twice: where two centres want the same one, as little distance as can be is lost.
+    # No picture twice: if two centres are nearest to one picture, the assignment adds as little distance as possible.
     _, chosen = linear_sum_assignment(euclidean_distances(centres, points))
     return np.sort(chosen)
 
 
 def first_of_shuffle(n: int, k: int, seed: int = 0) -> np.ndarray:
-    """What similarity clustering is compared with (paper Fig. 7): the first K of a shuffle of N.
+    """The baseline of similarity clustering (paper Fig. 7): the first K of a shuffle of N.
 
     Returns K distinct indices, rising, int64.  For one seed, a smaller K gives a subset.
     """
@@ -180,7 +180,7 @@ def choose_concepts(embeddings: Mapping[str, np.ndarray], k: int, seed: int = 0)
     """The K concepts, of all candidates, to train a base on (paper section 4.1).
 
     ``embeddings`` gives for each candidate's id the mean (D,) of its edited pictures' embeddings.
-    K-means over these, and from each cluster the candidate nearest its centre.  Returns ids in
+    K-means runs over these, and each cluster gives the candidate nearest its centre.  Returns ids in
     alphabetical order; the order of the mapping does not matter.
     """
     ids = sorted(embeddings)

@@ -1,4 +1,4 @@
-"""Sifting what the teachers made: bad pairs are rejected, and of several edits of a photo the best is kept."""
+"""Sifting the teachers' edits: reject bad pairs, and keep the best of several edits of a photo."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from e2gan.tables import canonical_json
 __all__ = ["BEATEN", "Edit", "Verdict", "sift"]
 
 BEATEN = "not the best"
-"""The reason to leave out a good edit: another teacher's is better."""
+"""The reason for leaving out a good edit: another teacher's edit is better."""
 
 CACHE = "measured.json"
-"""In the folder of pairs: what was measured of its pictures, whose names tell one from another."""
+"""The file in the folder of pairs that holds what was measured, by the pictures' distinct names."""
 
 
 @dataclass(frozen=True)
@@ -37,35 +37,35 @@ class Edit:
     source: str
     """The photo's name in its folder."""
     teacher: int
-    """Which of the recipe's."""
+    """The teacher's number in the recipe."""
 
     @property
     def name(self) -> str:
-        """Unlike that of any other picture of the folder."""
+        """A name that no other picture of the folder has."""
         return f"{self.split}/{self.job.output.name}"
 
 
 @dataclass
 class Verdict:
-    """What became of the edits; each is in ``kept`` or in ``rejected``."""
+    """The result for all edits; each is in ``kept`` or in ``rejected``."""
 
     kept: list[Edit] = field(default_factory=list)
     rejected: dict[Edit, str] = field(default_factory=dict)
-    """Why: one of :data:`e2gan.data.reject.REASONS`, or `BEATEN`."""
+    """Edit → reason: one of :data:`e2gan.data.reject.REASONS`, or `BEATEN`."""
     figures: dict[Edit, Figures] = field(default_factory=dict)
-    """Empty where nothing is rejected and nothing compared."""
+    """Empty if the recipe neither rejects nor compares edits."""
     scores: dict[Edit, float] = field(default_factory=dict)
-    """Of edits that are not bad, where there are several teachers."""
+    """Scores of the edits that are not bad, if there are several teachers."""
     judge: str = ""
-    """What told the best."""
+    """The judge that chose the best edits."""
 
 
 def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progress: Progress) -> Verdict:
-    """Judge edits whose pictures are below ``folder``; what was measured before is not measured again.
+    """Judge edits whose pictures are below ``folder``; earlier measurements are reused.
 
     Raises:
         DataError: a picture is damaged.
-        PluginError, MissingExtraError, E2GANError: what tells the best edit cannot be loaded.
+        PluginError, MissingExtraError, E2GANError: the judge cannot be loaded.
     """
     several = len(recipe.teachers) > 1
     if not several and recipe.rejection is None:
@@ -87,12 +87,12 @@ def sift(folder: Path, edits: Sequence[Edit], recipe: Recipe, prompt: str, progr
 
 
 def _figures(edits: Sequence[Edit], cache: dict[str, Any], progress: Progress) -> dict[Edit, Figures]:
-    """The figures of each edit, new ones added to the cache."""
+    """The figures of each edit; new ones are added to the cache."""
     by_name: dict[str, Any] = cache["figures"]
     new = [edit for edit in edits if edit.name not in by_name]
     if new:
         progress.stage(f"measure {len(new)} edits")
-        # Threads: decoding and arithmetic on whole pictures leave Python's lock alone.
+        # Threads: decoding and arithmetic on whole pictures release Python's lock.
         with ThreadPoolExecutor(default_workers()) as pool:
             measured = pool.map(lambda edit: measure_files(edit.job.input, edit.job.output), new)
             for done, (edit, figures) in enumerate(zip(new, measured), start=1):
@@ -104,10 +104,10 @@ def _figures(edits: Sequence[Edit], cache: dict[str, Any], progress: Progress) -
 def _compare(
     good: Sequence[Edit], verdict: Verdict, recipe: Recipe, prompt: str, cache: dict[str, Any], progress: Progress
 ) -> None:
-    """Score the good edits, and reject those of a photo that are not its best."""
+    """Score the good edits, and reject all but the best of each photo."""
     judge = find_judge(recipe.best_of, prompt)
     verdict.judge = judge.name
-    # One edit more or less can change every score: they are known together or not at all.
+    # One edit more or less can change every score, so they are cached together or not at all.
     question = canonical_json({"judge": judge.name, "prompt": prompt, "edits": [edit.name for edit in good]}).decode()
     if cache["question"] != question:
         progress.stage(f"compare {len(good)} edits by {judge.name}")
@@ -125,7 +125,7 @@ def _compare(
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The cache, or an empty one where it is not there or not what this program writes."""
+    """The cache, or an empty one if it is missing or not in this program's format."""
     empty: dict[str, Any] = {"figures": {}, "question": "", "scores": []}
     cache = read_state(file)
     try:

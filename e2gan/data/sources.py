@@ -1,4 +1,4 @@
-"""The photographs a recipe begins with: a folder that is given, or what a plugin makes."""
+"""The photographs a recipe starts from: a given folder, or what a plugin makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["photographs"]
 
 
 def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progress) -> Data:
-    """The folder of photographs, or several: ``data``; or else ``photos`` in ``work``, made by the recipe's ``source``.
+    """One or several folders of photographs: ``data``, or ``photos`` in ``work``, made by the recipe's ``source``.
 
     A source that makes photographs is an id that a plugin registered, a colon, and a name there, such as ``ssd:dogs``.
 

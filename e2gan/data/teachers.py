@@ -1,4 +1,4 @@
-"""Teachers: what they are, and finding and making one by its id (paper §3)."""
+"""Teachers: their protocol, and making one by its id (paper §3)."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ __all__ = ["Teacher", "make_teacher", "teacher_version"]
 class Teacher(Protocol):
     """Edits a photo.
 
-    RGB in, a square or a whole photo, RGB of the same size out, deterministic: the same photo gives the same picture
-    in every process.  Making one must be cheap and only check the options; load networks on the first call.  A factory
-    must be picklable (a class or function of a module), because each worker process makes its own teacher.
+    It turns an RGB picture, square or whole, into an RGB picture of the same size, and is deterministic: a photo gives the
+    same picture in every process.  Making one must be cheap and only check the options; load networks on the first
+    call.  A factory must be picklable (a class or function of a module), because each worker process makes its own
+    teacher.
 
-    A teacher may have more:
+    A teacher may also have:
 
     ``load()``
-        Loads the networks, or does nothing when they are.  What it raises ends the job, while a call
+        Loads the networks if they are not loaded yet.  What it raises ends the job, while a call
         that raises only leaves its photo without a pair.
     ``edit_batch(photos)`` and ``batch_size``
-        A list of photos to the list of their pictures, and how many to give at a time: for what is faster so.
+        Turns a list of photos into the list of their pictures, and how many to give at a time: for what is faster so.
     ``in_process = True``
-        The networks are large: load them in this process only, not once in each worker.
+        The networks are large: they load in this process only, not once in each worker.
     """
 
     def __call__(self, photo: Image.Image) -> Image.Image: ...
 
 
 def teacher_version(id: str) -> str:
-    """The distribution an installed teacher comes from and its version.
+    """The distribution that an installed teacher comes from, and its version.
 
     Raises TeacherError or PluginError (unknown or ambiguous id).
     """
