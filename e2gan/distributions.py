@@ -1,4 +1,4 @@
-"""What is installed, where one distribution's metadata may be damaged.
+"""Tolerating damaged metadata of an installed distribution.
 
 Python gives up on all entry points when one distribution's ``entry_points.txt`` is malformed, and torch, peft, gradio
 and others ask for entry points when they are imported.
@@ -17,7 +17,7 @@ _faults: dict[str, str] = {}
 
 
 def tolerate_damage() -> None:
-    """Have Python, from now on, take a distribution whose entry points cannot be read for one that has none."""
+    """From now on, have Python treat a distribution with unreadable entry points as one without entry points."""
     global _usual
     if _usual is None:
         _usual = importlib.metadata.Distribution.entry_points

@@ -38,10 +38,10 @@ def picture_grid(
     Args:
         pictures: of any size and mode, row by row; the last row may be short.
         columns: pictures in a row.
-        titles: for each picture the line above it, "" for none; may be shorter than ``pictures``.  A row
-            without any takes no room for them, so titles of the first row alone head the columns.
-        heading: a line above it all.
-        cell: largest width and height of a picture in pixels; by default those of the first.
+        titles: for each picture the line above it, "" for no line; may be shorter than ``pictures``.  A row
+            without titles takes no room for them, so titles for the first row alone head the columns.
+        heading: a line above everything.
+        cell: maximum width and height of a picture in pixels; by default those of the first.
         gap: pixels between pictures and around them.
 
     Returns:
@@ -93,10 +93,10 @@ def draw_sheet(
         path: the file.
         titles: the columns' heads.
         captions: for each row a line above it.
-        heading: a line above it all.
+        heading: a line above everything.
 
     Raises:
-        DataError: no rows, or one that has not a picture for each title.
+        DataError: there are no rows, or one does not have a picture for each title.
         E2GANError: the file cannot be written.
     """
     if not rows or any(len(row) != len(titles) for row in rows):
@@ -123,14 +123,14 @@ def cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: fl
 
 @dataclass(frozen=True)
 class Cell:
-    """A pair and what to say of it."""
+    """A pair and its captions."""
 
     photo: Path
     edit: Path
     title: str
-    """Such as the photo's name."""
+    """For example the photo's name."""
     note: str = ""
-    """Such as why it was left out."""
+    """For example why it was left out."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ class Section:
 def draw_contact_sheet(
     path: str | os.PathLike[str], sections: Sequence[Section], read: Callable[[Path], Image.Image]
 ) -> None:
-    """Write a JPEG with the sections one below the other; those without pairs only as headings.
+    """Write a JPEG with the sections one below the other; sections without pairs are only headings.
 
-    ``read`` opens a picture, RGB; what it raises is raised.
+    ``read`` opens a picture as RGB; its exceptions propagate.
 
     Raises:
         E2GANError: the file cannot be written.

@@ -1,7 +1,7 @@
 """The editor: concepts on photos.
 
-The generator works at about one megapixel at most.  Smaller photos are edited at
-full resolution; larger ones are made smaller, edited, and brought back to size with
+The generator works at up to about one megapixel.  Smaller photos are edited at
+full resolution; larger ones are scaled down, edited, and brought back to size with
 the photo as the guide (:mod:`e2gan.upsample`).
 """
 
@@ -39,20 +39,20 @@ MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
 
 MIN_SIDE = 32
-"""Smallest side that is put through the generator, in pixels; smaller photos are padded to it."""
+"""Smallest side that goes through the generator, in pixels; smaller photos are padded to it."""
 
 FAINT = 16
-"""Opacity, of 255, below which a pixel of a photo made smaller takes the colours around it."""
+"""Opacity, of 255, below which a pixel of a scaled photo takes the colours around it."""
 
 LOADED = 16
-"""Most concepts kept ready; each takes about 14 MB, for the ΔW of every crucial layer."""
+"""Maximum concepts kept ready; each takes about 14 MB for the ΔW of every crucial layer."""
 
 
 class Backend(Protocol):
-    """A base's generator on another runtime than PyTorch: on the CPU, in float32."""
+    """A base's generator on a runtime other than PyTorch: on the CPU, in float32."""
 
     def fold(self, parts: Iterable[tuple[float, Mapping[str, torch.Tensor]]]) -> None:
-        """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever was set before."""
+        """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever it held before."""
 
     def __call__(
         self,
@@ -61,7 +61,7 @@ class Backend(Protocol):
         prompt_bias: torch.Tensor | None = None,
         skips: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As :meth:`e2gan.models.generator.Generator.forward`."""
+        """Like :meth:`e2gan.models.generator.Generator.forward`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +75,9 @@ class _Loaded:
 class Editor:
     """Edits photos with concepts of one base.
 
-    The base's weights are never written to: every edit folds base + ΔW into the working copies of
-    the crucial layers from the pristine ones, so no concept leaves a trace.  May be used from
-    several threads; edits then take turns.
+    The base's weights never change: every edit folds base + ΔW into the working copies of
+    the crucial layers from pristine ones, so no concept leaves a trace.  Several threads may use one
+    editor; their edits take turns.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Editor:
             dtype: by default float16 on CUDA and MPS; on a CPU bfloat16 if it computes in it
                 (AVX-512 BF16), else float32.  The last layer is always float32, for smooth gradients.
             threads: CPU threads for this process; PyTorch's choice if None.
-            backend: what the generator runs on: PyTorch, or one that a plugin offers, such as ``onnxruntime``
-                (e2gan-onnx).  These compute on the CPU in float32.
+            backend: the generator's runtime: PyTorch, or one that a plugin offers, such as ``onnxruntime``
+                (e2gan-onnx), which computes on the CPU in float32.
 
         Raises:
             BaseModelError: there is no such base, or its files are damaged.
             PluginError: there is no such backend.
-            E2GANError: there is no such device, or not for that backend.
+            E2GANError: there is no such device, or the backend cannot use it.
         """
         if threads is not None:
             torch.set_num_threads(threads)
@@ -134,12 +134,12 @@ class Editor:
             photo: a path, bytes, a binary stream or a Pillow image, of any size and mode.
             concepts: a concept's id, path or itself; ``{concept: weight}``; or ``"vangogh=0.6,ukiyoe=0.4"``.  Or
                 another model (`e2gan.blend.OtherModel`), which is applied in float32, on PyTorch.
-            strength: 0 gives the photo, 1 the edit, between them a mix.
+            strength: 0 gives the photo, 1 the edit, and values between them a mix.
             size: longer side in pixels to edit at, at least 32: smaller gives broader strokes.  Never more
                 than the photo's, or about one megapixel, which is the default.
 
         Returns:
-            RGB, or RGBA with the photo's transparency, of the size the photo is displayed at.
+            RGB, or RGBA with the photo's transparency, at the size at which the photo is displayed.
             ``info["exif"]`` holds the camera's EXIF, ``info["e2gan"]`` the provenance as JSON:
             :func:`e2gan.images.save_image` writes both.
 
@@ -159,7 +159,7 @@ class Editor:
         """Edit several photos: with one concept or blend for all, or with a list of one for each.
 
         Photos of one size and concept go through the generator together, up to a megapixel at once.
-        See :meth:`apply` for the rest; the first photo that cannot be read raises.
+        See :meth:`apply` for the rest; the first unreadable photo raises.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
@@ -183,7 +183,7 @@ class Editor:
         return [results[i] for i in range(len(photos))]
 
     def use(self, concepts: Concepts | None) -> None:
-        """Load concepts and fold them in now, so that the next edit with them starts at once; None: the bare base."""
+        """Load and fold in concepts now, so that the next edit with them starts at once; None: the bare base."""
         blend = ConceptBlend() if concepts is None else resolve(concepts)
         with self._lock:
             self._ready(blend)
@@ -198,7 +198,7 @@ class Editor:
     def _finish(
         self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
     ) -> Image.Image:
-        """The edit at the photo's size, mixed with it, with its transparency and metadata."""
+        """The edit at the photo's size, mixed with the photo, with its transparency and metadata."""
         photo = np.asarray(opaque(image))
         if edit.shape == photo.shape:
             result = Image.fromarray(mix(photo, edit, strength))
@@ -216,7 +216,7 @@ class Editor:
         return result
 
     def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
-        """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1 of the same shape."""
+        """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1, of the same shape."""
         height, width = batch.shape[1:3]
         right, down = self._paddings(width, height, blend)
         padded = np.pad(batch, ((0, 0), (0, down), (0, right), (0, 0)), mode="reflect")
@@ -231,39 +231,39 @@ class Editor:
         return y.clamp(0, 1).numpy()
 
     def _paddings(self, width: int, height: int, blend: Blend) -> tuple[int, int]:
-        """How many columns and rows are added for the generator."""
+        """The number of columns and rows to add for the generator."""
         stride = blend.stride or self.base.config.stride
         return _padding(width, stride), _padding(height, stride)
 
     def _ready(self, blend: Blend) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What edits (N, 3, H, W) in [-1, 1], float32 both in and out, loaded and folded."""
+        """Load and fold what is needed; return the function that edits (N, 3, H, W) float32 in [-1, 1] to the same."""
         if blend.load is None:
             return partial(self._generate, self._fold(blend.parts), blend.parts)
-        # One is kept, for they are large.
+        # Only one other model is kept, because they are large.
         if self._other is None or self._other[0] != blend.sha256:
             self._other = None
             self._other = blend.sha256, blend.load().to(self.device)
         return self._other[1]
 
     def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
-        """The edit by the base's generator with what is folded in."""
+        """The edit that the base's generator makes with the folded concepts."""
         looks = [_look(part.concept, adapter.prompt) for part, adapter in zip(parts, loaded)]
         look = blended(looks, [part.weight for part in parts])
         edit: torch.Tensor = self._edit(x, look.to(self.device).expand(len(x)))
         return edit
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
-        """Load concepts and fold them in, unless that is done."""
+        """Load concepts and fold them in, unless they already are."""
         loaded = [self._load(part.concept) for part in parts]
         folded = [(adapter, part.weight) for adapter, part in zip(loaded, parts)]
         if folded != self._folded:
-            self._folded = None  # nothing known, should folding fail half-way
+            self._folded = None  # unknown, in case folding fails half-way
             self._weights.fold([(weight, adapter.deltas) for adapter, weight in folded])
             self._folded = folded
         return loaded
 
     def _load(self, concept: Concept) -> _Loaded:
-        """The concept ready to fold, from memory where its files have not changed."""
+        """The concept ready to fold, from memory if its files have not changed."""
         key = (concept.path.absolute(), *_stamps(concept))
         if key in self._loaded:
             self._loaded.move_to_end(key)
@@ -288,7 +288,7 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         torch.empty(1, device=device)
-    # What a device that is not there raises differs from one to the next.
+    # Each kind of missing device raises another exception.
     except (RuntimeError, AssertionError, NotImplementedError) as fault:
         raise E2GANError(
             f"no device '{device}' on this machine", hint="leave it out, or name cpu, cuda or mps"
@@ -306,7 +306,7 @@ def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, i
     """Width and height to edit a photo at: its own, or smaller."""
     limit = min((most for most in longest if most), default=math.inf)
     scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)), limit / max(width, height))
-    # A thread of a photo, one pixel high, is padded to MIN_SIDE: its length must then be bounded, too.
+    # A photo one pixel high is padded to MIN_SIDE, so its length must be bounded, too.
     width, height = (min(max(1, round(n * scale)), MAX_PIXELS // MIN_SIDE) for n in (width, height))
     return width, height
 
@@ -315,7 +315,7 @@ def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8."""
     if image.size == (width, height):
         return np.asarray(opaque(image))
-    # Pillow weighs colours by their opacity: what is hidden takes no part.
+    # Pillow weighs colours by their opacity, so hidden colours do not count.
     smaller = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return np.asarray(opaque(smaller, faint=FAINT))
 
@@ -326,7 +326,7 @@ def _padding(n: int, stride: int) -> int:
 
 
 def _stamps(concept: Concept) -> tuple[int, ...]:
-    """When the files that are loaded were written."""
+    """The modification times of the files that are loaded."""
     try:
         return tuple((concept.path / name).stat().st_mtime_ns for name in (ADAPTER, PROMPT))
     except OSError:  # missing, which loading reports
