@@ -1,6 +1,6 @@
-"""Crops at full size of what shows faults first: a face, foliage, a flat sky, a scene at night.
+"""Full-size crops of what shows faults first: a face, foliage, a flat sky, a scene at night.
 
-Which test photo has one, and where, simple measures of the photos say, so that nobody chooses for the looks of an edit.
+Simple measures of the photos decide which photo has one, and where, so that nobody picks crops by how an edit looks.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from e2gan.evaluation.strokes import detail
 __all__ = ["KINDS", "Closeup", "Faces", "choose_closeups", "face_finder"]
 
 SIDE = 312
-"""Most of a crop, in pixels: three are side by side on the report's page, and fill it."""
+"""Maximum side of a crop, in pixels: three side by side fill the width of the report's page."""
 
 KINDS = ("face", "foliage", "flat sky", "night")
 
 SMALL = 200
-"""Shorter side, in pixels, of the photo in which they are looked for."""
+"""Shorter side, in pixels, of the scaled photo in which faces are searched."""
 
 LEAST_FACE = 40
-"""Least side of a face there: a fifth of the photo's shorter side."""
+"""Minimum side of a face in it: a fifth of the photo's shorter side."""
 
 LEAST = {"foliage": 0.008, "flat sky": 0.4, "night": 0.25}
-"""Below these scores a photo has none."""
+"""Minimum scores: below them, a photo does not count as having one."""
 
 Place = tuple[float, int, int]
-"""A score, and the row and column of the middle, in pixels."""
+"""A score, and the row and column of the middle in pixels."""
 
 Faces = Callable[[Image.Image], "Place | None"]
 """Finds a photo's largest face, whose score is its side in pixels."""
@@ -48,7 +48,7 @@ class Closeup:
     target: Image.Image
     edited: Image.Image
     source: str
-    """The photo's name, "" when unknown."""
+    """The photo's name, or "" if unknown."""
 
 
 def choose_closeups(
@@ -59,13 +59,13 @@ def choose_closeups(
     *,
     faces: Faces | None = None,
 ) -> tuple[list[Closeup], dict[str, str]]:
-    """A crop of each kind that is there, each of another photo as far as there are several, and why others are not.
+    """A crop of each kind that occurs, from different photos where possible, and why other kinds are missing.
 
     Args:
         photos: RGB, of any sizes.
-        targets, edited: the teacher's pictures of them and ours, as large as they are.
+        targets, edited: the teacher's pictures of them and ours, of the same sizes.
         sources: the photos' names.
-        faces: what finds faces; None: they are not looked for.
+        faces: finds faces; None: do not look for them.
 
     Raises:
         MissingExtraError: scipy is not installed.
@@ -74,7 +74,7 @@ def choose_closeups(
     for number, photo in enumerate(photos):
         if faces is not None and (face := faces(photo)):
             places["face"][number] = face
-            continue  # a portrait before a dark wall is no scene at night
+            continue  # a portrait against a dark wall is not a scene at night
         for kind, place in _places(photo):
             if place[0] >= LEAST[kind]:
                 places[kind][number] = place
@@ -99,7 +99,7 @@ def choose_closeups(
 
 
 def face_finder() -> Faces | None:
-    """OpenCV's cascade of local binary patterns, by scikit-image; None where that is not installed."""
+    """OpenCV's cascade of local binary patterns, through scikit-image; None if that is not installed."""
     try:
         from skimage.data import lbp_frontal_face_cascade_filename
         from skimage.feature import Cascade
@@ -130,7 +130,7 @@ def face_finder() -> Faces | None:
 
 
 def _places(photo: Image.Image) -> Iterator[tuple[str, Place]]:
-    """Where in a photo most of each kind is, and how much."""
+    """The place in a photo with the most of each kind, and its score."""
     rgb = np.asarray(photo.convert("RGB"), np.float32)
     luma = rgb @ np.array((0.299, 0.587, 0.114), np.float32) / 255
     red, green, blue = np.moveaxis(rgb, -1, 0)
@@ -148,7 +148,7 @@ def _places(photo: Image.Image) -> Iterator[tuple[str, Place]]:
 
 
 NIGHT = 0.25
-"""Mean brightness, 0 to 1, below which a photo with lights in it is one at night."""
+"""Mean brightness, 0 to 1, below which a photo with lights counts as a night scene."""
 
 
 def _densest(amount: np.ndarray) -> Place:

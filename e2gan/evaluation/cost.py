@@ -18,7 +18,7 @@ __all__ = ["cost", "counting", "macs"]
 
 
 def cost(concept: Concept, base: Base, training_flops: int | None = None) -> dict[str, int]:
-    """The ``[quality.cost]`` of a trained concept; ``training_flops``, the operations of its training, if known."""
+    """The ``[quality.cost]`` of a trained concept; ``training_flops``: the operations of its training, if known."""
     figures = {
         "trained_parameters": adapter_parameters(base.config, concept.ranks),
         "adapter_bytes": (concept.path / ADAPTER).stat().st_size,
@@ -27,7 +27,7 @@ def cost(concept: Concept, base: Base, training_flops: int | None = None) -> dic
 
 
 def macs(model: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-accumulates of one forward pass, attention included; a transposed convolution by its input's size."""
+    """Multiply-accumulates of one forward pass with attention; a transposed convolution counts by its input's size."""
     import torch
 
     with counting() as counter, torch.no_grad():
@@ -37,7 +37,7 @@ def macs(model: nn.Module, *inputs: Tensor) -> int:
 
 @contextmanager
 def counting() -> Iterator[FlopCounterMode]:
-    """Count matrix products and convolutions; of fused attention, which it may not know, the parts."""
+    """Count matrix products and convolutions; attention runs unfused, because the counter may not know it fused."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 

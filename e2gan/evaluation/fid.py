@@ -19,7 +19,7 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance of the Gaussians fitted to two sets of features (Heusel et al., 2017); 0 or more.
 
     ``a`` is (N, D) and ``b`` (M, D).  Fewer pictures than features fit a Gaussian that is flat in most
-    directions, and the fewer, the larger the distance comes out: compare only distances between sets
+    directions, and the fewer there are, the larger the distance: compare only distances between sets
     of the same sizes.
 
     Raises:
@@ -37,7 +37,7 @@ def fid(a: np.ndarray, b: np.ndarray) -> float:
 def kid(a: np.ndarray, b: np.ndarray) -> float:
     """Squared maximum mean discrepancy with the kernel (x·y / D + 1)³ (Bińkowski et al., 2018).
 
-    Unbiased whatever the number of pictures, so it can come out below 0 where two sets are alike.
+    It is unbiased for any number of pictures, so it can fall below 0 if two sets are alike.
     ``a`` is (N, D) and ``b`` (M, D); all of both are used, where the paper averages over subsets.
 
     Raises:
@@ -50,7 +50,7 @@ def kid(a: np.ndarray, b: np.ndarray) -> float:
 def kid_of_draws(a: np.ndarray, b: np.ndarray, draws: Sequence[np.ndarray]) -> list[float]:
     """`kid` of ``a[i]`` and ``b[i]`` for each of several lists of indices i, which may repeat.
 
-    A picture drawn twice is not compared with itself, so repeats do not pass for likeness.
+    A picture drawn twice is not compared with itself, so repeats do not count as likeness.
 
     Raises:
         DataError: as `fid`, or a draw has fewer than two different pictures.
@@ -74,7 +74,7 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _discrepancy(
     within_a: np.ndarray, within_b: np.ndarray, between: np.ndarray, counts_a: np.ndarray, counts_b: np.ndarray
 ) -> float:
-    """Squared discrepancy from the three kernel matrices, each picture counted so many times."""
+    """Squared discrepancy from the three kernel matrices, with each picture counted as often as the counts say."""
 
     def within(similarities: np.ndarray, counts: np.ndarray) -> float:
         alone = counts @ (counts * similarities.diagonal())
@@ -96,6 +96,6 @@ def _checked(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factor(features: np.ndarray) -> np.ndarray:
-    """X of at most D rows with XᵀX the covariance of ``features``."""
+    """X of at most D rows such that XᵀX is the covariance of ``features``."""
     x: np.ndarray = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     return np.asarray(np.linalg.qr(x, mode="r")) if x.shape[0] > x.shape[1] else x

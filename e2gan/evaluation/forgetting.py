@@ -1,4 +1,4 @@
-"""Whether the base still knows what it knew: with a concept's adapter folded out, and with it folded in."""
+"""Whether the base still does what it did, with a concept's adapter folded out and with it folded in."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from e2gan.models.lora import CrucialWeights, delta_weights
 __all__ = ["Drift", "Forgetting", "measure_forgetting"]
 
 PICTURES = 8
-"""Most photos that are looked at."""
+"""Maximum number of photos."""
 
 SIDE = 128
-"""Side of the squares cut from their middles, in pixels: what the base was trained on."""
+"""Side of the squares cut from their middles, in pixels: the size the base was trained on."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far an adapter moves what the base does for one of the base's own prompts."""
+    """How far an adapter changes what the base does for one of its own prompts."""
 
     l1: float
-    """Mean absolute difference between the base's picture and the same with the adapter in, on values from 0 to 1."""
+    """Mean absolute difference between the base's picture with and without the adapter, on values from 0 to 1."""
     edit: float
     """The same between the base's picture and the photo: how much the base itself changes."""
 
@@ -48,9 +48,9 @@ class Forgetting:
     to the last bit."""
     pictures: int
     drifts: Mapping[str, Drift]
-    """Forgetting when not folded out, by the base's concept; empty where it could not be measured."""
+    """Forgetting while folded in, by the base's concept; empty if it could not be measured."""
     unmeasured: str
-    """Why it could not, or empty."""
+    """Why it could not be measured, or empty."""
 
     def to_dict(self) -> dict[str, Any]:
         """For TOML and JSON."""
@@ -103,7 +103,7 @@ def measure_forgetting(
     crucial.unfold()
     again = _edited(edit, x, itself)
     bit_exact = _digest(generator) == weights and torch.equal(again, own)
-    # Pictures are in [-1, 1], figures on values from 0 to 1.
+    # Pictures are in [-1, 1]; the figures are for values from 0 to 1.
     drifts = {id: Drift(_l1(folded[id], before[id]) / 2, _l1(before[id], x) / 2) for id in before}
     return Forgetting(bit_exact, len(x), drifts, unmeasured)
 
@@ -120,7 +120,7 @@ class _Known(NamedTuple):
 
 
 def _base_prompts(base: Base, encode: Callable[[str], np.ndarray] | None) -> tuple[list[_Known], str]:
-    """The concepts the base was trained on, or why not."""
+    """The concepts that the base was trained on, or why they are unknown."""
     concepts = base.manifest.get("recipe", {}).get("concepts", [])
     if not concepts:
         return [], f"the base '{base.id}' does not say which concepts it was trained on"

@@ -21,7 +21,7 @@ __all__ = ["Inception", "find_inception"]
 FILE = "inception-2015-12-05.pt"
 SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
-"""Where clean-FID gets it: 96 MB."""
+"""Where clean-FID downloads it from: 96 MB."""
 
 CLEAN_FID = Path("." if sys.platform == "win32" else "/tmp", FILE)
 """Where clean-FID puts it."""
@@ -33,7 +33,7 @@ VARIABLE = "E2GAN_INCEPTION"
 class Inception:
     """Inception-v3's pooled features: 2,048 numbers a picture, those that FID was defined on (Heusel et al., 2017).
 
-    The file is the TorchScript program that clean-FID downloads, and pictures go in as there: brought to 299 × 299
+    The file is the TorchScript program that clean-FID downloads, and pictures go in as there: scaled to 299 × 299
     by `clean_resize`, not by the program itself.
     """
 
@@ -43,7 +43,7 @@ class Inception:
     def __init__(self, file: str | os.PathLike[str], device: str | torch.device = "cpu") -> None:
         """
         Raises:
-            E2GANError: the file cannot be read, or is not the one that is expected; nothing of it is run then.
+            E2GANError: the file cannot be read, or is not the expected one, in which case none of it is run.
         """
         digest = sha256_file(file)
         if digest != SHA256:
@@ -65,13 +65,13 @@ class Inception:
 
 
 def find_inception(file: str | os.PathLike[str] | None = None, *, download: bool = False) -> Path | None:
-    """The file of the network, or None where there is none: whether it is the right one, `Inception` checks.
+    """The file of the network, or None if it is missing; `Inception` checks whether it is the right one.
 
-    Looked for are ``file``; the file that ``E2GAN_INCEPTION`` names; torch hub's cache; where clean-FID puts it.
-    With ``download`` it is fetched into torch hub's cache, and checked, where it is in none of them.
+    It looks for ``file``, the file that ``E2GAN_INCEPTION`` names, and then in torch hub's cache and in clean-FID's
+    place.  With ``download``, it otherwise downloads the network into torch hub's cache and checks it.
 
     Raises:
-        E2GANError: ``file``, or the one that ``E2GAN_INCEPTION`` names, is not there, or the download failed.
+        E2GANError: ``file``, or the file that ``E2GAN_INCEPTION`` names, does not exist, or the download failed.
     """
     for named, source in ((file, "--inception"), (os.environ.get(VARIABLE), VARIABLE)):
         if named:
@@ -91,7 +91,7 @@ def _download() -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(URL, str(target), hash_prefix=SHA256, progress=False)
-    except (OSError, RuntimeError) as error:  # RuntimeError: another digest
+    except (OSError, RuntimeError) as error:  # RuntimeError: the digest differs
         raise E2GANError(
             f"{URL} could not be downloaded ({error})", hint=f"fetch it in another way, and name the file in {VARIABLE}"
         ) from error

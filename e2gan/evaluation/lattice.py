@@ -1,8 +1,8 @@
 """Whether an edit repeats itself every few pixels: the lattice that transposed convolutions leave in flat areas.
 
-A generator that enlarges by strided transposed convolutions gives neighbouring pixels different sums (Odena et al.,
-2016), and losses that ask for texture take the pattern for strokes.  The measure asks how much of an edit's fine detail
-is a function of the pixel's row and column modulo 8 alone.  Strokes average out over the picture; a lattice does not.
+A generator that upsamples with strided transposed convolutions gives neighbouring pixels different sums (Odena et al.,
+2016), and losses that reward texture accept the pattern as strokes.  This measures how much of an edit's fine detail
+depends only on the pixel's row and column modulo 8.  Strokes average out over the picture; a lattice does not.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ PERIOD = 8
 """In pixels: the generator's stride, and a multiple of its parts'."""
 
 FINE = 9
-"""Side of the mean, in pixels, that fine detail is what remains of."""
+"""Side, in pixels, of the mean that is subtracted to leave fine detail."""
 
 NEIGHBOURHOOD = 13
-"""Side, in pixels, of the squares whose variance says whether a photo is flat there."""
+"""Side, in pixels, of the squares whose variance decides whether a photo is flat there."""
 
 FLAT = 36.0
 """Largest variance of such a square, on values from 0 to 255: six steps around its mean."""
 
 LEAST_PIXELS = 4096
-"""Fewer say nothing."""
+"""Minimum pixels: a smaller area does not allow a measurement."""
 
 LEAST_VARIANCE = 0.25
-"""Of fine detail, on values from 0 to 255: with less there is nothing that could be a lattice."""
+"""Minimum variance of fine detail, on values from 0 to 255: with less, there can be no lattice."""
 
 
 def flat_areas(photo: Image.Image) -> np.ndarray:
-    """(H, W) bool: where a photo has next to no detail, such as skies."""
+    """(H, W) bool: where a photo has almost no detail, such as in skies."""
     mean = _mean_filter()
     grey = np.asarray(photo.convert("L"), np.float64)
     variance = mean(grey**2, NEIGHBOURHOOD, mode="mirror") - mean(grey, NEIGHBOURHOOD, mode="mirror") ** 2
@@ -52,7 +52,7 @@ def lattice_share(edit: Image.Image, area: np.ndarray | None = None) -> float | 
         area: (H, W) bool, where to look, such as its photo's `flat_areas`; everywhere if None.
 
     Returns:
-        0 where there is no lattice, or no detail; None where the area is too small to say.
+        0 if there is no lattice or no detail; None if the area is too small to tell.
     """
     mean = _mean_filter()
     luma = np.asarray(edit.convert("RGB"), np.float64) @ (0.299, 0.587, 0.114)

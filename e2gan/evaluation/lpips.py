@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., 2018) on AlexNet, where its packages and weights are."""
+"""LPIPS (Zhang et al., 2018) on AlexNet, if its packages and weights are on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Lpips"]
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
-"""torchvision's file, with the beginning of its SHA-256 in its name; the package ``lpips`` brings the heads on top."""
+"""torchvision's file, named by the start of its SHA-256; the package ``lpips`` adds the heads on top."""
 
 
 class Lpips:
@@ -26,7 +26,7 @@ class Lpips:
     def __init__(self) -> None:
         """
         Raises:
-            E2GANError: the package or the weights are not on this machine, or are others than expected.
+            E2GANError: the package or the weights are not on this machine, or are not the expected ones.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""Measuring a concept on test pairs: everything that goes into ``[quality]`` and onto the report's page."""
+"""Measuring a concept on test pairs, for ``[quality]`` and for the report's page."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 __all__ = ["Example", "Measurement", "draw_examples", "draw_preview", "examine", "photograph"]
 
 EXAMPLES = 9
-"""Most photos shown: the best, the worst, the median, and some evenly between."""
+"""Maximum photos shown: the best, the worst, the median, and some evenly between."""
 
 PREVIEW_SIDE = 512
 
 AT_ONCE = 8
-"""Photos edited between two words on how far it is."""
+"""Photos edited between two progress reports."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Example:
     """The teacher's picture."""
     edited: Image.Image
     source: str
-    """The photo's name, "" when unknown."""
+    """The photo's name, or "" if unknown."""
     l1: float
     """Mean absolute difference between edit and teacher's picture, on values from 0 to 1."""
     place: str
@@ -64,7 +64,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured, what it looks like, and what could not be measured."""
+    """The figures, example pictures, and what could not be measured."""
 
     quality: dict[str, Any]
     """The concept's ``[quality]``."""
@@ -73,9 +73,9 @@ class Measurement:
     unmeasured: dict[str, str] = field(default_factory=dict)
     """What could not be measured here, and why."""
     closeups: list[Closeup] = field(default_factory=list)
-    """Crops at full size of what shows faults first."""
+    """Full-size crops of what shows faults first."""
     missing: dict[str, str] = field(default_factory=dict)
-    """Kinds of these of which there is none, and why."""
+    """Kinds of crops that are missing, and why."""
 
 
 def examine(
@@ -90,24 +90,24 @@ def examine(
     training_flops: int | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
-    """Measure a concept on test pairs, edited as a user's photos are.
+    """Measure a concept on test pairs, edited in the same way as a user's photos.
 
     Args:
         editor: of the concept's base.
         concept: the concept, trained.
         test: the pairs, at least two.
-        inception: the file of the Inception network; by default it is looked for, see `find_inception`.
+        inception: the file of the Inception network; by default `find_inception` looks for it.
         download: whether Inception may be downloaded.
-        encode: the base's prompt encoder; by default the one that comes with the extra ``train``.
-        segmenter: a network that labels photographs, where the pairs are of label maps and photographs.
+        encode: the base's prompt encoder; by default the one from the extra ``train``.
+        segmenter: a network that labels photographs, if the pairs are label maps and photographs.
         training_flops: operations of the concept's training (`e2gan.training.flops.recorded_flops`), if known.
-        progress: told of the photos edited, then of the sets of pictures that a network has looked at.
+        progress: reports the edited photos, then the sets of pictures that a network has embedded.
 
     Raises:
         DataError: there are fewer than two pairs, or the teacher changed nothing.
         ConceptError: the concept is not trained, or was made for another base.
         MissingExtraError: a network's package is not installed.
-        E2GANError: the file named for Inception is not there or not the right one.
+        E2GANError: the file named for Inception does not exist or is not the right one.
     """
     progress = progress or Progress()
     unmeasured: dict[str, str] = {}
@@ -181,7 +181,7 @@ def draw_examples(concept: Concept, examples: Sequence[Example], path: str | os.
 
 
 def photograph(source: str) -> str:
-    """The photograph a picture was cut from: crops of one are named NAME_00.jpg, NAME_01.jpg and so on.
+    """The photograph that a picture was cut from: its crops are named NAME_00.jpg, NAME_01.jpg and so on.
 
     In another folder the same name is another photograph: cameras start again at IMG_0001.jpg.
     """

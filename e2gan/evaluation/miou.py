@@ -2,9 +2,9 @@
 
 A network for semantic segmentation, trained on photographs of streets, labels generated photographs.  For each of the
 19 classes on which Cityscapes is measured, the pixels that it and the label map agree on are divided by those that
-either gives that class; the score is the mean over the classes that occur.  Pixels of no class do not count.
+either gives that class; the score is the mean over the classes that occur.  Pixels without a class do not count.
 
-The figure is the network's as much as the pictures': only figures of one network compare.
+The figure depends on the network as much as on the pictures: compare only figures from one network.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
     "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
-"""Those that are measured on, in the order of their train ids, 0 to 18."""
+"""The measured classes, in the order of their train ids, 0 to 18."""
 
 IGNORED = 255
-"""The train id of what is not measured on."""
+"""The train id of pixels that are not measured."""
 
 _COLOURS: dict[tuple[int, int, int], int] = {
     (128, 64, 128): 0, (244, 35, 232): 1, (70, 70, 70): 2, (102, 102, 156): 3, (190, 153, 153): 4, (153, 153, 153): 5,
     (250, 170, 30): 6, (220, 220, 0): 7, (107, 142, 35): 8, (152, 251, 152): 9, (70, 130, 180): 10, (220, 20, 60): 11,
     (255, 0, 0): 12, (0, 0, 142): 13, (0, 0, 70): 14, (0, 60, 100): 15, (0, 80, 100): 16, (0, 0, 230): 17,
     (119, 11, 32): 18,
-    # Not measured on: void, dynamic, ground, parking, rail track, guard rail, bridge, tunnel, caravan, trailer.
+    # Not measured: void, dynamic, ground, parking, rail track, guard rail, bridge, tunnel, caravan, trailer.
     (0, 0, 0): IGNORED, (111, 74, 0): IGNORED, (81, 0, 81): IGNORED, (250, 170, 160): IGNORED,
     (230, 150, 140): IGNORED, (180, 165, 180): IGNORED, (150, 100, 100): IGNORED, (150, 120, 90): IGNORED,
     (0, 0, 90): IGNORED, (0, 0, 110): IGNORED,
 }  # fmt: skip
-"""Train id by the colour that Cityscapes draws a class in."""
+"""Train id by the colour in which Cityscapes draws a class."""
 
 _IDS = {
     id: train
     for train, id in enumerate((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33))
 }  # fmt: skip
-"""Train id by Cityscapes' own id; others are not measured on."""
+"""Train id by Cityscapes' own id; other ids are not measured."""
 
 PICTURE_LIMIT = 1 << 28
-"""Most bytes of a label picture's file."""
+"""Maximum bytes of a label picture's file."""
 
 
 def read_labels(file: str | os.PathLike[str]) -> np.ndarray:
     """A label map as train ids: (H, W) uint8 of 0 to 18, and `IGNORED`.
 
-    Read are Cityscapes' ``…_gtFine_labelIds.png``, ``…_labelTrainIds.png``, and pictures in its colours, be they
-    ``…_gtFine_color.png`` or JPEGs of them, whose colours have suffered: of each pixel the nearest colour counts.
+    It reads Cityscapes' ``…_gtFine_labelIds.png``, ``…_labelTrainIds.png``, and pictures in its colours, either
+    ``…_gtFine_color.png`` or JPEGs of them, whose colours are not exact: each pixel takes the nearest colour.
 
     Raises:
-        ImageError: not a picture, or too large.
+        ImageError: the file is not a picture, or is too large.
     """
     import io
 
@@ -85,10 +85,10 @@ def read_labels(file: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _nearest(pixels: np.ndarray) -> np.ndarray:
-    """Of (H, W, 3) uint8 pixels the train id of the nearest colour, (H, W) uint8."""
+    """The train id of the nearest colour for each of (H, W, 3) uint8 pixels: (H, W) uint8."""
     palette = np.array(list(_COLOURS), np.int32)
     classes = np.array(list(_COLOURS.values()), np.uint8)
-    # A label map has few colours, even after JPEG far fewer than pixels.
+    # A label map has few colours; even after JPEG, far fewer than pixels.
     colours, where = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
     nearest = np.empty(len(colours), np.uint8)
     for start in range(0, len(colours), 4096):
@@ -102,7 +102,7 @@ class Agreement:
     """How well segmentations agree with label maps."""
 
     classes: dict[str, float]
-    """Intersection over union, 0 to 1, of each class that occurs in either."""
+    """Intersection over union, 0 to 1, of each class that occurs in the segmentation or the label map."""
     accuracy: float
     """Share of the pixels that have the right class."""
 
@@ -113,10 +113,10 @@ class Agreement:
 
 
 def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Agreement:
-    """Compare segmentations with label maps, two and two of one size (H, W) and both of train ids, all together.
+    """Compare all segmentations with their label maps; both are (H, W) train ids of one size.
 
     Raises:
-        ValueError: two are not of one size.
+        ValueError: a segmentation and its label map differ in size.
         E2GANError: no pixel of the label maps has a class.
     """
     count = len(CLASSES)
@@ -143,7 +143,7 @@ class Segmenter:
 
         Raises:
             MissingExtraError: transformers is not installed.
-            E2GANError: the network is neither on this machine nor to be had, is none for semantic segmentation, or does
+            E2GANError: the network cannot be found or downloaded, is not for semantic segmentation, or does
                 not know Cityscapes' classes.
         """
         self.name = os.fspath(model)
@@ -158,7 +158,7 @@ class Segmenter:
                 network, remarks = transformers.AutoModelForSemanticSegmentation.from_pretrained(
                     self.name, local_files_only=local, output_loading_info=True
                 )
-        except Exception as error:  # of any kind, on damaged files
+        except Exception as error:  # damaged files raise many kinds
             raise E2GANError(
                 f"the segmentation network '{self.name}' cannot be loaded: {' '.join(str(error).split())[:200]}",
                 hint="give the folder of a network for semantic segmentation in transformers' format, or its id",
@@ -170,9 +170,9 @@ class Segmenter:
         self._channels = _channels(network.config.id2label, self.name)
 
     def __call__(self, photo: Image.Image, size: tuple[int, int] | None = None) -> np.ndarray:
-        """The train ids of a photo, (H, W) uint8; of ``size`` (width, height), by default the photo's.
+        """The train ids of a photo, (H, W) uint8, at ``size`` (width, height), by default the photo's.
 
-        Scores are scaled to the size, and then the best is taken, as those do who published.
+        It scales the scores to that size and then takes the best, as published measurements do.
         """
         import torch
 
@@ -185,7 +185,7 @@ class Segmenter:
 
 
 def _channels(names: dict[int, str], model: str) -> list[int]:
-    """Where the 19 classes are among a network's, by their names; unnamed ones are taken to be in their order."""
+    """The indices of the 19 classes in a network, by name; unnamed classes are assumed to be in order."""
     indices = {name.strip().lower().replace("_", " "): index for index, name in names.items()}
     if all(name in indices for name in CLASSES):
         return [indices[name] for name in CLASSES]
@@ -200,11 +200,11 @@ def _channels(names: dict[int, str], model: str) -> list[int]:
 def measure_miou(
     photos: Sequence[Image.Image], labels: Sequence[str | os.PathLike[str]], segmenter: Segmenter
 ) -> Agreement:
-    """How much of the label maps a network sees in photos made of them.
+    """Measure how much of the label maps a network recognises in the photos made from them.
 
     Args:
         photos: RGB, of any size.
-        labels: the files of their label maps, as `read_labels` takes them; segmentations get their sizes.
+        labels: the files of their label maps, which `read_labels` can read; segmentations get their sizes.
 
     Raises:
         ImageError: a label map cannot be read.

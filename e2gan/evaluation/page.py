@@ -1,4 +1,4 @@
-"""The report of a concept: one HTML page that holds everything, and one PNG sheet."""
+"""The report of a concept: one self-contained HTML page, and one PNG sheet."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PAGE, SHEET = "report.html", "sheet.png"
 """The files' names."""
 
 SHEET_ROWS = 6
-"""Most rows of the sheet that are not thinned to every other one."""
+"""Maximum rows of the sheet before it takes only every other one."""
 
 WEBP_QUALITY = 82
 
 LARGEST = 1e100
-"""What is at least as large is not plotted."""
+"""Values of at least this magnitude are not plotted."""
 
 POINTS = 240
-"""Most points of a plotted curve."""
+"""Maximum points of a plotted curve."""
 
 EXPLAINED = {
     "l1_ratio": (
@@ -73,7 +73,7 @@ EXPLAINED = {
         "1 is all. Compares only with what the same network sees.",
     ),
 }
-"""For each figure its name, and what it says."""
+"""For each figure, its name and its meaning."""
 
 CURVES = {
     "l1": "L1, training",
@@ -83,7 +83,7 @@ CURVES = {
     "gan": "GAN, generator",
     "discriminator": "GAN, discriminator",
 }
-"""What is plotted of the history, where it is there."""
+"""The parts of the history that are plotted, if they are there."""
 
 
 def write_report(
@@ -101,14 +101,14 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` and ``sheet.png`` into ``folder``.
 
-    The page needs nothing else: pictures, plots and style are in it, and no script.
+    The page needs no other file: it contains pictures, plots and style, and has no script.
 
     Args:
-        folder: made if it is not there.
-        concept: what was measured; its recipe and the record of its training are shown.
-        quality: its ``[quality]``; whatever of it is there is shown.
+        folder: created if it is missing.
+        concept: the measured concept; the page shows its recipe and the record of its training.
+        quality: its ``[quality]``; the page shows the figures that it contains.
         examples: photos with both edits, from the best to the worst, as `e2gan.evaluation.measure.examine` gives them.
-        closeups: crops at full size, and which kinds are missing and why, as it gives them too.
+        closeups, missing: full-size crops, and which kinds are missing and why, also from there.
         unmeasured: what could not be measured, and why.
         history: rows of the training's ``metrics.jsonl``, each with a ``step``.
         times: seconds of each step, from distilling on.
@@ -125,7 +125,7 @@ def write_report(
         from jinja2 import Environment, FileSystemLoader
     except ImportError as error:
         raise MissingExtraError("jinja2", "eval") from error
-    # What a bundle's [quality] does not have is left out: its figures came from whatever version measured them.
+    # Figures that a bundle's [quality] lacks are left out: any version may have measured them.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -154,7 +154,7 @@ def write_report(
     )
     target = Path(folder) / PAGE
     if examples:
-        # Fewer than on the page, for a PNG of paintings is large.
+        # Fewer than on the page, because a PNG of paintings is large.
         draw_examples(concept, examples[::2] if len(examples) > SHEET_ROWS else examples, target.with_name(SHEET))
     atomic_write(target, page)
     return target
@@ -162,11 +162,11 @@ def write_report(
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with what it says."""
+    """A figure with its meaning."""
 
     name: str
     note: str
-    """Which features, or empty."""
+    """The features it was measured in, or another note, or empty."""
     value: float
     interval: tuple[float, float] | None
     unedited: float | None
@@ -174,7 +174,7 @@ class Figure:
 
     @property
     def scale(self) -> dict[str, float] | None:
-        """For a ratio, where value and interval lie on a line of 100 on which 1, doing nothing, is at 80."""
+        """For a ratio, the positions of value and interval on a line of length 100 where 1, doing nothing, is at 80."""
         if self.interval is None or self.unedited is not None:
             return None
         low, high = (min(100.0, 80 * max(0.0, end)) for end in self.interval)
@@ -182,7 +182,7 @@ class Figure:
 
 
 def _headlines(quality: Mapping[str, Any], networks: Mapping[str, Mapping[str, Any]]) -> Iterator[Figure]:
-    """The ratios, which say it all in short: L1's, and each network's FID, the headline network's first."""
+    """The ratios that sum it up: L1's, and each network's FID, the headline network's first."""
     if "l1_ratio" in quality:
         yield _figure("l1_ratio", quality)
     explained = "fid_ratio"
@@ -227,7 +227,7 @@ class Curve:
 def _curves(history: Sequence[Mapping[str, float]]) -> Iterator[Curve]:
     for key, title in CURVES.items():
         rows = [(row["step"], row[key]) for row in history if key in row and "step" in row]
-        # No curve goes through what is not finite, nor through what would not stay so when it is scaled.
+        # Leave out values that are not finite, or would not stay finite when scaled.
         points = [(step, value) for step, value in rows if abs(step) < LARGEST and abs(value) < LARGEST]
         if len(points) < 2:
             continue
@@ -246,7 +246,7 @@ def _data_uri(image: Image.Image) -> str:
 
 
 def _number(value: Any) -> str:
-    """Three significant digits; whole numbers with their thousands apart; anything else as text."""
+    """Three significant digits; whole numbers with thousands separators; anything else as text."""
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_number, value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -1,7 +1,7 @@
 """How well a concept does what its teacher does: the figures of a concept's ``[quality]``.
 
-Everything is measured three ways round: the edits against the teacher's pictures, the unedited
-photos against the teacher's pictures, and the ratio of the two.  The ratio is what tells: it is 1
+Everything is measured in three ways: the edits against the teacher's pictures, the unedited
+photos against the teacher's pictures, and the ratio of the two.  The ratio matters: it is 1
 for a program that does nothing and 0 for the teacher itself.
 """
 
@@ -24,7 +24,7 @@ from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 __all__ = ["FEATURES", "NETWORKS", "Distance", "Quality", "evaluate", "l1_distance"]
 
 NETWORKS: Mapping[str, Callable[[], Embedder]] = {"efficientnet-lite0": EfficientNetLite0, "dinov2": DinoV2}
-"""The networks that always measure.  Training losses look through VGG16: what a loss sees, it flatters."""
+"""The networks that always measure.  VGG16 is not among them: training losses use it, so it would flatter."""
 
 FEATURES = {
     "inception": "Inception features (clean-FID)",
@@ -39,10 +39,10 @@ CONFIDENCE = 95
 
 @dataclass(frozen=True)
 class Distance:
-    """How far sets of pictures are from the teacher's, in one network's features."""
+    """The distance of sets of pictures from the teacher's, in one network's features."""
 
     features: str
-    """Which features; what to say beside the figures."""
+    """The name of the features, to show beside the figures."""
     fid: float
     fid_unedited: float
     fid_ratio: float
@@ -58,7 +58,7 @@ class Quality:
 
     pictures: int
     photographs: int
-    """How many photographs the pictures are of; intervals are as wide as this is small."""
+    """The number of photographs that the pictures show; fewer photographs give wider intervals."""
     l1: float
     """Mean absolute difference between edit and teacher's picture, on values from 0 to 1 (on [-1, 1] it is twice
     that)."""
@@ -66,11 +66,11 @@ class Quality:
     l1_ratio: float
     l1_ratio_interval: tuple[float, float]
     ssim: float
-    """Mean structural similarity of edit and teacher's picture, 1 if they are equal."""
+    """Mean structural similarity of edit and teacher's picture; 1 if they are equal."""
     ssim_interval: tuple[float, float]
     ssim_unedited: float
     lpips: float | None
-    """Mean LPIPS of edit and teacher's picture, on AlexNet; None where it is not on this machine."""
+    """Mean LPIPS of edit and teacher's picture on AlexNet; None if that is not on this machine."""
     lpips_interval: tuple[float, float] | None
     lpips_unedited: float | None
     stroke_energy: float
@@ -81,16 +81,16 @@ class Quality:
     stroke_match_unedited: float
     lattice_share: float | None
     """Mean share, 0 to 1, of the fine detail in the photos' flat areas that repeats like a lattice
-    (`e2gan.evaluation.lattice`); None where no photo has a flat area."""
+    (`e2gan.evaluation.lattice`); None if no photo has a flat area."""
     lattice_share_teacher: float | None
     """The same of the teacher's pictures."""
     headline: str | None
-    """The network whose distances stand for the others where one figure must: Inception where it is there."""
+    """The network whose distance represents all of them when one figure must: Inception if it is available."""
     distances: Mapping[str, Distance]
     """By network."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For TOML and JSON: figures of four digits, a table for each network, and what to know about them."""
+        """For TOML and JSON: figures to four digits, a table for each network, and notes on them."""
         table = {name: value for name, value in asdict(self).items() if value is not None}
         distances = table.pop("distances")
         table["intervals"] = f"{CONFIDENCE} %, bootstrap over {self.photographs} photographs"
@@ -119,15 +119,15 @@ def evaluate(
 
     Args:
         photos: the unedited photos.
-        edited: the edits, one a photo and as large.
+        edited: the edits, one for each photo and of its size.
         targets: the teacher's pictures of them, in the same order.
-        groups: for each photo which photograph it was cut from; crops of one photograph are not independent,
-            and the intervals must not take them to be.  Default: each of its own.
-        networks: what measures, by name, the one for the headline first; default: `NETWORKS`.
-        lpips: the perceptual distance of two pictures, where it is to be measured.
+        groups: for each photo, the photograph that it was cut from; crops of one photograph are not independent,
+            and the intervals must not treat them as such.  Default: each photo is its own group.
+        networks: the measuring networks by name, the one for the headline first; default: `NETWORKS`.
+        lpips: the perceptual distance of two pictures; None: not measured.
 
     Raises:
-        DataError: the lists or sizes do not fit, there are fewer than two, or the teacher changed nothing.
+        DataError: the lists or sizes do not match, there are fewer than two photos, or the teacher changed nothing.
         MissingExtraError: a network's package is not installed.
     """
     groups = range(len(photos)) if groups is None else groups
@@ -136,7 +136,7 @@ def evaluate(
     samples = _resamples(groups)
 
     def both(measure: Callable[[Image.Image, Image.Image], float]) -> tuple[np.ndarray, np.ndarray]:
-        """Of each edit, and of each unedited photo, against the teacher's picture."""
+        """Measure each edit, and each unedited photo, against the teacher's picture."""
         ours, idle = (np.array([measure(a, b) for a, b in zip(images, targets)]) for images in (edited, photos))
         return ours, idle
 
@@ -175,7 +175,7 @@ def evaluate(
 
 
 def _lattice(images: Sequence[Image.Image], areas: Sequence[np.ndarray]) -> float | None:
-    """Mean over the pictures with a flat area large enough to say something; None where there is none."""
+    """Mean over the pictures with a flat area large enough to measure; None if there is no such picture."""
     shares = [lattice_share(image, area) for image, area in zip(images, areas)]
     measurable = [share for share in shares if share is not None]
     return float(np.mean(measurable)) if measurable else None
@@ -228,9 +228,9 @@ def _ratio(value: float, unedited: float) -> float:
 
 
 def _resamples(groups: Sequence[Hashable]) -> list[np.ndarray]:
-    """Indices of pictures: `RESAMPLES` draws of as many groups as there are, with replacement.
+    """Indices of pictures: `RESAMPLES` draws, each of as many groups as there are, with replacement.
 
-    A picture is drawn together with its edit and its target, so repeats are the same on both sides of a
+    A picture is drawn together with its edit and target, so repeats are the same on both sides of a
     distance and do not widen it.
     """
     members: dict[Hashable, list[int]] = {}
@@ -240,7 +240,7 @@ def _resamples(groups: Sequence[Hashable]) -> list[np.ndarray]:
     random = np.random.default_rng(0)
     draws = (random.integers(len(lists), size=len(lists)) for _ in range(RESAMPLES))
     samples = (np.concatenate([lists[i] for i in draw]) for draw in draws)
-    # Where photographs have one crop or two, a draw can hold too few pictures for a distance.
+    # If photographs have only one or two crops, a draw may hold too few pictures for a distance.
     return [sample for sample in samples if len(sample) > 1]
 
 

@@ -10,16 +10,16 @@ from e2gan.errors import MissingExtraError
 __all__ = ["ssim"]
 
 SIGMA, RADIUS = 1.5, 5
-"""Of the Gaussian window, in pixels: 11×11, as in the paper."""
+"""Standard deviation and radius of the Gaussian window, in pixels: 11×11, as in the paper."""
 
 C1, C2 = 0.01**2, 0.03**2
-"""What keeps the quotients finite, for values from 0 to 1."""
+"""Constants that keep the quotients finite, for values from 0 to 1."""
 
 
 def ssim(a: Image.Image, b: Image.Image) -> float:
     """Mean structural similarity of two pictures of one size, on luminance: -1 to 1, and 1 if they are equal.
 
-    As in the paper only places where the whole window lies inside the picture count, at the scale the
+    As in the paper, only places where the whole window is inside the picture count, at the scale the
     pictures have; a picture smaller than the window counts whole.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Fine detail: whether brush strokes are in the picture, which colour distances do not see.
+"""Fine detail: whether the picture has brush strokes, which colour distances do not see.
 
-A blurred picture in the right colours has a small L1 distance to the teacher's.  Here only what is
+A blurred picture in the right colours has a small L1 distance to the teacher's.  Here, only detail
 finer than a few pixels counts.
 """
 
@@ -14,11 +14,11 @@ from e2gan.errors import MissingExtraError
 __all__ = ["detail", "stroke_energy", "stroke_match"]
 
 SIGMA = 2.0
-"""Width of the blur that detail is told from, in pixels: strokes on 256-pixel pictures are 3 to 10 wide."""
+"""Width of the blur that separates detail, in pixels: strokes on 256-pixel pictures are 3 to 10 wide."""
 
 
 def detail(image: Image.Image) -> np.ndarray:
-    """Luminance in [0, 1] less its Gaussian blur: (H, W) float32 around 0."""
+    """Luminance in [0, 1] minus its Gaussian blur: (H, W) float32 around 0."""
     try:
         from scipy.ndimage import gaussian_filter
     except ImportError as error:
@@ -30,7 +30,7 @@ def detail(image: Image.Image) -> np.ndarray:
 
 
 def stroke_energy(edited: list[np.ndarray], targets: list[np.ndarray]) -> float:
-    """Energy of the edits' detail as a share of the teacher's: 1 is as much, below is blurred, above is noisy."""
+    """Energy of the edits' detail as a share of the teacher's: 1 is equal, below is blurred, above is noisy."""
     return _product(edited, edited) / max(_product(targets, targets), _TINY)
 
 
@@ -41,7 +41,7 @@ def stroke_match(edited: list[np.ndarray], targets: list[np.ndarray]) -> float:
 
 
 _TINY = 1e-12
-"""Stands in for the energy of pictures without any detail."""
+"""Replaces the energy of pictures without detail."""
 
 
 def _product(a: list[np.ndarray], b: list[np.ndarray]) -> float:

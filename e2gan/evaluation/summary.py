@@ -1,4 +1,4 @@
-"""What a maker wants to know first of a concept that was measured, in a few lines."""
+"""The first things to know about a measured concept, in a few lines."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ ADVICE = {
     "L1": "more steps, or a higher l1 or a lower gan in [recipe.training]; set keeps if the edit should stay a photo",
     "FID": "more steps, or a higher style and perceptual in [recipe.training]; then look at the teacher's pictures",
 }
-"""What to try, by the figure that is bad."""
+"""What to try, by the bad figure."""
 
 
 def summary(quality: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """The main figures, one a line, and what is worse than doing nothing.
+    """The main figures, one on each line, and what is worse than doing nothing.
 
     Args:
-        quality: a concept's ``[quality]``; what is not in it is left out.
-        training: its ``[training]``, of the same form.
+        quality: a concept's ``[quality]``; missing figures are left out.
+        training: its ``[training]``, in the same form.
     """
     rows = list(_rows(quality, training))
     names, values = (max((len(row[at]) for row in rows), default=0) for at in (0, 1))
@@ -28,7 +28,7 @@ def summary(quality: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
 
 
 def worse_than_nothing(quality: Mapping[str, Any]) -> list[str]:
-    """For each ratio of 1 or more a line that says so, and one that says what to try."""
+    """For each ratio of 1 or more, a line that says so and a line that says what to try."""
     lines = []
     ratios = [("L1", "L1 ratio", quality.get("l1_ratio"))]
     for network, table in quality.items():
@@ -68,7 +68,7 @@ def _rows(quality: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[t
 
 
 def duration(seconds: float) -> str:
-    """Such as "1 h 05 min", "12 min 30 s" or "8 s"."""
+    """A duration such as "1 h 05 min", "12 min 30 s" or "8 s"."""
     seconds = round(seconds)
     hours, minutes = seconds // 3600, seconds // 60 % 60
     if hours:
