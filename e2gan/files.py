@@ -1,6 +1,6 @@
-"""Files: written whole or not at all, read within a limit.
+"""Files: writing them whole or not at all, and reading them within a limit.
 
-Every failure is one :class:`~e2gan.errors.E2GANError` that names the file.
+Every failure raises one :class:`~e2gan.errors.E2GANError` that names the file.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ __all__ = [
 ]
 
 TOML_LIMIT = 64 * 1024
-"""Most bytes a TOML file may have."""
+"""Maximum bytes of a TOML file."""
 
 TOML_LINE_LIMIT = 4096
-"""Longest line: the parser's time grows with the square of a dotted key's length."""
+"""Maximum length of a line: the parser's time grows with the square of a dotted key's length."""
 
 FULL = "free some disk space and run it again; finished work is kept"
 """The hint for a full disk."""
@@ -57,26 +57,26 @@ FULL = "free some disk space and run it again; finished work is kept"
 FULL_DISK = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 LEAST_FREE = 64 * 1024
-"""Bytes: with fewer left, a write that failed for no reason it would tell failed for want of room."""
+"""Bytes: if fewer are free, a write that failed without a reason failed because the disk is full."""
 
 DEPTH_LIMIT = 16
-"""Deepest nesting: dotted keys can nest further than anything that walks the result could follow."""
+"""Maximum nesting: dotted keys can nest deeper than recursive code can follow."""
 
 PLAN_LIMIT = 64 * 1024**2
-"""Most bytes of the plan of an exchange, which names every file."""
+"""Maximum bytes of the plan of an exchange, which names every file."""
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
-    """Write ``data`` (text as UTF-8) to ``path``: the whole of it, or nothing."""
+    """Write ``data`` (text as UTF-8) to ``path``, completely or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside ``path``, with its suffix, to write to; then put what was written in its place.
+    """Give a path beside ``path``, with its suffix, to write to; then move the written file to ``path``.
 
-    If the body raises, ``path`` is left as it was and nothing else stays behind; what killed processes left in the
+    If the body raises, ``path`` stays as it was and nothing else is left behind; what killed processes left in the
     folder is removed (`e2gan.leftovers`).
     """
     target = Path(path)
@@ -88,20 +88,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             _flush(temporary)
             os.replace(temporary, target)
     finally:
-        with suppress(OSError):  # it may never have come to be, nor its folder
+        with suppress(OSError):  # it may never have existed, nor its folder
             temporary.unlink()
     sweep_once(os.path.abspath(target.parent))
 
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give an empty folder beside ``path`` to fill; then put what it holds in the place of all that ``path`` held.
+    """Give an empty folder beside ``path`` to fill; then replace everything in ``path`` with its content.
 
-    If the body raises, ``path`` is left as it was and nothing else stays behind.  An exchange of ``path`` that a
-    killed process left half done is finished first, and what else killed processes left beside it is removed.
+    If the body raises, ``path`` stays as it was and nothing else is left behind.  An exchange of ``path`` that a
+    killed process left half done is finished first, and other leftovers of killed processes beside it are removed.
     """
     target = Path(path)
-    # Where the folder really is: "." has no neighbours by name, nor has a link.
+    # The folder's real path: "." has no neighbours by name, and neither has a link.
     place = Path(os.path.realpath(target))
     recover(place)
     temporary = place.with_name(temporary_name())
@@ -123,10 +123,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(*, for_libraries: bool = False) -> Iterator[Path]:
-    """Give an empty folder among the system's temporary files; it goes with the body, or after a kill with the next.
+    """Give an empty folder among the system's temporary files; it goes with the body, or after a kill with the next call.
 
     Args:
-        for_libraries: whether what libraries make by `tempfile` meanwhile goes there too.
+        for_libraries: whether files that libraries create with `tempfile` meanwhile go there too.
     """
     there = tempfile.gettempdir()
     folder = Path(there, temporary_name())
@@ -143,15 +143,15 @@ def temporary_folder(*, for_libraries: bool = False) -> Iterator[Path]:
 
 
 OLD, WAS = "old", "was"
-"""What a folder for an exchange holds besides: what goes, and what has gone."""
+"""The other folders of an exchange: for what is being moved out, and for what has been moved out."""
 
 
 def _exchange(place: Path, temporary: Path) -> None:
-    """Put what ``temporary`` holds in the place of what ``place`` holds: all of it, or nothing.
+    """Replace the content of ``place`` with that of ``temporary``, completely or not at all.
 
-    The folder itself stays, for it may be somebody's working directory.  So its entries are moved one by one, and a
-    folder beside it tells how far a killed exchange came: with ``old``, what there was is being moved out; with
-    ``was``, what there is now is being moved in; without a plan, it is over.
+    The folder itself stays, because it may be somebody's working directory.  So its entries move one by one, and a
+    folder beside it records how far a killed exchange got: with ``old``, the old content is being moved out; with
+    ``was``, the new content is being moved in; without a plan, the exchange is over.
     """
     swap = temporary.with_suffix(f".{SWAP}")
     swap.mkdir()
@@ -162,14 +162,14 @@ def _exchange(place: Path, temporary: Path) -> None:
         os.replace(temporary, swap / NEW)
         _carry_out(place, swap, plan)
     except BaseException:
-        # Not if what there was is still in there: then it could not be put back.
+        # Keep it if it still holds old content, which could not be put back.
         if not any(entry.name in (OLD, WAS) for entry in swap.iterdir()):
             shutil.rmtree(swap, ignore_errors=True)
         raise
 
 
 def _carry_out(place: Path, swap: Path, plan: dict[str, Any]) -> None:
-    """Do what is left of an exchange to do, or put everything back where it was before the call."""
+    """Complete an exchange, or put everything back where it was before the call."""
     new, old, was = swap / NEW, swap / OLD, swap / WAS
     moved: list[tuple[Path, Path]] = []
 
@@ -200,8 +200,8 @@ def _carry_out(place: Path, swap: Path, plan: dict[str, Any]) -> None:
 def recover(folder: str | os.PathLike[str]) -> None:
     """Finish the exchange of ``folder``'s content that a killed process began, if there is one.
 
-    For who is about to read what it holds and to write to it, and has checked everything else: of a command that
-    fails, nothing stays.
+    For callers that are about to read and write the folder and have checked everything else, because a command that
+    fails must leave nothing behind.
 
     Raises:
         E2GANError: the files cannot be moved.
@@ -211,21 +211,21 @@ def recover(folder: str | os.PathLike[str]) -> None:
         claimed = place.with_name(temporary_name()).with_suffix(f".{SWAP}")
         with _failures_name(place, claimed):
             try:
-                os.rename(swap, claimed)  # one of several that try gets it
+                os.rename(swap, claimed)  # only one of several processes succeeds
             except FileNotFoundError:
                 continue
             plan = _plan(claimed)
             assert plan is not None
             if place.is_dir():
                 _carry_out(place, claimed, plan)
-            else:  # removed meanwhile: the one of the two that is whole
+            else:  # the folder was removed meanwhile: restore the complete one of the two
                 os.replace(claimed / (WAS if (claimed / WAS).is_dir() else NEW), place)
                 shutil.rmtree(claimed, ignore_errors=True)
 
 
 @contextmanager
 def finished(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """``folder``, or where an exchange of its content was interrupted a copy of what it will hold: to read it only."""
+    """``folder``, or if an exchange of its content was interrupted, a copy of what it will hold; only for reading."""
     place = Path(os.path.realpath(folder))
     swaps = interrupted(place)
     if not swaps:
@@ -241,7 +241,7 @@ def finished(folder: str | os.PathLike[str]) -> Iterator[Path]:
 def interrupted(folder: str | os.PathLike[str]) -> list[Path]:
     """The exchanges of ``folder``'s content that killed processes left half done and that can be finished.
 
-    One can where the folder and what lies beside it still are as the killed process left them.
+    An exchange can be finished if the folder and the files beside it are still as the killed process left them.
     """
     place = Path(os.path.realpath(folder))
     try:
@@ -253,13 +253,13 @@ def interrupted(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def exchanged(swap: Path) -> Path | None:
-    """The folder whose content an exchange is of; None for one that had not begun, or is over."""
+    """The folder whose content is being exchanged; None if the exchange had not begun or is over."""
     plan = _plan(swap)
     return None if plan is None else swap.with_name(plan["folder"])
 
 
 def _plan(swap: Path) -> dict[str, Any] | None:
-    """What an exchange is to do; None where there is nothing to do, or the plan was not made here."""
+    """The plan of an exchange; None if there is nothing to do, or somebody else made the plan."""
     if not (swap / NEW).is_dir():
         return None
     try:
@@ -303,9 +303,9 @@ def _names(folder: Path) -> set[str]:
 
 @contextmanager
 def _failures_name(target: Path, temporary: Path) -> Iterator[None]:
-    """Turn a failed write into an error that names ``target``; other files' failures pass.
+    """Turn a failed write into an error that names ``target``; failures of other files pass through.
 
-    A library may have its own error for a full disk, or say nothing of why: then the disk is asked.
+    A library may have its own error for a full disk, or give no reason: then the free space decides.
     """
     try:
         yield
@@ -334,7 +334,7 @@ def _free(folder: Path) -> int:
 
 
 def _flush(path: Path) -> None:
-    """Have the file on the disk before its name is: a power cut must not leave an empty file."""
+    """Flush the file to the disk before it gets its name: a power cut must not leave an empty file."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
@@ -344,7 +344,7 @@ def read_bytes(
 ) -> bytes:
     """The bytes of a regular file of at most ``limit`` bytes; anything else raises ``error``."""
     try:
-        # Non-blocking, so that a named pipe answers at once and is refused.
+        # Non-blocking, so that opening a named pipe returns at once and the pipe is refused.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -375,20 +375,20 @@ def read_toml(
     except ValueError as fault:
         raise error(f"{path}: not valid TOML: {str(fault)[:200]}") from None
     try:
-        check_values(table, finite=False)  # `e2gan.tables.Table` says more exactly what is wrong with those
+        check_values(table, finite=False)  # `e2gan.tables.Table` reports those more exactly
     except ValueError as fault:
         raise error(f"{path}: {fault}") from None
     return table
 
 
 def parse_json(data: bytes | str, *, check: bool = True) -> Any:
-    """What JSON from outside says.
+    """Parse JSON from outside.
 
     Args:
-        check: whether :func:`check_values` checks it; not where every value is looked at anyway.
+        check: whether to apply :func:`check_values`; False if the caller checks every value anyway.
 
     Raises:
-        ValueError: it is not JSON, a key appears twice in one object, or a value is not allowed there.
+        ValueError: it is not JSON, a key appears twice in one object, or a value is not allowed.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -418,7 +418,7 @@ def check_values(found: object, *, finite: bool = True) -> None:
 
     Raises:
         ValueError: they are nested more than :data:`DEPTH_LIMIT` deep, or hold a whole number of more than 64 bits,
-            which most programs that read the same file could not hold, or if ``finite`` a number that is not.
+            which most programs cannot hold, or, if ``finite``, a number that is not finite.
     """
     level: list[tuple[str, Any]] = [("", found)]
     for depth in range(DEPTH_LIMIT + 1):
@@ -433,7 +433,7 @@ def check_values(found: object, *, finite: bool = True) -> None:
 
 
 def _children(name: str, node: object) -> Iterator[tuple[str, Any]]:
-    """What a table or a list holds, each with its name in the whole."""
+    """The values in a table or a list, each with its full name."""
     if isinstance(node, dict):
         yield from ((f"{name}.{key}"[:100].lstrip("."), value) for key, value in node.items())
     elif isinstance(node, list):

@@ -1,6 +1,6 @@
-"""The teacher of those who have their pairs already: there is nothing for it to do.
+"""The teacher for users who already have pairs; it does nothing.
 
-A recipe that names it is trained on a folder of pairs as it is (`e2gan.data.make_pairs.distilled_pairs`).
+A recipe that names it trains on a folder of pairs as it is (`e2gan.data.make_pairs.distilled_pairs`).
 """
 
 from __future__ import annotations

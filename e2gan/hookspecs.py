@@ -1,14 +1,14 @@
-"""What a plugin may register: an installed module with any of these functions under ``@e2gan.hookimpl``.
+"""What a plugin may register: it is an installed module with any of these functions under ``@e2gan.hookimpl``.
 
-The module is named by an entry point of the group ``e2gan``::
+An entry point of the group ``e2gan`` names the module::
 
     [project.entry-points.e2gan]
     vangogh = "e2gan_concept_vangogh"
 
-A plugin that others plug into adds a hook of its own under ``@e2gan.hookspecs.hookspec``, named ``register_KINDs``:
-what is offered there is ``e2gan.registry().all("KIND")``.
+A plugin may add a hook of its own for other plugins under ``@e2gan.hookspecs.hookspec``, named ``register_KINDs``;
+``e2gan.registry().all("KIND")`` then returns what they offer.
 
-Keep it light: it is imported whenever the program starts, so it imports torch and
+Keep the module light: the program imports it whenever it starts, so import torch and
 the like inside its factories.
 """
 
@@ -34,41 +34,41 @@ hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """What hooks are given, except those for concepts, teachers, folders and commands."""
+    """The argument of every hook except those for concepts, teachers, folders and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
 
-        Raises PluginError for an invalid id, or a factory that cannot be called.
+        Raises PluginError for an invalid id, or a factory that is not callable.
         """
 
 
 class RegisterTeacher(Protocol):
-    """What the hook for teachers is given."""
+    """The argument of the hook for teachers."""
 
     def __call__(
         self, id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
     ) -> None:
-        """As :class:`Register`; ``options`` is what the teacher can be given, which is checked before it is made.
+        """Like :class:`Register`; ``options`` are the teacher's options, which are checked before it is made.
 
-        Left out, the parameters of ``factory`` are its options, with kinds and defaults, but no ranges and no help.
+        Without them, the parameters of ``factory`` are its options, with kinds and defaults but without ranges or help.
         """
 
 
 class RegisterConcept(Protocol):
-    """What the hook for concepts is given."""
+    """The argument of the hook for concepts."""
 
     def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
-        """Offer the bundle in ``folder``; ``source`` says where it was got, if not with the plugin's distribution."""
+        """Offer the bundle in ``folder``; ``source`` says where it came from, if not from the plugin's distribution."""
 
 
 class RegisterFolder(Protocol):
-    """What the hook for folders is given."""
+    """The argument of the hook for folders."""
 
     def __call__(self, folder: str | os.PathLike[str], unfinished: Callable[[], Iterable[Path]] | None = None) -> None:
-        """Name a folder; ``unfinished()`` gives what killed runs left in it besides the program's temporary files.
+        """Name a folder; ``unfinished()`` returns what killed runs left in it besides the program's temporary files.
 
-        Only what nobody works on, and what nobody misses: it is removed.
+        It must return only files that nobody uses or needs, because they are removed.
         """
 
 
@@ -79,43 +79,43 @@ def register_concepts(register: RegisterConcept) -> None:
 
 @hookspec
 def register_sources(register: Register) -> None:
-    """Offer places to get concepts from: ``factory(name)`` gives the Concept that is meant by ``id:name``.
+    """Offer sources of concepts: ``factory(name)`` returns the Concept that ``id:name`` means.
 
-    Or a :class:`e2gan.blend.Blend`, such as an ``OtherModel``, which is applied as a concept is.
+    It may also return a :class:`e2gan.blend.Blend`, such as an ``OtherModel``, which is applied like a concept.
     """
 
 
 @hookspec
 def register_teachers(register: RegisterTeacher) -> None:
-    """Offer teachers: ``factory(**teacher_options)`` gives a callable from an RGB picture to its edit, as large."""
+    """Offer teachers: ``factory(**teacher_options)`` returns a callable from an RGB picture to an edit of its size."""
 
 
 @hookspec
 def register_photo_sources(register: Register) -> None:
-    """Offer photographs to distil from: ``factory(name, folder)`` makes ``folder`` hold those that ``id:name`` means.
+    """Offer photographs to distil from: ``factory(name, folder)`` fills ``folder`` with those that ``id:name`` means.
 
-    Those and no others, the same ones every time; a recipe names them as its ``source``.
+    The folder must hold exactly those, the same ones every time; a recipe names them as its ``source``.
     """
 
 
 @hookspec
 def register_exporters(register: Register) -> None:
-    """Offer formats to export to: ``factory()`` gives the click command that ``e2gan export id`` runs."""
+    """Offer formats to export to: ``factory()`` returns the click command that ``e2gan export id`` runs."""
 
 
 @hookspec
 def register_embedders(register: Register) -> None:
-    """Offer embedders: ``factory()`` gives a callable from a list of pictures to an (N, D) float32 array."""
+    """Offer embedders: ``factory()`` returns a callable from a list of pictures to an (N, D) float32 array."""
 
 
 @hookspec
 def register_backends(register: Register) -> None:
-    """Offer what the editor may compute with: ``factory(base, threads)`` gives an :class:`e2gan.editor.Backend`."""
+    """Offer runtimes for the editor: ``factory(base, threads)`` returns an :class:`e2gan.editor.Backend`."""
 
 
 @hookspec
 def register_folders(register: RegisterFolder) -> None:
-    """Name the folders a plugin keeps to itself, a store or a cache: ``e2gan clean`` looks for leftovers there."""
+    """Name a plugin's private folders, such as a store or a cache: ``e2gan clean`` looks for leftovers there."""
 
 
 @hookspec

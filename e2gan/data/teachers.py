@@ -16,9 +16,9 @@ __all__ = ["Teacher", "make_teacher", "teacher_version"]
 class Teacher(Protocol):
     """Edits a photo.
 
-    It turns an RGB picture, square or whole, into an RGB picture of the same size, and is deterministic: a photo gives the
-    same picture in every process.  Making one must be cheap and only check the options; load networks on the first
-    call.  A factory must be picklable (a class or function of a module), because each worker process makes its own
+    It turns an RGB picture, square or whole, into an RGB picture of the same size, and is deterministic: it gives the
+    same picture for a photo in every process.  Making one must be cheap and only check the options; load networks on
+    the first call.  A factory must be picklable (a class or function of a module), because each worker makes its own
     teacher.
 
     A teacher may also have:
