@@ -1,7 +1,7 @@
-"""Pictures from and to the outside world: read, put upright, brought to 8-bit sRGB; written with provenance.
+"""Pictures from and to the outside world: reading them upright in 8-bit sRGB, and writing them with provenance.
 
-Whatever comes in (any size, depth, colour and orientation of the formats in :data:`FORMATS`), the rest of the program
-sees an upright RGB or RGBA picture of 8 bits in sRGB.  Whatever cannot be read is one
+Pictures may have any size, depth, colour and orientation of the formats in :data:`FORMATS`; the rest of the program
+always sees an upright 8-bit sRGB picture, RGB or RGBA.  A picture that cannot be read raises one
 :class:`~e2gan.errors.ImageError` that names the file.
 """
 

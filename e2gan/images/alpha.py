@@ -1,7 +1,7 @@
-"""Pictures with transparency: an edit must depend on what is seen, not on colours hidden under it.
+"""Pictures with transparency: an edit must depend on what is visible, not on the colours hidden under it.
 
-What hides under full transparency is whatever the painting program left there.  It is filled from the visible
-pixels around it by a pyramid ("pull-push": Gortler et al., "The Lumigraph", SIGGRAPH 1996): averages of what is
+The colours under full transparency are whatever the painting program left there.  They are filled from the visible
+pixels around them by a pyramid ("pull-push": Gortler et al., "The Lumigraph", SIGGRAPH 1996): averages of what is
 visible, ever coarser, until every hole has a colour, and back.
 """
 
@@ -14,14 +14,14 @@ __all__ = ["hide_nothing", "opaque"]
 
 
 def opaque(image: Image.Image, *, faint: int = 1) -> Image.Image:
-    """What a picture shows, without holes: RGB of the same size.
+    """The visible picture, without holes: RGB of the same size.
 
-    An RGBA picture's hidden pixels take the colours of the visible ones around them; without any visible pixel it is
-    white.  RGB is given back itself.
+    Hidden pixels of an RGBA picture take the colours of the visible ones around them; without visible ones it becomes
+    white.  An RGB picture is returned itself.
 
     Args:
-        faint: opacity from which on a pixel keeps its colour, of 255: in a picture that was scaled the colours of the
-            faintest pixels are errors of rounding.
+        faint: opacity, of 255, at which a pixel keeps its colour: in a scaled picture, the colours of the
+            faintest pixels are rounding errors.
     """
     if image.mode != "RGBA":
         return image if image.mode == "RGB" else image.convert("RGB")
@@ -57,7 +57,7 @@ def _filled(image: Image.Image) -> Image.Image:
         image = image.copy()
         image.putalpha(255)
         return image
-    # Both `reduce` and `resize` weigh colours by their opacity.  Of four pixels one that is visible suffices.
+    # Both `reduce` and `resize` weigh colours by their opacity.  One visible pixel of four is enough.
     coarse = image.reduce(2)
     coarse.putalpha(coarse.getchannel("A").point(lambda value: min(255, 4 * value)))
     behind = _filled(coarse).resize(image.size, Image.Resampling.BILINEAR)

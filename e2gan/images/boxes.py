@@ -1,7 +1,7 @@
-"""What HEIF and AVIF files say of their picture beside its pixels, which decoders do not pass on.
+"""What HEIF and AVIF files say about their picture besides its pixels, which decoders do not pass on.
 
-Both are boxes in boxes (ISO/IEC 14496-12, 23008-12): the primary item's properties tell its colours, and other
-items that there is a gain map.
+Both consist of nested boxes (ISO/IEC 14496-12, 23008-12): the primary item's properties give its colours, and other
+items show that there is a gain map.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 __all__ = ["About", "is_iso_media", "jp2_profile", "read_about"]
 
 META_LIMIT = 16 << 20
-"""Most bytes of the box that describes the items."""
+"""Maximum bytes of the box that describes the items."""
 
 _GAIN_MAPS = (b"urn:com:apple:photo:2020:aux:hdrgainmap",)
 
@@ -29,12 +29,12 @@ class About:
 
 
 def is_iso_media(head: bytes) -> bool:
-    """Whether a file that begins so is made of such boxes."""
+    """Whether a file that begins with ``head`` consists of such boxes."""
     return head[4:8] == b"ftyp"
 
 
 def read_about(data: bytes) -> About:
-    """Look through a file; what is damaged says nothing."""
+    """Read a file's boxes; damaged ones are ignored."""
     brands: frozenset[bytes] = frozenset()
     try:
         for kind, body in _boxes(memoryview(data)):
@@ -108,7 +108,7 @@ def _properties_of(item: int, owners: bytes) -> Iterator[int]:
 
 
 def jp2_profile(data: bytes) -> bytes:
-    """The ICC profile in a JPEG 2000's boxes (ISO/IEC 15444-1, I.5.3.3), which Pillow does not look at; or empty."""
+    """The ICC profile in a JPEG 2000's boxes (ISO/IEC 15444-1, I.5.3.3), which Pillow ignores; may be empty."""
     try:
         for kind, header in _boxes(memoryview(data)):
             if kind == b"jp2h":

@@ -1,8 +1,8 @@
-"""From the colours that a file means to 8-bit sRGB.
+"""Converting the colours of a file to 8-bit sRGB.
 
-A file tells its colours by an ICC profile, or by numbers: primaries and a transfer curve, as CICP (ITU-T H.273),
-gAMA and cHRM, or EXIF do.  Numbers become a profile, so that Little CMS converts both.  PQ and HLG (ITU-R BT.2100)
-are brought to SDR by the curve of ITU-R BT.2408, annex 5, with white at 203 cd/m².
+A file defines its colours by an ICC profile or by numbers: primaries and a transfer curve, as in CICP (ITU-T H.273),
+gAMA and cHRM, or EXIF.  Numbers become a profile, so that Little CMS converts both.  PQ and HLG (ITU-R BT.2100)
+are mapped to SDR by the curve of ITU-R BT.2408, annex 5, with white at 203 cd/m².
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 STRIP = 1 << 20
-"""Pixels worked on at once where a library does not bound the memory itself."""
+"""Pixels processed together if a library does not bound its memory itself."""
 
 WHITE_LEVEL = 203.0
 """Luminance of SDR white in HDR, cd/m² (ITU-R BT.2408, table 1)."""
@@ -60,7 +60,7 @@ class Primaries:
         """(3, 3): linear RGB to XYZ, adapted to D50 (Bradford) as ICC profiles are.
 
         Raises:
-            ValueError: these are no primaries.
+            ValueError: the values are not valid primaries.
         """
         corners = np.array([self.red, self.green, self.blue, self.white], np.float64)
         if not (corners > -0.2).all() or not (corners[:, 1] > 1e-4).all() or not (corners < 1.2).all():
@@ -107,7 +107,7 @@ CICP_PRIMARIES = {
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     22: Primaries((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
 }
-"""ITU-T H.273, table 2.  What does not say is taken for sRGB, as browsers do."""
+"""ITU-T H.273, table 2.  Unspecified primaries count as sRGB, as in browsers."""
 
 CICP_TRANSFERS: dict[int, Transfer] = {
     1: BT1886_CURVE,
@@ -130,7 +130,7 @@ CICP_TRANSFERS: dict[int, Transfer] = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """RGB by numbers."""
+    """RGB defined by numbers."""
 
     primaries: Primaries
     transfer: Transfer
@@ -142,7 +142,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Colour:
-    """How the samples of a picture mean colours: by an ICC profile, or by numbers."""
+    """The meaning of a picture's samples: an ICC profile, or numbers."""
 
     profile: bytes = b""
     encoding: Encoding | None = None
@@ -150,20 +150,20 @@ class Colour:
 
 SRGB = Encoding(SRGB_PRIMARIES, SRGB_CURVE)
 ADOBE_RGB = Colour(encoding=Encoding(Primaries((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), Curve(563 / 256)))
-"""Adobe RGB (1998), 4.3: as cameras mean it by the interoperability index R03 (DCF 2.0)."""
+"""Adobe RGB (1998), 4.3, which cameras mark by the interoperability index R03 (DCF 2.0)."""
 
 
 def from_cicp(primaries: int, transfer: int) -> Colour | None:
-    """Colours told by code points of ITU-T H.273; None where these say nothing, or nothing known."""
+    """Colours from code points of ITU-T H.273; None if these are unspecified or unknown."""
     if (primaries, transfer) == (2, 2) or primaries not in CICP_PRIMARIES or transfer not in CICP_TRANSFERS:
         return None
     return Colour(encoding=Encoding(CICP_PRIMARIES[primaries], CICP_TRANSFERS[transfer]))
 
 
 def named_by_gamma(gamma: float, primaries: Primaries | None) -> Colour | None:
-    """Colours told by a PNG's gAMA (the exponent of encoding) and cHRM; None where these mean sRGB, or nothing.
+    """Colours from a PNG's gAMA (the encoding exponent) and cHRM; None if these mean sRGB or nothing.
 
-    An exponent near 1/2.2 without primaries stands for sRGB: it cannot be told better there.
+    An exponent near 1/2.2 without primaries means sRGB, which gAMA cannot express more exactly.
     """
     if not 0.05 < gamma < 20 or (primaries is None and abs(gamma * 2.2 - 1) < 0.05):
         return None
@@ -183,8 +183,8 @@ def to_srgb(pixels: Image.Image | np.ndarray, colour: Colour | None, *, own: boo
 
     Args:
         pixels: a Pillow image of mode L, RGB, CMYK or LAB; or (H, W) or (H, W, 3) of uint16, all of its range used.
-        colour: what they mean; sRGB if None, or if that is no use for such pixels, as viewers do.
-        own: whether the image may be written to.
+        colour: what they mean; sRGB if None, or if it does not suit such pixels, as in viewers.
+        own: whether the image may be modified.
     """
     colour = _by_numbers(colour)
     if colour and colour.encoding and colour.encoding.hdr:
@@ -198,12 +198,12 @@ def to_srgb(pixels: Image.Image | np.ndarray, colour: Colour | None, *, own: boo
 
 
 def to_eight_bits(deep: np.ndarray) -> np.ndarray:
-    """uint16, all of its range used, to uint8: the nearest."""
+    """uint16 of full range to the nearest uint8."""
     return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _by_numbers(colour: Colour | None) -> Colour | None:
-    """A profile that tells PQ or HLG by its ``cicp`` tag (ICC.1:2022, 9.2.17) as these numbers."""
+    """A profile that declares PQ or HLG in its ``cicp`` tag (ICC.1:2022, 9.2.17), as numbers; others as they are."""
     if colour is None or not colour.profile:
         return colour
     head, profile = colour.profile[:132], colour.profile
@@ -222,7 +222,7 @@ def _profile_of(colour: Colour) -> bytes:
 
 
 def _through_profile(image: Image.Image, colour: Colour | None, own: bool) -> Image.Image | None:
-    """The picture converted by Little CMS; None if it needs no conversion, or the profile is no use for it."""
+    """The picture converted by Little CMS; None if it needs no conversion, or the profile does not suit it."""
     try:
         if image.mode == "LAB":
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -241,16 +241,16 @@ def _through_profile(image: Image.Image, colour: Colour | None, own: bool) -> Im
             ImageCms.applyTransform(image, transform, inPlace=True)
             return image
         return ImageCms.applyTransform(image, transform)
-    # A damaged profile, or one for another kind of picture: viewers ignore such a one, too.
+    # A damaged profile, or one for another kind of picture; viewers ignore these, too.
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
 
 
 @lru_cache(maxsize=8)
 def _is_srgb(profile: bytes, mode: str) -> bool:
-    """Whether a profile's primaries and curves are sRGB's, to the nearest value: then pixels stay as they are.
+    """Whether a profile's primaries and curves are sRGB's to the nearest value, so that pixels can stay as they are.
 
-    It is judged by what it does, for names deceive.
+    It is judged by what it does, because names deceive.
     """
     if mode != "RGB":
         return False
@@ -280,7 +280,7 @@ def _from_deep(deep: np.ndarray, colour: Colour | None) -> Image.Image:
 
 
 def _deep_converter(profile: bytes, dimensions: int):  # type: ignore[no-untyped-def]
-    """What takes a strip of uint16 through a profile; None if it needs none, or the profile is no use for it."""
+    """A function that converts a strip of uint16; None if none is needed, or the profile does not suit the strip."""
     import imagecodecs
 
     space = {b"RGB ": 3, b"GRAY": 2}.get(profile[16:20])
@@ -300,7 +300,7 @@ def _deep_converter(profile: bytes, dimensions: int):  # type: ignore[no-untyped
         if kind == "rgb" and _is_srgb(profile, "RGB"):
             return None
         convert(np.zeros((1, 1, 3) if dimensions == 3 else (1, 1), np.uint16))
-    except Exception:  # the library raises several
+    except Exception:  # the library raises several kinds
         return None
     return convert
 
@@ -356,9 +356,9 @@ def hlg_to_scene(signal: np.ndarray) -> np.ndarray:
 
 
 def tone_mapped(light: np.ndarray, peak: float) -> np.ndarray:
-    """Luminance of a picture whose brightest is ``peak`` to that in SDR, both in cd/m², by BT.2408's annex 5.
+    """Luminance of a picture with the maximum ``peak`` to that in SDR, both in cd/m², by BT.2408's annex 5.
 
-    Up to a knee it stays as it is; a picture that is nowhere brighter than SDR white stays so altogether.
+    Luminance below a knee does not change; a picture that is nowhere brighter than SDR white does not change at all.
     """
     if peak <= WHITE_LEVEL:
         return light
@@ -374,7 +374,7 @@ def tone_mapped(light: np.ndarray, peak: float) -> np.ndarray:
 def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
     """PQ or HLG, (H, W, 3) uint8 or uint16, to SDR in sRGB.
 
-    The peak is the picture's own: the brightest channel of all but one in 10,000 pixels.  The curve is applied to the
+    The peak is the picture's own: the brightest channel of all but one in 10,000 pixels.  The curve applies to the
     brightest channel of each pixel and the others follow, which keeps hues.
     """
     most = np.iinfo(samples.dtype).max
@@ -389,7 +389,7 @@ def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
         linear = table[samples[rows]]
         if pq:
             return linear
-        # The display's own gamma (BT.2100: 1.2 at 1000 cd/m²) goes by luminance, and hues stay.
+        # The display's own gamma (BT.2100: 1.2 at 1000 cd/m²) applies to luminance, which keeps hues.
         y = np.maximum(linear @ luminance, 1e-9)[..., None]
         return linear * (HLG_PEAK * y ** np.float32(0.2))
 
@@ -421,7 +421,7 @@ def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def written_profile(encoding: Encoding) -> bytes:
-    """An ICC profile (version 4.3) of a matrix and three parametric curves; raises ValueError for no primaries."""
+    """An ICC profile (version 4.3) of a matrix and three parametric curves; raises ValueError for invalid primaries."""
     curve = encoding.transfer
     assert isinstance(curve, Curve)
 

@@ -1,6 +1,6 @@
-"""The one table of picture formats: what is read, what is written, and by which suffixes a file is taken for a photo.
+"""The one table of picture formats: which are read, which are written, and which suffixes mark a file as a photo.
 
-The command line, distillation, imports, training, the demo and the page in the browser all ask here.
+The command line, distillation, imports, training, the demo and the page in the browser all use it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Format:
-    """A format that is read."""
+    """A format that can be read."""
 
     name: str
-    """Pillow's name of it."""
+    """Pillow's name for it."""
     title: str
     suffixes: tuple[str, ...]
-    """Lower case, the usual ones."""
+    """The usual suffixes, in lower case."""
     rarer: tuple[str, ...] = ()
     written: bool = False
 
@@ -59,11 +59,11 @@ FORMATS = (
 )
 
 READABLE = tuple(format.name for format in FORMATS)
-"""Formats that are read, by Pillow's names.  Not all that Pillow can: some of the others run programs, or are no
-photos."""
+"""Formats that can be read, by Pillow's names.  These are not all of Pillow's: some others run programs, or are not
+for photos."""
 
 WRITABLE = {suffix: format.name for format in FORMATS if format.written for suffix in format.all_suffixes}
-"""Formats that are written, by suffix."""
+"""Formats that can be written, by suffix."""
 
 RAW_SUFFIXES = frozenset(
     (
@@ -95,13 +95,13 @@ RAW_SUFFIXES = frozenset(
         ".x3f",
     )
 )
-"""Raw photos of cameras, which are read where rawpy is installed: the extra ``raw``."""
+"""Raw photos of cameras, which can be read if rawpy is installed (the extra ``raw``)."""
 
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.all_suffixes) | RAW_SUFFIXES
-"""What counts as a photo in a folder."""
+"""The suffixes of files that count as photos in a folder."""
 
 NAMED = 5
-"""Most files named in a line."""
+"""Maximum files named in a line."""
 
 TITLES = ", ".join(format.title for format in FORMATS[:-1]) + f" and {FORMATS[-1].title}"
 
@@ -116,12 +116,12 @@ _OTHERS: Mapping[str, str] = {
 
 
 def reads_raw() -> bool:
-    """Whether raw photos can be read here: with the extra ``raw``."""
+    """Whether raw photos can be read here, with the extra ``raw``."""
     return find_spec("rawpy") is not None
 
 
 def why_left_out(path: str | os.PathLike[str]) -> str | None:
-    """Why a file of that name is not taken for a photo in a folder; None if it is."""
+    """Why a file with that name does not count as a photo in a folder; None if it does."""
     suffix = Path(path).suffix.lower()
     if suffix in RAW_SUFFIXES and not reads_raw():
         return "a raw photo, which needs: pip install 'e2gan[raw]'"
@@ -129,7 +129,7 @@ def why_left_out(path: str | os.PathLike[str]) -> str | None:
 
 
 def left_out(files: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """What is said of files that are no photos: a line for each reason, with their number and the first names."""
+    """Lines about files that are not photos, one for each reason, with their number and the first names."""
     by_reason: dict[str, list[str]] = {}
     for file in files:
         if reason := why_left_out(file):
@@ -141,16 +141,16 @@ def left_out(files: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """The first of some names, and the number of the others."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def format_for(path: str | os.PathLike[str]) -> str:
-    """The format that a file name's suffix asks for.
+    """The format that a file name's suffix stands for.
 
     Raises:
-        ImageError: none that can be written.
+        ImageError: the suffix stands for no format that can be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:

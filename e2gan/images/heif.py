@@ -21,24 +21,24 @@ BRANDS = frozenset(
 
 @dataclass
 class Heif:
-    """The primary picture of a file; libheif has turned it upright."""
+    """The primary picture of a file, which libheif has turned upright."""
 
     pixels: Image.Image | np.ndarray
-    """8 bits a sample as a Pillow image; more as (H, W, C) or (H, W) uint16, all of its range used."""
+    """A Pillow image for 8 bits a sample; (H, W, C) or (H, W) uint16 of full range for more."""
     alpha: bool
-    """Whether the last channel of samples is the opacity."""
+    """Whether the last channel is the opacity."""
     several: bool
-    """Whether the file shows other pictures, too."""
+    """Whether the file contains other pictures, too."""
     colour: Colour | None
     exif: bytes
     xmp: bytes
 
 
 def read_heif(data: bytes, name: str, limits: Limits) -> Heif:
-    """Decode.
+    """Decode a file.
 
     Raises:
-        ImageError: it is larger than the limits allow.
+        ImageError: the picture is larger than the limits allow.
         Exception: whatever libheif raises on a damaged file.
     """
     import pillow_heif

@@ -1,8 +1,8 @@
-"""What a photo's file says of the photo, as far as it is still true of the edit: who has rights in it, when, where
-and how it was taken, and how large it is to be printed.
+"""Metadata of a photo, as far as it is still true of the edit: its rights, when, where
+and how it was taken, and its print resolution.
 
-Read from EXIF, XMP and IPTC; what describes the old file (its size, colour space, focus area, previews) is left out.
-Where a photo was taken is read, and written only where that is asked for.
+It comes from EXIF, XMP and IPTC, without what describes the old file (its size, colour space, focus area, previews).
+The place where a photo was taken is read, but written only on request.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 XMP_LIMIT = 8 << 20
-"""Most bytes of XMP that are looked through: histories of painting programs have some megabytes."""
+"""Maximum bytes of XMP that are parsed: histories of painting programs take several megabytes."""
 
 MARKER_LIMIT = 65_000
-"""Most bytes of EXIF or XMP that fit a JPEG's marker."""
+"""Maximum bytes of EXIF or XMP that fit into a JPEG marker."""
 
 IPTC_TAG = 33723
-"""Of a TIFF."""
+"""The TIFF tag of IPTC."""
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 
@@ -62,7 +62,7 @@ _KEPT = frozenset(
         "XPSubject",
     )
 )
-"""EXIF tags of the first directory that are kept: those that tell of the photo, not of its old file."""
+"""EXIF tags of the first directory that are kept: those that describe the photo, not its old file."""
 
 _STALE = frozenset(
     (
@@ -88,8 +88,8 @@ _STALE = frozenset(
         0xA462,
     )
 )
-"""Tags of the camera's directory that are not kept: they hold positions in, the size or the colours of the old file.
-A maker's note may hold a whole preview of the unedited photo, too."""
+"""Tags of the camera's directory that are dropped: they hold the size or colours of the old file, or positions in it.
+A maker's note may even hold a preview of the unedited photo."""
 
 _RIGHTS = (Base.Copyright, Base.Artist, Base.XPAuthor)
 
@@ -98,7 +98,7 @@ _RIGHTS = (Base.Copyright, Base.Artist, Base.XPAuthor)
 
 
 def load_exif(data: bytes) -> Image.Exif:
-    """EXIF from its bytes, with the camera's and the position's directories; what is damaged is left out."""
+    """Parse EXIF, with the directories of the camera and the position; damaged parts are left out."""
     exif = Image.Exif()
     try:
         exif.load(data)
@@ -117,7 +117,7 @@ def _directory(exif: Image.Exif, directory: int) -> Mapping[int, Any]:
 
 
 def says_adobe_rgb(exif: Image.Exif) -> bool:
-    """Whether a camera says that its colours are Adobe RGB: by the colour space 2, or the interoperability R03."""
+    """Whether a camera declares Adobe RGB, by the colour space 2 or the interoperability index R03."""
     camera = _directory(exif, IFD.Exif)
     space = camera.get(Base.ColorSpace)
     if space == 2:
@@ -132,16 +132,16 @@ def says_adobe_rgb(exif: Image.Exif) -> bool:
 
 
 def clean_exif(exif: Image.Exif) -> bytes:
-    """What is worth keeping of a photo's EXIF; empty if that is nothing.
+    """The part of a photo's EXIF that is worth keeping; empty if there is none.
 
-    Every value that cannot be written, such as one of a wrong type, is left out alone.
+    Only the values that cannot be written, such as those of a wrong type, are left out.
     """
     values: dict[tuple[int, int], Any] = {(0, int(tag)): exif[tag] for tag in sorted(_KEPT & set(exif))}
     values |= {(int(IFD.Exif), tag): entry for tag, entry in _directory(exif, IFD.Exif).items() if tag not in _STALE}
     values |= {(int(IFD.GPSInfo), tag): entry for tag, entry in _directory(exif, IFD.GPSInfo).items()}
     worth_keeping = {key: value for key, value in values.items() if _writable(key, value)}
     if Base.ColorSpace in _directory(exif, IFD.Exif):
-        worth_keeping[int(IFD.Exif), int(Base.ColorSpace)] = 1  # sRGB, which the edit is in
+        worth_keeping[int(IFD.Exif), int(Base.ColorSpace)] = 1  # sRGB, the edit's colour space
     return _built(worth_keeping).tobytes() if worth_keeping else b""
 
 
@@ -151,19 +151,19 @@ def _writable(key: tuple[int, int], value: Any) -> bool:
         again = Image.Exif()
         again.load(_built({key: value}).tobytes())
         return tag in (again if directory == 0 else again.get_ifd(directory))
-    except Exception:  # values of a wrong type raise several
+    except Exception:  # values of a wrong type raise several kinds
         return False
 
 
 def exif_for_file(
     data: bytes, *, position: bool, dpi: tuple[float, float] | None, limit: int | None
 ) -> tuple[Image.Exif, list[str]]:
-    """The EXIF to write, and the names of what is left out of it for its length.
+    """The EXIF to write, and the names of the tags that are left out because they are too long.
 
     Args:
-        data: what :func:`clean_exif` gave.
+        data: the result of :func:`clean_exif`.
         position: whether it may say where the photo was taken.
-        dpi: pixels an inch, across and down.
+        dpi: pixels per inch, horizontally and vertically.
         limit: most bytes.
     """
     read = load_exif(data)
@@ -187,7 +187,7 @@ def exif_for_file(
 
 
 def _built(values: Mapping[tuple[int, int], Any]) -> Image.Exif:
-    """EXIF of values by directory (0 for the first) and tag."""
+    """EXIF from values by directory (0 for the first) and tag."""
     exif = Image.Exif()
     for directory in (IFD.Exif, IFD.GPSInfo):
         if inside := {tag: value for (where, tag), value in values.items() if where == directory}:
@@ -216,11 +216,11 @@ _IPTC_TO_XMP = {
     40: ("photoshop", "Instructions", ""),
     85: ("photoshop", "AuthorsPosition", ""),
 }
-"""IPTC's data sets of record 2 by the properties of XMP that stand for them (IPTC Photo Metadata Standard)."""
+"""IPTC's data sets of record 2 and the XMP properties that correspond to them (IPTC Photo Metadata Standard)."""
 
 
 def _datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(record, number, value) of IPTC-IIM; stops at what is damaged."""
+    """(record, number, value) of IPTC-IIM; stops at the first damaged data set."""
     at = 0
     while at + 5 <= len(iptc) and iptc[at] == 0x1C:
         record, number, size = struct.unpack_from(">BBH", iptc, at + 1)
@@ -231,7 +231,7 @@ def _datasets(iptc: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def clean_iptc(iptc: bytes) -> bytes:
-    """What is worth keeping of IPTC-IIM: rights, names, words, and the place."""
+    """The part of IPTC-IIM that is worth keeping: rights, names, words, and the place."""
     worth_keeping = [
         dataset for dataset in _datasets(iptc) if dataset[0] == 2 and dataset[1] in _IPTC_KEPT | _IPTC_POSITION
     ]
@@ -287,7 +287,7 @@ def iptc_for_tiff(iptc: bytes, *, position: bool) -> bytes:
 
 
 def iptc_for_jpeg(iptc: bytes, *, position: bool) -> bytes:
-    """A JPEG's segment APP13 with this IPTC; empty if there is none, or it does not fit."""
+    """A JPEG's APP13 segment with this IPTC; empty if there is no IPTC or it does not fit."""
     iptc = iptc if position else _without_position(iptc)
     block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
     body = b"Photoshop 3.0\0" + block
@@ -337,17 +337,17 @@ _XMP_RIGHTS = {
     "cc": _ALL,
     "e2gan": _ALL,
 }
-"""What is left to the last where there is little room."""
+"""Properties that are dropped last if there is little room."""
 
 for _prefix, _space in _SPACES.items():
     ElementTree.register_namespace(_prefix, _space)
 
 
 def clean_xmp(data: bytes | str) -> bytes | None:
-    """What is worth keeping of XMP, as one ``rdf:Description``; empty if that is nothing, None if it is damaged."""
+    """What is worth keeping of XMP, as one ``rdf:Description``; empty if that is nothing, None if XMP is damaged."""
     text = data.encode() if isinstance(data, str) else data
     text = text.strip(b"\0 \r\n\t")
-    # Entities could swell, and XMP has none of its own.
+    # Entities could expand without limit, and XMP needs none.
     if not text or len(text) > XMP_LIMIT or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         return None
     try:
@@ -384,10 +384,10 @@ def _wanted(name: str, table: Mapping[str, re.Pattern[str]]) -> bool:
 def xmp_packet(
     kept: bytes, iptc: bytes, provenance: str | None, *, position: bool, limit: int | None, alone: bool = False
 ) -> bytes:
-    """A packet of XMP: what :func:`clean_xmp` gave, IPTC's words that it lacks, and the provenance; empty if nothing.
+    """A packet of XMP: the result of :func:`clean_xmp`, words of IPTC that it lacks, and the provenance; may be empty.
 
-    What is longer than ``limit`` loses its longest words that are no rights.  ``alone``: the file has no place for IPTC
-    itself, so that rights that differ there are added.
+    A packet longer than ``limit`` loses its longest properties that are not rights.  ``alone``: the file cannot hold IPTC
+    itself, so that differing rights in IPTC are added.
     """
     try:
         description = ElementTree.fromstring(kept) if kept else None
@@ -458,7 +458,7 @@ def _add_iptc(description: ElementTree.Element, iptc: bytes, alone: bool) -> Non
 
 
 def _add_words(description: ElementTree.Element, name: str, words: str) -> None:
-    """Put words behind those of a property, unless they are there."""
+    """Append words to those of a property, unless it contains them."""
     if name in description.attrib:
         if words not in description.attrib[name]:
             description.attrib[name] += f"; {words}"

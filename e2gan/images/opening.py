@@ -1,4 +1,4 @@
-"""Pictures from the outside world: decoded, put upright, brought to 8-bit sRGB."""
+"""Opening pictures from the outside world: decode them, turn them upright, and convert them to 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ _TURNED = {
 
 
 class ImageWarning(E2GANWarning):
-    """A picture is read or written, but something of it is left out."""
+    """A picture is read or written, but part of it is left out."""
 
 
 @dataclass
 class _Picture:
-    """A file's picture, decoded, and what the file says of it."""
+    """A file's decoded picture, and what the file says about it."""
 
     pixels: Image.Image | np.ndarray
-    """A Pillow image; or uint16, all of its range used: (H, W), (H, W, 3) of RGB or (H, W, 4) of CMYK."""
+    """A Pillow image; or uint16 of full range: (H, W), (H, W, 3) of RGB or (H, W, 4) of CMYK."""
     format: str | None
     alpha: np.ndarray | None = None
-    """(H, W), uint8 or uint16: the opacity, where it is not in the pixels."""
+    """(H, W), uint8 or uint16: the opacity, if it is not in the pixels."""
     colour: Colour | None = None
     narrow: bool = False
-    """Whether samples have the range of video."""
+    """Whether samples have video range."""
     exif: Image.Exif = field(default_factory=Image.Exif)
     orientation: int = 1
     xmp: bytes | str = b""
@@ -62,7 +62,7 @@ class _Picture:
     dpi: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
     own: bool = True
-    """Whether the pixels may be written to."""
+    """Whether the pixels may be modified."""
 
 
 SEVERAL = "only the first of its frames or pages is used"
@@ -71,22 +71,22 @@ TO_SDR = "an HDR picture, brought to SDR"
 
 
 def open_image(source: Source, *, name: str | None = None, opaque: bool = False, limits: Limits = PHOTO) -> Image.Image:
-    """Read a picture whole: RGB, or RGBA where it has transparency, 8 bits a channel, sRGB, upright.
+    """Read a whole picture: RGB, or RGBA if it has transparency, 8 bits a channel, sRGB, upright.
 
-    Width and height are those of the picture as it is displayed, its orientation applied.  Greyscale, palette, CMYK
-    and Lab become RGB, and any depth 8 bits; colours that the file tells by an ICC profile, CICP, gAMA and cHRM, or
-    EXIF are converted to sRGB, and HDR to SDR.  Under full transparency there are the colours that are visible around
-    it.  ``format`` is the file's.  ``info`` keeps what :func:`e2gan.images.save_image` writes: ``exif``, ``xmp``
-    and ``iptc`` as far as they are true of the pixels, and ``dpi``.  What is left out of a picture, such as its other
-    frames, an :class:`ImageWarning` says.
+    Width and height are those of the displayed picture, with its orientation applied.  Greyscale, palette, CMYK
+    and Lab become RGB, and any depth 8 bits; colours that the file defines by an ICC profile, CICP, gAMA and cHRM, or
+    EXIF are converted to sRGB, and HDR to SDR.  Fully transparent pixels take the colours that are visible around
+    them.  ``format`` is the file's.  ``info`` keeps what :func:`e2gan.images.save_image` writes: ``exif``, ``xmp``
+    and ``iptc`` as far as they are true of the pixels, and ``dpi``.  An :class:`ImageWarning` names what is left out of
+    a picture, such as its other frames.
 
     Args:
-        name: what errors call the picture; the path where there is one.
-        opaque: give RGB in any case, transparent pixels with the colours around them.
+        name: the picture's name in errors; by default its path.
+        opaque: always return RGB, with transparent pixels in the colours around them.
         limits: how much memory opening it may take.
 
     Raises:
-        ImageError: there is no picture, it is damaged or cut off, of no readable format, or larger than the limits.
+        ImageError: the picture is missing, damaged or cut off, has no readable format, or exceeds the limits.
     """
     if name is None:
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the picture"
@@ -119,7 +119,7 @@ def open_image(source: Source, *, name: str | None = None, opaque: bool = False,
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Without warnings of large pictures and odd metadata: the large are refused here, the odd is left out."""
+    """Suppress warnings about large pictures and odd metadata: we check sizes and drop odd metadata ourselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -127,10 +127,10 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def opened(source: str | os.PathLike[str] | bytes | BinaryIO, name: str, limits: Limits) -> Iterator[BinaryIO]:
-    """A stream at the beginning of the picture's bytes, which can be sought in; its file is closed afterwards.
+    """A seekable stream at the beginning of the picture's bytes; its file is closed afterwards.
 
     Raises:
-        ImageError: there is too much of it.
+        ImageError: the file is too long.
         OSError: it cannot be read, or is empty.
     """
     with ExitStack() as stack:
@@ -152,7 +152,7 @@ def opened(source: str | os.PathLike[str] | bytes | BinaryIO, name: str, limits:
 
 def _read(source: Source, name: str, limits: Limits) -> _Picture:
     if isinstance(source, Image.Image):
-        # One in memory takes no more; one that is yet to be decoded does.
+        # A picture in memory takes no more; one that is yet to be decoded does.
         limits.check(name, *source.size, DECODED if getattr(source, "tile", None) else 0)
         return _from_pillow(source, name, limits)
     with opened(source, name, limits) as stream:
@@ -172,7 +172,7 @@ def _read(source: Source, name: str, limits: Limits) -> _Picture:
 
 
 def _pillow(stream: BinaryIO, name: str, limits: Limits, formats: tuple[str, ...], per_pixel: int = 0) -> Image.Image:
-    """The picture, its header read and its size checked, not decoded."""
+    """The picture with its header read and its size checked, not yet decoded."""
     Image.init()
     try:
         image = Image.open(stream, formats=[format for format in formats if format in Image.OPEN])
@@ -187,7 +187,7 @@ def _pillow(stream: BinaryIO, name: str, limits: Limits, formats: tuple[str, ...
 
 
 def _from_pillow(image: Image.Image, name: str, limits: Limits) -> _Picture:
-    """Somebody's Pillow image, which must stay as it is."""
+    """The caller's Pillow image, which must not change."""
     several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
     exif = _exif_of(image)
     image.load()
@@ -204,7 +204,7 @@ def _from_pillow(image: Image.Image, name: str, limits: Limits) -> _Picture:
 
 
 def _told_by(info: Mapping[Any, Any], exif: Image.Exif, format: str | None) -> Colour | None:
-    """What a Pillow image's ``info`` says of its colours, as Pillow and pillow-heif fill it."""
+    """The colours that a Pillow image's ``info`` gives, as Pillow and pillow-heif fill it."""
     profile, nclx, gamma = info.get("icc_profile"), info.get("nclx_profile"), info.get("gamma")
     if isinstance(profile, bytes) and profile:
         return Colour(profile=profile)
@@ -221,12 +221,12 @@ def _told_by(info: Mapping[Any, Any], exif: Image.Exif, format: str | None) -> C
             white, red, green, blue = zip(*[iter(corners)] * 2)
             primaries = Primaries(red, green, blue, white)
         return named_by_gamma(gamma, primaries)
-    # In a PNG only chunks tell colours (the specification's third edition, 4.3).
+    # In a PNG, only chunks define colours (the specification's third edition, 4.3).
     return ADOBE_RGB if format != "PNG" and metadata.says_adobe_rgb(exif) else None
 
 
 def _from_others(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
-    """JPEG, WebP, GIF, BMP and PPM, and whatever else turns out to be one of the readable formats."""
+    """JPEG, WebP, GIF, BMP and PPM, and any other readable format."""
     image = _pillow(stream, name, limits, READABLE)
     info = image.info
     several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
@@ -256,13 +256,13 @@ def _has_gain_map(image: Image.Image) -> bool:
 
 
 def _check_length(image: Image.Image, stream: BinaryIO, name: str) -> None:
-    """Refuse a file that is too short for the size it declares, before the memory for that is taken."""
+    """Refuse a file that is too short for the size it declares, before memory for that is allocated."""
     here = stream.tell()
     size = stream.seek(0, os.SEEK_END)
     stream.seek(here)
     pixels = image.width * image.height
-    # Least bytes a pixel: of a JPEG a bit for the first coefficient of each block of luminance; of GIF a code of at
-    # most 12 bits for at most 4096 pixels; of PPM and BMP the samples themselves, but where those are compressed.
+    # Minimum bytes a pixel: in a JPEG, a bit for the first coefficient of each luminance block; in a GIF, a code of at
+    # most 12 bits for at most 4096 pixels; in PPM and BMP, the samples themselves unless they are compressed.
     share = {"JPEG": 1 / 512, "MPO": 1 / 512, "GIF": 1.5 / 4096}.get(str(image.format), FEWEST)
     if any(tile[0] == "raw" for tile in getattr(image, "tile", ())):
         share = {"1": 1 / 8, "P": 1 / 8, "L": 1.0, "I": 1.0, "RGB": 2.0}.get(image.mode, 0.0)
@@ -304,10 +304,10 @@ def _from_png(data: bytes, name: str, limits: Limits) -> _Picture:
 
 
 def _decode_deep_png(picture: _Picture, told: png.Png) -> None:
-    """16 bits of more than grey alone, which Pillow would cut to 8."""
+    """Decode 16-bit PNGs other than plain grey, which Pillow would cut to 8 bits."""
     import imagecodecs
 
-    # Its transparent colour is compared here, at full depth.
+    # Compare its transparent colour here, at full depth.
     chunk = told.transparent
     file = told.file
     if chunk and told.kind == 2:
@@ -335,7 +335,7 @@ def _from_tiff(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
     if page.shallow and page.first:
         tiff.check_length(stream, page, name)
         stream.seek(0)
-        # Which does not know every layout of as many bits.
+        # Pillow does not know every layout of this depth.
         with suppress(UnidentifiedImageError):
             image = _pillow(stream, name, limits, ("TIFF",))
             # Pillow would turn the picture by the orientation in XMP, and turns it by EXIF's itself.
@@ -352,7 +352,7 @@ def _from_tiff(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
 
 
 def _tiffs_metadata(stream: BinaryIO, page: tiff.Page) -> _Picture:
-    """What a TIFF says beside its pixels; these are yet to be read."""
+    """What a TIFF says besides its pixels, which are yet to be read."""
     exif = Image.Exif()
     try:
         exif.bigtiff, exif.endian = page.big, page.page.parent.byteorder
@@ -381,7 +381,7 @@ def _named_raw(name: str) -> bool:
 
 
 def _as_bytes(value: object) -> bytes:
-    """A TIFF's tag that holds bytes, which some programs wrote as numbers."""
+    """A TIFF tag of bytes, which some programs write as numbers."""
     if isinstance(value, tuple) and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in value):
         return b"".join(number.to_bytes(4, "little") for number in value)
     return value if isinstance(value, bytes) else value.encode("latin-1", "replace") if isinstance(value, str) else b""
@@ -438,7 +438,7 @@ def _from_jpeg2000(data: bytes, name: str, limits: Limits) -> _Picture:
 
 
 def _exif_of(image: Image.Image) -> Image.Exif:
-    """The EXIF of a picture from its own bytes: an orientation in XMP alone does not turn it, as in browsers."""
+    """The EXIF from a picture's own bytes: as in browsers, an orientation in XMP alone does not turn it."""
     data = image.info.get("exif")
     if isinstance(data, bytes):
         return metadata.load_exif(data)
@@ -456,9 +456,9 @@ def _orientation(exif: Image.Exif) -> int:
 
 
 def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
-    """Pixels an inch, across and down: as the format says, or else EXIF."""
+    """Pixels per inch, horizontally and vertically: from the format, or otherwise from EXIF."""
     info = image.info
-    # Pillow makes one up for a JPEG that says nothing.
+    # Pillow invents a value for a JPEG that gives none.
     if "dpi" in info and (image.format not in ("JPEG", "MPO") or info.get("jfif_unit") in (1, 2)):
         return _plausible(info["dpi"])
     return _exif_dpi(exif)
@@ -517,8 +517,8 @@ def _converted(picture: _Picture) -> Image.Image:
 def _plain(
     image: Image.Image, opacity: Image.Image | None, own: bool
 ) -> tuple[Image.Image | np.ndarray, Image.Image | None, bool]:
-    """The colours in a mode that converts, or as deep samples; the opacity; and whether the first is one's own."""
-    if image.mode == "La":  # which Pillow converts to nothing else
+    """The colours in a convertible mode or as deep samples; the opacity; and whether the colours may be modified."""
+    if image.mode == "La":  # Pillow converts it only to LA
         image, own = image.convert("LA"), True
     if image.mode.startswith("I"):
         deep = np.asarray(image).clip(0, 65_535).astype(np.uint16)
@@ -540,7 +540,7 @@ def _plain(
 
 
 def _widened(pixels: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
-    """Samples of video's range, 16 to 235 of 255, brought to all of it."""
+    """Samples of video range, 16 to 235 of 255, scaled to full range."""
     if isinstance(pixels, np.ndarray):
         low, span = 16 * 256, 219 * 256
         return (((pixels.astype(np.int64) - low) * 65_535 + span // 2) // span).clip(0, 65_535).astype(np.uint16)
@@ -550,7 +550,7 @@ def _widened(pixels: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
 
 
 def _info(picture: _Picture) -> dict[str, object]:
-    """What is kept of the file's metadata."""
+    """The part of the file's metadata that is kept."""
     info: dict[str, object] = {}
     if exif := metadata.clean_exif(picture.exif):
         info["exif"] = exif

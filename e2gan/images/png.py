@@ -1,6 +1,6 @@
-"""A PNG's chunks: how its colours are told, its metadata, and the file without these, for the decoder.
+"""A PNG's chunks: its colours, its metadata, and a file without these for the decoder.
 
-The decoder sees only what pixels need, so that no text or profile, however large or damaged, keeps a picture from
+The decoder sees only what pixels need, so that no text or profile, however large or damaged, prevents a picture from
 being opened.
 """
 
@@ -17,13 +17,13 @@ __all__ = ["SIGNATURE", "Png", "read_png"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 PROFILE_LIMIT = 32 << 20
-"""Most bytes of a colour profile: those of printers and scanners have some megabytes."""
+"""Maximum bytes of a colour profile: those of printers and scanners take several megabytes."""
 
 TEXT_LIMIT = 1 << 20
-"""Most bytes of a text; metadata (XMP, EXIF) may have eight times as many."""
+"""Maximum bytes of a text; metadata (XMP, EXIF) may have eight times as many."""
 
 TEXTS = 100
-"""Most texts that are looked at."""
+"""Maximum number of texts that are read."""
 
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _METADATA = ("XML:com.adobe.xmp", "Raw profile type iptc", "Raw profile type exif", "Raw profile type APP1", "e2gan")
@@ -31,7 +31,7 @@ _METADATA = ("XML:com.adobe.xmp", "Raw profile type iptc", "Raw profile type exi
 
 @dataclass
 class Png:
-    """What a PNG says."""
+    """The content of a PNG."""
 
     width: int = 0
     height: int = 0
@@ -41,7 +41,7 @@ class Png:
     """Colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha."""
     colour: Colour | None = None
     narrow: bool = False
-    """Whether its samples have the range of video: 16 to 235 of 255."""
+    """Whether its samples have video range: 16 to 235 of 255."""
     transparent: bytes = b""
     """The chunk tRNS."""
     exif: bytes = b""
@@ -53,16 +53,16 @@ class Png:
     """Bytes of compressed pixels."""
     notes: list[str] = field(default_factory=list)
     file: bytes = b""
-    """A PNG of the same pixels and nothing else."""
+    """A PNG with the same pixels and nothing else."""
 
     @property
     def row(self) -> int:
-        """Bytes of a row of pixels."""
+        """Bytes in a row of pixels."""
         return 1 + (self.width * self.depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(self.kind, 4) + 7) // 8
 
 
 def read_png(data: bytes) -> Png:
-    """Read the chunks of a PNG; a damaged one that pixels do not need is left out, and a note says so."""
+    """Read the chunks of a PNG; a damaged chunk that pixels do not need is left out, and a note says so."""
     png = Png()
     told: dict[bytes, bytes] = {}
     chunks = [SIGNATURE]
@@ -102,7 +102,7 @@ def read_png(data: bytes) -> Png:
 
 
 def _tell_colour(png: Png, told: dict[bytes, bytes]) -> None:
-    """By the precedence of the PNG specification, third edition, section 4.3: cICP, iCCP, sRGB, gAMA with cHRM."""
+    """Set the colours by the PNG specification's precedence (third edition, 4.3): cICP, iCCP, sRGB, gAMA with cHRM."""
     cicp = told.get(b"cICP", b"")
     # The matrix must be 0: a PNG holds RGB.
     if len(cicp) == 4 and cicp[2] == 0 and (colour := from_cicp(cicp[0], cicp[1])):
@@ -147,7 +147,7 @@ def _read_text(png: Png, kind: bytes, body: bytes) -> None:
 
 
 def _inflate(data: bytes, limit: int) -> bytes | None:
-    """What was compressed, if that is sound and at most ``limit`` bytes."""
+    """The decompressed bytes, if they are sound and at most ``limit``; otherwise None."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(data, limit)

@@ -1,4 +1,4 @@
-"""Raw photos of cameras: what their files begin with, and their development through LibRaw (rawpy)."""
+"""Raw photos of cameras: recognising their files, and developing them with LibRaw (rawpy)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _BEGINNINGS = (
 )
 
 DEVELOPED = 24
-"""Bytes a pixel: the sensor's samples and LibRaw's four channels of 16 bits twice, and the picture."""
+"""Bytes a pixel: the sensor's samples, LibRaw's four 16-bit channels twice, and the picture."""
 
 
 def is_raw(head: bytes) -> bool:
-    """Whether a file that begins so is a raw photo.  Those that are TIFFs are told by their directories."""
+    """Whether a file that begins with ``head`` is a raw photo.  Those that are TIFFs are known by their directories."""
     return any(head[at : at + len(start)] == start for at, start in _BEGINNINGS)
 
 
@@ -39,7 +39,7 @@ def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
     """The photo with the camera's white balance, upright, in 8-bit sRGB.
 
     Raises:
-        ImageError: there is no rawpy, or it cannot read the file.
+        ImageError: rawpy is not installed or cannot read the file.
     """
     if not reads_raw():
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Pictures to the outside world: encoded, with what is true of them, and written whole or not at all."""
+"""Saving pictures: encode them with their metadata, and write them whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ENCODING: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 92, "method": 4},
     "TIFF": {},
 }
-"""How pictures are encoded.  Painted strokes have sharp edges in colour, so no chroma subsampling; Pillow writes
-the directories of EXIF only into TIFFs that are not compressed."""
+"""Encoder settings.  Painted strokes have sharp edges in colour, so there is no chroma subsampling; Pillow writes
+EXIF directories only into uncompressed TIFFs."""
 
 LONGEST_SIDE = {"JPEG": 65_535, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1}
 
@@ -46,15 +46,15 @@ def save_image(
     """Write a picture, whole or not at all, with its metadata and provenance.
 
     The metadata is what :func:`open_image` leaves in ``info``: rights, authors, what the camera wrote and the print
-    resolution, as EXIF, XMP, and IPTC where the format has a place for it.  The provenance is a JSON object in a text
+    resolution, as EXIF, XMP, and IPTC if the format has a place for it.  The provenance is a JSON object in a text
     chunk ``e2gan`` of a PNG, and in the XMP of the others; :func:`read_provenance` reads it back.  JPEG holds no
-    transparency: such a picture is laid on white, and an :class:`ImageWarning` says so.
+    transparency: such a picture is put on white, and an :class:`ImageWarning` says so.
 
     Args:
         image: RGB or RGBA; other modes are converted as :func:`open_image` does.
         target: a path, replaced in one step, or a stream open for binary writing.
-        format: one of the values of :data:`e2gan.images.WRITABLE`; by default what the path's suffix says.
-        provenance: what made the picture; by default what ``info["e2gan"]`` says, as the editor leaves it.
+        format: one of the values of :data:`e2gan.images.WRITABLE`; by default the one for the path's suffix.
+        provenance: what made the picture; by default ``info["e2gan"]``, which the editor sets.
         keep_location: whether the metadata may say where the photo was taken.
 
     Raises:
@@ -143,7 +143,7 @@ def read_provenance(source: Source) -> dict[str, Any] | None:
     """What :func:`save_image` wrote about how a picture was made; None if it says nothing.
 
     Raises:
-        ImageError: the picture cannot be read, or its provenance is no JSON object.
+        ImageError: the picture cannot be read, or its provenance is not a JSON object.
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the picture"
     try:

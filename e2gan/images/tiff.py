@@ -1,7 +1,7 @@
-"""TIFF: which of a file's pictures is the photo, and its samples where they are deeper than 8 bits.
+"""TIFF: finding the photo among a file's pictures, and reading its samples if they are deeper than 8 bits.
 
-Eight bits and fewer are Pillow's work.  Deeper samples, planes of their own, floating point and Lab go through
-tifffile, with imagecodecs for what is compressed.
+Pillow reads samples of up to 8 bits.  Deeper samples, separate planes, floating point and Lab go through
+tifffile, with imagecodecs for compressed data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["CONVERTED", "Page", "check_length", "is_tiff", "read_page", "read_sa
 _GREY = {0, 1}
 _RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB, _ITU_LAB = 2, 3, 5, 6, 8, 9, 10
 CONVERTED = frozenset((_LAB, _ICC_LAB, _ITU_LAB))
-"""Photometric interpretations whose samples are given as sRGB."""
+"""Photometric interpretations whose samples `read_samples` converts to sRGB."""
 
 _SENSOR = {32803: "a colour filter array", 34892: "linear raw"}
 _KINDS = {4: "a mask", 32844: "LogL", 32845: "LogLuv", 51177: "a depth map"}
@@ -31,19 +31,19 @@ _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a smaller version of another picture, and a transparency mask."""
 
 _RATIOS = {1: 1, 5: 4096, 8: 1100, 32946: 1100, 32773: 64}
-"""Most bytes that one compressed byte can stand for, by compression: none, LZW, deflate twice, PackBits."""
+"""Maximum bytes that one compressed byte can encode, by compression: none, LZW, deflate twice, PackBits."""
 
 _COMPRESSIONS = {1, 5, 7, 8, 32946, 32773, 33003, 33005, 34712, 34892, 34925, 50000, 50001, 50002, 52546}
-"""Those of deep pictures that are read: LZW, JPEG, deflate, PackBits, JPEG 2000, LZMA, Zstandard, WebP, JPEG XL."""
+"""Supported compressions of deep pictures: LZW, JPEG, deflate, PackBits, JPEG 2000, LZMA, Zstandard, WebP, JPEG XL."""
 
 _PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000}
-"""Those of pictures of at most 8 bits that Pillow's libtiff reads."""
+"""Compressions of pictures of up to 8 bits that Pillow's libtiff reads."""
 
 _DNG_VERSION, _ORIENTATION, _PROFILE = 50706, 274, 34675
 _MAKERS = ("NIKON", "Canon", "SONY", "PENTAX", "RICOH", "SAMSUNG", "Phase One", "Hasselblad", "Leaf", "KODAK", "EPSON")
 
 
-# It logs what is odd about a file, which would be printed where nobody has set up logging.
+# It logs oddities of files, which Python would print if logging is not set up.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
@@ -54,30 +54,30 @@ class Page:
     width: int
     height: int
     first: bool
-    """Whether it is the file's first picture, which other readers take."""
+    """Whether it is the file's first picture, the one that other readers use."""
     shallow: bool
-    """Whether Pillow reads it right: unsigned samples of at most 8 bits."""
+    """Whether Pillow reads it correctly: unsigned samples of at most 8 bits."""
     raw: bool
     """Whether the file is a raw photo of a camera."""
     several: bool
-    """Whether there are other pictures that are not smaller versions of this."""
+    """Whether there are other pictures that are not smaller versions of this one."""
     per_pixel: int
     """Bytes that a pixel takes while its samples are read."""
     orientation: int
     profile: bytes
     offset: int
-    """Of the file's first directory, which holds the metadata, in the file."""
+    """The file offset of the first directory, which holds the metadata."""
     big: bool
     page: Any
 
 
 def is_tiff(head: bytes) -> bool:
-    """Whether a file that begins so is a TIFF, or one of the raw formats that are."""
+    """Whether a file that begins with ``head`` is a TIFF, or one of the raw formats based on it."""
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def read_page(stream: BinaryIO, name: str) -> Page:
-    """Find the photo among a file's pictures: the first that is no smaller version of another.
+    """Find the photo among a file's pictures: the first that is not a smaller version of another.
 
     Raises:
         ImageError: the file has no picture.
@@ -96,7 +96,7 @@ def read_page(stream: BinaryIO, name: str) -> Page:
         raw = sensor or _DNG_VERSION in first.tags or _is_makers(first, pages)
         page = whole[0]
         bits = _bits(page)
-        # Nobody saves several pictures of one photo, but those that are no smaller versions.
+        # Other pictures count only if they are not smaller: smaller ones are versions of the photo.
         size = page.imagewidth * page.imagelength
         several = sum(picture.imagewidth * picture.imagelength >= size for picture in whole) > 1
         formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
@@ -135,7 +135,7 @@ def _pages(file: Any) -> Iterator[Any]:
 
 
 def _is_makers(first: Any, pages: list[Any]) -> bool:
-    """Whether a camera wrote a preview first and something that no TIFF reader knows behind it."""
+    """Whether a camera wrote a preview first, followed by data that no TIFF reader knows."""
     maker = str(first.tags.valueof(271, "") or "")
     small = bool(int(first.subfiletype) & _REDUCED) or int(first.compression) == 6
     return maker.upper().startswith(tuple(brand.upper() for brand in _MAKERS)) and small and len(pages) > 1
@@ -150,11 +150,11 @@ def read_samples(stream: BinaryIO, page: Page, name: str, limits: Limits) -> tup
     """The samples of a deep picture.
 
     Returns:
-        uint16, all of its range used: (H, W) of grey, (H, W, 3) of RGB or (H, W, 4) of CMYK; the opacity of the same
+        uint16 of full range: (H, W) of grey, (H, W, 3) of RGB or (H, W, 4) of CMYK; the opacity in the same
         type, or None; and a note, or "".
 
     Raises:
-        ImageError: pictures of this kind are not read, or the file is cut off.
+        ImageError: pictures of this kind are not supported, or the file is cut off.
         Exception: whatever tifffile raises on a damaged file.
     """
     import tifffile
@@ -172,7 +172,7 @@ def read_samples(stream: BinaryIO, page: Page, name: str, limits: Limits) -> tup
     check_length(stream, page, name)
     with tifffile.TiffFile(stream) as file:
         tiff.parent = file
-        # One thread: a file that is damaged must not be decoded in several places at once.
+        # One thread: several threads must not decode a damaged file at once.
         samples = tiff.asarray(maxworkers=1)
     while samples.ndim > (3 if int(tiff.samplesperpixel) > 1 else 2) and 1 in samples.shape:
         samples = samples.squeeze(samples.shape.index(1))
@@ -184,7 +184,7 @@ def read_samples(stream: BinaryIO, page: Page, name: str, limits: Limits) -> tup
 
 
 def check_length(stream: BinaryIO, page: Page, name: str) -> None:
-    """Refuse a file that is too short for what it declares, before the memory for that is taken; raises ImageError."""
+    """Refuse a file that is too short for what it declares, before allocating memory for it; raises ImageError."""
     tiff = page.page
     size = stream.seek(0, 2)
     stream.seek(0)
@@ -235,16 +235,16 @@ def _arranged(samples: np.ndarray, tiff: Any, name: str) -> tuple[np.ndarray, np
 
 
 def _highest(samples: np.ndarray, tiff: Any) -> int:
-    """What stands for the brightest: 1 of floating point and of yes and no, the type's end of whole numbers."""
+    """The brightest value: 1 for floating point and booleans, the type's maximum for whole numbers."""
     if samples.dtype.kind not in "ui":
         return 1
     bits = max(_bits(tiff)) - (samples.dtype.kind == "i")
-    # Some programs save what has 16 bits in more.
+    # Some programs save 16-bit samples in a wider type.
     return 65_535 if bits > 24 and int(samples.max(initial=0)) <= 65_535 else 2**bits - 1
 
 
 def _full_range(samples: np.ndarray, highest: int) -> np.ndarray:
-    """Samples of any type as uint16, all of its range used."""
+    """Samples of any type as uint16 of full range."""
     kind = np.float64 if samples.dtype.itemsize > 2 and samples.dtype.kind in "ui" else np.float32
     scaled = samples.astype(kind)
     if samples.dtype.kind == "f":
