@@ -123,7 +123,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(*, for_libraries: bool = False) -> Iterator[Path]:
-    """Give an empty folder among the system's temporary files; it goes with the body, or after a kill with the next call.
+    """Give an empty folder among the system's temporary files; it goes with the body, or after a kill with the next.
 
     Args:
         for_libraries: whether files that libraries create with `tempfile` meanwhile go there too.
