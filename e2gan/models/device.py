@@ -1,4 +1,4 @@
-"""What a device computes well in."""
+"""The number formats that a device computes well in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["computes_bfloat16"]
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster there than float32: on a processor without instructions for it, it is emulated."""
+    """Whether bfloat16 is faster than float32 on the device: a processor without instructions for it emulates it."""
     if device.type != "cpu":
         return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     # Not in PyTorch's public interface.

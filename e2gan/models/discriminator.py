@@ -14,7 +14,7 @@ __all__ = ["Discriminator", "load_discriminator"]
 
 
 class Discriminator(nn.Module):
-    """Looks at a photo and an edit of it, and scores each 70×70 patch.
+    """Scores each 70×70 patch of a photo and its edit.
 
     6→64→128→256→512→1 with 4×4 convolutions, instance norm on the middle three: 2,767,809
     parameters.
@@ -37,12 +37,12 @@ class Discriminator(nn.Module):
         return self.conv5(h)
 
     def initialize(self, std: float = 0.02) -> None:
-        """Draw every weight from N(0, std), biases zero."""
+        """Draw every weight from N(0, std), and set biases to zero."""
         draw_weights(self, std)
 
 
 def load_discriminator(path: str | Path) -> Discriminator:
-    """Read a discriminator's weights, to go on training it.
+    """Read a discriminator's weights, to continue its training.
 
     Raises:
         BaseModelError: the file is not safetensors, or does not hold this discriminator.

@@ -1,4 +1,4 @@
-"""The whole edit as one network, photo in and picture out: the generator, and what stands before and after it."""
+"""The whole edit as one network, photo in and picture out: the generator, and what comes before and after it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ __all__ = ["Edit", "Look", "batched", "blended", "look_of"]
 
 @dataclass(frozen=True)
 class Look:
-    """What makes an edit besides the generator's weights, a row for each picture; None leaves its part out.
+    """What determines an edit besides the generator's weights, a row for each picture; None leaves a part out.
 
-    What makes looks here leaves them on the CPU, but for the prompt; `to` brings them to the generator's device.
+    The functions here make looks on the CPU, except for the prompt; `to` moves them to the generator's device.
     """
 
     prompt: Tensor
-    """(N, T, D): the prompt's tokens, in the type that the generator computes in."""
+    """(N, T, D): the prompt's tokens, in the generator's type."""
     prompt_bias: Tensor | None = None
     """(N, T): added to the attention's logits (`e2gan.models.generator.Generator.forward`)."""
     skips: Tensor | None = None
-    """(N, 3): how much goes round the bottleneck, from the image side inward."""
+    """(N, 3): how much bypasses the bottleneck, from the image side inward."""
     noise: Tensor | None = None
     """(N,): the strength of the noise on the photo (`e2gan.models.noise`)."""
     keeps: tuple[Keeps, ...] = ()
-    """What of the photo is kept (`e2gan.models.light`); empty where no picture keeps anything."""
+    """What the edits keep of the photo (`e2gan.models.light`); empty if no picture keeps anything."""
     shares: Tensor | None = None
-    """(N, len(keeps)): how much each picture keeps of what; None where all keep the same one thing."""
+    """(N, len(keeps)): the share of each kind that a picture keeps; None if all pictures keep the same one kind."""
     tones: Tensor | None = None
-    """(N, 3, 4): in which colours it is kept; needed where ``keeps`` is not empty."""
+    """(N, 3, 4): the colours in which it is kept; required if ``keeps`` is not empty."""
 
     def to(self, device: torch.device) -> Look:
         return self._each(lambda value: value.to(device))
@@ -57,7 +57,7 @@ class Look:
 def look_of(
     prompt: Tensor, keeps: Keeps = Keeps.NOTHING, tone: Tone = NEUTRAL, skips: Skips = NO_SKIPS, noise: float = 0.0
 ) -> Look:
-    """One concept's look, in one row; ``prompt`` is (T, D).  The rest is as in a concept's manifest."""
+    """One concept's look, in one row; ``prompt`` is (T, D), the rest as in a concept's manifest."""
     keeps = Keeps(keeps)
     return Look(
         prompt[None],
@@ -69,9 +69,9 @@ def look_of(
 
 
 def blended(looks: Sequence[Look], weights: Sequence[float]) -> Look:
-    """Several concepts' looks, of one row each, mixed by their weights into one row.
+    """Mix several concepts' looks, of one row each, by their weights into one row.
 
-    The attention is shared between the concepts' prompts as the weights say.  The tone is a mean of those of the
+    The weights divide the attention between the concepts' prompts.  The tone is the mean of the tones of the
     concepts that keep something.
     """
     if len(looks) == 1:
@@ -96,7 +96,7 @@ def blended(looks: Sequence[Look], weights: Sequence[float]) -> Look:
 
 
 def batched(looks: Sequence[Look]) -> Look:
-    """The looks of several pictures, of one row each, as the rows of one; shorter prompts are padded."""
+    """Stack the looks of several pictures, of one row each, into one look; shorter prompts are padded."""
     length = max(look.prompt.shape[1] for look in looks)
     first = looks[0].prompt
     prompt = first.new_zeros(len(looks), length, first.shape[2])
@@ -119,19 +119,19 @@ def batched(looks: Sequence[Look]) -> Look:
 
 
 def _kinds(looks: Sequence[Look]) -> tuple[Keeps, ...]:
-    """What any of the looks keeps, in the order of `Keeps`; empty where that is nothing."""
+    """The kinds that any of the looks keeps, in the order of `Keeps`; empty if that is only nothing."""
     kinds = {kind for look in looks for kind in look.keeps or (Keeps.NOTHING,)}
     return () if kinds == {Keeps.NOTHING} else tuple(kind for kind in Keeps if kind in kinds)
 
 
 def _shares(look: Look, keeps: Sequence[Keeps]) -> Tensor:
-    """(len(keeps),): 1 for the one thing that a concept's look keeps, 0 for the others."""
+    """(len(keeps),): 1 for the one kind that a concept's look keeps, 0 for the others."""
     own = look.keeps[0] if look.keeps else Keeps.NOTHING
     return torch.tensor([float(kind == own) for kind in keeps])
 
 
 def _rows(looks: Sequence[Look], name: str, shape: tuple[int, ...]) -> Tensor | None:
-    """Each look's row, zeros where it has none; None where no look has one."""
+    """Each look's row, zeros if it has none; None if no look has one."""
     rows: list[Tensor | None] = [getattr(look, name) for look in looks]
     if all(row is None for row in rows):
         return None
@@ -139,14 +139,14 @@ def _rows(looks: Sequence[Look], name: str, shape: tuple[int, ...]) -> Tensor | 
 
 
 class Edit(nn.Module):
-    """The whole edit as one network.  The editor, the training and the exporters all compute an edit by it.
+    """The whole edit as one network.  The editor, the training and the exporters all compute edits with it.
 
     Args:
-        generator: a `Generator`, or what is called as one: an adapter on one, or the same on another runtime.
+        generator: a `Generator`, or anything called like one: one with an adapter, or one on another runtime.
         at_once: compute the last convolution for 2×2 pixels at once (`e2gan.models.generator.OutConv`), for edits on
             a CPU.
-        half: take the sums in the form that half precision can hold, for a runtime that computes all of them in it,
-            and for photos of one concept.  An `Editor` of half precision computes what is kept of the photo in float32.
+        half: compute sums in a form that half precision can hold, for a runtime that computes everything in it,
+            and for photos of one concept.  A half-precision `Editor` computes what is kept of the photo in float32.
     """
 
     def __init__(self, generator: Callable[..., Tensor], *, at_once: bool = False, half: bool = False) -> None:
@@ -164,11 +164,11 @@ class Edit(nn.Module):
 
         Args:
             photo: (N, 3, H, W) in [-1, 1]; H and W are multiples of the generator's stride.
-            look: of N rows.
-            offsets: (N, 2): where on the tile of noise each photo lies; at its corner if None.
+            look: a look of N rows.
+            offsets: (N, 2): each photo's position on the noise tile; its corner if None.
 
         Returns:
-            (N, 3, H, W) float32; where something of the photo is kept it may leave [-1, 1].
+            (N, 3, H, W) float32; if part of the photo is kept, values may leave [-1, 1].
         """
         x = self.with_noise(photo, look, offsets).to(look.prompt.dtype)
         skips = () if look.skips is None else (look.skips,)
@@ -179,5 +179,5 @@ class Edit(nn.Module):
         return keep(edit, toned(photo, look.tones, half=self.in_half), look.keeps, look.shares, half=self.in_half)
 
     def with_noise(self, photo: Tensor, look: Look, offsets: Tensor | None) -> Tensor:
-        """What the generator sees of the photos."""
+        """The photos as the generator sees them."""
         return photo if look.noise is None else noisy(photo, look.noise, offsets)

@@ -14,7 +14,7 @@ from e2gan.models.weights import draw_weights, load_weights
 __all__ = ["MAX_KEYS", "Generator", "OutConv", "ResBlock", "UpConv", "load_generator", "norm_relu"]
 
 MAX_KEYS = 4096
-"""Most tokens that one token attends to: a photo of 512² has as many."""
+"""Maximum tokens that one token attends to; a photo of 512² has this many."""
 
 
 class ResBlock(nn.Module):
@@ -68,15 +68,15 @@ class GEGLU(nn.Module):
 
 
 class UpConv(nn.ConvTranspose2d):
-    """A 3×3 transposed convolution of stride 2, and the filter after it.
+    """A 3×3 transposed convolution of stride 2, followed by a filter.
 
-    Its weight is that of the convolution alone.  In float32 on a processor the filter is folded into it on the way:
-    with ``mean`` the kernel has 4×4 taps, and each of a token's four pixels is a sum over all nine of the weight's.
-    So what is constant stays constant, where the bare convolution makes a lattice of it.
+    Its weight is that of the convolution alone.  In float32 on a CPU, the filter is folded into the kernel:
+    with ``mean``, the kernel has 4×4 taps, and each of a token's four pixels is a sum over all nine of the weight's.
+    So constant areas stay constant, while the bare convolution turns them into a lattice.
     """
 
     in_two_steps = False
-    """Whether the filter is always a step of its own, for a runtime that computes in half precision."""
+    """Whether the filter is always a separate step, for a runtime that computes in half precision."""
 
     # The sizes are arguments because PEFT makes layers of the class that it finds.
     def __init__(
@@ -99,8 +99,8 @@ class UpConv(nn.ConvTranspose2d):
         """(N, C, H, W) to twice the height and width."""
         if self.smoothing == "none":
             return super().forward(x, output_size)
-        # Folded taps are rounded to the type that products are of.  In half precision, and in a GPU's TensorFloat-32,
-        # the four pixels' sums then differ, the norm behind them enlarges that, and the lattice is back.
+        # Folded taps are rounded to the type of the products.  In half precision, and in a GPU's TensorFloat-32,
+        # the four pixels' sums then differ, the following norm amplifies that, and the lattice is back.
         exact = x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
         if self.in_two_steps or not exact:
             return self.filtered(x)
@@ -112,7 +112,7 @@ class UpConv(nn.ConvTranspose2d):
         return (self.means + 1) // 2
 
     def folded(self) -> nn.ConvTranspose2d:
-        """The same as one plain layer with `smoothed` for its weight."""
+        """The same layer as one plain convolution with `smoothed` as its weight."""
         smoothed = self.smoothed().detach()
         inputs, outputs, kernel, _ = smoothed.shape
         layer = nn.ConvTranspose2d(inputs, outputs, kernel, 2, self.smoothed_padding, bias=self.bias is not None)
@@ -129,7 +129,7 @@ class UpConv(nn.ConvTranspose2d):
         return smoothed
 
     def filtered(self, x: Tensor) -> Tensor:
-        """The same one after the other: each mean is then of the same four rounded numbers, in whatever order."""
+        """The same in separate steps: each mean is then of the same four rounded numbers, whatever their order."""
         upsampled = F.conv_transpose2d(x, self.weight, stride=2)
         if self.means > 1:
             upsampled = F.pad(upsampled, [self.means // 2] * 4)
@@ -141,7 +141,7 @@ class UpConv(nn.ConvTranspose2d):
 class TransformerBlock(nn.Module):
     """Self-attention, cross-attention to the prompt and an MLP, at half the trunk's resolution.
 
-    The tokens carry no positions, so any height and width will do.
+    The tokens carry no positions, so any height and width works.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -178,8 +178,8 @@ class TransformerBlock(nn.Module):
         height, width = x.shape[-2:]
         h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
         n = self.norm1(h)
-        # Attention costs the square of the tokens.  In a large photo neighbouring ones say the same, so a regular
-        # share of them is attended to, by all.
+        # The cost of attention grows with the square of the tokens.  In a large photo, neighbours say the same, so all
+        # tokens attend to a regular subset.
         keys = n[:, :: max(1, n.shape[1] // MAX_KEYS)]
         h = h + self.self_attention(n, keys)
         h = h + self.cross_attention(self.norm2(h), prompt, prompt_bias)
@@ -188,15 +188,15 @@ class TransformerBlock(nn.Module):
 
 
 class OutConv(nn.Conv2d):
-    """A convolution to few channels, which may be computed for 2×2 pixels at once.
+    """A convolution to few channels that can be computed for 2×2 pixels at once.
 
     Three output channels fill a fraction of a SIMD register.  A stride-2 convolution with the kernel at
-    its four offsets gives four times as many, which a pixel shuffle puts in place: the same sums, in
+    its four offsets gives four times as many, which a pixel shuffle rearranges: the same sums, in
     less than half the time on a CPU.
     """
 
     at_once = False
-    """Whether it is, where the picture's height and width are even; `e2gan.models.edit.Edit` decides."""
+    """Whether to do so, if the picture's height and width are even; `e2gan.models.edit.Edit` decides."""
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = (n - k + 1 for n, k in zip(x.shape[-2:], self.kernel_size))
@@ -210,7 +210,7 @@ class OutConv(nn.Conv2d):
 class Generator(nn.Module):
     """Photo and prompt in, edited photo out.
 
-    7,055,619 parameters in the default configuration.  Fully convolutional:
+    The default configuration has 7,055,619 parameters.  The network is fully convolutional and takes
     any height and width that are multiples of ``config.stride``.
     """
 
@@ -240,7 +240,7 @@ class Generator(nn.Module):
                 padding, log w to give a token the weight w.
             skips: (N, 3), 0 to 1, for a generator that is configured for them: how much of the first and the second
                 convolution's activations joins their counterparts on the way up, averaged, and how much of the trunk's
-                goes round its transformer blocks.  None: nothing does.
+                bypasses its transformer blocks.  None: nothing does.
 
         Returns:
             (N, 3, H, W) in [-1, 1].
@@ -260,13 +260,13 @@ class Generator(nn.Module):
         x = _plus(norm_relu(self.up2(x), self.training), half, shares[1])
         x = _plus(norm_relu(self.up1(x), self.training), full, shares[0])
         x = self.pad(x)
-        # It may be of another type than the rest (`to_precision`).
+        # The last layer's type may differ from the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
         return torch.tanh(self.conv_out(x))
 
     def to_precision(self, dtype: torch.dtype) -> Generator:
-        """All but the last convolution in ``dtype``, for edits: its output is the picture, and half precision would
+        """Convert all but the last convolution to ``dtype`` for edits: its output is the picture; half precision would
         show as banding."""
         for name, module in self.named_children():
             if name != "conv_out":
@@ -274,7 +274,7 @@ class Generator(nn.Module):
         return self
 
     def initialize(self, std: float = 0.02) -> None:
-        """Draw every convolution's and projection's weight from N(0, std), biases zero, as pix2pix does."""
+        """Draw the weights of convolutions and projections from N(0, std), and set biases to zero, as pix2pix does."""
         draw_weights(self, std)
 
 
@@ -283,7 +283,7 @@ def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
 
 
 def _plus(x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
-    """The mean of both, weighted: a plain sum would be larger, and with it every step of what follows."""
+    """The weighted mean of both: a plain sum would be larger, and so would everything after it."""
     return x if skipped is None or share is None else (x + skipped) / (1 + share.to(x.dtype))
 
 
@@ -291,8 +291,8 @@ def norm_relu(x: Tensor, training: bool = False) -> Tensor:
     """Instance norm without parameters, then ReLU."""
     if not training:
         return F.relu(F.instance_norm(x), inplace=True)
-    # The same to the last bit, by what instance_norm calls.  It gives a view, and in place on a view autograd copies
-    # all of it three times.
+    # Bit-equal, by what instance_norm calls itself.  That returns a view, and in place on a view, autograd copies
+    # everything three times.
     h = F.batch_norm(x.reshape(1, -1, *x.shape[2:]), None, None, training=True)
     return F.relu(h, inplace=True).view_as(x)
 

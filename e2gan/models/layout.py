@@ -1,6 +1,6 @@
 """The generator's layout as plain data: its configuration, its crucial layers, its adapters.
 
-This module imports no torch, so that a concept bundle can be checked, name by
+This module does not import torch, so that a concept bundle can be checked, name by
 name and shape by shape, before a model exists.
 """
 
@@ -47,21 +47,21 @@ class Keeps(str, Enum):
 
 
 Tone: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
-"""An affine map of colours in [-1, 1]: for each of red, green and blue its weights of the photo's three and of 1."""
+"""An affine map of colours in [-1, 1]: for each of red, green and blue, the weights of the photo's three and of 1."""
 
 NEUTRAL: Tone = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 """The tone that leaves every colour as it is."""
 
 Skips: TypeAlias = "tuple[float, float, float]"
-"""How much goes round the bottleneck, each from 0 to 1, from the image side inward: at full, half and quarter size."""
+"""How much bypasses the bottleneck at full, half and quarter size (from the image side inward), each from 0 to 1."""
 
 NO_SKIPS: Skips = (0.0, 0.0, 0.0)
 
 MAX_NOISE = 0.25
-"""Most noise on a photo: a standard deviation, of values in [-1, 1]."""
+"""Maximum noise on a photo: a standard deviation for values in [-1, 1]."""
 
 SMOOTHING = {"none": 0, "mean": 1, "binomial": 3}
-"""The filters that may follow a transposed convolution: how many 2×2 means each is."""
+"""The filters that may follow a transposed convolution, each as a number of 2×2 means."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class GeneratorConfig:
     res_blocks: int = 3
     """Number of residual blocks (RB)."""
     tb_positions: tuple[int, ...] = (2,)
-    """Where the transformer blocks (TB) stand: 0 is before the first RB, n after RB n."""
+    """Positions of the transformer blocks (TB): 0 is before the first RB, n after RB n."""
     tb_sampling: Literal["conv", "pool", "none"] = "conv"
     """How a TB's tokens are halved and doubled again: strided convolutions, max-pooling and
     unpooling, or not at all."""
     heads: int = 8
     """Attention heads of a TB."""
     skips: bool = False
-    """Whether activations may go round the bottleneck: each concept then says how much of them does."""
+    """Whether activations may bypass the bottleneck; each concept then says how much of them does."""
     smoothing: Literal["none", "mean", "binomial"] = "none"
     """The filter after each transposed convolution.  Without one, the four pixels that a token becomes are sums of
     one, two, two and four taps, and a flat area comes out as a lattice; ``mean`` is over 2×2 pixels, ``binomial`` is
@@ -123,7 +123,7 @@ class GeneratorConfig:
 
     @property
     def stride(self) -> int:
-        """Heights and widths that go in must be multiples of this."""
+        """Input heights and widths must be multiples of this."""
         return 8 if self.tb_positions and self.tb_sampling != "none" else 4
 
     @classmethod
@@ -184,7 +184,7 @@ class CrucialLayer:
 
 
 def crucial_layers(config: GeneratorConfig) -> Iterator[CrucialLayer]:
-    """The layers LoRA is put on, from the image inward and out again.
+    """The layers that get LoRA, from the image inward and out again.
 
     The paper names "the sampling layers" and "the transformer's projections"; its 0.092M
     parameters come out exactly when the latter are all of a TB's ten linear maps and its

@@ -1,11 +1,11 @@
-"""Giving an edit back what the generator cannot know of the photo, or cannot carry.
+"""Restoring in an edit what the generator cannot know about the photo, or cannot carry.
 
-The generator's instance norms take each channel's mean and contrast away, exactly: a photo, the same
-photo darker, and the same photo tinted come out alike.  And all that it knows passes its transformer
+The generator's instance norms remove each channel's mean and contrast exactly: a photo, the same
+photo darker, and the same photo tinted come out alike.  And everything passes its transformer
 block, one token for 8×8 pixels, where fine detail is the first to go.  That suits a painting, whose
-palette and strokes are its own.  It is wrong for what remains a photograph, so a concept says what of
-the photo's it ``keeps``: of the photo in the concept's ``tone``, the one affine map of colours that comes
-nearest to its teacher's.  What green turns into cannot be told from a photo that has lost its colours.
+palette and strokes are its own.  It is wrong for an edit that remains a photograph, so a concept says
+what it ``keeps`` of the photo in the concept's ``tone``, the one affine map of colours that comes
+nearest to its teacher's.  A photo without its colours cannot tell what green turns into.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from e2gan.models.layout import Keeps
 __all__ = ["keep", "toned"]
 
 SPAN = 3.0
-"""Standard deviations from the photo's mean that the generator's -1 and 1 stand for, where it paints anew."""
+"""The generator's -1 and 1 in standard deviations from the photo's mean, if it repaints the picture."""
 
 SHIFT = 0.5
-"""Standard deviations from the photo's own colour that they stand for, where the photo stays."""
+"""The generator's -1 and 1 in standard deviations from the photo's own colour, if the photo stays."""
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Rec. 709 weights of the channels."""
 
 CELL = 8
-"""Side in pixels of the means that colours are compared by: one token of the transformer block."""
+"""Side in pixels of the means by which colours are compared: one token of the transformer block."""
 
 STEADINESS = 0.01
-"""Variance of a neighbourhood, of values in [-1, 1], below which the whole picture's slope outweighs its own."""
+"""Variance of a neighbourhood, for values in [-1, 1], below which the whole picture's slope outweighs its own."""
 
 
 def toned(photo: Tensor, tones: Tensor, *, half: bool = False) -> Tensor:
@@ -49,24 +49,24 @@ def toned(photo: Tensor, tones: Tensor, *, half: bool = False) -> Tensor:
 def keep(
     made: Tensor, photo: Tensor, keeps: Sequence[Keeps], shares: Tensor | None = None, *, half: bool = False
 ) -> Tensor:
-    """The generator's picture with what is kept of the photo, or a mean of several.
+    """The generator's picture with what is kept of the photo, or a weighted mean of several such pictures.
 
-    ``nothing`` leaves it as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
-    multiples of its contrast, and ``colour`` as those from each channel's mean.  ``detail`` reads it as
-    shifts of the photo's own colours, and takes of them no more than changes from place to place.
+    ``nothing`` leaves the picture as it is.  ``light`` reads it as deviations from the photo's mean luminance, in
+    multiples of its contrast, and ``colour`` as deviations from each channel's mean.  ``detail`` reads it as
+    shifts of the photo's own colours, smoothed so that they only change from place to place.
 
     Args:
-        made: (N, 3, H, W) in [-1, 1]: what the generator gave for ``photo``.
+        made: (N, 3, H, W) in [-1, 1]: the generator's picture of ``photo``.
         photo: (N, 3, H, W) in [-1, 1], ``toned``; for ``detail`` H and W are multiples of 8 from 16 up.
         keeps: what is kept.
-        shares: (N, len(keeps)): how much each picture keeps of what; each row adds up to 1.  None where all
-            pictures keep the same one thing.
-        half: take the sums in the form that half precision, and a runtime for it, can hold: no mean over more than a
-            few thousand values at once, moments of what is left after the mean, one tone for all the pictures, and
+        shares: (N, len(keeps)): the share of each kind that a picture keeps; each row adds up to 1.  None if all
+            pictures keep the same one kind.
+        half: compute sums in a form that half precision, and a runtime for it, can hold: no mean over more than a
+            few thousand values at once, moments after subtracting the mean, one tone for all the pictures, and
             H and W multiples of 8.
 
     Returns:
-        (N, 3, H, W); where something is kept it may leave [-1, 1].
+        (N, 3, H, W); if something is kept, values may leave [-1, 1].
     """
     pictures = [_kept(kind, made, photo, half) for kind in keeps]
     if shares is None:
@@ -93,12 +93,12 @@ def _anchored(made: Tensor, anchor: Tensor, half: bool) -> Tensor:
 
 
 def _deviation_and_mean(x: Tensor, half: bool) -> tuple[Tensor, Tensor]:
-    """Of each channel: (N, C, 1, 1) both."""
+    """Standard deviation and mean of each channel, both (N, C, 1, 1)."""
     if not half:
         return torch.std_mean(x, dim=(2, 3), keepdim=True)
     mean = _mean_of_cells(x)
     rest = x - mean
-    # Without Bessel's correction, which is below half precision from 64² on.
+    # Without Bessel's correction, which half precision cannot express from 64² on.
     return _mean_of_cells(rest * rest).sqrt(), mean
 
 
@@ -110,8 +110,8 @@ def _guided(shift: Tensor, photo: Tensor, half: bool) -> Tensor:
     """The shift as a local affine map, channel by channel, of the photo's colours.
 
     A guided filter (He et al., 2013) fitted to means of 8×8 pixels, as in its fast form (He and Sun, 2015),
-    so that strokes of the generator's stay out.  Where a neighbourhood is flat, its slope tends to the
-    whole picture's, not to none: grass is flat at this scale, and must stay grass.
+    so that the generator's strokes stay out.  If a neighbourhood is flat, its slope tends to the
+    whole picture's, not to zero: grass is flat at this scale, and must stay grass.
     """
     x, y = F.avg_pool2d(photo, CELL), F.avg_pool2d(shift, CELL)
     dx, dy = x - x.mean((2, 3), keepdim=True), y - y.mean((2, 3), keepdim=True)
@@ -122,7 +122,7 @@ def _guided(shift: Tensor, photo: Tensor, half: bool) -> Tensor:
     variance = _around(a * a) - mean_a * mean_a
     slope = (covariance + STEADINESS * overall) / (variance + STEADINESS)
     offset = mean_y - slope * mean_x
-    # By a factor, a runtime needs no sizes.
+    # With a factor, a runtime needs no sizes.
     enlarged: dict[str, Any] = {"scale_factor": CELL} if half else {"size": photo.shape[-2:]}
     slope, offset = (F.interpolate(m, mode="bilinear", **enlarged) for m in (slope, offset))
     return slope * photo + offset

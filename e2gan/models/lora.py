@@ -1,6 +1,6 @@
 """LoRA on the generator's crucial layers: folded in by the runtime, trained through PEFT.
 
-The runtime half needs torch alone.  The training half (`attach`, `adapter_state`) imports
+The runtime half needs only torch.  The training half (`attach`, `adapter_state`) imports
 PEFT, which takes seconds, when it is called.
 """
 

@@ -1,8 +1,8 @@
-"""The seeds of strokes: a fixed tile of noise, laid over a photo before the generator sees it.
+"""The seeds of strokes: a fixed tile of noise, added to a photo before the generator sees it.
 
-The paper's generator has a noise z beside the photo (section 3), which the usual implementations replace with dropout.
-Here it is a tile of values that never change, so that a photo has one edit, on every machine and in every runtime.
-Where a photo is flat, strokes begin at the tile's values; without it they can begin only at rounding errors.
+The paper's generator takes a noise z with the photo (section 3), which implementations usually replace with dropout.
+Here it is a tile of fixed values, so that a photo has the same edit on every machine and in every runtime.
+Where a photo is flat, strokes start from the tile's values; without it they could start only from rounding errors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIDE = 256
 """Side of the tile in pixels; it repeats beyond."""
 
 _BYTES = 4
-"""Added up for each value: near enough to a normal distribution, and whole numbers to the last step."""
+"""Bytes summed for each value: close to a normal distribution, and exact in whole numbers."""
 
 
 @cache
@@ -37,7 +37,7 @@ def noisy(photo: Tensor, strength: Tensor, offsets: Tensor | None = None) -> Ten
     Args:
         photo: (N, 3, H, W) in [-1, 1].
         strength: (N,): the noise's standard deviation, of values in [-1, 1].
-        offsets: (N, 2) whole numbers: the row and column of the tile that fall on a photo's first; 0 if None.
+        offsets: (N, 2) whole numbers: the tile's row and column at a photo's first pixel; 0 if None.
 
     Returns:
         (N, 3, H, W), which may leave [-1, 1].

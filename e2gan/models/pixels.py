@@ -1,4 +1,4 @@
-"""Pictures of 8 bits to the networks' numbers, and back."""
+"""Converting 8-bit pictures to the networks' numbers, and back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def to_tensor(pictures: np.ndarray) -> Tensor:
 
 
 def to_images(x: Tensor) -> list[Image.Image]:
-    """(N, 3, H, W) in [-1, 1], what lies beyond cut off, to N pictures."""
+    """(N, 3, H, W) in [-1, 1], with values beyond clipped, to N pictures."""
     arrays = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(array) for array in arrays]

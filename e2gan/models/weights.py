@@ -12,7 +12,7 @@ __all__ = ["draw_weights", "load_weights"]
 
 
 def draw_weights(model: nn.Module, std: float = 0.02) -> None:
-    """Draw every convolution's weight from N(0, std), biases zero, as pix2pix does."""
+    """Draw every convolution's weight from N(0, std), and set biases to zero, as pix2pix does."""
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, std)
