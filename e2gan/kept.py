@@ -19,7 +19,7 @@ from e2gan.tables import canonical_json
 __all__ = ["digest_of", "folder_of", "kept", "read_state"]
 
 LIMIT = 64 * 1024 * 1024
-"""Most bytes of a file that is kept: it may name every pair."""
+"""Maximum bytes of a kept file, which may name every pair."""
 
 
 def digest_of(values: Mapping[str, Any]) -> str:
@@ -39,7 +39,7 @@ def kept(
 
     Args:
         make: gives the result, plain data; it may continue an earlier attempt.
-        sound: whether a result from the file is still valid; by default every result is that is not empty.
+        sound: whether a result from the file is still valid; by default any result that is not empty.
 
     Raises:
         E2GANError: the file cannot be written.

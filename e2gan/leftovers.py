@@ -1,13 +1,13 @@
-"""The names of the program's temporary files, and whether who wrote them still runs.
+"""The names of the program's temporary files, and whether their writer still runs.
 
 ::
 
     .e2gan-MACHINE-BOOT-SPACE-PID-START-RANDOM.tmp[.SUFFIX]   a file or a folder that is being written
     .e2gan-MACHINE-BOOT-SPACE-PID-START-RANDOM.swap           a folder whose content is being exchanged
 
-A process that is killed leaves them behind.  The name alone tells whose they are: the machine, its boot, the process
-namespace (a container's), the process and when it began, so that a number used again is not mistaken for the writer,
-and a folder that several machines share is left alone where nobody here can know.  Anything else is somebody's file.
+A killed process leaves them behind.  The name alone identifies the writer: the machine, its boot, the process
+namespace (a container's), the process and its start time, so that a reused number is not mistaken for the writer,
+and files of other machines in a shared folder are left alone.  Any other file belongs to somebody else.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 TEMPORARY, SWAP = "tmp", "swap"
 
 PLAN, NEW = "plan.json", "new"
-"""What a folder for an exchange holds while there is something to do: the plan, and what comes."""
+"""The content of an exchange's folder while it is under way: the plan, and the new content."""
 
 _NAME = re.compile(
     r"\.e2gan-(?P<machine>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<space>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})"
@@ -52,11 +52,11 @@ _NAME = re.compile(
 )
 
 LONGEST_SUFFIX = 32
-"""Longer ones are left off: the whole name must be one that a file system takes."""
+"""Longer suffixes are dropped: the whole name must be short enough for file systems."""
 
 
 def temporary_name(suffix: str = "") -> str:
-    """A name for what this process is about to write, which no other file has; ``suffix`` as in ``.png``."""
+    """A unique name for what this process is about to write; ``suffix`` as in ``.png``."""
     place = "-".join(_place())
     pid = os.getpid()
     token = f"{place}-{pid}-{_start(pid) or 0}-{secrets.token_hex(6)}"
@@ -70,9 +70,9 @@ def kind(name: str) -> str | None:
 
 
 def writer(name: str) -> Literal["gone", "running", "unknown"] | None:
-    """What became of the process that gave a file its name; None for a name that the program did not give.
+    """The state of the process that gave a file its name; None for a name that the program did not give.
 
-    ``unknown`` is the writer on another machine or in another container.
+    ``unknown`` means a writer on another machine or in another container.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -89,14 +89,14 @@ def writer(name: str) -> Literal["gone", "running", "unknown"] | None:
         began = _start(pid)
     except NotImplementedError:
         return "unknown"
-    # Where the system does not tell when a process began, one of that number counts as the writer.
+    # If the system does not tell when a process began, a process with that number counts as the writer.
     return "gone" if began is None or (start and began and began != start) else "running"
 
 
 def is_rubbish(path: Path) -> bool:
-    """Whether it is the program's, its writer is gone, and nobody needs it.
+    """Whether the file is the program's, its writer is gone, and nobody needs it.
 
-    Not an exchange that was under way, which holds what there was: `e2gan.files.recover` finishes it.
+    An exchange that was under way is not: it holds the old content, and `e2gan.files.recover` finishes it.
     """
     if writer(path.name) != "gone":
         return False
@@ -118,7 +118,7 @@ def sweep_once(folder: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, as far as that goes; never what a link points to."""
+    """Remove a file, or a folder with its content, as far as possible; never what a link points to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -127,16 +127,16 @@ def remove(path: Path) -> None:
 
 
 def names(folder: str | os.PathLike[str]) -> list[str]:
-    """The names of what is in ``folder``, sorted, but for the program's temporary files.
+    """The sorted names in ``folder``, without the program's temporary files.
 
     Raises:
-        OSError: it cannot be listed.
+        OSError: the folder cannot be listed.
     """
     return sorted(name for name in os.listdir(folder) if not kind(name))
 
 
 def find(folder: str | os.PathLike[str], *, deep: bool = True) -> Iterator[Path]:
-    """Every temporary file and folder of the program in ``folder``, and below it if ``deep``; no link is followed."""
+    """Every temporary file and folder of the program in ``folder``, and below it if ``deep``; links are not followed."""
     for place, folders, files in os.walk(folder):
         ours = [name for name in (*folders, *files) if kind(name)]
         yield from (Path(place, name) for name in sorted(ours))
@@ -164,24 +164,24 @@ def _text(file: str) -> str:
 
 
 def _start(pid: int) -> int | None:
-    """When a process began, in ticks since the boot, or 0 where the system does not tell; None if there is none.
+    """When a process began, in ticks since the boot, or 0 if the system does not tell; None if it does not run.
 
     Raises:
-        NotImplementedError: on this system nobody can ask.
+        NotImplementedError: this system cannot tell.
     """
     if os.path.isdir("/proc/self"):
-        with suppress(OSError):  # it is not there, or somebody else's, which the system may hide
-            # After the program's name, which stands in brackets and may hold anything.
+        with suppress(OSError):  # it does not run, or is another user's, which the system may hide
+            # The fields follow the program's name, which is in brackets and may hold any character.
             fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
             return None if fields[0] in (b"Z", b"X") else int(fields[19])
     if pid == os.getpid():
         return 0
-    if os.name != "posix":  # where signal 0 is no question
+    if os.name != "posix":  # where signal 0 does not just test
         raise NotImplementedError
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return None
-    except OSError:  # it may not be signalled, so it is there
+    except OSError:  # we may not signal it, so it exists
         pass
     return 0

@@ -31,7 +31,7 @@ class Option:
     help: str = ""
     """What it does and in which unit, one line."""
     default: Any = None
-    """None: it is required, or the teacher finds the value itself (``required``)."""
+    """None: the option is required, or the teacher finds the value itself (see ``required``)."""
     low: float | None = None
     high: float | None = None
     """Range of a number, inclusive; None: no bound."""
@@ -39,11 +39,11 @@ class Option:
     """The values that a text may have; empty: any."""
     required: bool = False
     only_with: tuple[str, str] | None = None
-    """(name, value): there is this option only where the option ``name`` has that value."""
+    """(name, value): the option exists only if the option ``name`` has that value."""
 
     @property
     def values(self) -> str:
-        """The values it takes, in words: "a whole number from 0 to 25"."""
+        """The values that it takes, in words: "a whole number from 0 to 25"."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.kind == "any":
@@ -56,7 +56,7 @@ class Option:
         return words if self.high is None else f"{words} of at most {self.high:g}"
 
     def fits(self, value: object) -> bool:
-        """Whether it takes this value."""
+        """Whether the option takes this value."""
         if value is None or self.kind == "any":
             return self.kind == "any" or (not self.required and self.default is None)
         if self.kind == "true or false":
@@ -73,7 +73,7 @@ class Option:
 def check_options(teacher: str, options: Sequence[Option], given: Mapping[str, Any]) -> None:
     """Raise TeacherError for the first of the ``given`` options that ``teacher`` lacks or refuses, or that is missing.
 
-    Nothing of what was given is in the error at length, or in characters that could steer a terminal.
+    The error quotes given values only in short, without characters that could steer a terminal.
     """
     table = {option.name: option for option in options if option.only_with is None}
     names = {option.name for option in options}
@@ -102,9 +102,9 @@ def check_options(teacher: str, options: Sequence[Option], given: Mapping[str, A
 
 
 def options_of(factory: Callable[..., Any], options: Sequence[Option] | None) -> tuple[Option, ...] | None:
-    """A teacher's table: the one it was registered with, else what its factory's parameters say.
+    """A teacher's table: the one it was registered with, otherwise one from its factory's parameters.
 
-    None where neither tells: any option is then passed on.
+    None if neither is known: any option is then passed on.
     """
     if options is not None:
         return tuple(options)
@@ -120,7 +120,7 @@ def options_of(factory: Callable[..., Any], options: Sequence[Option] | None) ->
 def _from_parameter(parameter: inspect.Parameter) -> Option:
     required = parameter.default is parameter.empty
     default = None if required else parameter.default
-    # Text where the module has `from __future__ import annotations`.
+    # The annotation is text if the module has `from __future__ import annotations`.
     annotation = getattr(parameter.annotation, "__name__", parameter.annotation)
     return Option(parameter.name, _KINDS.get(annotation, "any"), default=default, required=required)
 
@@ -146,6 +146,6 @@ def _safe(value: object) -> str:
     """A value from outside, on one short line of printable characters."""
     try:
         text = shown(value)
-    except ValueError:  # Python writes no integer of more than some thousand digits
+    except ValueError:  # Python does not print integers of several thousand digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
     return text if text.isprintable() else ascii(text)[1:-1][:60]

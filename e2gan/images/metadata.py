@@ -386,7 +386,7 @@ def xmp_packet(
 ) -> bytes:
     """A packet of XMP: the result of :func:`clean_xmp`, words of IPTC that it lacks, and the provenance; may be empty.
 
-    A packet longer than ``limit`` loses its longest other than rights.  ``alone``: the file cannot hold IPTC
+    A packet longer than ``limit`` loses its longest words other than rights.  ``alone``: the file cannot hold IPTC
     itself, so that differing rights in IPTC are added.
     """
     try:
