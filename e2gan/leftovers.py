@@ -136,7 +136,7 @@ def names(folder: str | os.PathLike[str]) -> list[str]:
 
 
 def find(folder: str | os.PathLike[str], *, deep: bool = True) -> Iterator[Path]:
-    """Every temporary file and folder of the program in ``folder``, and below it if ``deep``; links are not followed."""
+    """Every temporary file and folder of the program in ``folder``, or below it if ``deep``; links are not followed."""
     for place, folders, files in os.walk(folder):
         ours = [name for name in (*folders, *files) if kind(name)]
         yield from (Path(place, name) for name in sorted(ours))

@@ -1,13 +1,13 @@
-"""Plugins: found through entry points, loaded, and quarantined when they break.
+"""Plugins: finding them through entry points, loading them, and quarantining broken ones.
 
-One broken plugin never takes the program down: its traceback is kept for
-``e2gan plugins``, and the rest goes on.  What one prints while it is loaded goes to stderr with its name, for stdout
-is for what was asked for.  Each hook call is all or nothing: a hook that
-raises half-way has registered nothing.  Two plugins that claim one id are an error to
-whoever uses the id; neither wins.
+A broken plugin never takes the program down: its traceback is kept for
+``e2gan plugins``, and the rest works on.  What a plugin prints while it loads goes to stderr with its name: stdout
+is for results.  Each hook call is all or nothing: a hook that
+raises half-way registers nothing.  Two plugins that claim one id are an error for
+whoever uses that id; neither wins.
 
 ``E2GAN_LOAD_PLUGINS``
-    The only plugins to load, by distribution or entry point name, with commas between.  Empty: none.
+    The only plugins to load, by distribution or entry point name, separated by commas.  Empty: none.
 ``E2GAN_STRICT_PLUGINS=1``
     The first problem raises instead of being kept.
 """
@@ -67,9 +67,9 @@ KINDS: dict[str, type[E2GANError]] = {
     "embedder": PluginError,
     "backend": PluginError,
 }
-"""What the core's hooks offer, each kind by ``register_KINDs``, and what is raised for an id that is not there.
+"""The kinds that the core's hooks ``register_KINDs`` offer, each with the error for an unknown id.
 
-A plugin may add a hook of its own, and so a kind, for which PluginError is raised.
+A plugin may add a hook and so a kind of its own, whose error is PluginError.
 """
 
 OFFERED_BY = {
@@ -80,7 +80,7 @@ OFFERED_BY = {
     ("source", "baseline"): "e2gan-baselines",
     ("source", "hub"): "e2gan-hub",
 }
-"""The distributions of this project that offer these, by (kind, id): for whoever has not installed them."""
+"""The distributions of this project that offer these, by (kind, id), for hints when they are not installed."""
 
 _NOT_INSTALLED = {"exporter": "nothing installed exports to", "backend": "nothing installed runs on"}
 
@@ -91,7 +91,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """Something a plugin registered by id: a source of concepts, a teacher, an exporter, a model and the like."""
+    """Something that a plugin registered by id: a source of concepts, a teacher, an exporter, a model and the like."""
 
     id: str
     factory: Callable[..., Any]
@@ -99,19 +99,19 @@ class Entry:
     """One line, or empty."""
     distribution: str
     registered_options: tuple[Option, ...] | None = None
-    """Of a teacher: the table it was registered with, if it was."""
+    """For a teacher: the table of options it was registered with, or None."""
 
     @property
     def options(self) -> tuple[Option, ...] | None:
-        """Of a teacher: its options; None where neither its plugin nor its factory says."""
+        """For a teacher: its options; None if neither its plugin nor its factory defines them."""
         return options_of(self.factory, self.registered_options)
 
     @property
     def version(self) -> str:
-        """The distribution and its version: another version may make something else."""
+        """The distribution and its version, because another version may give other results."""
         try:
             return f"{self.distribution} {importlib.metadata.version(self.distribution)}"
-        except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, and so of no version
+        except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, so it has no version
             return self.distribution
 
 
@@ -120,16 +120,16 @@ class PluginInfo:
     """One plugin, loaded or not."""
 
     name: str
-    """Of its entry point, or of its module where it has none."""
+    """The name of its entry point, or of its module if it has none."""
     distribution: str
     version: str
     status: Literal["ok", "broken", "skipped"] = "ok"
-    """``broken``: it, or a hook of it, failed, or a concept of it cannot be read; what works of it is in use.
+    """``broken``: the plugin or a hook of it failed, or a concept of it cannot be read; its working parts are in use.
     ``skipped``: ``E2GAN_LOAD_PLUGINS`` leaves it out."""
     hooks: tuple[str, ...] = ()
     """The hooks it implements."""
     traceback: str | None = None
-    """Of its first failure."""
+    """The traceback of its first failure."""
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,10 @@ class Problem:
 
 
 class Registry:
-    """All that the installed plugins offer.
+    """Everything that the installed plugins offer.
 
-    Plugins are imported when the registry is loaded; what they offer of a kind is
-    gathered when that kind is first asked for.
+    Plugins are imported when the registry is loaded; what they offer of each kind is
+    collected when that kind is first requested.
     """
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class Registry:
         """Import the core's own plugins, the installed ones that are allowed, and ``extra`` modules or objects.
 
         Raises:
-            PluginError: one is broken, in strict mode only.
+            PluginError: a plugin is broken (only in strict mode).
         """
         registry = cls()
         for module in DEFAULT_PLUGINS:
@@ -185,10 +185,10 @@ class Registry:
     @overload
     def all(self, kind: str) -> dict[str, Any]: ...
     def all(self, kind: str) -> dict[str, Any]:
-        """What is offered of a kind, by id, without the ids that several plugins claim.
+        """Everything offered of a kind, by id, without the ids that several plugins claim.
 
         Args:
-            kind: one of `KINDS`, or of a hook that a plugin added.  Of concepts, those that can be read.
+            kind: one of `KINDS`, or the kind of a hook that a plugin added.  Unreadable concepts are left out.
         """
         if kind not in self._offers:
             self._offers[kind] = self._concepts() if kind == "concept" else self._entries(kind)
@@ -201,11 +201,11 @@ class Registry:
     @overload
     def get(self, kind: str, id: str) -> Any: ...
     def get(self, kind: str, id: str) -> Any:
-        """The one thing of a kind that has this id.
+        """The one thing of a kind with this id.
 
         Raises:
             ConceptError, TeacherError, DataError: there is no such concept or source, teacher, source of photographs.
-            PluginError: there is nothing else of that id, or several distributions claim it.
+            PluginError: there is no such thing of another kind, or several distributions claim the id.
         """
         offered = self.all(kind)
         if id in offered:
@@ -228,7 +228,7 @@ class Registry:
 
     @functools.cached_property
     def folders(self) -> dict[Path, list[Callable[[], Iterable[Path]]]]:
-        """The folders that plugins keep to themselves, each with what finds their own leftovers there."""
+        """The plugins' private folders, each with the functions that find their leftovers in it."""
         finders: dict[Path, list[Callable[[], Iterable[Path]]]] = {}
         for info, call in self._implementations("register_folders"):
             offered: list[tuple[Path, Any]] = []
@@ -250,13 +250,13 @@ class Registry:
 
     @property
     def plugins(self) -> list[PluginInfo]:
-        """Every plugin, each of its hooks tried but ``register_commands``, which the program calls."""
+        """Every plugin, after trying all its hooks except ``register_commands``, which the program calls."""
         self._gather()
         return list(self._plugins)
 
     @property
     def problems(self) -> list[Problem]:
-        """All that is wrong with the plugins, in the order it was found."""
+        """All problems with the plugins, in the order they were found."""
         self._gather()
         return list(self._problems)
 
@@ -265,8 +265,8 @@ class Registry:
     def register_commands(self, cli: click.Group) -> None:
         """Let every plugin add its commands to ``cli``.
 
-        A plugin that fails, or takes the name of a command that is there already, adds none; where two
-        plugins add commands of one name, neither's is kept.
+        A plugin that fails, or uses the name of an existing command, adds no commands; if two
+        plugins add commands with one name, neither is kept.
         """
         core = dict(cli.commands)
         added: list[tuple[str, PluginInfo, click.Command]] = []
@@ -307,7 +307,7 @@ class Registry:
             self._report(missing, "named in E2GAN_LOAD_PLUGINS, but not installed", did_you_mean(name, met))
 
     def _add(self, info: PluginInfo, load: Callable[[], Any]) -> None:
-        """Import a plugin and register it with pluggy; broken, it is only listed."""
+        """Import a plugin and register it with pluggy; a broken one is only listed."""
         # Not the entry point's name: two distributions may use the same.
         name = str(len(self._plugins))
         self._plugins.append(info)
@@ -325,7 +325,7 @@ class Registry:
             info.hooks = tuple(sorted(hook.name for hook in self._manager.get_hookcallers(plugin) or ()))
 
     def _report_unknown_hooks(self) -> None:
-        """Only once all plugins are loaded: any of them may add a hook."""
+        """Report unknown hooks, once all plugins are loaded: any plugin may add a hook."""
         hooks = self._hooks()
         for info in self._plugins:
             for hook in info.hooks:
@@ -333,8 +333,8 @@ class Registry:
                     self._report(info, f"there is no hook '{hook}'", did_you_mean(hook, hooks))
 
     def _implementations(self, hook: str) -> Iterator[tuple[PluginInfo, Callable[..., None]]]:
-        """Each implementation of ``hook``, to be called one by one so that one's failure spares the others."""
-        if hook not in self._hooks():  # that of a plugin which is not installed
+        """Each implementation of ``hook``; the caller calls them one by one, so that one failure spares the others."""
+        if hook not in self._hooks():  # the hook of a plugin that is not installed
             return
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             yield self._plugins[int(implementation.plugin_name)], implementation.function
@@ -374,7 +374,7 @@ class Registry:
         _ = self.folders
 
     def _hooks(self) -> list[str]:
-        """The hooks that are known: the core's, and those that plugins added."""
+        """The known hooks: the core's, and those that plugins added."""
         hooks = vars(self._manager.hook)
         return sorted(name for name, caller in hooks.items() if not name.startswith("_") and caller.has_spec())
 
@@ -382,12 +382,12 @@ class Registry:
 
     @contextmanager
     def _quarantine(self, info: PluginInfo) -> Iterator[None]:
-        """Run a plugin's code: a failure is kept with its traceback, and the rest of the body left out."""
+        """Run a plugin's code: keep a failure with its traceback, and skip the rest of the body."""
         heard: list[int] = []
         try:
             with note_interrupts(heard), named_output(info.name):
                 yield
-        # A plugin may also try to end the program, or raise what a Ctrl-C does.
+        # A plugin may also try to exit the program, or raise KeyboardInterrupt.
         except BaseException as error:
             if heard:
                 raise
@@ -427,7 +427,7 @@ def _kind(hook: str) -> str:
 
 
 def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[..., None]:
-    """The ``register`` a hook is given: checks what it is called with and puts it into ``entries``."""
+    """The ``register`` that a hook receives: it checks its arguments and adds an entry to ``entries``."""
 
     def register(
         id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
@@ -454,7 +454,7 @@ def _read_concept(folder: object, distribution: str, source: object) -> Concept:
 
 def _origin(entry_point: importlib.metadata.EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution an entry point came with; the version may be empty."""
-    # Not dist.name and dist.version: each parses the metadata, long description and all, as e-mail.
+    # Not dist.name and dist.version: each parses all the metadata with its long description as e-mail.
     distribution: Any = entry_point.dist
     try:
         text = (distribution and distribution.read_text("METADATA")) or ""
@@ -485,7 +485,7 @@ _current: Registry | None = None
 
 
 def registry() -> Registry:
-    """The registry of this process; loaded once."""
+    """The registry of this process, loaded once."""
     global _current
     if _current is None:
         _current = _load()
@@ -493,13 +493,13 @@ def registry() -> Registry:
 
 
 def reload_registry() -> None:
-    """Have the registry loaded again when it is next asked for: something was installed just now."""
+    """Reload the registry when it is next used, because something was just installed."""
     global _current
     _current = None
 
 
 def use_registry(load: Callable[[], Registry] = Registry.load) -> None:
-    """Have the registry loaded by ``load``, from now on: so tests decide what is installed."""
+    """From now on, load the registry with ``load``: tests decide in this way what is installed."""
     global _load
     _load = load
     reload_registry()

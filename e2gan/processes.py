@@ -1,7 +1,7 @@
-"""Other processes: the one place that starts any.
+"""The one place that starts other processes.
 
-What a process of ours imports is what this one would: nothing that happens to lie in the current folder, and nothing
-that a ``PYTHON…`` variable names.  None of them outlives this one, and none listens to Ctrl-C: this one decides.
+Our processes import what this one would: nothing from the current folder, and nothing
+that a ``PYTHON…`` variable names.  They do not outlive this process, and ignore Ctrl-C, which this process handles.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from e2gan.shield import safe_environment
 __all__ = ["BrokenProcessPool", "default_workers", "end_workers", "in_workers", "run_python"]
 
 SAFE = ("-E", "-P") if sys.version_info >= (3, 11) else ("-I",)
-"""Python's own switches for it; before 3.11 the only one leaves the user's packages out as well."""
+"""Python's switches for this; before 3.11, the only switch leaves out the user's packages as well."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def run_python(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter with some arguments, such as ``-m``, ``pip``; gives its exit code and what it printed.
+    """Run this interpreter with arguments such as ``-m``, ``pip``; return its exit code and output.
 
     Raises:
-        OSError: it cannot be started, or took more than ``timeout`` seconds and was ended.
+        OSError: it cannot be started, or took more than ``timeout`` seconds and was killed.
     """
     try:
         with safe_environment():
@@ -55,16 +55,16 @@ def run_python(*arguments: str, timeout: float) -> subprocess.CompletedProcess[s
 def in_workers(
     function: Callable[[T], R], items: Sequence[T], workers: int, begin: Callable[..., None], *arguments: Any
 ) -> Generator[R, None, None]:
-    """What ``function`` makes of each item in some processes, in any order; each calls ``begin(*arguments)`` first.
+    """The results of ``function`` for the items, in any order; each worker process calls ``begin(*arguments)`` first.
 
-    Leaving the iterator early, or Ctrl-C, drops the items not begun and waits for the others; a second Ctrl-C ends
-    the processes where they are.
+    Leaving the iterator early, or Ctrl-C, drops the items not started and waits for the others; a second Ctrl-C kills
+    the processes.
 
     Raises:
         BrokenProcessPool: a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with _starting():  # its locks have a process of their own
+    with _starting():  # its locks need a process of their own
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(begin, arguments))
     try:
         with _starting():
@@ -80,7 +80,7 @@ def in_workers(
 
 
 def end_workers() -> None:
-    """End the processes of :func:`in_workers` where they are."""
+    """Kill the processes of :func:`in_workers`."""
     for process in multiprocessing.active_children():
         with suppress(OSError, ValueError):
             process.kill()
@@ -88,16 +88,16 @@ def end_workers() -> None:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Within, processes are started in which Ctrl-C does nothing from the first moment on, and which import safely."""
+    """Start processes, within the context, that ignore Ctrl-C from the first moment on and import safely."""
     usual = util._args_from_interpreter_flags  # type: ignore[attr-defined]
     masked = hasattr(signal, "pthread_sigmask") and threading.current_thread() is threading.main_thread()
     before = None
     util._args_from_interpreter_flags = lambda: [*usual(), *SAFE]  # type: ignore[attr-defined]
     try:
         with safe_environment():
-            multiprocessing.resource_tracker.ensure_running()  # which would take the mask away
+            multiprocessing.resource_tracker.ensure_running()  # which would remove the mask
             if masked:
-                # Inherited by what is started; for this process a Ctrl-C only waits.
+                # New processes inherit the mask; in this process, it only delays a Ctrl-C.
                 before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             yield
     finally:
@@ -113,7 +113,7 @@ def _begin(begin: Callable[..., None], arguments: Sequence[Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
+    """End this process with its parent: otherwise it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])

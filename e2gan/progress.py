@@ -1,4 +1,4 @@
-"""What a long job says of itself while it runs; the command line turns it into lines and bars."""
+"""The progress that a long job reports; the command line shows it as lines and bars."""
 
 from __future__ import annotations
 

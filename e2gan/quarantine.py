@@ -1,4 +1,4 @@
-"""What surrounds a plugin's code while it runs: its output is told by name, and a Ctrl-C is not taken for its fault."""
+"""Contexts for running a plugin's code: its output carries its name, and a Ctrl-C does not count as its fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["named_output", "note_interrupts"]
 
 @contextmanager
 def note_interrupts(heard: list[int]) -> Iterator[None]:
-    """Note in ``heard`` each Ctrl-C that comes, within; it does what it would do anyway."""
+    """Note each Ctrl-C in ``heard``; it still has its usual effect."""
     usual: Any = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield
@@ -39,7 +39,7 @@ def note_interrupts(heard: list[int]) -> Iterator[None]:
 
 @contextmanager
 def named_output(name: str) -> Iterator[None]:
-    """Have what is printed to stdout, within, told on stderr with a plugin's name: by Python, and below it."""
+    """Redirect what Python or native code prints to stdout to stderr, with a plugin's name."""
     usual, stdout_copy, told = sys.stdout, None, _Told(name)
     with suppress(OSError, ValueError, AttributeError):
         usual.flush()
@@ -67,12 +67,12 @@ def named_output(name: str) -> Iterator[None]:
 
 @functools.cache
 def _spill() -> Any:
-    """A file for what is written to stdout past Python."""
+    """A file for what native code writes to stdout."""
     return tempfile.TemporaryFile(buffering=0)
 
 
 class _Told(io.RawIOBase):
-    """A stream that tells each line with a plugin's name; the plugin may keep it."""
+    """A stream that prints each line with a plugin's name; the plugin may keep it."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""What libraries would print on a terminal that is not theirs."""
+"""Silencing what libraries would print on the terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["quiet_transformers"]
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Read networks without transformers' bars and its remarks on weights; downloads still show their progress.
+    """Suppress transformers' bars and its remarks on weights; downloads still show their progress.
 
-    Its switches are the whole process's: they are put back as they were.
+    Its switches apply to the whole process, so they are restored afterwards.
     """
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers.utils import logging
@@ -20,7 +20,7 @@ def quiet_transformers() -> Iterator[None]:
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     downloads = not are_progress_bars_disabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()  # those of downloads as well
+    logging.disable_progress_bar()  # which disables the bars of downloads as well
     if downloads:
         enable_progress_bars()
     try:

@@ -32,47 +32,47 @@ __all__ = [
 
 
 GIVEN = "given"
-"""The teacher of a recipe that needs none: its pairs are there already."""
+"""The teacher of a recipe whose pairs already exist."""
 
 
 LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every")
-"""Settings that came when there were kept trainings, which know them by the digest of all settings: in it they are
-only where they are used."""
+"""Settings that are newer than some kept trainings.  The digest of all settings identifies a training, so it includes
+these only if they are used."""
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How long, on what, and against which losses: for a concept and for a base alike."""
+    """How long to train, on what, and with which losses, for concepts and bases alike."""
 
     seed: int = 0
     epochs: int = 100
     """Passes over the training pairs (paper section 4.1)."""
     steps: int | None = None
-    """Optimiser steps; given, it decides the length instead of ``epochs``."""
+    """Optimiser steps; if given, they decide the length instead of ``epochs``."""
     batch_size: int = 1
     crop: int = 256
-    """Side of the random square crops, in pixels, a multiple of 8.  The pairs' whole side is best: instance norms, and
-    many a teacher, go by all of a picture, so that a part of one teaches another edit."""
+    """Side of the random square crops, in pixels, a multiple of 8.  The pairs' whole side is best: instance norms and
+    many teachers depend on the whole picture, so a crop teaches a different edit."""
     scales: tuple[float, float] = (1.0, 1.0)
-    """Smallest and largest scale that a pair's pictures are brought to before the crop, drawn anew each time; never so
-    small that the crop would not fit.  For pairs of whole photos: strokes and faces of many sizes are then seen."""
+    """Smallest and largest scale of a pair's pictures before the crop, drawn at random each time; never so
+    small that the crop would not fit.  For pairs of whole photos: training sees strokes and faces of many sizes."""
     half_size: float = 0.0
-    """Share of the run, 0 to 1, from its start, on pictures at half their size, a quarter of the work; strokes as fine
-    as the teacher's are learnt in the rest."""
+    """Share of the run, 0 to 1, from its start, with pictures at half size, a quarter of the work; the rest teaches
+    strokes as fine as the teacher's."""
     learning_rate: float = 2e-4
-    """Adam's, before it decays."""
+    """Adam's learning rate, before it decays."""
     discriminator_learning_rate: float | None = None
-    """The discriminator's, where it is not the generator's: an adapter takes a higher one than a whole network."""
+    """The discriminator's, if it differs from the generator's: an adapter takes a higher rate than a whole network."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's."""
     lr_decay_from: float = 0.5
     """Share of the run, 0 to 1, after which the rate falls linearly to zero."""
     ranks: tuple[int, int, int, int] = (1, 4, 8, 8)
-    """LoRA ranks of the sampling layers, from the image side inward; a base has no use for them."""
+    """LoRA ranks of the sampling layers, from the image side inward; a base does not use them."""
     transformer_rank: int = 1
     """LoRA rank of the transformer block's projections."""
     warmup: float = 0.0
-    """Share of the run, from its start, on the L1 distance alone; the other losses join then (Ledig et al., 2017)."""
+    """Share of the run, from its start, with only the L1 distance; then the other losses join (Ledig et al., 2017)."""
     l1: float = 100.0
     """Weight of the L1 distance to the teacher's picture."""
     gan: float = 1.0
@@ -82,13 +82,13 @@ class TrainingRecipe:
     style: float = 0.0
     """Weight of the distance between Gram matrices of deep features."""
     perceptual_shrink: int = 1
-    """Side in pixels of the squares that pictures are averaged over before deep features are taken of them: with 2
+    """Side in pixels of the squares over which pictures are averaged before deep features are computed: with 2,
     these cost a quarter."""
     gan_loss: Literal["lsgan", "vanilla"] = "lsgan"
     discriminator_every: int = 1
     """Steps from one update of the discriminator to the next."""
     ema: float = 0.995
-    """Decay of the generator's moving average, 0 (none) to below 1."""
+    """Decay of the generator's moving average, from 0 (no average) to below 1."""
     diffaugment: bool = False
     """Whether the discriminator sees differentiably augmented pairs (Zhao et al., 2020)."""
 
@@ -143,7 +143,7 @@ class TrainingRecipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str) -> TrainingRecipe:
-        """From a table of a file; ``where`` names both in errors."""
+        """Read the settings from a table of a file; ``where`` names both in errors."""
         for key in data:
             allowed = [f.name for f in fields(cls)]
             if key not in allowed:
@@ -155,7 +155,7 @@ class TrainingRecipe:
             raise RecipeError(f"{where}: {str(error).removeprefix('training recipe: ')}", hint=error.hint) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting as TOML can hold it: lists for tuples, and left out what is None, or of `LATER` its default."""
+        """Every setting as TOML can hold it: lists for tuples, without what is None, or in `LATER` and unused."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
         unused = {
             setting.name
@@ -180,14 +180,14 @@ class Framing:
     """
 
     side: int = 256
-    """Of the square, or the shorter side of a whole photo, in pixels, 32 to 4096."""
+    """Side of the square, or shorter side of a whole photo, in pixels, 32 to 4096."""
     whole: bool = False
-    """Whether the photo is kept whole, and not its middle square: a filter's strokes have the photo's scale, so that
-    only crops of the edited whole show them as they are."""
+    """Whether to keep the whole photo instead of its middle square: a filter's strokes have the photo's scale, so
+    only crops of the whole edited photo show them as they are."""
     quality: int = 95
-    """Of the JPEGs, 1 to 100."""
+    """JPEG quality, 1 to 100."""
     least: int = 32
-    """Least shorter side of a whole photo, in pixels: it is never enlarged, and a smaller one has no pair."""
+    """Minimum shorter side of a whole photo, in pixels: photos are never enlarged, and smaller ones give no pair."""
 
     def __post_init__(self) -> None:
         values = Table(vars(self), "the pairs' pictures", RecipeError)
@@ -212,18 +212,18 @@ class Framing:
         return f"whole photos, shorter side {self.side} pixels" if self.whole else f"squares of {self.side} pixels"
 
     def for_crops(self, crop: int) -> Framing:
-        """The same, without photos that are too small for crops of ``crop`` pixels, unless all pictures are."""
+        """The same framing, without photos that are too small for crops of ``crop`` pixels, unless all pictures are."""
         return replace(self, least=min(self.side, crop))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the distilled pairs are trained on (paper section 4.3)."""
+    """Which of the distilled pairs training uses (paper section 4.3)."""
 
     method: Literal["similarity-clustering", "random", "all"] = "all"
     """``similarity-clustering``: the pair nearest to each K-means centre; ``random``: the first of a shuffle."""
     clusters: int = 400
-    """How many pairs are kept; ``all`` has no use for it."""
+    """The number of pairs to keep; ``all`` does not use it."""
     embedder: str = "efficientnet-lite0"
     """Id of the embedder whose space is clustered."""
 
@@ -240,12 +240,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class TeacherChoice:
-    """A teacher, and what it is asked to do."""
+    """A teacher and its options."""
 
     id: str
-    """Of an installed teacher."""
+    """Id of an installed teacher."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What the teacher's factory is called with."""
+    """Arguments for the teacher's factory."""
 
     def __str__(self) -> str:
         """For people: ``magenta-multistyle (style = 19)``."""
@@ -257,18 +257,18 @@ class TeacherChoice:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Below which figures a pair is rejected; :mod:`e2gan.data.reject` says how they are measured.
+    """The figures below which a pair is rejected; :mod:`e2gan.data.reject` says how they are measured.
 
-    A recipe rejects pairs if it has the table ``[recipe.rejection]``, be it an empty one; a limit of 0 rejects none.
+    A recipe rejects pairs if it has the table ``[recipe.rejection]``, even an empty one; a limit of 0 rejects no pair.
     """
 
     contrast: float = 0.01
-    """Least contrast of the edit, 0 to 1: with less it is broken, black or of one colour."""
+    """Minimum contrast of the edit, 0 to 1: with less it is broken, black or of one colour."""
     change: float = 0.008
-    """Least difference between photo and edit, 0 to 1: with less the teacher did nothing.  The autoencoder of a
+    """Minimum difference between photo and edit, 0 to 1: with less the teacher did nothing.  The autoencoder of a
     diffusion teacher alone changes a photo by more than the default."""
     structure: float = 0.12
-    """Least likeness of the edit's contours to the photo's, 0 to 1: with less it is a picture of something else."""
+    """Minimum likeness of the edit's contours to the photo's, 0 to 1: with less it shows something else."""
 
     @classmethod
     def from_table(cls, table: Table) -> Rejection:
@@ -281,14 +281,14 @@ class Rejection:
 
 @dataclass(frozen=True)
 class BestOf:
-    """How the best of several teachers' edits of a photo is told; :mod:`e2gan.data.bestof` says how it is done."""
+    """How to choose the best of several teachers' edits of a photo; :mod:`e2gan.data.bestof` describes the method."""
 
     clip: str = "openai/clip-vit-base-patch32"
-    """A CLIP model's id on the Hub or its folder; it judges where it is on this computer."""
+    """A CLIP model's id on the Hub or its folder; it judges if it is on this computer."""
     revision: str = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
-    """Its commit on the Hub; of another model than the default one, ``main``."""
+    """Its commit on the Hub; ``main`` for a model other than the default."""
     embedder: str = "efficientnet-lite0"
-    """Id of the embedder that judges where it is not."""
+    """Id of the embedder that judges if CLIP is missing."""
 
     @classmethod
     def from_table(cls, table: Table) -> BestOf:
@@ -304,11 +304,11 @@ class Recipe:
     """The ``[recipe]`` of a concept."""
 
     teachers: tuple[TeacherChoice, ...]
-    """Those whose edits the concept imitates, one or more; of several, each photo's best edit counts."""
+    """The teachers that the concept imitates, one or more; with several, each photo's best edit counts."""
     source: str = ""
     """Name of the set of photos the teachers edited."""
     rejection: Rejection | None = None
-    """Which pairs are left out; None: none."""
+    """Which pairs are left out; None: no pairs."""
     best_of: BestOf = BestOf()
     pictures: Framing = Framing()
     """How the photos become the pairs' pictures."""
@@ -317,12 +317,12 @@ class Recipe:
 
     @property
     def given(self) -> bool:
-        """Whether its data are pairs, and not photos for teachers to edit."""
+        """Whether its data are pairs instead of photos for teachers to edit."""
         return self.teachers[0].id == GIVEN
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str) -> Recipe:
-        """From the table; ``where`` is the file's name, for errors."""
+        """Read a recipe from its table; ``where`` is the file's name, for errors."""
         table = Table(data, f"{where}: [recipe]", RecipeError)
         training = table.sub("training", {})
         recipe = cls(
@@ -375,11 +375,11 @@ class Candidate:
     teacher: str
     teacher_options: dict[str, Any]
     held_out: bool
-    """Kept away from the base, to try concepts on."""
+    """Kept away from the base, to test new concepts with."""
     keeps: Keeps = Keeps.NOTHING
-    """What of the photo its edits keep."""
+    """What its edits keep of the photo."""
     skips: Skips = NO_SKIPS
-    """How much goes round the generator's bottleneck."""
+    """How much bypasses the generator's bottleneck."""
     noise: float = 0.0
     """Strength of the noise on the photo."""
 
@@ -389,9 +389,9 @@ class Choice:
     """How the base's concepts are chosen among the candidates (paper section 4.1, spec "Base model")."""
 
     concepts: int
-    """How many in all."""
+    """The total number of concepts."""
     include: tuple[str, ...] = ()
-    """Candidates taken whatever the clusters say; K-means over mean image embeddings chooses the others."""
+    """Candidates that are always taken; K-means over mean image embeddings chooses the others."""
     method: Literal["kmeans"] = "kmeans"
     embedder: str = "efficientnet-lite0"
     images: int = 32
@@ -427,7 +427,7 @@ class BaseRecipe:
         """Read and check a recipe file.
 
         Raises:
-            RecipeError: it is not there, not TOML, or a key or value is wrong.
+            RecipeError: the file is missing, is not TOML, or a key or value is wrong.
         """
         table = Table(read_toml(path, error=RecipeError), str(path), RecipeError)
         generator, training = table.sub("generator", {}), table.sub("training", {})

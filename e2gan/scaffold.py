@@ -1,6 +1,6 @@
-"""A concept's distribution, untrained: what ``e2gan new`` writes.
+"""The distribution of an untrained concept, which ``e2gan new`` writes.
 
-A folder that ``pip install`` takes: the package with the bundle and its hook, a recipe to start from, and
+It is a folder for ``pip install``: the package with the bundle and its hook, a recipe to start from, and
 tests of its own.
 """
 
@@ -26,7 +26,7 @@ from e2gan.tables import ID_PATTERN, Table, shown
 __all__ = ["TEACHER", "new_concept"]
 
 TEACHER: tuple[str, dict[str, Any]] = ("magenta-multistyle", {"style": 4})
-"""The teacher a new concept has where none is named, and its options."""
+"""The default teacher of a new concept, and its options."""
 
 PYPROJECT = """\
 [build-system]
@@ -186,14 +186,14 @@ def new_concept(
     """Write the distribution ``e2gan-concept-ID`` into ``folder``, whole or not at all; the concept in it is untrained.
 
     Args:
-        folder: must not be there yet, be empty, or hold exactly this: then it is left as it is.
+        folder: must be missing or empty, or hold exactly this distribution, which then stays as it is.
         id: the concept's; lower-case letters, digits and hyphens, a hyphen neither first nor last.
         title: for people; the id with spaces if None.
         prompt: what the edit looks like, in words; the title if None.
         author: who makes the concept.
         license: an SPDX expression.
-        teacher: id of the teacher; whether it is installed is not looked at.
-        options: its options, plain values; `TEACHER`'s if that is the teacher and this is None.
+        teacher: id of the teacher, which need not be installed.
+        options: its options, plain values; if None, those of `TEACHER` for that teacher.
         base: id or folder of the base that is pinned.
 
     Raises:
@@ -201,7 +201,7 @@ def new_concept(
         BaseModelError: there is no such base.
         E2GANError: the folder cannot be written.
     """
-    if not ID_PATTERN.fullmatch(id) or id.endswith("-"):  # which no distribution's name does
+    if not ID_PATTERN.fullmatch(id) or id.endswith("-"):  # a distribution's name may not end so
         better = re.sub(r"[^a-z0-9]+", "-", id.lower()).strip("-")[:64].rstrip("-")
         hint = f"for example: {better}" if better else None
         raise ConceptError(
@@ -254,7 +254,7 @@ def new_concept(
     }
     files = {name: Template(text).substitute(values) for name, text in files.items()}
     if target.exists() and not (target.is_dir() and not names(target)):
-        # A run that was killed at its very end has made it; the next one has nothing to complain of.
+        # A run that was killed at its very end may have made it, so a second run accepts it.
         if not _holds(target, files):
             raise ConceptError(
                 f"{target}: already exists, and is not an empty folder", hint="choose another folder with -o"
@@ -268,7 +268,7 @@ def new_concept(
 
 
 def _holds(folder: Path, files: Mapping[str, str]) -> bool:
-    """Whether the folder holds these files, with this text, and no others."""
+    """Whether the folder holds exactly these files with these texts."""
     present = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()}
     try:
         return present.keys() == files.keys() and all(present[name].read_text("utf-8") == files[name] for name in files)

@@ -1,6 +1,6 @@
-"""The environment in which other Python processes may be started, by us or by a library.
+"""A safe environment for starting other Python processes, by us or by a library.
 
-It imports next to nothing, for the program calls it before anything else.
+This module imports almost nothing, because the program calls it before anything else.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ HARMLESS = (
     "PYTHONUNBUFFERED",
     "PYTHONUTF8",
 )
-"""The variables that name nothing to import; all others were meant for this process, which has read them."""
+"""The variables that name nothing to import; all others are only for this process, which has read them."""
 
 
 def make_environment_safe() -> None:
-    """Have no Python started from now on import from the current folder, or by a variable meant for this process."""
+    """Keep Pythons started from now on from importing from the current folder or by this process's variables."""
     for name in [name for name in os.environ if name.startswith("PYTHON") and name not in HARMLESS]:
         del os.environ[name]
-    os.environ["PYTHONSAFEPATH"] = "1"  # which Python knows from 3.11 on
+    os.environ["PYTHONSAFEPATH"] = "1"  # supported since Python 3.11
 
 
 @contextmanager
 def safe_environment() -> Iterator[None]:
-    """:func:`make_environment_safe`, within."""
+    """Apply :func:`make_environment_safe` within the context."""
     before = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
     make_environment_safe()
     try:

@@ -1,7 +1,7 @@
 """Strict reading of TOML tables: the reader asks for every key by name, type and range, and refuses all others.
 
 A fault is one error that names the file, the key and what is wrong with it; a
-misspelt key gets the nearest right one as its hint.
+misspelt key gets the closest valid key as its hint.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from e2gan.errors import E2GANError
 __all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "flat_rows", "options_line", "readable", "shown"]
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-"""What the id of a concept, base, teacher, … looks like; match it whole (``fullmatch``)."""
+"""The form of an id of a concept, base, teacher, …; use ``fullmatch``."""
 
 _DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")
 _VERSION_PATTERN = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
@@ -29,7 +29,7 @@ T = TypeVar("T", bound=str)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint with the known word nearest to ``word``, or None if none is near."""
+    """A hint with the known word closest to ``word``, or None if no word is close."""
     import difflib  # only errors need it
 
     near = difflib.get_close_matches(word[:100], list(known), n=1)
@@ -37,10 +37,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A value from outside for an error message: on one line, escaped and short."""
+    """An outside value for an error message: on one line, escaped and short."""
     try:
         text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    except ValueError:  # Python writes whole numbers of thousands of digits for nobody
+    except ValueError:  # Python does not print whole numbers of thousands of digits
         text = "a whole number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -48,9 +48,9 @@ def shown(value: object) -> str:
 class Table:
     """One table of a file; ``where`` names both in errors, for example ``vangogh/concept.toml: [recipe]``.
 
-    Each method takes a key and gives its checked value, or the default where the
-    key is absent; without a default the key is required.  Ranges are inclusive.
-    :meth:`done` raises for the keys that were not asked for.
+    Each method takes a key and returns its checked value, or the default if the
+    key is missing; without a default, the key is required.  Ranges are inclusive.
+    :meth:`done` raises for keys that no method asked for.
     """
 
     def __init__(self, data: Mapping[str, Any], where: str, error: type[E2GANError]) -> None:
@@ -124,7 +124,7 @@ class Table:
         return value
 
     def choice(self, key: str, options: Iterable[T], default: T = _REQUIRED) -> T:
-        """One of some texts."""
+        """One of the ``options``."""
         options = list(options)
         value = self._get(key, default)
         if not isinstance(value, str) or value not in options:
@@ -162,7 +162,7 @@ class Table:
         return value
 
     def sub(self, key: str, default: Mapping[str, Any] = _REQUIRED) -> Table:
-        """The table under ``key``, to be read as strictly."""
+        """The table under ``key``, for reading in the same strict way."""
         value = self._get(key, default)
         if not isinstance(value, Mapping):
             raise self.fault(f"{key} must be a table, not {shown(value)}")
@@ -179,7 +179,7 @@ class Table:
         return [Table(item, f"{self.where}: [[{key}]] number {i}", self.error) for i, item in enumerate(value, 1)]
 
     def plain(self, key: str) -> dict[str, Any]:
-        """The free table under ``key``, empty where absent: text, finite numbers, flags, lists and tables."""
+        """The free table under ``key``, empty if missing: text, finite numbers, flags, lists and tables."""
         table = self.sub(key, {})
         todo: list[Any] = [table.data]
         while todo:
@@ -235,7 +235,7 @@ def readable(value: Any) -> str:
 
 
 def options_line(options: Mapping[str, Any]) -> str:
-    """Options on one line as TOML has them, text without quotes: ``style = 19, colours = [red, blue], dark = true``."""
+    """Options on one line as in TOML, but with text unquoted: ``style = 19, colours = [red, blue], dark = true``."""
     return ", ".join(f"{name} = {_option(value)}" for name, value in options.items())
 
 

@@ -1,7 +1,7 @@
-"""What the program prints: every line for a person goes through here, and nothing from outside is printed raw.
+"""Printing: every line for a person goes through here, and outside text is never printed raw.
 
 Names, titles and error texts of bundles, pictures, repositories and packages may hold characters that rewrite a
-terminal, or that turn the direction of a line.  They are shown escaped.
+terminal, or that reverse the direction of a line.  They are shown escaped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["echo", "one_line", "printable", "say", "stdout_for_results"]
 
 
 def printable(text: object) -> str:
-    """Text in which every character that is not printed as itself is escaped; line ends and tabs stay.
+    """Text with every unprintable character escaped; line ends and tabs stay.
 
     Control and escape characters, those without a glyph (bidirectional marks among them), lone surrogates, and
     line ends other than ``\\n`` become ``\\x1b``, ``\\u202e`` and the like.
@@ -41,12 +41,12 @@ def one_line(text: object) -> str:
 
 
 def echo(text: object = "") -> None:
-    """A line, or several, on stdout: what was asked for."""
+    """Print lines of the requested output to stdout."""
     print(printable(text), file=sys.stdout, flush=True)
 
 
 def say(text: object) -> None:
-    """A line, or several, on stderr, above the progress bar if there is one: what is told besides."""
+    """Print remarks to stderr, above the progress bar if there is one."""
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
@@ -57,14 +57,14 @@ def say(text: object) -> None:
 
 @contextmanager
 def stdout_for_results() -> Iterator[BinaryIO]:
-    """Give stdout as a stream of bytes, and have what anything else prints meanwhile told on stderr.
+    """Give stdout as a stream of bytes, and redirect everything else that is printed meanwhile to stderr.
 
-    Libraries and plugins print, in Python and below it; whoever reads the results gets nothing but those.
+    Libraries and plugins print, from Python and native code; readers of the results must get nothing else.
     """
     usual, stdout_copy = sys.stdout, None
     usual.flush()
     sys.stdout = sys.stderr
-    with suppress(OSError, ValueError, AttributeError):  # what stands in for stdout may be no file
+    with suppress(OSError, ValueError, AttributeError):  # what replaces stdout may not be a file
         if usual.fileno() == 1:
             stdout_copy = os.dup(1)
             os.dup2(2, 1)
