@@ -1,1 +1,1 @@
-"""Training: the adversarial loop, bases, concepts and the search of ranks."""
+"""Training: the adversarial loop, bases, concepts and the rank search."""

@@ -1,7 +1,7 @@
-"""DiffAugment (Zhao et al., 2020): the discriminator sees real and made pairs through the same random distortions.
+"""DiffAugment (Zhao et al., 2020): the discriminator sees real and generated pairs under the same random distortions.
 
-With few pairs it otherwise learns them by heart.  Differentiable, so that the generator is trained
-through it.
+Otherwise it memorises the pairs if they are few.  The distortions are differentiable, so that the generator trains
+through them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def diffaugment(photo: Tensor, edit: Tensor, seed: int) -> tuple[Tensor, Tensor]
 
     Args:
         photo, edit: (N, 3, H, W) in [-1, 1].
-        seed: decides the distortion; equal seeds distort equally.
+        seed: determines the distortion; equal seeds distort equally.
     """
     generator = torch.Generator().manual_seed(seed)
     n, _, height, width = photo.shape
@@ -44,7 +44,7 @@ def diffaugment(photo: Tensor, edit: Tensor, seed: int) -> tuple[Tensor, Tensor]
 
 
 def _shift(x: Tensor, down: int, right: int) -> Tensor:
-    """Move a (3, H, W) picture; what comes in from outside is grey."""
+    """Move a (3, H, W) picture; the uncovered area is grey."""
     height, width = x.shape[1:]
     padded = torch.nn.functional.pad(x, (abs(right), abs(right), abs(down), abs(down)))
     top, left = abs(down) - down, abs(right) - right

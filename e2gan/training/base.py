@@ -30,7 +30,7 @@ from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 __all__ = ["choose", "train_base"]
 
 FORMER = ("weight_decay", "cosine_to", "r1", "path_length")
-"""Settings that every training had once, unused: digests of recipes have them."""
+"""Unused settings that every training once had; the digests of recipes still include them."""
 
 
 def train_base(
@@ -43,17 +43,17 @@ def train_base(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Base:
-    """Run a base's recipe from photographs to a folder with ``base.toml`` and the weights.
+    """Run a base's recipe, from photographs to a folder with ``base.toml`` and the weights.
 
     Under ``accelerate launch`` all processes train, and the first does the rest.
 
     Args:
         recipe_path: the recipe's TOML.
-        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without.
+        data: one or several folders of photographs, with or without ``train``, ``val`` and ``test`` in them.
         out: the base's folder; its weights are replaced at the very end.
-        work: where pairs and checkpoints go; a second run goes on from there.
+        work: the folder of pairs and checkpoints, where a second run continues.
         workers: processes that distil; all cores if None.
-        device: "cpu" to stay off an accelerator that is there.
+        device: "cpu" to avoid using an accelerator.
 
     Raises:
         RecipeError, DataError, TeacherError, TrainingError
@@ -71,7 +71,7 @@ def train_base(
             f"{encoder.dim} wide"
         )
     concepts = []
-    with everyone.main_process_first():  # the others find what the first has made
+    with everyone.main_process_first():  # the others find what the first made
         chosen = choose(recipe, data, work, progress)
         for candidate in chosen:
             pairs = distilled_pairs(
@@ -125,9 +125,9 @@ def train_base(
 
 
 def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None = None) -> list[Candidate]:
-    """The base's concepts: those included by name, and one candidate a cluster of the others' mean image embeddings.
+    """The base's concepts: those included by name, and one candidate for each cluster of mean image embeddings.
 
-    The choice is kept in ``work/choice.json`` and made again only when the recipe changes.
+    The choice is kept in ``work/choice.json`` and repeated only when the recipe changes.
     """
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
@@ -170,7 +170,7 @@ def _chosen(recipe: BaseRecipe, open_to_choice: Sequence[Candidate], data: Data,
 
 
 def recipe_digest(recipe: BaseRecipe) -> str:
-    """SHA-256 of a base's recipe; that of one which does not speak of pictures is as it was before there was a word."""
+    """SHA-256 of a base's recipe; recipes without ``pictures`` keep the digest from before that table existed."""
     values = asdict(recipe)
     values["training"] |= dict.fromkeys(FORMER)
     if recipe.pictures == Framing():
@@ -179,7 +179,7 @@ def recipe_digest(recipe: BaseRecipe) -> str:
 
 
 def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
-    """What the base's manifest says of a concept it was trained on."""
+    """What the base's manifest says about a concept that it was trained on."""
     entry: dict[str, Any] = {"id": candidate.id, "prompt": candidate.prompt}
     if candidate.keeps != Keeps.NOTHING:
         entry |= {"keeps": candidate.keeps.value, "tone": [list(row) for row in tone]}

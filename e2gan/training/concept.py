@@ -1,13 +1,13 @@
 """Training a concept by its recipe: distill → select → train → eval → preview → card (paper section 4).
 
-Each step is kept with a digest of what it depends on, and done again only when that has changed.  The work folder
+Each step is kept with a digest of what it depends on, and repeated only when that has changed.  The work folder
 holds:
 
 =============================== =======================================================================
-steps.json                      what each step depended on, gave, and took (`e2gan.training.steps`)
-photos/                         the photographs, where a plugin made them (`e2gan.data.sources`)
-pairs/                          the teacher's pictures (`e2gan.data.pairs`), where they are not given
-embeddings/                     of the photos, for the selection (`e2gan.data.selection`)
+steps.json                      the steps' digests, results and times (`e2gan.training.steps`)
+photos/                         the photographs, if a plugin made them (`e2gan.data.sources`)
+pairs/                          the pairs (`e2gan.data.pairs`), if they are not given
+embeddings/                     embeddings of photos for the selection (`e2gan.data.selection`)
 run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
 report.html, sheet.png          what was measured (`e2gan.evaluation.page`)
 =============================== =======================================================================
@@ -77,7 +77,7 @@ def bundle_folder(folder: str | Path) -> Path:
     """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
 
     Raises:
-        ConceptError: there is none, or several.
+        ConceptError: there is no bundle, or more than one.
     """
     folder = Path(folder)
     bundles = [folder, *sorted(folder.glob("*/bundle"))]
@@ -89,10 +89,10 @@ def bundle_folder(folder: str | Path) -> Path:
 
 
 def read_bundle(folder: str | Path) -> Concept:
-    """The concept in :func:`bundle_folder`; where its last write was interrupted, as it will be when that is finished.
+    """The concept in :func:`bundle_folder`; if its last write was interrupted, as it will be once that is finished.
 
     Raises:
-        ConceptError, RecipeError: as that, and as `Concept.read`.
+        ConceptError, RecipeError: as :func:`bundle_folder` and `Concept.read`.
     """
     bundle = bundle_folder(folder)
     with finished(bundle) as readable:
@@ -100,7 +100,7 @@ def read_bundle(folder: str | Path) -> Concept:
 
 
 def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
-    """The concept's prompt as (T, D) float32 tokens; raises ConceptError when the base wants others."""
+    """The concept's prompt as (T, D) float32 tokens; raises ConceptError if the base needs another width."""
     prompt, width = PromptEncoder().encode(concept.prompt), base.config.prompt_dim
     if prompt.shape[1] != width:
         raise ConceptError(f"the base '{base.id}' needs prompt tokens {width} wide, not {prompt.shape[1]}")
@@ -120,37 +120,37 @@ def train_concept(
     until: str = STEPS[-1],
     progress: Progress | None = None,
 ) -> Concept:
-    """Run a concept's recipe from photographs to a trained and measured bundle.
+    """Run a concept's recipe, from photographs to a trained and measured bundle.
 
-    What was done before and still holds is not done again.  Killed at any moment, the same call goes on.  The base
-    is pinned as it is installed now.  Under ``accelerate launch`` all processes train, and the first does the rest.
+    Earlier work that is still valid is not repeated.  After a kill at any moment, the same call continues.  The base
+    is pinned as installed now.  Under ``accelerate launch`` all processes train, and the first does the rest.
 
     Args:
         folder: the bundle's folder, or its distribution's.
-        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without; of pairs,
-            where the recipe says that they are given; if None, what the recipe's source makes
+        data: one or several folders of photographs, with or without ``train``, ``val`` and ``test`` in them; of pairs,
+            if the recipe says that they are given; if None, what the recipe's source makes
             (`e2gan.data.sources`).
-        work: where everything goes that is no part of the bundle, ``runs/ID`` if None; all processes must see it.
+        work: the folder for everything that is not part of the bundle, ``runs/ID`` if None; all processes must see it.
         base: id or folder of the base; the one ``concept.toml`` names if None.
-        preview: the photo shown before and after; if None the last one given, or else the first test photo.
+        preview: the photo shown before and after; if None, the last one given, or otherwise the first test photo.
         workers: processes that distil; all cores if None.
         ray: whether Ray's workers distil instead.
-        device: "cpu" to stay off an accelerator that is there.
+        device: "cpu" to avoid using an accelerator.
         until: the last of `STEPS` to do.
 
     Returns:
-        The concept as it is now (in a process other than the first: as it was).
+        The concept as it is now (in processes other than the first: as it was before).
 
     Raises:
         ConceptError, RecipeError, DataError, TeacherError, TrainingError
-        E2GANError: a file cannot be written, the disk being full for one.
+        E2GANError: a file cannot be written, for example because the disk is full.
     """
     everyone = all_processes(device)
     if progress is None or not everyone.is_main_process:
         progress = Progress()
     with everyone.main_process_first():
         concept = read_bundle(folder)
-    everyone.wait_for_everyone()  # until all have read it, nobody writes
+    everyone.wait_for_everyone()  # nobody writes until all have read it
     foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
     steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
@@ -185,19 +185,19 @@ def train_concept(
 
 @dataclass
 class _Job:
-    """A concept on its way through the steps."""
+    """A concept that passes through the steps."""
 
     concept: Concept
     foundation: Base
     work: Path
     pairs: Data
-    """The folder of pairs: given, or made by the first step; or several that are given."""
+    """The folder of pairs, given or made by the first step; or several given folders."""
     steps: Steps
     progress: Progress
     device: str | None
 
     def check(self, data: Data, preview: str | Path | None, todo: tuple[str, ...]) -> None:
-        """Raise now what would else be raised after hours."""
+        """Raise now what would otherwise be raised after hours."""
         self.concept.check_base(self.foundation)
         photos = find_inputs(data, self.concept.recipe)
         count = sum(split == "train" for split, _ in photos)
@@ -230,7 +230,7 @@ class _Job:
             )
             return {name: {"pairs": len(pairs), "digest": _digest(pairs)} for name, pairs in pairs_made.splits.items()}
 
-        # It looks at every photo itself, and makes the pairs that are missing.
+        # This step always runs: it checks every photo itself, and makes the missing pairs.
         before = self.steps.kept("distill")
         if self.steps.do("distill", {}, make) == before:
             self.progress.stage("distill: unchanged")
@@ -263,7 +263,7 @@ class _Job:
         val = list(pairs.splits.get("val", ()))
         prompt, made_from = self.prompt, _made_from(concept, foundation)
         learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps, concept.skips, concept.noise)
-        # Less than all of that decides the weights: the photos' description, for one, does not.
+        # Only part of the recipe decides the weights: the photos' description, for example, does not.
         run = self.work / "run-{:.8}".format(
             digest_of(
                 {
@@ -280,7 +280,7 @@ class _Job:
         )
         needs = {**made_from, "run": run.name}
         same = self.steps.unchanged("train", needs, self._has_adapter)
-        everyone.wait_for_everyone()  # before the first writes what the others look at
+        everyone.wait_for_everyone()  # before the first process writes what the others read
         if same:
             return
 
@@ -416,7 +416,7 @@ class _Job:
         return pinned and self._adapter() == result["adapter"]
 
     def _begin(self, run: Path, recipe: str, photos: list[Pair]) -> None:
-        """Note what a training is of; raises DataError when it was stopped half-way with other photos."""
+        """Record what a training is based on; raises DataError if one was stopped half-way with other photos."""
         now = {pair.key: pair.source for pair in photos}
         others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
         for earlier in others:
@@ -435,12 +435,12 @@ class _Job:
 
 
 def _digest(pairs: Sequence[Pair]) -> str:
-    """Of what the pairs show: a picture's name holds the digest of all that decided it."""
+    """Digest of what the pairs show: a picture's name holds the digest of everything that decided it."""
     return digest_of({"pairs": [pair.key for pair in pairs]})
 
 
 def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
-    """What the headers of the bundle's weights speak of."""
+    """The values that the headers of the bundle's weights depend on."""
     return {
         "id": concept.id,
         "prompt": concept.prompt,
@@ -453,7 +453,7 @@ def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
 
 
 def _with_record(concept: Concept, foundation: Base, tone: Tone, record: dict[str, Any]) -> Any:
-    """The manifest as its maker wrote it, comments and all, with the base pinned, the tone and the run's record."""
+    """The author's manifest with its comments, plus the pinned base, the tone and the run's record."""
     import tomlkit
 
     manifest: Any = tomlkit.parse((concept.path / MANIFEST).read_text("utf-8"))
@@ -472,7 +472,7 @@ def _note_run(run: Path, **values: Any) -> None:
 
 
 def _difference(note: dict[str, Any], now: dict[str, str]) -> str:
-    """The photos that are new, gone or changed, the first by name."""
+    """The photos that are new, gone or changed; only the first is named."""
     before = note.get("photos")
     before = before if isinstance(before, dict) else {}
     new, gone = (

@@ -1,4 +1,4 @@
-"""The operations of a training: counted, not timed."""
+"""Counting the operations of a training."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from e2gan.training.objective import Batch, Objective, StepKind
 __all__ = ["adapter_flops", "recorded_flops", "step_flops", "training_flops"]
 
 TOKENS = 16
-"""The prompt's length, of little weight."""
+"""The assumed length of the prompt, which matters little."""
 
 
 def recorded_flops(concept: Concept, base: Base) -> int | None:
-    """Of the training that a concept's record tells of; None where it tells of none, or without the extra ``train``."""
+    """The operations of a concept's recorded training; None without a record, or without the extra ``train``."""
     steps = concept.training.get("steps")
     if isinstance(steps, int):
         with suppress(ImportError, MissingExtraError):
@@ -52,18 +52,18 @@ def training_flops(
     keeps: Keeps = Keeps.NOTHING,
     objective: type[Objective] = Objective,
 ) -> int:
-    """Floating-point operations of a training, a multiply-add counted as two.
+    """Floating-point operations of a training; a multiply-add counts as two.
 
-    Steps × batch × what one picture takes in `step_flops`, each `StepKind` for itself.  Only matrix products and
-    convolutions count, forwards and backwards, of the generator, the discriminator and the perceptual trunk; what is
-    frozen has no gradient of its weights.  Validation, the optimiser and elementwise work do not count.
+    This is steps × batch × `step_flops` of one picture, summed over each `StepKind`.  Only matrix products and
+    convolutions count, forwards and backwards, of the generator, the discriminator and the perceptual trunk; frozen
+    weights have no gradient.  Validation, the optimiser and elementwise work do not count.
 
     Args:
-        recipe: with ``steps`` given.
-        generator, discriminator: as `e2gan.training.objective.Objective` takes them; they stay as they are.
+        recipe: must give ``steps``.
+        generator, discriminator: as `e2gan.training.objective.Objective` takes them; they are not changed.
         prompt_dim: width of the prompt's tokens.
         keeps: what the edits keep of their photos.
-        objective: of the training.
+        objective: the training's objective.
 
     Raises:
         ValueError: the recipe gives no ``steps``.

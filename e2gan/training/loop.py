@@ -1,7 +1,7 @@
 """The one training loop: generator and discriminator in turn, for bases, concepts and baselines.
 
-Every step is a function of the seed and the step's number: which pairs it sees, how they are
-cropped and flipped.  So a run that was stopped and resumed sees what an unbroken one sees.
+The seed and the step's number determine every step: which pairs it sees, and how they are
+cropped and flipped.  So a resumed run sees what an uninterrupted one sees.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from e2gan.training.tone import fit_tone
 __all__ = ["ConceptPairs", "Ema", "Networks", "Sampler", "Trainer", "all_processes", "load_pair"]
 
 LOSSES = ("l1", "val_l1", "perceptual", "style", "gan", "discriminator")
-"""What is plotted of the metrics."""
+"""The metrics that are plotted."""
 
 LONGEST = timedelta(days=7)
 """How long processes wait for the one that makes the pairs."""
@@ -61,20 +61,20 @@ class ConceptPairs:
     train: Sequence[Pair]
     val: Sequence[Pair]
     keeps: Keeps = Keeps.NOTHING
-    """What of the photo the edits keep (`e2gan.models.light`)."""
+    """What the edits keep of the photo (`e2gan.models.light`)."""
     skips: Skips = NO_SKIPS
-    """How much goes round the generator's bottleneck."""
+    """How much bypasses the generator's bottleneck."""
     noise: float = 0.0
     """Strength of the noise on the photo (`e2gan.models.noise`)."""
 
     @cached_property
     def tone(self) -> Tone:
-        """The affine map of colours that comes nearest to the teacher's; neutral where nothing is kept."""
+        """The affine map of colours that comes nearest to the teacher's; neutral if the edits keep nothing."""
         return NEUTRAL if self.keeps == Keeps.NOTHING else fit_tone(load_pair(pair) for pair in self.train)
 
     @property
     def look(self) -> Look:
-        """What makes its edits besides the generator's weights, in one row."""
+        """What determines its edits besides the generator's weights, in one row."""
         return look_of(torch.from_numpy(self.prompt), self.keeps, self.tone, self.skips, self.noise)
 
 
@@ -97,7 +97,7 @@ def load_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Sampler:
-    """Batches as a function of (seed, step): a fresh shuffle of all pairs an epoch, one crop and flip each."""
+    """Batches as a function of (seed, step): all pairs, shuffled in each epoch, with one crop and flip each."""
 
     def __init__(self, concepts: Sequence[ConceptPairs], recipe: TrainingRecipe) -> None:
         self.concepts = concepts
@@ -111,7 +111,7 @@ class Sampler:
         return math.ceil(len(self.index) / self.recipe.batch_size)
 
     def photographs(self, steps: int) -> int:
-        """How many photographs the first ``steps`` batches are of: their crops, and edits of one by several teachers,
+        """The number of photographs in the first ``steps`` batches: crops of one, and its edits by several teachers,
         count once."""
         first = self._permutation(self.recipe.seed, 0)[: steps * self.recipe.batch_size]
         pairs = [self.concepts[concept].train[pair] for concept, pair in (self.index[place] for place in first)]
@@ -123,7 +123,7 @@ class Sampler:
         return self.recipe.steps or self.recipe.epochs * self.steps_per_epoch
 
     def batch(self, step: int, process: int = 0, processes: int = 1) -> Batch:
-        """The part of step ``step``'s batch that falls to one of ``processes`` processes."""
+        """The part of step ``step``'s batch for one of ``processes`` processes."""
         size, seed = self.recipe.batch_size, self.recipe.seed
         positions = range(step * size, (step + 1) * size)[process::processes]
         half = StepKind.of(self.recipe, step, self.steps).half_size
@@ -166,14 +166,14 @@ class Sampler:
 
 
 def _resized(picture: np.ndarray, side: int) -> np.ndarray:
-    """A square picture with another side, itself where it has that."""
+    """A square picture scaled to another side; itself if it already has that side."""
     if len(picture) == side:
         return picture
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS))
 
 
 def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Batch:
-    """(photo, target, concept) triples, pictures (H, W, 3) uint8, to one batch with padded prompts."""
+    """Collate (photo, target, concept) triples of (H, W, 3) uint8 pictures into one batch with padded prompts."""
     photos, targets, concepts = zip(*items, strict=True)
     look = batched([concept.look for concept in concepts])
     return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(targets)), look)
@@ -185,7 +185,7 @@ class Ema:
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
         self.decay = decay
         self.parameters = list(parameters)
-        # Without a memory it is the parameters themselves.
+        # Without decay, the average is the parameters themselves.
         self.shadow = [p.detach().clone() if decay else p.detach() for p in self.parameters]
         self.updates = 0
 
@@ -194,13 +194,13 @@ class Ema:
         self.updates += 1
         if not self.decay:
             return
-        # Early on a full-length memory would hold on to the random start.
+        # Early on, the full decay would hold on to the random start.
         decay = min(self.decay, self.updates / (self.updates + 10))
         torch._foreach_lerp_(self.shadow, [p.detach() for p in self.parameters], 1 - decay)
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange the averaged and the trained parameters; twice gives them back."""
+        """Swap the averaged and the trained parameters; a second call swaps them back."""
         for shadow, p in zip(self.shadow, self.parameters, strict=True):
             own = p.detach().clone()
             p.copy_(shadow)
@@ -208,10 +208,10 @@ class Ema:
 
 
 def all_processes(device: str | None) -> PartialState:
-    """The processes that ``accelerate launch`` started to train together, be it this one alone.
+    """The processes that ``accelerate launch`` started to train together, or only this one.
 
     Raises:
-        TrainingError: several were started, and would each train on its own.
+        TrainingError: several were started, but each would train on its own.
     """
     everyone = PartialState(cpu=device == "cpu", timeout=LONGEST)
     if int(os.environ.get("WORLD_SIZE", 1)) > everyone.num_processes:
@@ -230,23 +230,23 @@ class Networks(NamedTuple):
 
 
 class Trainer:
-    """Trains ``generator``'s parameters that require a gradient against ``discriminator``.
+    """Trains those parameters of ``generator`` that require a gradient, against ``discriminator``.
 
     Args:
         generator: called as ``generator(photo, prompt, prompt_bias)``; a `Generator`, or one with
-            an adapter on it.
+            an adapter.
         discriminator: called as ``discriminator(photo, edit)``.
         concepts: what to train on.
         recipe: every number of the run.
         folder: where ``checkpoint.pt``, ``metrics.jsonl``, ``losses.png`` and ``grid.png`` go.
         checkpoint_every: seconds between checkpoints.
         report: called with (step, steps, metrics) after every step, on the main process.
-        device: "cpu" to stay off an accelerator that is there.
-        mixed_precision: accelerate's, such as ``bf16``; by default that where the device computes in it, else ``no``.
+        device: "cpu" to avoid using an accelerator.
+        mixed_precision: accelerate's, such as ``bf16``; by default ``bf16`` if the device computes in it, else ``no``.
     """
 
     objective_type: type[Objective] = Objective
-    """What its steps minimise."""
+    """The objective that its steps minimise."""
 
     def __init__(
         self,
@@ -262,7 +262,7 @@ class Trainer:
         mixed_precision: str | None = None,
     ) -> None:
         all_processes(device)
-        # Accelerate keeps a process's first precision, and refuses another; a run has its own.
+        # Accelerate keeps a process's first precision and refuses another, but each run has its own.
         AcceleratorState._reset_state()
         if mixed_precision is None:
             mixed_precision = "bf16" if computes_bfloat16(PartialState().device) else "no"
@@ -286,7 +286,7 @@ class Trainer:
             self.optimizer(trained),
             self.optimizer(list(discriminator.parameters())),
         )
-        # Not before: preparing moves the weights to their device, and gives every process the main one's.
+        # Only after preparing, which moves the weights to their device and gives every process the main one's.
         self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
         self.objective = self.objective_type(self.generator, self.discriminator, recipe, self.accelerator.autocast)
         self.step = 0
@@ -352,10 +352,10 @@ class Trainer:
         return metrics
 
     def _set_input(self) -> Batch:
-        """The step's batch; the random numbers and the rates are set to what the step's number says."""
+        """The step's batch; also sets the random state and the learning rates by the step's number."""
         recipe, accelerator = self.recipe, self.accelerator
         batch = self.sampler.batch(self.step, accelerator.process_index, accelerator.num_processes)
-        # What is drawn at random, such as dropout, is the same in a run that was stopped.
+        # Random draws, such as dropout, must be the same in a resumed run.
         torch.manual_seed(
             int(np.random.SeedSequence((recipe.seed, 2, self.step, accelerator.process_index)).generate_state(1)[0])
         )
@@ -364,12 +364,12 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate(rate, self.step)
         batch.kind = self.objective.kind(self.step, self.steps)
-        # Each process's part of the batch is distorted in its own way.
+        # Each process distorts its part of the batch differently.
         batch.seed = recipe.seed + self.step + (accelerator.process_index << 40)
         return batch.to(accelerator.device)
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Loss) -> dict[str, float]:
-        """One step down the loss; what it is made of, as figures."""
+        """Take one step down the loss; return its parts as figures."""
         optimizer.zero_grad()
         self.accelerator.backward(loss.total)
         optimizer.step()
@@ -377,11 +377,11 @@ class Trainer:
 
     @property
     def networks(self) -> Networks:
-        """The networks as they were given, without what several processes wrap them in."""
+        """The networks as they were given, without the wrappers for several processes."""
         return Networks(*(self.accelerator.unwrap_model(network) for network in (self.generator, self.discriminator)))
 
     def _over_processes(self, means: dict[str, float]) -> dict[str, float]:
-        """Each figure's mean over the processes, the same in all of them: where one diverges, all stop."""
+        """Each figure's mean over the processes, the same in all of them: if one diverges, all stop."""
         if self.accelerator.num_processes == 1:
             return means
         values = torch.tensor(list(means.values()), dtype=torch.float64, device=self.accelerator.device)
@@ -396,18 +396,18 @@ class Trainer:
             )
 
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """What trains the parameters of one network."""
+        """The optimiser for the parameters of one network."""
         return torch.optim.Adam(parameters, betas=self.recipe.betas)
 
     def rate(self, full: float, step: int) -> float:
-        """The learning rate: ``full``, then falling linearly to 0."""
+        """The learning rate: ``full`` at first, then a linear decay to 0."""
         start = self.recipe.lr_decay_from * self.steps
         return full * (1.0 if step < start else (self.steps - step) / (self.steps - start))
 
     # What is kept
 
     def record(self) -> dict[str, Any]:
-        """What trained it and for how long, for an artefact's metadata."""
+        """A record of the training and its length, for an artefact's metadata."""
         return {
             "device": device_name(self.accelerator.device),
             "precision": self.accelerator.mixed_precision,
@@ -420,16 +420,16 @@ class Trainer:
         }
 
     def generator_state(self) -> dict[str, np.ndarray]:
-        """The generator's tensors; after `run` the averaged ones."""
+        """The generator's tensors; after `run`, the averaged ones."""
         return _arrays(self.networks.generator)
 
     def discriminator_state(self) -> dict[str, np.ndarray]:
         return _arrays(self.networks.discriminator)
 
     def save_checkpoint(self) -> None:
-        """Write everything a resumed run needs, atomically; in the main process, whose weights are everyone's.
+        """Write everything that a resumed run needs, atomically, in the main process, whose weights are everyone's.
 
-        The others need not be at the same step: their clocks may not ask for a checkpoint at all.
+        The other processes may be at another step: their clocks may not ask for a checkpoint at all.
         """
         if not self.accelerator.is_main_process:
             return
@@ -448,19 +448,19 @@ class Trainer:
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
         }
-        # By way of memory: of a full disk torch.save says nothing a person could understand.
+        # Through memory, because torch.save's error for a full disk is incomprehensible.
         buffer = io.BytesIO()
         torch.save(state, buffer)
         atomic_write(self.folder / "checkpoint.pt", buffer.getvalue())
 
     def resume(self) -> None:
-        """Go on from ``checkpoint.pt`` if it is there.
+        """Continue from ``checkpoint.pt`` if it exists.
 
-        The length of the run may have been changed meanwhile, as long as the learning rate has not begun to
-        fall under either length: up to there all lengths are one.
+        The length of the run may have changed meanwhile, as long as the learning rate has not begun to
+        fall under either length: until then, all lengths give the same steps.
 
         Raises:
-            TrainingError: it cannot be read, or comes from another recipe or other pairs.
+            TrainingError: the checkpoint cannot be read, or comes from another recipe or other pairs.
         """
         path = self.folder / "checkpoint.pt"
         if not path.exists():
@@ -514,7 +514,7 @@ class Trainer:
     def edit(self, pair: Pair, concept: ConceptPairs, side: int | None = None) -> tuple[Batch, Tensor]:
         """A pair as a batch of one, and the generator's edit of its photo: (1, 3, H, W) in [-1, 1].
 
-        Of the pair's pictures the middle square of ``side`` pixels, or all where it is None.
+        It uses the middle square of ``side`` pixels of the pair's pictures, or all of them if ``side`` is None.
         """
         photo, target = (_middle(picture, side) for picture in load_pair(pair))
         batch = collate([(photo, target, concept)]).to(self.accelerator.device)

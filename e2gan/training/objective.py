@@ -1,4 +1,4 @@
-"""What a step of training minimises: the generator's loss, and the discriminator's (paper, section 4.1)."""
+"""What a training step minimises: the generator's loss, and the discriminator's (paper section 4.1)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = ["Batch", "Loss", "Objective", "StepKind"]
 
 @dataclass(frozen=True)
 class StepKind:
-    """What a step of a training does; steps of a kind do the same work."""
+    """What a training step does; steps of one kind do the same work."""
 
     warm: bool = True
-    """Whether it is past the warm-up, in which the discriminator and what is perceptual have no part."""
+    """Whether the step is past the warm-up, which uses neither the discriminator nor the perceptual losses."""
     half_size: bool = False
     """Whether its pictures are at half their size."""
     updates_discriminator: bool = True
-    """Whether the discriminator is updated, once warm."""
+    """Whether the discriminator is updated, after the warm-up."""
 
     @classmethod
     def of(cls, recipe: TrainingRecipe, step: int, steps: int) -> StepKind:
-        """The kind of a step of ``steps``, counted from 0."""
+        """The kind of step ``step`` of ``steps``, counted from 0."""
         return cls(
             warm=step >= recipe.warmup * steps,
             half_size=step < recipe.half_size * steps,
@@ -49,15 +49,15 @@ class Batch:
     target: Tensor
     """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
     look: Look
-    """Of each picture's concept."""
+    """The look of each picture's concept."""
     offsets: Tensor | None = None
-    """(N, 2): where on the tile of noise each photo lies; None: at its corner."""
+    """(N, 2): each photo's position on the noise tile; None: its corner."""
     kind: StepKind = StepKind()
-    """What its step does."""
+    """The kind of its step."""
     seed: int = 0
-    """Of what distorts the pictures that the discriminator sees."""
+    """Seed of the distortions of the pictures that the discriminator sees."""
     edit: Tensor | None = None
-    """(N, 3, H, W): the generator's picture, once it is made."""
+    """(N, 3, H, W): the generator's picture, once it exists."""
 
     def to(self, device: torch.device) -> Batch:
         offsets = None if self.offsets is None else self.offsets.to(device)
@@ -66,11 +66,11 @@ class Batch:
 
 
 class Loss(NamedTuple):
-    """What is minimised, and what it is made of."""
+    """The minimised loss, and its parts."""
 
     total: Tensor
     parts: dict[str, Tensor]
-    """By name, as they are plotted: before their weights."""
+    """The parts by name, as they are plotted: without their weights."""
 
     def plus(self, name: str, part: Tensor, weight: float) -> Loss:
         return Loss(self.total + weight * part, {**self.parts, name: part})
@@ -101,7 +101,7 @@ class Objective:
             self.trunk = VGG16Trunk().to(next(generator.parameters()).device)
 
     def kind(self, step: int, steps: int) -> StepKind:
-        """What a step of ``steps`` does, counted from 0."""
+        """What step ``step`` of ``steps`` does, counted from 0."""
         return StepKind.of(self.recipe, step, steps)
 
     def edit(self, batch: Batch) -> Tensor:
@@ -111,7 +111,7 @@ class Objective:
         return edit
 
     def generator_loss(self, batch: Batch) -> Loss:
-        """How far the edit is from the teacher's picture, and once warm from what the discriminator takes for one."""
+        """How far the edit is from the teacher's picture, and, once warm, from what the discriminator accepts."""
         assert batch.edit is not None
         parts = {"l1": F.l1_loss(batch.edit, batch.target)}
         if batch.kind.warm:
@@ -127,7 +127,7 @@ class Objective:
         return Loss(torch.stack(weighted).sum(), parts)
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        """How badly the discriminator tells the teacher's pictures from the generator's."""
+        """How badly the discriminator distinguishes the teacher's pictures from the generator's."""
         assert batch.edit is not None
         self.discriminator.requires_grad_(True)
         with self.autocast():

@@ -1,17 +1,17 @@
 """Searching LoRA's ranks (paper section 4.2, Algorithm 1; spec "Rank search").
 
-A concept starts at rank 1 in every layer and is trained for a while, then scored; every rank is doubled, none
-beyond its threshold, and training goes on from what was learned, until the score no longer falls or all ranks
-sit at their thresholds.  The concept's ranks are those with the best score, and the answer is the largest over
+A concept starts at rank 1 in every layer, is trained for a while and scored; then every rank is doubled, but not
+beyond its threshold, and training continues from what was learned, until the score no longer falls or all ranks
+are at their thresholds.  The concept's ranks are those with the best score, and the answer is the largest over
 all concepts, layer by layer.
 
 ```
-WORK/ID/pairs/                 the concept's pairs, where its training has them too
-WORK/ID/ranks/KEY/round-N/     trial N: a run of the training loop, and at its end trial.json
-WORK/ranks.json, ranks.png     all trials, and what came out
+WORK/ID/pairs/                 the concept's pairs, shared with its training
+WORK/ID/ranks/KEY/round-N/     trial N: a run of the training loop, with trial.json at its end
+WORK/ranks.json, ranks.png     all trials, and the result
 ```
 
-KEY is a digest of everything that decides a trial, so a trial that is there is right.
+KEY is a digest of everything that decides a trial, so an existing trial is current.
 """
 
 from __future__ import annotations
@@ -61,26 +61,26 @@ TRACE, PLOT, TRIAL = "ranks.json", "ranks.png", "trial.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """A concept trained at some ranks, and how well."""
+    """A concept trained at certain ranks, and its scores."""
 
     round: int
-    """How often the ranks were doubled before."""
+    """How often the ranks have been doubled."""
     ranks: Ranks
     parameters: int
-    """Trained ones."""
+    """Number of trained parameters."""
     fid: float
-    """Of its edits of the validation photos to the teacher's: what is to be small."""
+    """FID of its edits of the validation photos to the teacher's; smaller is better."""
     l1: float
     """Mean absolute difference between the two, on values from 0 to 1."""
     seconds: float
-    """Spent on training since the last doubling."""
+    """Training time since the last doubling."""
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "ranks": list(self.ranks.sampling), "transformer_rank": self.ranks.transformer}
 
     @classmethod
     def read(cls, file: Path) -> Trial:
-        """Raises DataError when the file holds no trial."""
+        """Read a trial; raises DataError if the file is not a valid one."""
         try:
             values = json.loads(read_bytes(file, limit=64 * 1024, error=DataError))
             ranks = Ranks(values["ranks"], values["transformer_rank"])
@@ -101,12 +101,12 @@ def _number(kind: type, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class RankSearch:
-    """What was tried for each concept, in order."""
+    """The trials of each concept, in order."""
 
     trials: Mapping[str, Sequence[Trial]]
 
     def chosen(self, concept: str) -> Trial:
-        """The concept's best trial; of equals the one with fewer parameters."""
+        """The concept's best trial; among equals, the one with fewer parameters."""
         return min(self.trials[concept], key=lambda trial: trial.fid)
 
     @property
@@ -129,7 +129,7 @@ class RankSearch:
 
 
 def search(trial: Callable[[int, Ranks], Trial], thresholds: Ranks = THRESHOLDS) -> Iterator[Trial]:
-    """One concept's trials (Algorithm 1): ``trial(round, ranks)`` trains on from the last round's and scores."""
+    """One concept's trials (Algorithm 1): ``trial(round, ranks)`` continues from the last round and scores."""
     ranks, before = Ranks((1, 1, 1, 1), 1), float("inf")
     for number in count():
         result = trial(number, ranks)
@@ -157,21 +157,21 @@ def search_ranks(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> RankSearch:
-    """Search the ranks for concepts, each by its own recipe except for the ranks and the length.
+    """Search the ranks for concepts, each with its own recipe except for the ranks and the length.
 
-    The learning rate stays at its height and there is no warm-up: a trial is a piece of a run, not a run.
-    Stopped, a second call goes on where it was, and finds what an unbroken one finds.
+    The learning rate stays constant and there is no warm-up: a trial is a piece of a run, not a run.
+    After a stop, a second call continues where it was, and finds what an uninterrupted one finds.
 
     Args:
         folders: the concepts' bundles or distributions, all for one base.
-        data: the folder of photographs, or several, with ``train``, ``val`` and ``test`` in it or without.
-        work: where pairs and checkpoints go, and ``ranks.json`` and ``ranks.png``.
+        data: one or several folders of photographs, with or without ``train``, ``val`` and ``test`` in them.
+        work: the folder of pairs and checkpoints, and of ``ranks.json`` and ``ranks.png``.
         epochs: passes over the training pairs between two doublings.
-        steps: optimiser steps between them; given, it decides instead of ``epochs``.
+        steps: optimiser steps between two doublings; if given, they decide instead of ``epochs``.
         thresholds: the largest rank of each layer.
         embedder: id of the network in whose features FID is measured, or "inception" for clean-FID's.
         workers: processes that distil; all cores if None.
-        device: "cpu" to stay off an accelerator that is there.
+        device: "cpu" to avoid using an accelerator.
 
     Raises:
         ConceptError, RecipeError, DataError, TeacherError, TrainingError
@@ -242,7 +242,7 @@ def _embedder(name: str) -> Embedder:
 def _pairs(
     concept: Concept, data: Data, work: Path, base: Base, workers: int | None, progress: Progress
 ) -> ConceptPairs:
-    """What the concept would be trained on and is scored on."""
+    """The pairs that the concept trains on and is scored on."""
     prompt = encode_prompt(concept, base)
     pairs = distilled_pairs(
         data, work / "pairs", concept.recipe, prompt=concept.prompt, workers=workers, progress=progress
@@ -262,7 +262,7 @@ def _pairs(
 
 
 class _Trials:
-    """A concept's trials; one that was finished before is read, not done again."""
+    """A concept's trials; finished trials are read, not repeated."""
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class _Trials:
         self.progress = progress
         self.ranks: list[Ranks] = []
         self.last: Trainer | None = None
-        """Of the round before, if that was trained just now; the averaged weights are in its generator."""
+        """The previous round's trainer, if it ran just now; its generator holds the averaged weights."""
         self.targets: np.ndarray | None = None
 
     def __call__(self, number: int, ranks: Ranks) -> Trial:
@@ -306,7 +306,7 @@ class _Trials:
         return trial
 
     def clear(self) -> None:
-        """Drop the checkpoints, which nothing goes on from any more."""
+        """Delete the checkpoints, which are no longer needed."""
         for number in range(len(self.ranks)):
             self._drop(number)
 
@@ -317,7 +317,7 @@ class _Trials:
         (self._round(number) / "checkpoint.pt").unlink(missing_ok=True)
 
     def _trainer(self, number: int, before: Trainer | None) -> Trainer:
-        """Ready to train the round, from where ``before`` ended, or else from the base."""
+        """A trainer for the round, starting where ``before`` ended, or otherwise from the base."""
         ranks = self.ranks[number]
         # Each round sees other crops, and its new ranks start from other noise.
         seed = (self.recipe.seed + number) % 2**32
@@ -338,7 +338,7 @@ class _Trials:
         )
 
     def _before(self, number: int) -> Trainer | None:
-        """The round before as its training ended."""
+        """The previous round, as its training ended."""
         if number == 0 or self.last is not None:
             return self.last
         trainer = self._trainer(number - 1, None)
@@ -367,13 +367,13 @@ class _Trials:
 
 
 def grow(model: nn.Module, smaller: Mapping[str, Tensor]) -> None:
-    """Put a smaller adapter into a fresh one, whose ΔW is then the smaller one's.
+    """Copy a smaller adapter into a fresh one, whose ΔW then equals the smaller one's.
 
-    The new ranks keep PEFT's start: A's are random, B's zero, so they add nothing yet and can learn at once.
+    The new ranks keep PEFT's start, with random A and zero B, so they add nothing yet and can learn at once.
 
     Args:
-        model: with a fresh adapter, as `attach` gives it.
-        smaller: as `adapter_state` gives it, with ranks that are nowhere larger.
+        model: a model with a fresh adapter, from `attach`.
+        smaller: an adapter from `adapter_state`, with ranks that are nowhere larger.
     """
     from peft import set_peft_model_state_dict
 

@@ -1,12 +1,12 @@
-"""The steps of a longer job: each is run when what it depends on has changed, and its time is kept.
+"""The steps of a longer job: each runs when what it depends on has changed, and its time is kept.
 
 ```
 {"select": {"done":  {"digest": …, "seconds": …, "result": {…}},
             "begun": {"digest": …, "seconds": …}}, …}
 ```
 
-`digest` is of what a step depends on.  `begun` is there while a step runs and after it was stopped, so that the
-time it took in all is known in the end.
+`digest` covers what a step depends on.  `begun` exists while a step runs and after it was stopped, so that the
+total time is known in the end.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from e2gan.progress import Progress
 __all__ = ["Steps"]
 
 EVERY = 10.0
-"""Seconds between notes of the time a running step has taken: what a killed one loses at most."""
+"""Seconds between records of a running step's time, of which a kill loses at most this much."""
 
 
 class Steps:
-    """The steps kept in ``file``; one that cannot be read is as good as none: every step is then run again."""
+    """The steps kept in ``file``; if it cannot be read, every step runs again."""
 
     def __init__(self, file: Path, progress: Progress, *, writes: bool = True) -> None:
-        """``writes``: whether this process is the one, of several, that keeps the file."""
+        """``writes``: whether this process, of several, is the one that writes the file."""
         self.file = file
         self.progress = progress
         self.writes = writes
@@ -45,12 +45,12 @@ class Steps:
         work: Callable[[Progress], dict[str, Any]],
         there: Callable[[dict[str, Any]], bool] = lambda result: True,
     ) -> dict[str, Any]:
-        """The result of the step: the kept one if nothing has changed, or else what ``work`` gives.
+        """The result of the step: the kept one if nothing has changed, otherwise that of ``work``.
 
         Args:
-            needs: all that the result depends on, as plain data.
-            work: does the step and gives its result, plain data; it may go on where it was stopped.
-            there: whether what the result speaks of is still there.
+            needs: everything that the result depends on, as plain data.
+            work: does the step and returns its result, plain data; it may continue where it was stopped.
+            there: whether the files that the result names still exist.
         """
         if self.unchanged(name, needs, there):
             return self.kept(name) or {}
@@ -59,7 +59,7 @@ class Steps:
     def unchanged(
         self, name: str, needs: Mapping[str, Any], there: Callable[[dict[str, Any]], bool] = lambda result: True
     ) -> bool:
-        """Whether the step need not be done again; says so."""
+        """Whether the step can be skipped; if so, it reports that."""
         done = self._record(name, "done")
         same = done.get("digest") == digest_of(needs) and there(done["result"])
         if same:
@@ -67,7 +67,7 @@ class Steps:
         return same
 
     def do(self, name: str, needs: Mapping[str, Any], work: Callable[[Progress], dict[str, Any]]) -> dict[str, Any]:
-        """Do the step, whatever is kept, and keep its result."""
+        """Do the step, even if a result is kept, and keep its new result."""
         digest = digest_of(needs)
         begun = self._record(name, "begun")
         before = begun["seconds"] if begun.get("digest") == digest else 0.0
@@ -86,27 +86,27 @@ class Steps:
         self._write(name, begun={"digest": digest, "seconds": before})
         try:
             result = work(Progress(self.progress.stage, advance))
-        except OSError as error:  # of what is not written by `e2gan.files`, which names the file itself
+        except OSError as error:  # from writes outside `e2gan.files`, whose errors name the file
             place = error.filename or self.file.parent
             hint = FULL if error.errno == errno.ENOSPC else None
             raise E2GANError(f"{place}: {error.strerror or error}", hint=hint) from error
         done = self._record(name, "done")
-        # What gives the same again was only looked at: its time stays that of making it.
+        # If the result is the same again, the step only checked it, so its time stays that of making it.
         same = done.get("digest") == digest and done["result"] == result
         self._write(name, done=done if same else {"digest": digest, "seconds": seconds(), "result": result}, begun=None)
         return result
 
     def kept(self, name: str) -> dict[str, Any] | None:
-        """The last result of a step, whether it still holds or not; None where it was never done."""
+        """The last result of a step, valid or not; None if it was never done."""
         return self._record(name, "done").get("result")
 
     @property
     def times(self) -> dict[str, float]:
-        """Seconds of each step that was done."""
+        """Seconds that each finished step took."""
         return {name: done["seconds"] for name in read_state(self.file) if (done := self._record(name, "done"))}
 
     def _record(self, name: str, which: str) -> dict[str, Any]:
-        """``done`` or ``begun`` of a step with all its keys, or an empty table."""
+        """The record ``done`` or ``begun`` of a step with all its keys, or an empty table."""
         step = read_state(self.file).get(name)
         record = step.get(which) if isinstance(step, dict) else None
         kinds: dict[str, Any] = {"digest": str, "seconds": (int, float)} | ({"result": dict} if which == "done" else {})

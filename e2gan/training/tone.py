@@ -1,4 +1,4 @@
-"""The tone of a concept: the affine map of colours that comes nearest to what its teacher does."""
+"""The tone of a concept: the affine map of colours that comes nearest to its teacher's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from e2gan.models.layout import Tone
 __all__ = ["fit_tone"]
 
 TOWARDS_NEUTRAL = 1e-3
-"""How much the squared distance from neutral counts beside a pixel's squared error: enough for photos of one colour."""
+"""Weight of the squared distance from neutral against a pixel's squared error: enough for photos of one colour."""
 
 
 def fit_tone(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Tone:
-    """Least squares over all pixels of (photo, edit) pairs, each (H, W, 3) uint8; four digits are kept."""
+    """Least squares over all pixels of (photo, edit) pairs, each (H, W, 3) uint8, rounded to four digits."""
     neutral = np.eye(3, 4)
     squares, products, pixels = np.zeros((4, 4)), np.zeros((3, 4)), 0
     for photo, edit in pairs:
