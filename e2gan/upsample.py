@@ -3,7 +3,7 @@
 The edit is explained, window by window, as a line in the photo's luminance: the fast guided
 filter (He, Sun: "Guided Image Filtering", PAMI 2013; "Fast Guided Filter", arXiv:1505.00996,
 2015).  With y the small photo's luminance and e a channel of the small edit, a window gives
-e ≈ a·y + b; both are averaged over the windows a pixel lies in, enlarged, and applied to the
+e ≈ a·y + b; both are averaged over a pixel's windows, enlarged, and applied to the
 full photo's luminance Y.  What no line explains, such as brush strokes, is enlarged and added:
 
     up(a)·Y + up(b) + up(e - a·y - b)  =  up(a)·Y + up(e - a·y)
@@ -21,13 +21,13 @@ from PIL import Image
 __all__ = ["guided_upsample", "mix"]
 
 RADIUS = 4
-"""Of the windows, in pixels of the small edit: 9×9."""
+"""Radius of the windows, in pixels of the small edit: 9×9."""
 
 EPSILON = 2e-3
 """Variance of luminance (in 0 to 1) below which a window counts as flat, so that noise is not amplified."""
 
 STRIP = 1 << 20
-"""Pixels of the photo worked on at once, which bounds the memory."""
+"""Pixels of the photo processed at once, which bounds the memory."""
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -37,7 +37,7 @@ def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, stre
 
     Args:
         photo: (H, W, 3) uint8.
-        small: (h, w, 3) uint8, the photo made smaller.
+        small: (h, w, 3) uint8, the photo scaled down.
         edit: (h, w, 3) float32 in 0 to 1, the edit of ``small``.
         strength: 0 gives the photo, 1 the edit.
 
@@ -62,7 +62,7 @@ def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, stre
 
 
 def mix(photo: np.ndarray, edit: np.ndarray, strength: float) -> np.ndarray:
-    """``photo`` (uint8) to ``edit`` (float32 in 0 to 1) by ``strength``, of the same shape; uint8."""
+    """Mix ``photo`` (uint8) with ``edit`` (float32 in 0 to 1, of the same shape) by ``strength``; uint8."""
     mixed = edit * np.float32(255 * strength)
     if strength < 1:
         mixed += photo * np.float32(1 - strength)

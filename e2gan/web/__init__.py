@@ -1,6 +1,6 @@
-"""What the two web pages share: modules, look and fonts.  The pages are in ``spaces/``.
+"""The modules, look and fonts that the two web pages share.  The pages are in ``spaces/``.
 
-A page has these files in a folder ``shared`` beside its own: the demo serves them, ``make web`` copies them.
+Each page finds these files in a folder ``shared`` beside its own: the demo serves them, and ``make web`` copies them.
 """
 
 from pathlib import Path
