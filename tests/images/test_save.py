@@ -109,7 +109,7 @@ def test_provenance_of_no_picture_is_an_error(tmp_path: Path) -> None:
         read_provenance(tmp_path / "missing.png")
     with pytest.raises(ImageError, match="not a valid picture"):
         read_provenance(b"nonsense")
-    with pytest.raises(ImageError, match="not a sound picture"):
+    with pytest.raises(ImageError, match="not a valid picture"):
         read_provenance(b"\0\0\0\x14ftypisom\0\0\0\0isom")  # a video
 
 
