@@ -163,7 +163,7 @@ def write_base(
     """Write a base into ``folder``, whole or not at all; weights are stored in half precision.
 
     ``generator`` and ``discriminator`` are state dicts of arrays (or CPU tensors).  A base that is already
-    there is replaced, but for ``recipe.toml`` and ``README.md``.
+    there is replaced, except for ``recipe.toml`` and ``README.md``.
 
     Raises:
         BaseModelError: a weight is not finite in half precision, the folder holds something else, or the

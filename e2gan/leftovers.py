@@ -113,7 +113,7 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 
 @functools.cache
 def sweep_once(folder: str) -> None:
-    """:func:`sweep`, for whoever writes many files into one folder."""
+    """:func:`sweep`, but only once for each folder, for callers that write many files into it."""
     sweep(folder)
 
 

@@ -89,7 +89,7 @@ def distill(
 
 
 def _recipe(teacher: str, settings: dict[str, Any], reject: bool) -> tuple[Recipe, str, Path]:
-    """The recipe, the concept's prompt (empty without a concept) and the work folder.  Paths are recognised as ever."""
+    """The recipe, the concept's prompt (empty without a concept) and the work folder."""
     from e2gan.recipe import Recipe, Rejection, TeacherChoice
 
     if not teacher.startswith((".", "~")) and "/" not in teacher and os.sep not in teacher:

@@ -49,7 +49,10 @@ def _limit(context: click.Context, option: click.Parameter, text: str | None) ->
     "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
 )
 @click.option(
-    "--limit", callback=_limit, metavar="N", help="Most pictures in each split: one number, or three: train,val,test."
+    "--limit",
+    callback=_limit,
+    metavar="N",
+    help="Maximum pictures in each split: one number, or three: train,val,test.",
 )
 @click.option(
     "--direction",

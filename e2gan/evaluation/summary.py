@@ -58,7 +58,7 @@ def _rows(quality: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[t
         yield "stroke match", f"{quality['stroke_match']:.3g}", note
     if "lattice_share" in quality:
         teacher = quality.get("lattice_share_teacher")
-        note = "0 is none" + (f"; the teacher has {teacher:.3g}" if teacher is not None else "")
+        note = "0 means no lattice" + (f"; the teacher has {teacher:.3g}" if teacher is not None else "")
         yield "lattice share", f"{quality['lattice_share']:.3g}", note
     if "photographs" in training:
         tested = f"; tested on {quality['photographs']:,}" if "photographs" in quality else ""

@@ -26,7 +26,7 @@ def test_the_main_figures_stand_below_each_other() -> None:
         "L1 ratio       0.683        0 is the teacher, 1 is doing nothing",
         "FID ratio      0.44         the same; features of inception",
         "stroke match   0.31         1 is the teacher; the unedited photos have 0.12",
-        "lattice share  0.0123       0 is none; the teacher has 0.004",
+        "lattice share  0.0123       0 means no lattice; the teacher has 0.004",
         "photographs    1,067        seen in training; tested on 10",
         "training       18 min 20 s",
     ]
