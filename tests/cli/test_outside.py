@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str | No
     assert result.exit_code == 1
     line, hint = result.stderr.splitlines()
     assert line == f"error: {f'{name}: ' if name else ''}No space left on device"
-    assert hint.startswith("hint: make room")
+    assert hint.startswith("hint: free some disk space")
 
 
 RESULTS = """

@@ -92,7 +92,7 @@ def test_a_failure_of_the_disk_is_one_for_people(steps: Steps) -> None:
 
     with pytest.raises(E2GANError, match=r"metrics\.jsonl: No space left on device") as caught:
         steps.run("train", {}, work)
-    assert caught.value.hint is not None and "make room" in caught.value.hint
+    assert caught.value.hint is not None and "free some disk space" in caught.value.hint
 
 
 records = st.fixed_dictionaries({}, optional={"digest": json_values, "seconds": json_values, "result": json_values})
