@@ -25,8 +25,6 @@ class Described(click.Command):
             section: one of :data:`SECTIONS`.
             examples: command lines, without ``e2gan`` in front.
         """
-        # Click keeps a command's help option from its first call, which need not come through the group that sets -h.
-        kwargs["context_settings"] = {"help_option_names": ["-h", "--help"], **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
         self.section = section
         self.examples = tuple(examples)

@@ -75,7 +75,8 @@ def check_example(words: list[str]) -> None:
     """Raise unless the program knows the command of an example, and all of its options."""
     assert words.pop(0) == "e2gan"
     command: click.Command = cli
-    context = click.Context(cli)
+    # With its settings: Click keeps the help option that a command has in its first context.
+    context = click.Context(cli, **cli.context_settings)
     while isinstance(command, click.Group):
         found = command.get_command(context, words.pop(0))
         assert found is not None

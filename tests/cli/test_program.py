@@ -10,13 +10,11 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
 import e2gan
 from e2gan import plugins
 from e2gan.base import Base
 from e2gan.cli import output
-from e2gan.cli.apply import apply
 from e2gan.cli.program import cli
 from e2gan.plugins import Registry
 from tests.cli.conftest import Run, install
@@ -73,11 +71,6 @@ def test_help_names_every_command(run: Run) -> None:
     for command in ("apply", "distill", "eval", "list", "plugins", "show", "train", "train-base"):
         assert f"\n  {command}" in result.stdout
         assert run(command, "--help").exit_code == run(command, "-h").exit_code == 0
-
-
-def test_a_command_on_its_own_has_the_short_help_option() -> None:
-    """Click keeps a command's help option from its first call."""
-    assert [CliRunner().invoke(apply, [word]).exit_code for word in ("--help", "-h")] == [0, 0]
 
 
 def test_misuse_is_exit_2(run: Run) -> None:

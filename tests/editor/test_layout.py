@@ -137,5 +137,5 @@ def test_so_they_are_on_the_command_line(impossible: Concept, base: Base, tmp_pa
     words = ["apply", str(impossible.path), str(tmp_path / "photo.png"), "-o", str(tmp_path / "edit.png")]
     result = CliRunner().invoke(cli, [*words, "--base", str(base.path)], prog_name="e2gan")
     assert result.exit_code == 1
-    assert f"error: {impossible.path}/{ONE_ERROR}\nhint: leave skips out" in result.stderr
+    assert f"error: {impossible.path}/{ONE_ERROR}\nhint: remove skips" in result.stderr
     assert not (tmp_path / "edit.png").exists()
