@@ -106,7 +106,6 @@ RECIPE = TrainingRecipe(
     crop=96,
     scales=(0.4, 1.0),
     learning_rate=4e-4,
-    betas=(0.5, 0.99),
     lr_decay_from=0.6,
     l1=20.0,
     gan=1.0,
