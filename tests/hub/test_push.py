@@ -163,7 +163,7 @@ class TestRefused:
     def test_nobody_knows_the_base(self, run: Run, dusk: Path) -> None:
         result = run("push", dusk, "--repo", "alice/dusk")
         assert result.exit_code == 1
-        assert "where the base 'tiny' is on the Hub" in result.stderr
+        assert "the repository of the base 'tiny' on the Hub" in result.stderr
         assert "--base-model OWNER/NAME" in result.stderr
 
     def test_somebody_elses_place(self, hub: HubServer, run: Run, dusk: Path) -> None:

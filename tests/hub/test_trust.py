@@ -367,7 +367,7 @@ class TestSignatures:
         push(dusk)
         result = run("push", dusk, "--repo", "alice/dusk", "--sign")
         assert result.exit_code == 1
-        assert "published already, without a signature" in result.stderr
+        assert "already published without a signature" in result.stderr
 
     def test_without_the_library(self, run: Run, dusk: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
         usual: Callable[..., Any] = builtins.__import__
