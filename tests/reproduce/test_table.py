@@ -100,7 +100,7 @@ def test_every_pair_of_the_papers_figures_is_answered_once(figures: list[tuple[f
 def test_a_damaged_table_is_named(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
     path = tmp_path_factory.mktemp("damaged") / "tab5-small.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r"tab5-small\.json: no table"):
+    with pytest.raises(DataError, match=r"tab5-small\.json: not a table"):
         read(path)
 
 

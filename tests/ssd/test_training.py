@@ -151,7 +151,7 @@ class TestPhotos:
     def test_one_photo_is_too_few(self, folder: Path) -> None:
         for photo in sorted(folder.glob("*.png"))[1:]:
             photo.unlink()
-        with pytest.raises(DataError, match="at least two photos, and 1 can be read"):
+        with pytest.raises(DataError, match="at least two photos, but 1 can be read"):
             read_photos(folder, Progress())
 
 

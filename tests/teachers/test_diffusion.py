@@ -393,7 +393,7 @@ def test_what_the_machine_cannot_do_is_one_error(models: Path, square_photos: li
     for options, message in (
         ({"device": "cpu", "memory": "offload"}, "there is none here"),
         ({"device": "cpu", "dtype": "float16"}, "needs a GPU"),
-        ({"device": "warp"}, "the device 'warp' is not there"),
+        ({"device": "warp"}, "the device 'warp' does not exist"),
     ):
         with pytest.raises(TeacherError, match=message):
             tiny(models, "sd-img2img", **options)(square_photos[0])

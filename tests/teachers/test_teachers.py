@@ -113,7 +113,7 @@ def test_a_wrong_option_is_one_error_before_any_photo(id, options, message):
 
 def test_a_painting_that_is_no_picture_is_one_error(tmp_path):
     (tmp_path / "painting.jpg").write_bytes(b"no picture")
-    with pytest.raises(TeacherError, match=r"painting\.jpg: not a picture"):
+    with pytest.raises(TeacherError, match=r"painting\.jpg: cannot be read as a picture"):
         make("magenta-arbitrary", {"painting": str(tmp_path / "painting.jpg")})
 
 
