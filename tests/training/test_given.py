@@ -191,7 +191,7 @@ def test_there_is_nothing_to_distil(place: Path) -> None:
     [
         ({"teachers": [{"id": "grade"}, {"id": "given"}]}, "cannot be combined with other teachers"),
         ({"teacher": "given", "teacher_options": {"a": 1}}, "has no options"),
-        ({"teacher": "given", "rejection": {}}, "not sifted"),
+        ({"teacher": "given", "rejection": {}}, "given pairs are never rejected"),
     ],
 )
 def test_what_would_be_without_effect_is_refused(recipe: dict[str, object], fault: str) -> None:
