@@ -10,7 +10,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["About", "is_iso_media", "jp2_profile", "read_about"]
+__all__ = ["AVIF", "About", "is_iso_media", "jp2_profile", "read_about"]
+
+AVIF = frozenset({b"avif", b"avis"})
+"""The brands of AVIF: a picture, and a sequence of them."""
 
 META_LIMIT = 16 << 20
 """Maximum bytes of the box that describes the items."""

@@ -391,7 +391,7 @@ def _from_boxes(data: bytes, name: str, limits: Limits) -> _Picture:
     """HEIC, HEIF and AVIF, whatever the file is called."""
     about = boxes.read_about(data)
     notes = [GAIN_MAP] * about.gain_map
-    if about.brands & {b"avif", b"avis"}:
+    if about.brands & boxes.AVIF:
         hdr = about.nclx is not None and about.nclx[1] in (16, 18)
         image = _pillow(io.BytesIO(data), name, limits, ("AVIF",), HDR * hdr)
         exif = _exif_of(image)

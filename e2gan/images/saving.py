@@ -177,7 +177,7 @@ def _find_record(source: Source, name: str) -> str | None:
                 raise ValueError("no pixels")
             return told.texts.get("e2gan")
         if boxes.is_iso_media(head):
-            if not boxes.read_about(stream.read()).brands & {b"avif", b"avis", *heif.BRANDS}:
+            if not boxes.read_about(stream.read()).brands & (boxes.AVIF | heif.BRANDS):
                 raise ValueError("not a HEIC or AVIF")
             return None  # save_image writes neither
         Image.init()
