@@ -440,6 +440,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
         from e2gan_hub.devserver import HubServer
     except ModuleNotFoundError as fault:
         raise E2GANError(f"{fault.name} is not installed", hint="pip install 'e2gan-hub[server]'") from fault
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder is deleted then, too
     with tempfile.TemporaryDirectory(prefix="e2gan-hub-") as temporary:
         place = Path(temporary) if folder is None else folder
         try:
@@ -449,14 +450,13 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
                 raise E2GANError(f"{fault.filename}: {fault.strerror}", hint="name another --folder") from fault
             raise E2GANError(f"port {port} cannot be used: {fault.strerror}", hint="name another --port") from fault
         (name, token), *others = tokens.items()
-        echo(f"A Hub is running on this machine, with the account {name}. In another terminal:\n")
-        echo(f"  export HF_ENDPOINT={hub.endpoint} HF_TOKEN={token}")
-        echo(f"  export HF_HOME={place.resolve() / 'home'} HF_HUB_DISABLE_XET=1")
-        for name, token in others:
-            echo(f"  export HF_TOKEN={token}    # to be {name}")
-        echo("\nCtrl-C ends it.")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder is deleted then, too
         try:
+            echo(f"A Hub is running on this machine, with the account {name}. In another terminal:\n")
+            echo(f"  export HF_ENDPOINT={hub.endpoint} HF_TOKEN={token}")
+            echo(f"  export HF_HOME={place.resolve() / 'home'} HF_HUB_DISABLE_XET=1")
+            for name, token in others:
+                echo(f"  export HF_TOKEN={token}    # to be {name}")
+            echo("\nCtrl-C ends it.")
             hub.wait()
         except KeyboardInterrupt:
             hub.stop()
