@@ -38,8 +38,9 @@ from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import Selection, TrainingRecipe
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.concept import encode_prompt
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.trainer import Trainer
 from e2gan_reproduce.lab import FULL_RATE
 from e2gan_reproduce.tunings import crucial_alone
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, ratio, report, script
 from e2gan.data.pairs import Pair
 from e2gan.models.pixels import to_tensor
-from e2gan.training.loop import ConceptPairs, load_pair
+from e2gan.training.batches import ConceptPairs, load_pair
 from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.training import BaselineTrainer
 

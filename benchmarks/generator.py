@@ -39,7 +39,8 @@ from e2gan.models.noise import SIDE, noisy
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.batches import ConceptPairs
+from e2gan.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,10 @@ from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.concept import encode_prompt
 from e2gan.training.flops import adapter_flops
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.trainer import Trainer
 
 CONCEPT = "ukiyoe"
 

@@ -31,7 +31,8 @@ from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit, Look, blended, look_of
 from e2gan.models.lora import CrucialWeights, delta_weights
 from e2gan.plugins import registry
-from e2gan.upsample import guided_upsample, mix
+from e2gan.strength import mix
+from e2gan.upsample import guided_upsample
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "Backend", "Editor"]
 

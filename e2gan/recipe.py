@@ -120,7 +120,7 @@ class TrainingRecipe:
         if not (self.l1 or self.gan or self.perceptual or self.style):
             raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")
         if self.warmup and not self.l1:
-            raise values.fault("warmup trains on l1 alone, which is 0")
+            raise values.fault("warmup trains only on l1, which is 0")
         values.whole("perceptual_shrink", low=1, high=4)
         if self.perceptual_shrink == 3:
             raise values.fault("perceptual_shrink must be 1, 2 or 4, not 3")
@@ -186,6 +186,9 @@ class Framing:
     only crops of the whole edited photo show them as they are."""
     quality: int = 95
     """JPEG quality, 1 to 100."""
+    share: float = 1.0
+    """Share of the photos to edit, 0.01 to 1.  Which ones depends on the teachers, so that the concepts of a
+    base see different photos."""
     least: int = 32
     """Minimum shorter side of a whole photo, in pixels: photos are never enlarged, and smaller ones give no pair."""
 
@@ -194,6 +197,7 @@ class Framing:
         values.whole("side", low=32, high=4096)
         values.flag("whole")
         values.whole("quality", low=1, high=100)
+        values.number("share", low=0.01, high=1)
 
     @classmethod
     def from_table(cls, table: Table) -> Framing:
@@ -201,6 +205,7 @@ class Framing:
             side=table.whole("side", cls.side, low=32, high=4096),
             whole=table.flag("whole", cls.whole),
             quality=table.whole("quality", cls.quality, low=1, high=100),
+            share=table.number("share", cls.share, low=0.01, high=1),
         )
         table.done()
         if framing.side % 8:
@@ -209,7 +214,8 @@ class Framing:
 
     def __str__(self) -> str:
         """For people: ``whole photos, shorter side 432 pixels``."""
-        return f"whole photos, shorter side {self.side} pixels" if self.whole else f"squares of {self.side} pixels"
+        text = f"whole photos, shorter side {self.side} pixels" if self.whole else f"squares of {self.side} pixels"
+        return text if self.share == 1 else f"{text}, from {100 * self.share:g} % of the photos"
 
     def for_crops(self, crop: int) -> Framing:
         """The same framing, without photos that are too small for crops of ``crop`` pixels, unless all pictures are."""
@@ -354,7 +360,7 @@ def _teachers(table: Table) -> tuple[TeacherChoice, ...]:
         return (TeacherChoice(table.id("teacher"), table.plain("teacher_options")),)
     if single:
         raise table.fault(
-            f"{single[0]} cannot be combined with [[teachers]]", "move it into a [[recipe.teachers]] of its own"
+            f"{single[0]} cannot be combined with [[teachers]]", "move it into its own [[recipe.teachers]]"
         )
     teachers: list[TeacherChoice] = []
     for entry in table.tables("teachers"):

@@ -18,7 +18,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-__all__ = ["guided_upsample", "mix"]
+from e2gan.strength import mix
+
+__all__ = ["guided_upsample"]
 
 RADIUS = 4
 """Radius of the windows, in pixels of the small edit: 9×9."""
@@ -59,15 +61,6 @@ def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, stre
         whole = np.stack([a * luminance + b for a, b in zip(enlarged[:3], enlarged[3:])], axis=-1)
         result[top : top + rows] = mix(strip, whole, strength)
     return result
-
-
-def mix(photo: np.ndarray, edit: np.ndarray, strength: float) -> np.ndarray:
-    """Mix ``photo`` (uint8) with ``edit`` (float32 in 0 to 1, of the same shape) by ``strength``; uint8."""
-    mixed = edit * np.float32(255 * strength)
-    if strength < 1:
-        mixed += photo * np.float32(1 - strength)
-    np.rint(mixed, out=mixed)
-    return mixed.clip(0, 255, out=mixed).astype(np.uint8)
 
 
 def _luminance(picture: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ from e2gan.cli.distill import distill
 from e2gan.cli.evaluate import evaluate
 from e2gan.cli.export import export
 from e2gan.cli.import_ import import_
+from e2gan.cli.installed import list_, plugins, show
 from e2gan.cli.make import new, select, train, train_base
 from e2gan.cli.program import cli, main
 from e2gan.cli.search_ranks import search_ranks
-from e2gan.cli.show import list_, plugins, show
 from e2gan.cli.teachers import teachers
 
 __all__ = ["cli", "main"]

@@ -91,7 +91,7 @@ class Share(click.FloatRange):
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )
 @click.option("--keep-location", is_flag=True, help="Keep the place where the photo was taken in the metadata.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
+@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
 @output_options(json=False)
 def apply(
@@ -229,7 +229,7 @@ def _photos_of(photo: str, left_out: list[str]) -> list[str]:
     readable = [file for file in files if why_left_out(file) is None]
     left_out += [file for file in files if why_left_out(file)]
     if not readable:
-        hint = "; ".join(lines(left_out)) or "folders in it are not looked into"
+        hint = "; ".join(lines(left_out)) or "folders inside it are not searched"
         raise ImageError(f"{photo}: no photos in this folder", hint=hint)
     return readable
 
@@ -257,7 +257,7 @@ def _clash(jobs: list[Job]) -> ImageError:
     first, second = (*dict.fromkeys(job.source for job in jobs),)[:2]
     return ImageError(
         f"{first} and {second} would both be written to {jobs[0].target}",
-        hint="edit them one by one, with names of your own",
+        hint="edit them one by one, and name each edit",
     )
 
 
@@ -270,7 +270,7 @@ def _check_targets(jobs: list[Job]) -> None:
 
 
 def _identities(paths: Iterable[str]) -> dict[object, str]:
-    """The files by what identifies them, whatever name they were given by."""
+    """The files by what identifies them, whatever names were given."""
     identities: dict[object, str] = {}
     for path in paths:
         if path != STREAM:

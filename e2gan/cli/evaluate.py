@@ -30,7 +30,7 @@ __all__ = ["evaluate"]
     "--inception",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="clean-FID's Inception network, for an FID that compares with published ones; by default e2gan looks for it.",
+    help="clean-FID's Inception network, for FID as in published figures; by default e2gan searches for it.",
 )
 @click.option("--download", is_flag=True, help="Download that network (96 MB) if it is missing.")
 @click.option(

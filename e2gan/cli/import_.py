@@ -69,7 +69,7 @@ def import_(
     direction: Direction | None,
     out: Output,
 ) -> None:
-    """Import a published data set, or pairs of your own, for training.
+    """Import a published data set, or your own pairs, for training.
 
     The command reads the data set in the folder PATH, laid out as it was published, and writes pictures for training
     to DIR.
@@ -79,7 +79,7 @@ def import_(
       ffhq  scenery  afhq-cat  afhq-dog  afhq-wild    photos, for a teacher to edit
       horse2zebra                                     photos, and real pictures of the other kind
       facades  edges2shoes  cityscapes                pairs
-      pairs                                           pairs of your own: PATH/before and PATH/after
+      pairs                                           your own pairs: PATH/before and PATH/after
 
     Give DIR to distill and train as --data. Pairs are for recipes whose teacher is 'given'. A second run makes only the
     missing pictures.

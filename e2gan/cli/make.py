@@ -35,7 +35,7 @@ __all__ = ["new", "select", "train", "train_base"]
 @click.option(
     "--teacher",
     metavar="ID",
-    help="The teacher whose edits are learnt; 'given' for pairs that you have; by default a painted style.",
+    help="The teacher to learn from; 'given' if you have pairs; by default a painted style.",
 )
 @teacher_options
 @click.option("--author", metavar="NAME", help="The concept's author.")
@@ -114,7 +114,7 @@ def select(
     type=click.Choice(["distill", "select", "train", "eval", "preview", "card"]),
     default="card",
     show_default=True,
-    help="The last step to do.",
+    help="The last step to run.",
 )
 @click.option(
     "--preview",
@@ -139,8 +139,8 @@ def train(
 ) -> None:
     """Train a concept by its recipe.
 
-    The concept in FOLDER passes six steps: distill, select, train, eval, preview, card. A step is skipped if nothing it
-    depends on has changed. An interrupted training continues where it stopped.
+    The command runs six steps on the concept in FOLDER: distill, select, train, eval, preview, card. A step is skipped if
+    nothing it depends on has changed. An interrupted training continues where it stopped.
     """
     with needs_extra("train"), out.progress() as progress:
         from e2gan.training.concept import train_concept

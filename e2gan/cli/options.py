@@ -83,4 +83,4 @@ def _setting(text: str) -> tuple[str, Any]:
 
 teacher_options = settings_option("One of the teacher's options, such as style=19.")
 ray_option = click.option("--ray", is_flag=True, help="Make pairs with the workers of a Ray cluster.")
-device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
+device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")

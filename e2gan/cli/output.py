@@ -131,7 +131,7 @@ class Output:
                 bar.close()
 
 
-def output_options(*, json: bool = True, quiet: bool = True, quiet_help: str = "Say nothing but errors.") -> Any:
+def output_options(*, json: bool = True, quiet: bool = True, quiet_help: str = "Print only errors.") -> Any:
     """Give a command ``--json`` and ``-q``, or one of them, and pass it an `Output` as ``out``."""
 
     def decorate(command: F) -> Any:

@@ -111,7 +111,7 @@ def search_ranks(
             for trial in trials
         ],
     )
-    out.line("\nThe largest of the best, as a recipe has it:\n")
+    out.line("\nThe largest of the best ranks, for [recipe.training]:\n")
     out.line("[recipe.training]")
     out.line(f"ranks = {list(result.ranks.sampling)}")
     out.line(f"transformer_rank = {result.ranks.transformer}")

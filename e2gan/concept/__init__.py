@@ -27,7 +27,7 @@ from e2gan.concept.layout import (
     TRAINED,
     render_adapter_config,
 )
-from e2gan.concept.reading import Adapter, Concept
+from e2gan.concept.manifest import Adapter, Concept
 from e2gan.concept.writing import record_quality, write_concept
 
 __all__ = [

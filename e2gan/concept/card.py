@@ -6,7 +6,7 @@ import json
 import re
 
 from e2gan.concept.layout import PREVIEW
-from e2gan.concept.reading import Concept
+from e2gan.concept.manifest import Concept
 from e2gan.models.layout import NO_SKIPS
 from e2gan.recipe import GIVEN, Framing, TeacherChoice
 from e2gan.tables import flat_rows, options_line, readable

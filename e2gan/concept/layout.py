@@ -46,7 +46,7 @@ FILES = {
     PREVIEW: 2 * 1024**2,
     CARD: 256 * 1024,
 }
-"""The files a bundle may hold, and the most bytes each may have."""
+"""The files a bundle may hold, and the maximum bytes of each."""
 
 
 TRAINED = (CONFIG, ADAPTER, PROMPT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from e2gan.concept.card import render_card
 from e2gan.concept.checks import check_preview, refuse
 from e2gan.concept.layout import ADAPTER, CARD, CONFIG, FILES, MANIFEST, PREVIEW, PROMPT, config_of_ranks, pretty_json
-from e2gan.concept.reading import Concept
+from e2gan.concept.manifest import Concept
 from e2gan.errors import ConceptError
 from e2gan.files import atomic_folder, atomic_write
 from e2gan.leftovers import names

@@ -45,6 +45,7 @@ from e2gan.data.teachers import make_teacher, teacher_version
 from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError
 from e2gan.files import sha256_file
+from e2gan.kept import digest_of
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe
 
@@ -103,6 +104,11 @@ def write_pairs(
     for teacher in recipe.teachers:
         make_teacher(teacher.id, teacher.options)  # report the last one's fault before the first one works
     edits = _plan(photos, out_dir, recipe)
+    if not edits:
+        raise DataError(
+            f"{named(photos)}: the recipe's share of {framing.share:g} of the photos is none of them",
+            hint="raise share in the table pictures",
+        )
     for folder in folders_of(photos):
         for line in left_out_below(folder):
             progress.stage(line)
@@ -225,6 +231,8 @@ def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
             # A picture's name does not depend on the other folders, so that adding photos does not change it.
             source, digest = name_in(home, photo), sha256_file(photo)
             photo_key = digest_key([source, digest, *frame])
+            if not _is_drawn([photo_key, settings], framing.share):
+                continue
             stem = re.sub(r"[^A-Za-z0-9_.-]", "_", photo.stem)[:60]
             folder = out_dir / split
             if len(several) > 1:
@@ -238,6 +246,11 @@ def _plan(photos: Data, out_dir: Path, recipe: Recipe) -> list[Edit]:
                 job = Job(photo, digest, input, output)
                 edits.setdefault((split, photo_key, number), Edit(job, split, source, number))
     return list(edits.values())
+
+
+def _is_drawn(values: Any, share: float) -> bool:
+    """True for ``share`` of all values, always for the same ones."""
+    return share == 1 or int(digest_of({"drawn": values})[:8], 16) < share * 2**32
 
 
 def _is_there(job: Job, framing: Framing) -> bool:

@@ -25,7 +25,8 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes
+from e2gan.training.batches import ConceptPairs
+from e2gan.training.trainer import Trainer, all_processes
 
 __all__ = ["choose", "train_base"]
 
@@ -71,7 +72,7 @@ def train_base(
             f"{encoder.dim} wide"
         )
     concepts = []
-    with everyone.main_process_first():  # the others find what the first made
+    with everyone.main_process_first():  # the other processes find what the first made
         chosen = choose(recipe, data, work, progress)
         for candidate in chosen:
             pairs = distilled_pairs(

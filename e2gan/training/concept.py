@@ -55,16 +55,17 @@ from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.summary import summary
 from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
-from e2gan.kept import digest_of, read_state
+from e2gan.kept import digest_of, folder_of, read_state
 from e2gan.models.discriminator import Discriminator, load_discriminator
 from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.flops import recorded_flops
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes
 from e2gan.training.metrics import read_metrics
 from e2gan.training.steps import Steps
+from e2gan.training.trainer import Trainer, all_processes
 
 __all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
 
@@ -264,19 +265,18 @@ class _Job:
         prompt, made_from = self.prompt, _made_from(concept, foundation)
         learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps, concept.skips, concept.noise)
         # Only part of the recipe decides the weights: the photos' description, for example, does not.
-        run = self.work / "run-{:.8}".format(
-            digest_of(
-                {
-                    "pairs": _digest(train),
-                    "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
-                    "keeps": concept.keeps,
-                    "skips": concept.skips,
-                    "noise": concept.noise,
-                    **({} if learnt.tone == NEUTRAL else {"tone": learnt.tone}),
-                    "training": recipe.training.to_dict(),
-                    "base": [foundation.sha256, foundation.discriminator_sha256],
-                }
-            )
+        run = folder_of(
+            self.work / "run",
+            {
+                "pairs": _digest(train),
+                "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
+                "keeps": concept.keeps,
+                "skips": concept.skips,
+                "noise": concept.noise,
+                **({} if learnt.tone == NEUTRAL else {"tone": learnt.tone}),
+                "training": recipe.training.to_dict(),
+                "base": [foundation.sha256, foundation.discriminator_sha256],
+            },
         )
         needs = {**made_from, "run": run.name}
         same = self.steps.unchanged("train", needs, self._has_adapter)

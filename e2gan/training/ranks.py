@@ -7,7 +7,7 @@ all concepts, layer by layer.
 
 ```
 WORK/ID/pairs/                 the concept's pairs, shared with its training
-WORK/ID/ranks/KEY/round-N/     trial N: a run of the training loop, with trial.json at its end
+WORK/ID/ranks-DIGEST/round-N/  trial N: a run of the training loop, with trial.json at its end
 WORK/ranks.json, ranks.png     all trials, and the result
 ```
 
@@ -40,7 +40,7 @@ from e2gan.errors import BaseModelError, ConceptError, DataError, E2GANError, Tr
 from e2gan.evaluation.fid import fid
 from e2gan.evaluation.report import l1_distance
 from e2gan.files import atomic_write, read_bytes, sha256_file
-from e2gan.kept import digest_of
+from e2gan.kept import folder_of
 from e2gan.models.discriminator import load_discriminator
 from e2gan.models.layout import Ranks, adapter_parameters
 from e2gan.models.lora import adapter_state, attach
@@ -48,8 +48,9 @@ from e2gan.models.pixels import to_images
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.concept import encode_prompt, read_bundle
-from e2gan.training.loop import ConceptPairs, Trainer, all_processes
+from e2gan.training.trainer import Trainer, all_processes
 
 __all__ = ["THRESHOLDS", "RankSearch", "Trial", "draw_search", "search", "search_ranks"]
 
@@ -201,7 +202,8 @@ def search_ranks(
     for concept in concepts:
         recipe = dataclasses.replace(concept.recipe.training, epochs=epochs, steps=steps, warmup=0.0, lr_decay_from=1.0)
         pairs = _pairs(concept, data, work / concept.id, base, workers, progress)
-        key = digest_of(
+        folder = folder_of(
+            work / concept.id / "ranks",
             {
                 "base": base.sha256,
                 "discriminator": base.discriminator_sha256,
@@ -216,9 +218,8 @@ def search_ranks(
                 },
                 "embedder": embedder,
                 "pairs": [[sha256_file(p.input), sha256_file(p.output)] for p in (*pairs.train, *pairs.val)],
-            }
+            },
         )
-        folder = work / concept.id / "ranks" / key[:16]
         trials = _Trials(base, pairs, recipe, folder, embed, device, progress)
         for trial in search(trials, thresholds):
             by_concept.setdefault(concept.id, []).append(trial)

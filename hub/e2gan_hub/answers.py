@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "TooLargeError", "items", "pages", "parse", "read"]
 
 LIMIT = 8 * 1024**2
-"""Most bytes of one answer, inflated; the metadata of a repository takes a few thousand."""
+"""Maximum bytes of one answer, inflated; the metadata of a repository takes a few thousand."""
 
 PAGE_LIMIT = 128 * 1024**2
-"""Most bytes of a list's page, inflated: a thousand models with their cards."""
+"""Maximum bytes of a list's page, inflated: a thousand models with their cards."""
 
 MOST_PAGES = 1000
-"""Most pages of a list."""
+"""Maximum pages of a list."""
 
 TRIES = 3
 """Number of requests for an answer whose connection breaks."""
 
 ERROR_LIMIT = 64 * 1024
-"""Most bytes of an error's text."""
+"""Maximum bytes of an error's text."""
 
 
 class TooLargeError(E2GANError):
@@ -56,7 +56,7 @@ def read(api: HfApi, address: str, *, limit: int = LIMIT, params: Mapping[str, s
 
     Args:
         address: of the endpoint, or below it, such as ``/api/models``.
-        limit: most bytes of the answer, inflated.
+        limit: maximum bytes of the answer, inflated.
         params: the query, by name, or in the form that it has in an address.
 
     Raises:

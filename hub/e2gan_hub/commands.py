@@ -51,8 +51,8 @@ trusted_option = click.option(
 @revision_option
 @pr_option
 @message_option
-@click.option("--base-model", metavar="OWNER/NAME", help="Where the concept's base is on the Hub; remembered.")
-@click.option("--allow-large", is_flag=True, help="Publish more than 5 MB.")
+@click.option("--base-model", metavar="OWNER/NAME", help="The concept's base on the Hub; e2gan remembers it.")
+@click.option("--allow-large", is_flag=True, help="Allow more than 5 MB.")
 @click.option("--sign", is_flag=True, help="Sign it with Sigstore, with your identity in the browser or the CI job.")
 @token_option
 @dry_option
@@ -238,7 +238,7 @@ def remove(repos: tuple[str, ...]) -> None:
     show_default=True,
     help="Most downloads first, or lowest FID first; each author measured it on their own photos.",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most concepts to show.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of concepts to show.")
 @click.option("--refresh", is_flag=True, help="Fetch the list again even if it is less than a day old.")
 @click.option("--offline", is_flag=True, help="Make no network requests; use the list as it is, however old.")
 @output_options(quiet=False)

@@ -17,7 +17,7 @@ from typing import Any
 from e2gan.errors import E2GANError
 from e2gan.files import FULL, atomic_path
 from e2gan_hub import answers, client
-from e2gan_hub.card import CONCEPT_TAG
+from e2gan_hub.metadata import CONCEPT_TAG
 from e2gan_hub.ref import Ref
 
 __all__ = ["Entry", "entry_of", "index_path", "is_stale", "refresh", "search", "write_index"]

@@ -40,7 +40,7 @@ __all__ = [
 LOCKFILE = "e2gan.lock"
 SCHEMA = 1
 LIMIT = 4 * 1024**2
-"""Most bytes of a lockfile, enough for thousands of concepts."""
+"""Maximum bytes of a lockfile, enough for thousands of concepts."""
 
 INSTALL_SECONDS = 600
 

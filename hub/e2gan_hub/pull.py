@@ -51,7 +51,7 @@ NEEDED = (MANIFEST, *TRAINED)
 """The files that are fetched."""
 
 TOLERATED = {".gitattributes": 64 * 1024, signing.SIGNATURE: signing.SIGNATURE_LIMIT}
-"""Other files that a repository may hold, with their most bytes; they are not fetched."""
+"""Other files that a repository may hold, with their maximum bytes; they are not fetched."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.
 
     Raises:
         Unreachable: the Hub cannot be reached.
-        E2GANError: there is no such concept, its publisher is not trusted, or it holds other files than a concept's.
+        E2GANError: there is no such concept, its publisher is not trusted, or it holds files that do not belong to a concept.
     """
     settings = config.read_config()
     listed = listing(ref, api)

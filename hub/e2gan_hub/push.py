@@ -16,7 +16,7 @@ from e2gan.base import Base
 from e2gan.concept import CARD, CONFIG, FILES, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.files import read_bytes, sha256_file
-from e2gan_hub import card, client, config, signing
+from e2gan_hub import client, config, metadata, signing
 from e2gan_hub.pull import NEEDED, Listing, RemoteFile, base_of, check_files, listing
 from e2gan_hub.ref import Ref
 
@@ -30,7 +30,7 @@ LARGE = 5_000_000
 """Largest bundle, in bytes, that is published without ``--allow-large``."""
 
 BASE_LIMIT = 1 << 30
-"""Most bytes of a base's file."""
+"""Maximum bytes of a base's file."""
 
 UNTOUCHED = ".gitattributes"
 """The Hub's own file in every repository."""
@@ -82,7 +82,7 @@ def concept_publication(
     """
     concept = Concept.read(_bundle(folder))
     check_files(concept)
-    if not list(card.results(concept)):
+    if not list(metadata.results(concept)):
         raise ConceptError(
             f"{concept.path}: '{concept.id}' has no quality figures, which publishing needs",
             hint=f"e2gan eval {folder} --data PHOTOS --record",
@@ -95,14 +95,14 @@ def concept_publication(
     if base := base_of(concept):
         # The order of its keys is fixed, so that a machine with the base need not fetch the file.
         files[CONFIG] = render_adapter_config(base.config, concept.ranks).encode()
-    files[CARD] = card.concept_card(concept, repo, _base_model(concept, base_model)).encode()
+    files[CARD] = metadata.concept_card(concept, repo, _base_model(concept, base_model)).encode()
     digests = {name: hashlib.sha256(files[name]).hexdigest() for name in NEEDED}  # type: ignore[arg-type]
     publication = Publication(concept.version, files, signing.statement(concept, digests))
     total = sum(map(publication.size, files))
     if total > LARGE and not allow_large:
         raise ConceptError(
             f"{concept.path}: the bundle has {total:,} bytes, which is more than {LARGE:,}",
-            hint="--allow-large publishes it nevertheless",
+            hint="to publish it anyway: --allow-large",
         )
     return publication
 
@@ -120,7 +120,7 @@ def _base_model(concept: Concept, given: str | None) -> str:
         if remembered is None:
             raise E2GANError(
                 f"the card must name the repository of the base '{concept.base_id}' on the Hub, which is not known yet",
-                hint="--base-model OWNER/NAME says it once; e2gan push-base publishes a base",
+                hint="name it once with --base-model OWNER/NAME; e2gan push-base publishes a base",
             )
         return remembered
     repo = Ref.given(given).repo
@@ -148,7 +148,7 @@ def base_publication(folder: Path, repo: str) -> Publication:
 
     base = Base.read(folder)
     promised = {GENERATOR: base.sha256, DISCRIMINATOR: base.discriminator_sha256}
-    files: dict[str, bytes | Path] = {CARD: card.base_card(base, repo).encode()}
+    files: dict[str, bytes | Path] = {CARD: metadata.base_card(base, repo).encode()}
     for name in (MANIFEST, *promised, *KEPT):
         path = folder / name
         if name == CARD or not path.is_file():

@@ -18,7 +18,7 @@ __all__ = ["SIGNATURE", "SIGNATURE_LIMIT", "MissingSigstoreError", "sign", "stat
 
 SIGNATURE = "manifest.sigstore.json"
 SIGNATURE_LIMIT = 64 * 1024
-"""Most bytes of a signature; Sigstore's have about 10,000."""
+"""Maximum bytes of a signature; Sigstore's have about 10,000."""
 
 
 def statement(concept: Concept, digests: Mapping[str, str]) -> bytes:

@@ -45,7 +45,7 @@ __all__ = [
 RECORD = "record.toml"
 SCHEMA = 1
 LIMIT = 1024**2
-"""Most bytes of a record, enough for thousands of commits."""
+"""Maximum bytes of a record, enough for thousands of commits."""
 
 
 @dataclass

@@ -13,7 +13,8 @@ from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.batches import ConceptPairs
+from e2gan.training.trainer import Trainer
 from e2gan_baselines.training import BaselineRecipe, BaselineTrainer, trainer_of
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)

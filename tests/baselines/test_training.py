@@ -21,7 +21,7 @@ from e2gan.data.pairs import Pairs
 from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, DataError
 from e2gan.recipe import Recipe, TeacherChoice
-from e2gan.training.loop import Trainer
+from e2gan.training.trainer import Trainer
 from e2gan_baselines import baseline
 from e2gan_baselines.baseline import find_baseline, read_baseline, train_baseline
 from tests.training import concepts

@@ -18,7 +18,7 @@ from e2gan.data.selection import select_pairs
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.layout import adapter_parameters, crucial_layers
 from e2gan.models.weights import load_weights
-from e2gan.training.loop import Trainer
+from e2gan.training.trainer import Trainer
 from tests.training import concepts
 from tests.training.concepts import CONFIG
 

@@ -31,7 +31,7 @@ from e2gan.data.make_pairs import distilled_pairs
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.weights import load_weights
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.loop import Trainer
+from e2gan.training.trainer import Trainer
 from tests.training import concepts
 
 SMALL = replace(FORMER, steps=4, crop=64)

@@ -283,7 +283,7 @@ def test_photos_that_would_go_to_one_file_are_left_alone(run: Run, photos: list[
     assert names("out") == ["a.jpg", "c.png"]
     assert lines(result.stderr) == [
         "error: photos/b.gif and photos/b.png would both be written to out/b.png",
-        "hint: edit them one by one, with names of your own",
+        "hint: edit them one by one, and name each edit",
         "2 of 4 photos edited into out",
     ]
 

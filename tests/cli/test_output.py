@@ -47,12 +47,12 @@ def test_who_reads_it(options: list[str], stdout: str, stderr: str) -> None:
 
 def test_a_command_may_have_one_of_the_options() -> None:
     @click.command()
-    @output_options(json=False, quiet_help="Print the ids alone.")
+    @output_options(json=False, quiet_help="Print only the ids.")
     def ids(out: Output) -> None:
         out.line(f"{out.as_json} {out.quiet}")
 
     text = CliRunner().invoke(ids, ["--help"]).stdout
-    assert "--json" not in text and "-q, --quiet  Print the ids alone." in text
+    assert "--json" not in text and "-q, --quiet  Print only the ids." in text
     assert CliRunner().invoke(ids, ["-q"]).stdout == "False True\n"
     assert CliRunner().invoke(ids, ["--json"]).exit_code == 2
 

@@ -21,7 +21,7 @@ from e2gan.kept import digest_of
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Framing, Recipe, TeacherChoice, TrainingRecipe
 from e2gan.training.base import FORMER, recipe_digest
-from e2gan.training.loop import ConceptPairs, Sampler
+from e2gan.training.batches import ConceptPairs, Sampler
 from tests import throwaway
 
 SEVERAL = {"train/a.jpg": (128, 96), "train/wide.png": (400, 80), "val/b.jpg": (96, 120), "test/c.jpg": (64, 64)}
@@ -149,6 +149,28 @@ def test_crops_of_whole_photos(tmp_path: Path) -> None:
 # Old pairs and recipes stay what they are
 
 
+def test_a_share_of_the_photos_is_edited(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", {f"train/{number}.png": (64, 64) for number in range(40)})
+
+    def edited(share: float, teacher: str = "invert") -> set[str]:
+        recipe = Recipe((TeacherChoice(teacher),), pictures=Framing(64, share=share))
+        write_pairs(folder, tmp_path / teacher, recipe, workers=1)
+        return set(sources(tmp_path / teacher))
+
+    quarter, half, whole = (edited(share) for share in (0.25, 0.5, 1.0))
+    assert quarter < half < whole and len(whole) == 40
+    assert 5 <= len(quarter) <= 15 and 13 <= len(half) <= 27
+    assert edited(0.25) == quarter, "what a smaller share leaves out is removed"
+    assert edited(0.5, "opencv-dodge-sketch") != half, "other teachers see other photos"
+
+
+def test_a_share_of_none_is_told(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", {"train/a.png": (64, 64)})
+    recipe = Recipe((TeacherChoice("invert"),), pictures=Framing(64, share=0.01))
+    with pytest.raises(DataError, match=r"share of 0\.01 of the photos is none of them"):
+        write_pairs(folder, tmp_path / "pairs", recipe, workers=1)
+
+
 def test_squares_have_the_names_that_they_had(tmp_path: Path) -> None:
     folder = tmp_path / "photos" / "train"
     folder.mkdir(parents=True)
@@ -182,11 +204,14 @@ def test_a_recipe_says_how() -> None:
     assert Recipe.from_dict({"teacher": "invert"}, "concept.toml").pictures == Framing(256, False, 95)
     assert read({"side": 432, "whole": True}).pictures == Framing(432, True, 95)
     assert read({"quality": 80}).pictures == Framing(quality=80)
+    assert read({"share": 0.25}).pictures == Framing(share=0.25)
+    assert str(Framing(share=0.25)) == "squares of 256 pixels, from 25 % of the photos"
 
 
 @pytest.mark.parametrize(
     ("pictures", "message"),
     [
+        ({"share": 0}, r"share must be a number from 0\.01 to 1, not 0"),
         ({"side": 31}, r"\[recipe.pictures\]: side must be a whole number from 32 to 4096, not 31"),
         ({"side": 100}, "side must be a multiple of 8, not 100"),
         ({"side": True}, "side must be a whole number"),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan import upsample
-from e2gan.upsample import guided_upsample, mix
+from e2gan.strength import mix
+from e2gan.upsample import guided_upsample
 from tests.editor.tiny import photo
 
 

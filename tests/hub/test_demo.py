@@ -140,7 +140,7 @@ class TestStrangers:
         for _ in range(int(IN_RESERVE)):
             with pytest.raises(E2GANError, match="no such repository"):
                 catalogue.add("bob/none", "192.0.2.1")
-        with pytest.raises(E2GANError, match="too many concepts were asked for"):
+        with pytest.raises(E2GANError, match="too many concepts were requested"):
             catalogue.add("alice/dusk", "192.0.2.1")
         assert catalogue.add("alice/dusk", "192.0.2.2")["title"] == "Dusk"
 

@@ -70,7 +70,7 @@ def test_the_card(hub: HubServer, push: Push, dusk: Path) -> None:
 
 
 def test_the_card_says_whose_licence_the_hub_has_no_word_for(base: Base, tmp_path: Path) -> None:
-    from e2gan_hub.card import concept_card
+    from e2gan_hub.metadata import concept_card
 
     concept = write_tiny_concept(tmp_path / "dawn", base)
     text = (concept.path / "concept.toml").read_text().replace("apache-2.0", "MIT OR Apache-2.0")

@@ -130,7 +130,7 @@ def test_a_model_that_is_not_near_enough_is_not_written(
     """The other concept's model in its place: far from the editor's picture."""
     (tmp_path / "winter.onnx").write_bytes(b"an earlier one")
     monkeypatch.setattr(module, "to_onnx", lambda *_, **__: onnx.load(models["paint"]))
-    with pytest.raises(E2GANError, match=r"winter: the fp32 model comes to .* dB"):
+    with pytest.raises(E2GANError, match=r"winter: the fp32 model reaches .* dB"):
         export(concepts["winter"], base, tmp_path / "winter.onnx", editor=editor)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"an earlier one"]
 

@@ -110,6 +110,6 @@ def test_a_part_that_is_not_near_enough_leaves_nothing_behind(
 ) -> None:
     wrong = concept_part(concepts["glow"], base, noise=False)
     monkeypatch.setattr(swap, "concept_part", lambda *_, **__: wrong)
-    with pytest.raises(E2GANError, match=r"paint: the fp32 model comes to .* dB"):
+    with pytest.raises(E2GANError, match=r"paint: the fp32 model reaches .* dB"):
         export_swappable([concepts["paint"]], base, tmp_path / "models", opset=18, editor=editor)
     assert not any(tmp_path.iterdir())

@@ -17,7 +17,7 @@ import pytest
 
 NEEDED: Mapping[str, tuple[str, str]] = {
     "accelerate.state.AcceleratorState._reset_state": (
-        "e2gan/training/loop.py",
+        "e2gan/training/trainer.py",
         "each run has its own precision, and accelerate keeps a process's first",
     ),
     "coremltools.converters.mil.frontend.torch.ops._get_inputs": (
@@ -41,7 +41,7 @@ NEEDED: Mapping[str, tuple[str, str]] = {
         "LoRA for transposed convolutions is a subclass",
     ),
     "torch._foreach_lerp_": (
-        "e2gan/training/loop.py",
+        "e2gan/training/trainer.py",
         "the moving average of all weights at once",
     ),
     "torch.cpu._is_avx512_bf16_supported": (

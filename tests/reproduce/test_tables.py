@@ -19,7 +19,7 @@ from e2gan.base import Base, find_base
 from e2gan.cli.program import cli
 from e2gan.data.make_pairs import distilled_pairs
 from e2gan.errors import DataError, E2GANError
-from e2gan.training.loop import Trainer
+from e2gan.training.trainer import Trainer
 from e2gan_baselines import models
 from e2gan_baselines.baseline import Baseline
 from e2gan_reproduce import ablations, bases, commands, lab, photographs, systems
@@ -217,7 +217,7 @@ def test_random_ranks_have_the_size_of_the_papers() -> None:
 
 
 def test_a_table_without_concepts_of_its_own_asks_for_them(place: Path) -> None:
-    with pytest.raises(E2GANError, match="no concepts of its own") as caught:
+    with pytest.raises(E2GANError, match="no default concepts") as caught:
         make("afhq", place, concepts=())
     assert "--concept" in str(caught.value.hint)
 

@@ -92,7 +92,7 @@ def test_a_checkpoint_of_another_run_is_refused(photos: np.ndarray, short: Setti
         # The checkpoint is written after the step that is reported.
     with pytest.raises(Killed):
         train(photos, short, tmp_path, progress=kill_after(2), checkpoint_every=0)
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt: was made with other settings or other photos"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: made with other settings or other photos"):
         train(photos[:10], short, tmp_path)
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
     with pytest.raises(TrainingError, match="cannot be read"):
@@ -105,11 +105,11 @@ def test_a_share_is_part_of_the_larger_one(photos: np.ndarray, tmp_path: Path, m
     class Looked(Exception):
         pass
 
-    def look(photos: np.ndarray, *rest: object) -> None:
+    def look(photos: np.ndarray, *rest: object, **options: object) -> None:
         seen.append(photos)
         raise Looked
 
-    monkeypatch.setattr(training, "_Run", look)
+    monkeypatch.setattr(training, "Trainer", look)
     for share in (0.25, 0.5, 1.0):
         with pytest.raises(Looked):
             train(photos, Settings(share=share), tmp_path)

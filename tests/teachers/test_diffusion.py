@@ -14,7 +14,7 @@ from PIL import Image
 
 from e2gan.errors import TeacherError
 from e2gan.plugins import Registry
-from e2gan_teachers import TEACHERS as BUNDLED
+from e2gan_teachers.catalogue import TEACHERS as BUNDLED
 from e2gan_teachers.diffusion import TEACHERS
 
 PROMPT = "a painting of a forest"

@@ -11,7 +11,8 @@ import pytest
 from e2gan.data.teachers import make_teacher
 from e2gan.errors import TeacherError
 from e2gan.plugins import Registry
-from e2gan_teachers import TEACHERS, diffusion
+from e2gan_teachers import diffusion
+from e2gan_teachers.catalogue import TEACHERS
 from e2gan_teachers.grades import GRADES
 from e2gan_teachers.tables import OPTIONS
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from e2gan.errors import TeacherError
 from e2gan.plugins import Registry
-from e2gan_teachers import TEACHERS
+from e2gan_teachers.catalogue import TEACHERS
 
 GOOD = [
     ("magenta-multistyle", {"style": 19}),

@@ -17,7 +17,7 @@ from e2gan.errors import ConceptError, DataError, E2GANError, RecipeError, Teach
 from e2gan.files import sha256_file
 from e2gan.progress import Progress
 from e2gan.training import concept as training
-from e2gan.training.loop import Trainer
+from e2gan.training.trainer import Trainer
 from tests.training import concepts
 
 ALL = ["distill: unchanged", "select: unchanged", "train: unchanged", "eval: unchanged", "preview: unchanged"]

@@ -24,9 +24,10 @@ from e2gan.models.layout import Keeps
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
 from e2gan.training import flops as module
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.flops import adapter_flops, recorded_flops, step_flops, training_flops
-from e2gan.training.loop import ConceptPairs, Trainer
 from e2gan.training.objective import Objective, StepKind
+from e2gan.training.trainer import Trainer
 from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.training import BaselineObjective, BaselineTrainer
 from tests.editor.tiny import CONFIG, MIXED, NEW, photo, write_tiny_concept

@@ -15,7 +15,8 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Ranks
 from e2gan.models.lora import adapter_state, attach
 from e2gan.recipe import TrainingRecipe
-from e2gan.training.loop import ConceptPairs, Sampler, Trainer
+from e2gan.training.batches import ConceptPairs, Sampler
+from e2gan.training.trainer import Trainer
 
 CONFIG = GeneratorConfig(prompt_dim=8, width=8, heads=2)
 RECIPE = TrainingRecipe(steps=6, batch_size=2, crop=32, learning_rate=1e-3, l1=10.0, ema=0.5)
@@ -316,5 +317,5 @@ def test_a_batch_mixes_concepts_with_skips_and_without(concept):
 
 def test_precision_is_what_the_processor_computes_in(concept, tmp_path, monkeypatch):
     for able, expected in ((True, "bf16"), (False, "no")):
-        monkeypatch.setattr("e2gan.training.loop.computes_bfloat16", lambda device, able=able: able)
+        monkeypatch.setattr("e2gan.training.trainer.computes_bfloat16", lambda device, able=able: able)
         assert trainer(concept, tmp_path / str(able), mixed_precision=None).accelerator.mixed_precision == expected

@@ -29,8 +29,9 @@ from e2gan.models.layout import Ranks
 from e2gan.models.lora import attach
 from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.concept import train_concept
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.trainer import Trainer
 from tests import throwaway
 from tests.training.concepts import CONFIG, photos, tiny_base
 

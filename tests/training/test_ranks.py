@@ -27,8 +27,8 @@ from e2gan.models.weights import load_weights
 from e2gan.progress import Progress
 from e2gan.training import loop
 from e2gan.training import ranks as rank_search
-from e2gan.training.loop import Trainer
 from e2gan.training.ranks import RankSearch, Trial, draw_search, grow, search, search_ranks
+from e2gan.training.trainer import Trainer
 from tests.training import concepts
 from tests.training.concepts import CONFIG
 
@@ -367,7 +367,7 @@ def test_trials_of_other_settings_are_not_taken_for_these(look: Look, tmp_path: 
 def test_a_checkpoint_that_is_gone_is_named(look: Look, tmp_path: Path) -> None:
     with pytest.raises(Stop):
         look(tmp_path / "w", progress=stopping("ranks 1 2 2 2 1: train", 1))
-    (checkpoint,) = (tmp_path / "w").glob("negative/ranks/*/round-0/checkpoint.pt")
+    (checkpoint,) = (tmp_path / "w").glob("negative/ranks-*/round-0/checkpoint.pt")
     checkpoint.unlink()
     with pytest.raises(TrainingError, match=r"round-0.checkpoint\.pt: the checkpoint is missing") as caught:
         look(tmp_path / "w")

@@ -29,14 +29,14 @@ from e2gan.evaluation.cost import macs
 from e2gan.evaluation.measure import photograph
 from e2gan.evaluation.report import evaluate
 from e2gan.files import atomic_write, read_bytes, sha256_file
-from e2gan.kept import digest_of
+from e2gan.kept import folder_of
 from e2gan.models.prompt import PromptEncoder
 from e2gan.models.weights import load_weights
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.tables import Table
+from e2gan.training.batches import ConceptPairs, load_pair
 from e2gan.training.flops import training_flops
-from e2gan.training.loop import ConceptPairs, load_pair
 from e2gan_baselines.training import BaselineRecipe, BaselineTrainer
 
 __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_baseline", "train_baseline"]
@@ -44,7 +44,7 @@ __all__ = ["Baseline", "Prompted", "find_baseline", "make_baseline", "read_basel
 WEIGHTS, MANIFEST, SHEET = "generator.safetensors", "baseline.json", "sheet.png"
 
 MANIFEST_LIMIT = 1024**2
-"""Most bytes of ``baseline.json``."""
+"""Maximum bytes of ``baseline.json``."""
 
 ROWS = 8
 """Photos on the sheet."""
@@ -135,16 +135,16 @@ def train_baseline(
     if epochs is not None or steps is not None:
         recipe = replace(recipe, steps=steps, epochs=epochs or recipe.epochs)
     recipe = replace(recipe, batch_size=min(recipe.batch_size, len(learnt.train)))
-    key = digest_of(
+    run = folder_of(
+        folder / "run",
         {
             "model": id,
             "options": {name: str(value) for name, value in (options or {}).items()},
             "prompt": concept.prompt,
             "training": recipe.to_dict(),
             "pairs": [pair.key for pair in learnt.train],
-        }
+        },
     )
-    run = folder / f"run-{key[:8]}"
     trainer = BaselineTrainer(
         baseline.generator, baseline.discriminator, [learnt], recipe, run, device=device, report=progress.advance
     )

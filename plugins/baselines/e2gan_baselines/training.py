@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from e2gan.errors import RecipeError
 from e2gan.recipe import TrainingRecipe
 from e2gan.tables import Table
-from e2gan.training.loop import Trainer
 from e2gan.training.objective import Batch, Loss, Objective, StepKind
+from e2gan.training.trainer import Trainer
 
 __all__ = [
     "PATH_EVERY",

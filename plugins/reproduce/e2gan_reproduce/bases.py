@@ -11,7 +11,7 @@ import numpy as np
 from e2gan.errors import BaseModelError
 from e2gan.recipe import BaseRecipe, Candidate
 from e2gan.training.base import choose
-from e2gan.training.loop import ConceptPairs
+from e2gan.training.batches import ConceptPairs
 from e2gan_reproduce.compare import Findings, Way, compare
 from e2gan_reproduce.lab import Lab
 

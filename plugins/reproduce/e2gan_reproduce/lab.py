@@ -40,8 +40,9 @@ from e2gan.models.pixels import to_images
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
 from e2gan.recipe import Candidate, Recipe, Selection, TeacherChoice, TrainingRecipe
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.flops import adapter_flops, training_flops
-from e2gan.training.loop import ConceptPairs, Trainer
+from e2gan.training.trainer import Trainer
 from e2gan_baselines.baseline import Baseline, make_baseline
 from e2gan_baselines.training import BaselineObjective, BaselineRecipe, trainer_of
 
@@ -58,11 +59,11 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale of the paper's work."""
+    """How much of the paper's work is done."""
 
     name: str
     crop: int
-    """Side of the squares trained on, and of the middles measured, in pixels."""
+    """Side in pixels of the squares to train on, and of the measured centre squares."""
     adapter_steps: int | None
     """Steps of an adapter's training; None: the paper's 100 epochs."""
     generator_steps: int | None
@@ -72,13 +73,13 @@ class Scale:
     base_concepts: int | None
     """Concepts of a base; None: the recipe's own."""
     base_photos: int | None
-    """Photographs a base is trained on; None: all."""
+    """Number of photographs that a base is trained on; None: all."""
     work: float | None
     """Operations of a baseline's training, as a multiple of an adapter's; None: the paper's 200 epochs."""
     ssd_steps: int | None
     """Epochs of a Spectral Style-DCGAN's training; None: the paper's 20."""
     second: bool
-    """Whether a second network measures, too; it takes longer than a small training."""
+    """Whether a second network also measures; this takes longer than a small training."""
 
 
 SMALL = Scale("small", 128, 40, 300, 240, 4, 200, 14.0, 300, second=False)
@@ -137,10 +138,10 @@ class Lab:
     Args:
         data: the folder of photographs, or several.
         work: holds a concept's pairs in ``ID/pairs``, like ``runs`` after `e2gan train`; trainings go to ``reproduce``.
-        scale: of the work.
-        base: that adapters are trained on.
-        subjects: of the trainings.
-        seed: of every training and every random choice.
+        scale: how much of the paper's work is done.
+        base: adapters are trained on it.
+        subjects: the concepts to train.
+        seed: for every training and every random choice.
         device: as for `Trainer`.
     """
 
@@ -166,7 +167,7 @@ class Lab:
     # Data
 
     def pairs(self, subject: Subject) -> Pairs:
-        """Made, or read, once."""
+        """The subject's pairs, which are made or read once."""
         if subject.id not in self._pairs:
             folder = self.work / subject.id / "pairs"
             self._pairs[subject.id] = distilled_pairs(
@@ -194,7 +195,7 @@ class Lab:
 
     @cached_property
     def real(self) -> list[Image.Image]:
-        """For an unpaired data set, its test pictures of the other kind, in the edits' size."""
+        """The other kind's test pictures of an unpaired data set, in the edits' size."""
         folders = [folder / REAL / "test" for folder in folders_of(self.data) if (folder / REAL / "test").is_dir()]
         side = (self.scale.crop, self.scale.crop)
         photos = [photo for folder in folders for _, photo in find_photos(folder)]
@@ -364,7 +365,7 @@ class Lab:
         return state
 
     def candidate(self, candidate: Candidate) -> ConceptPairs:
-        """The pairs that a base learns a candidate from: all pairs of the scale's number of photographs."""
+        """The pairs from which a base learns a candidate: all pairs of the scale's number of photographs."""
         recipe = Recipe((TeacherChoice(candidate.teacher, candidate.teacher_options),))
         folder = self.folder / f"candidates-{self.scale.base_photos or 'all'}" / candidate.id
         pairs = distilled_pairs(self.photographs, folder, recipe, prompt=candidate.prompt, progress=self.progress)
@@ -483,7 +484,7 @@ class Lab:
     def _folder(
         self, name: str, recipe: TrainingRecipe, learnt: Sequence[ConceptPairs], made_from: Mapping[str, Any]
     ) -> Path:
-        """The digest of a training, over all that determines it."""
+        """The folder of a training, named by a digest of all that determines it."""
         return folder_of(
             self.folder / name,
             {
@@ -505,7 +506,7 @@ class Lab:
         )
 
     def timed(self, make: Callable[[], Networks], recipe: TrainingRecipe, subject: Subject, steps: int) -> float:
-        """Seconds of a step, the mean of ``steps`` after one that warms up; the training is discarded."""
+        """Mean seconds per step over ``steps`` steps, after a warm-up step; the training is discarded."""
         torch.manual_seed(self.seed)
         generator, discriminator = make()
         recipe = replace(recipe, steps=10_000)

@@ -17,8 +17,8 @@ from e2gan.blend import find_concept
 from e2gan.data.folders import Data, find_photos, folders_of
 from e2gan.errors import E2GANError
 from e2gan.progress import Progress
-from e2gan.training.loop import all_processes
 from e2gan.training.metrics import device_name
+from e2gan.training.trainer import all_processes
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
 from e2gan_reproduce.lab import SCALES, Lab, Subject
@@ -44,7 +44,7 @@ def run(
 
     Args:
         entry: the table.
-        data: the folder of photographs, or several, or of pairs for concepts that are trained on given ones.
+        data: the folder of photographs, or several; for concepts that are trained on given pairs, folders of pairs.
         output: the folder for ``ID-SCALE.json``, ``.png`` and ``.webp``.
         concepts: ids or folders instead of the entry's own.
         work: the folder for pairs and trainings.
@@ -56,7 +56,7 @@ def run(
     module = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
     make = getattr(module, entry.run.partition(":")[2])
     if not names and entry.edits:
-        raise E2GANError(f"{entry.id} has no concepts of its own", hint="name yours with --concept")
+        raise E2GANError(f"{entry.id} has no default concepts", hint="name yours with --concept")
     photos = find_photos(data)
     folders = " and ".join(folder.resolve().name for folder in folders_of(data))
     lab = Lab(

@@ -19,7 +19,7 @@ VARIANTS = ("ssd", "no-spectral-norm", "no-adain", "dcgan")
 """`e2gan_ssd.models.VARIANTS` without importing torch for the help; a test compares them."""
 
 model_argument = click.argument("model", type=anything)
-device_option = click.option("--device", metavar="DEVICE", help="cpu or cuda; by default the best there is.")
+device_option = click.option("--device", metavar="DEVICE", help="cpu or cuda; by default the best available.")
 
 
 @click.group(
@@ -92,7 +92,7 @@ def train(
 @model_argument
 @click.option("-o", "--output", type=anything, required=True, metavar="OUT", help="A folder, or a sheet: OUT.png.")
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), default=64, show_default=True, metavar="N")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first picture.")
 @output_options(json=False)
 def sample(model: Path, output: Path, count: int, seed: int, out: Output) -> None:
     """Make pictures with MODEL: a sheet with their seeds, or a folder of PNGs.
@@ -161,7 +161,7 @@ def interpolate(
 @ssd.command("eval", cls=Command, examples=["ssd eval dogs/ --data photos/"])
 @model_argument
 @click.option("--data", type=folder, required=True, metavar="DIR", help="The photos to compare with.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first picture.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first picture.")
 @click.option("--inception", type=anything, metavar="FILE", help="clean-FID's Inception network.")
 @output_options()
 def evaluate(model: Path, data: Path, seed: int, inception: Path | None, out: Output) -> None:

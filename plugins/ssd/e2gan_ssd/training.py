@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,34 +16,28 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from e2gan.data.folders import Data, find_photos, folders_of, named
-from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError, TrainingError
-from e2gan.files import atomic_write
+from e2gan.errors import DataError, E2GANError, E2GANWarning, ImageError
 from e2gan.images import open_image
 from e2gan.kept import digest_of
 from e2gan.models.pixels import to_tensor
 from e2gan.progress import Progress
+from e2gan.training.loop import CHECKPOINT, CHECKPOINT_EVERY, Loop
 from e2gan.training.losses import gan_loss
-from e2gan.training.metrics import cut_metrics, device_name, draw_metrics, log_metrics
+from e2gan.training.metrics import device_name
 from e2gan_ssd.models import LATENT, SIDE, Discriminator, Generator, variant
 from e2gan_ssd.sampling import MODEL, draw_grid, pictures, read_model, write_model
 
 __all__ = ["LAST", "Settings", "read_photos", "train"]
 
-CHECKPOINT, METRICS, LOSSES, SAMPLES = "checkpoint.pt", "metrics.jsonl", "losses.png", "samples.png"
-LAST, LAST_SAMPLES = "last.safetensors", "samples-last.png"
+SAMPLES, LAST, LAST_SAMPLES = "samples.png", "last.safetensors", "samples-last.png"
 """The generator after the last epoch: the paper's rule can keep one of an early epoch, whose discriminator was still
 easily fooled."""
-
-PLOTTED = ("generator", "discriminator", "val_generator")
 
 GAN = "vanilla"
 """The paper's loss: binary cross-entropy."""
 
 VALIDATION = 256
 """Number of latents for the validation loss, which no step trains on."""
-
-CHECKPOINT_EVERY = 60.0
-"""Seconds."""
 
 SHOWN = 36
 """Pictures on the sheet of samples."""
@@ -120,38 +112,37 @@ def train(
     progress = progress or Progress()
     order = np.random.default_rng((settings.seed, 2)).permutation(len(photos))
     photos = photos[np.sort(order[: max(2, math.ceil(settings.share * len(photos)))])]
-    run = _Run(photos, settings, folder, device)
-    if run.finished():
+    trainer = Trainer(photos, settings, folder, device, checkpoint_every=checkpoint_every, report=progress.advance)
+    if trainer.finished():
         progress.stage("train: unchanged")
-        return folder / MODEL
-    folder.mkdir(parents=True, exist_ok=True)
-    run.resume()
-    progress.stage(f"train on {len(photos)} photos")
-    started, before = time.monotonic(), run.seconds
-    saved = started
-    while run.step < run.steps:
-        metrics = run.train_step()
-        run.step += 1
-        run.seconds = before + time.monotonic() - started
-        log_metrics(folder / METRICS, {"step": run.step, **metrics})
-        progress.advance(run.step, run.steps, metrics)
-        if run.step % run.steps_per_epoch == 0:
-            run.end_epoch()
-        if time.monotonic() - saved > checkpoint_every:
-            run.save()
-            saved = time.monotonic()
-    return run.finish()
+    else:
+        progress.stage(f"train on {len(photos)} photos")
+        trainer.run()
+        trainer.finish()
+    return folder / MODEL
 
 
-class _Run:
-    """The state of a training, which a checkpoint holds."""
+class Trainer(Loop):
+    """Trains a model on (N, 64, 64, 3) uint8; the arguments are those of `train` and `Loop`."""
 
-    def __init__(self, photos: np.ndarray, settings: Settings, folder: Path, device: str | None) -> None:
-        self.photos, self.settings, self.folder = photos, settings, folder
+    plotted = ("generator", "discriminator", "val_generator")
+
+    def __init__(
+        self,
+        photos: np.ndarray,
+        settings: Settings,
+        folder: Path,
+        device: str | None,
+        *,
+        checkpoint_every: float,
+        report: Callable[[int, int, dict[str, float]], None],
+    ) -> None:
+        self.photos, self.settings = photos, settings
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.batch_size = min(settings.batch_size, len(photos))
         self.steps_per_epoch = len(photos) // self.batch_size
-        self.steps = settings.epochs * self.steps_per_epoch
+        steps = settings.epochs * self.steps_per_epoch
+        super().__init__(folder, steps, checkpoint_every=checkpoint_every, report=report)
         # The same model on the same photos makes the same run.
         self.identity = digest_of(
             {"settings": asdict(settings), "photos": hashlib.sha256(photos.tobytes()).hexdigest()}
@@ -164,7 +155,6 @@ class _Run:
             torch.optim.Adam(model.parameters(), settings.learning_rate, settings.betas)
             for model in (self.generator, self.discriminator)
         )
-        self.step, self.seconds = 0, 0.0
         self.best, self.best_loss, self.best_epoch = self._generator_state(), math.inf, 0
 
     def train_step(self) -> dict[str, float]:
@@ -185,15 +175,14 @@ class _Run:
         loss_g = gan_loss(self.discriminator(fake), True, GAN)
         loss_g.backward()
         self.optimizer_g.step()
-        metrics = {"generator": loss_g.item(), "discriminator": loss_d.item()}
-        if not all(map(math.isfinite, metrics.values())):
-            raise TrainingError(f"the loss is not finite at step {self.step + 1}", hint="lower the learning rate")
-        return metrics
+        return {"generator": loss_g.item(), "discriminator": loss_d.item()}
 
     @torch.no_grad()
-    def end_epoch(self) -> None:
-        """Measure on separate latents, save the generator if none was better, and draw samples."""
-        epoch = self.step // self.steps_per_epoch
+    def after_step(self) -> None:
+        """At the end of an epoch, measure on separate latents, and keep the generator if none was better."""
+        epoch, place = divmod(self.step, self.steps_per_epoch)
+        if place:
+            return
         z = self._latents((self.settings.seed, 3), VALIDATION)
         self.generator.eval()
         self.discriminator.eval()
@@ -202,12 +191,9 @@ class _Run:
         self.discriminator.train()
         if loss < self.best_loss:
             self.best, self.best_loss, self.best_epoch = self._generator_state(), float(loss), epoch
-        row = {"step": self.step, "epoch": epoch, "seconds": round(self.seconds, 1), "val_generator": float(loss)}
-        log_metrics(self.folder / METRICS, row)
-        self.save()
-        draw_metrics(self.folder / METRICS, self.folder / LOSSES, PLOTTED)
+        self.log({"epoch": epoch, "val_generator": float(loss)})
 
-    def finish(self) -> Path:
+    def finish(self) -> None:
         """Write the best generator and the last, draw their samples, and delete the checkpoint."""
         record = {
             "run": self.identity,
@@ -229,17 +215,14 @@ class _Run:
             write_model(path, self.settings.model, state, {**record, "epoch": epoch})
             draw_grid(pictures(read_model(path), range(SHOWN)), self.folder / sheet)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        return path
 
     def finished(self) -> bool:
         path = self.folder / MODEL
         return path.is_file() and read_model(path).record.get("run") == self.identity
 
-    def save(self) -> None:
-        state = {
+    def state(self) -> dict[str, Any]:
+        return {
             "run": self.identity,
-            "step": self.step,
-            "seconds": self.seconds,
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "optimizer_g": self.optimizer_g.state_dict(),
@@ -248,30 +231,16 @@ class _Run:
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        atomic_write(self.folder / CHECKPOINT, buffer.getvalue())
 
-    def resume(self) -> None:
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
-            cut_metrics(self.folder / METRICS, -1)
-            return
-        hint = f"delete {path} to start over, or choose another folder"
-        try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-            same = state["run"] == self.identity
-        except Exception as error:  # torch.load has no exception class of its own
-            raise TrainingError(f"{path}: cannot be read ({error})", hint=hint) from error
-        if not same:
-            raise TrainingError(f"{path}: was made with other settings or other photos", hint=hint)
+    def refusal(self, state: dict[str, Any]) -> str | None:
+        return None if state["run"] == self.identity else "made with other settings or other photos"
+
+    def load_state(self, state: dict[str, Any]) -> None:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
-        self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.best_loss, self.best_epoch = state["best"], state["best_loss"], state["best_epoch"]
-        cut_metrics(self.folder / METRICS, self.step)
 
     def _latents(self, seed: Sequence[int], count: int) -> Tensor:
         drawn = np.random.default_rng(seed).standard_normal((count, LATENT), np.float32)

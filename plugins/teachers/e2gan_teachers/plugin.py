@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import e2gan
-from e2gan_teachers import TEACHERS, diffusion
+from e2gan_teachers import diffusion
+from e2gan_teachers.catalogue import TEACHERS
 from e2gan_teachers.tables import OPTIONS
 
 

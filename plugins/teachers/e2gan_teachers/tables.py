@@ -23,7 +23,7 @@ def _text(name: str, help: str, default: str | None = None, *choices: str, requi
 
 
 _SIGMA_S = _number("sigma_s", "reach of the smoothing, half pixels", 60.0, 0, 200)
-_SIGMA_R_HELP = "how different colours may be and still be smoothed together"
+_SIGMA_R_HELP = "how much colours may differ and still be smoothed together"
 _WASH = "how dark the wash is where the photo is black: 0 is bare paper"
 
 _PROMPT = _text("prompt", "what the picture should show; for the instruct teachers, what to do", required=True)
@@ -51,7 +51,7 @@ def _diffusion(
 
 
 _SAMPLING = (
-    _whole("seed", "another seed, other pictures", 0, 0, 2**63 - 1),
+    _whole("seed", "seed of the noise: another seed gives other pictures", 0, 0, 2**63 - 1),
     _text("negative_prompt", "what the picture should not show", ""),
 )
 
@@ -66,7 +66,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         _number("wash", _WASH, 0.3, 0, 1),
     ),
     "opencv-dodge-sketch": (
-        _whole("likeness", "how different colours may be and still be drawn as one: 0 draws every grain", 20, 0, 100),
+        _whole("likeness", "how much colours may differ and still be drawn as one: 0 draws every grain", 20, 0, 100),
         _number("reach", "how far shading runs from an edge, pixels", 4.0, 1, 64),
         _number("pressure", "exponent of the strokes: from faint to black", 3.0, 0.5, 8),
         _number("wash", _WASH, 0.35, 0, 1),
@@ -76,8 +76,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         _whole("levels", "levels of brightness: fewer give larger dabs", 12, 2, 64),
     ),
     "opencv-watercolour": (
-        _whole("reach", "radius in which like colours run together, pixels", 10, 1, 50),
-        _whole("likeness", "how different colours may be and still be one wash", 30, 1, 100),
+        _whole("reach", "radius in which similar colours run together, pixels", 10, 1, 50),
+        _whole("likeness", "how much colours may differ and still be one wash", 30, 1, 100),
         _number("density", "how much of the photo's darkness the pigment has", 0.5, 0.1, 1),
         _number("pooling", "how much darker washes dry at their edges", 1.5, 0, 4),
     ),
@@ -102,27 +102,27 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "instruct-diffusion": _diffusion(
         None, 100, 5.0,
         _number("image_guidance", "how much the photo counts", 1.25, 0.5, 10),
-        _text("config", "whose layout and tokenizer the checkpoint has", "timbrooks/instruct-pix2pix"), *_SAMPLING,
+        _text("config", "model whose layout and tokenizer the checkpoint uses", "timbrooks/instruct-pix2pix"), *_SAMPLING,
     ),
     "controlnet-normal": _diffusion(
         "stable-diffusion-v1-5/stable-diffusion-v1-5", 20, 9.0,
         _number("strength", "how much the normal map counts", 1.0, 0, 2),
-        _number("background_threshold", "depth beyond which all is flat", 0.4, 0, 1),
-        _whole("depth_size", "side that depth is found at, pixels", 384, 32, 2048),
+        _number("background_threshold", "depth beyond which everything is flat", 0.4, 0, 1),
+        _whole("depth_size", "side of the depth map, pixels", 384, 32, 2048),
         _text("controlnet", "Hub id of the ControlNet for normals, or a folder", "lllyasviel/sd-controlnet-normal"),
-        _text("controlnet_revision", "commit, tag or branch of it; by default the pinned one"),
+        _text("controlnet_revision", "commit, tag or branch of the ControlNet; by default the pinned one"),
         _text("depth", "Hub id of the depth network, or a folder", "Intel/dpt-hybrid-midas"),
-        _text("depth_revision", "commit, tag or branch of it; by default the pinned one"), *_SAMPLING,
+        _text("depth_revision", "commit, tag or branch of the depth network; by default the pinned one"), *_SAMPLING,
     ),
     "null-text-inversion": _diffusion(
         "CompVis/stable-diffusion-v1-4", 50, 7.5,
         _text("source_prompt", "what the photos show, in words", "a photo of a landscape"),
-        _number("cross_replace", "share of the steps in which words look where they looked in the photo", 0.8, 0, 1),
-        _number("self_replace", "share in which pixels look where they looked in the photo", 0.5, 0, 1),
+        _number("cross_replace", "share of the steps in which words keep the attention maps of the photo", 0.8, 0, 1),
+        _number("self_replace", "share of the steps in which pixels keep the attention maps of the photo", 0.5, 0, 1),
         _text("amplify", "words of the prompt that count more; by default those that are new in it"),
-        _number("amplification", "how many times they count", 2.0, 0, 20),
-        _whole("inner_steps", "most optimiser steps for the null text of each step", 10, 0, 1000),
-        _number("epsilon", "error of the latents at which they stop earlier", 1e-5, 0, 1),
+        _number("amplification", "factor for the weight of these words", 2.0, 0, 20),
+        _whole("inner_steps", "maximum optimiser steps for the null text of each step", 10, 0, 1000),
+        _number("epsilon", "error of the latents at which the optimiser stops early", 1e-5, 0, 1),
         _number("learning_rate", "of the optimiser", 1e-2, 0, 1),
         batch=1, dtype="float32",
     ),

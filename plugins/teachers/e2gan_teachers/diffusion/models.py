@@ -10,7 +10,7 @@ from pathlib import Path
 
 from e2gan.errors import TeacherError
 from e2gan.quiet import quiet_transformers
-from e2gan_teachers import TEACHERS as BUNDLED
+from e2gan_teachers.catalogue import TEACHERS as BUNDLED
 
 __all__ = ["REVISIONS", "check_model", "quiet", "reading", "revision_of"]
 

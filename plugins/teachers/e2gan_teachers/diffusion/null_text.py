@@ -34,16 +34,16 @@ class NullTextInversion(DiffusionTeacher):
     """As above; gradients find the embeddings, and half precision makes them inaccurate."""
     batch_size: int = 1
     cross_replace: float = 0.8
-    """The share of the steps, from the first, in which words look where they looked in the photo, 0 to 1."""
+    """The share of the steps, from the first, in which words keep the photo's attention maps, 0 to 1."""
     self_replace: float = 0.5
-    """The share in which pixels look where they looked in the photo, 0 to 1; the paper used 0.5 to 0.8."""
+    """The share in which pixels keep the photo's attention maps, 0 to 1; the paper used 0.5 to 0.8."""
     amplify: str | None = None
     """Words of `prompt`, separated by spaces, whose weight is `amplification`; by default those missing from
     `source_prompt`; "" for none."""
     amplification: float = 2.0
     """0 to 20; the paper used 2 or 5."""
     inner_steps: int = 10
-    """Most optimiser steps for the null-text embedding of each step, 0 (plain DDIM inversion) to 1000."""
+    """Maximum optimiser steps for the null-text embedding of each step, 0 (plain DDIM inversion) to 1000."""
     epsilon: float = 1e-5
     """Mean square error of the latents, 0 to 1, at which the optimiser stops early."""
     learning_rate: float = 1e-2

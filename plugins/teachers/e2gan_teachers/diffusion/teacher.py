@@ -46,7 +46,7 @@ class DiffusionTeacher(ABC):
     batch_size: int = 4
     """Photos at a time, 1 to 256."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps, …; auto: the best there is."""
+    """cpu, cuda, cuda:1, mps, …; auto: the best available."""
     dtype: str = "auto"
     """float32, float16 or bfloat16; auto: float16, and float32 on a CPU."""
     memory: str = "none"
@@ -133,7 +133,7 @@ class DiffusionTeacher(ABC):
 
             device = _device(self.device)
             if self.memory == "offload" and device.type == "cpu":
-                raise TeacherError("memory = 'offload' moves networks off a GPU, and there is none here")
+                raise TeacherError("memory = 'offload' moves networks off a GPU, but this machine has no GPU")
             pipeline = self._read(device, _dtype(self.dtype, device))
             pipeline.set_progress_bar_config(disable=True)
             if self.memory != "none":
@@ -224,7 +224,7 @@ def refuse_flagged(flags: Sequence[bool] | None) -> None:
     if flags is not None and any(flags):
         raise TeacherError(
             "the model's safety checker refused a picture",
-            hint="if it is a false alarm: another seed, another prompt, or safety_checker = false",
+            hint="if it is a false alarm, try another seed or prompt, or set safety_checker = false",
         )
 
 

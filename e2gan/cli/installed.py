@@ -17,7 +17,7 @@ __all__ = ["list_", "plugins", "show"]
 
 
 @click.command("list", cls=Command, section="use", examples=["list", "list --json"])
-@output_options(quiet_help="Print the ids alone.")
+@output_options(quiet_help="Print only the ids.")
 def list_(out: Output) -> None:
     """List the installed concepts."""
     from e2gan.plugins import registry
