@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +15,10 @@ from e2gan.base import Base, write_base
 from e2gan.data.folders import Data, find_photos, named
 from e2gan.data.framing import framed_photo
 from e2gan.data.make_pairs import check_crop, distilled_pairs
-from e2gan.data.selection import choose_concepts
-from e2gan.data.teachers import make_teacher
+from e2gan.data.selection import choose_concepts, embedder_version
+from e2gan.data.teachers import make_teacher, teacher_version
 from e2gan.errors import DataError
-from e2gan.kept import digest_of, kept
+from e2gan.kept import digest_of, folder_of, kept
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, Keeps, Tone
@@ -128,7 +129,8 @@ def train_base(
 def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None = None) -> list[Candidate]:
     """The base's concepts: those included by name, and one candidate for each cluster of mean image embeddings.
 
-    The choice is kept in ``work/choice.json`` and repeated only when the recipe changes.
+    The choice is kept in ``work/choice.json`` and repeated only when the recipe changes; each candidate's mean is kept
+    in ``work/candidates``.
     """
     progress = progress or Progress()
     open_to_choice = [c for c in recipe.candidates if not c.held_out]
@@ -141,7 +143,7 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
     )
 
     def make() -> dict[str, Any]:
-        return {"recipe": digest, "chosen": sorted(_chosen(recipe, open_to_choice, data, progress))}
+        return {"recipe": digest, "chosen": sorted(_chosen(recipe, open_to_choice, data, work, progress))}
 
     def sound(choice: dict[str, Any]) -> bool:
         return choice.get("recipe") == digest and isinstance(choice.get("chosen"), list)
@@ -150,19 +152,37 @@ def choose(recipe: BaseRecipe, data: Data, work: Path, progress: Progress | None
     return [c for c in open_to_choice if c.id in chosen]
 
 
-def _chosen(recipe: BaseRecipe, open_to_choice: Sequence[Candidate], data: Data, progress: Progress) -> list[str]:
+def _chosen(
+    recipe: BaseRecipe, open_to_choice: Sequence[Candidate], data: Data, work: Path, progress: Progress
+) -> list[str]:
     photos = [photo for split, photo in find_photos(data) if split == "train"]
     if not photos:
         raise DataError(f"{named(data)}: there are no photographs to train on")
     count = min(recipe.choice.images, len(photos))
-    sample = [framed_photo(photos[int(i)], recipe.pictures)[0] for i in np.linspace(0, len(photos) - 1, count)]
+    framed = [framed_photo(photos[int(i)], recipe.pictures) for i in np.linspace(0, len(photos) - 1, count)]
+    pictures = [hashlib.sha256(encoded).hexdigest() for _, encoded in framed]
     embed = registry().get("embedder", recipe.choice.embedder).factory()
+
+    def mean(candidate: Candidate) -> np.ndarray:
+        def make() -> dict[str, Any]:
+            teacher = make_teacher(candidate.teacher, candidate.teacher_options)
+            return {"mean": embed([teacher(photo) for photo, _ in framed]).mean(axis=0).tolist()}
+
+        # Each candidate's mean is kept, so that an interrupted choice among a hundred continues where it was.
+        needs = {
+            "edits": _edits(candidate),
+            "teacher": teacher_version(candidate.teacher),
+            "embedder": embedder_version(recipe.choice.embedder),
+            "photos": pictures,
+        }
+        file = folder_of(work / "candidates" / candidate.id, needs).with_suffix(".json")
+        return np.array(kept(file, make)["mean"], np.float32)
+
     progress.stage(f"choose {recipe.choice.concepts} of {len(open_to_choice)} candidates")
     means: dict[str, np.ndarray] = {}
     clustered = [candidate for candidate in open_to_choice if candidate.id not in recipe.choice.include]
     for done, candidate in enumerate(clustered, start=1):
-        teacher = make_teacher(candidate.teacher, candidate.teacher_options)
-        means[candidate.id] = embed([teacher(photo) for photo in sample]).mean(axis=0)
+        means[candidate.id] = mean(candidate)
         progress.advance(done, len(clustered), {})
     ids = list(dict.fromkeys(recipe.choice.include))
     if clusters := recipe.choice.concepts - len(ids):

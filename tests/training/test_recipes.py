@@ -111,6 +111,27 @@ def test_the_choice_is_kept_until_the_recipe_changes(recipe, photos, tmp_path):
     assert len(base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")) == 3
 
 
+def test_an_interrupted_choice_continues(recipe, photos, tmp_path, monkeypatch):
+    made, make = [], base_training.make_teacher
+
+    def counted(id, options):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(id)
+        return make(id, options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(base_training, "make_teacher", counted)
+        with pytest.raises(KeyboardInterrupt):
+            base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")
+    rest = []
+    monkeypatch.setattr(base_training, "make_teacher", lambda id, options: rest.append(id) or make(id, options))
+    chosen = base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "w")
+    candidates = [c for c in BaseRecipe.read(recipe).candidates if not c.held_out]
+    assert (len(made), len(rest)) == (2, len(candidates) - 2)
+    assert base_training.choose(BaseRecipe.read(recipe), photos, tmp_path / "whole") == chosen
+
+
 def test_candidates_are_included_by_name(recipe, photos, tmp_path):
     text = recipe.read_text()
     recipe.write_text(text.replace("concepts = 2", 'concepts = 3, include = ["mirror", "dim"]'))
