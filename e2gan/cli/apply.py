@@ -195,6 +195,8 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
         raise click.UsageError("the photo from standard input has no name: give a file as OUT, and no other photo.")
     elif os.path.isfile(output):
         raise click.UsageError(f"OUT must be a folder for several photos, and {output} is a file.")
+    elif _names_a_picture(output):
+        raise click.UsageError(f"OUT must be a folder for several photos, and {output} names one picture.")
     else:
         jobs = [Job(source, _target(source, output)) for photo in photos for source in _photos_of(photo, left_out)]
     jobs, clashes = _apart(jobs)
@@ -211,6 +213,14 @@ def _check_suffix(output: str) -> None:
         format_for(output)
     except ImageError as error:
         raise click.UsageError(f"{error}; {error.hint}.") from None
+
+
+def _names_a_picture(output: str) -> bool:
+    """Whether the path looks like a picture's; a folder that exists, or a path with a slash at its end, does not."""
+    from e2gan.images.formats import SUFFIXES
+
+    is_folder = os.path.isdir(output) or output.endswith(("/", os.sep))
+    return not is_folder and Path(output).suffix.lower() in SUFFIXES
 
 
 def _photos_of(photo: str, left_out: list[str]) -> list[str]:

@@ -226,6 +226,8 @@ def test_a_folder_that_cannot_be_written(run: Run, photos: list[str]) -> None:
         (["dusk", "-", "-o", "photos"], "the photo from standard input has no name"),
         (["dusk", "-", "photos/a.jpg", "-o", "out"], "the photo from standard input has no name"),
         (["dusk", "photos", "-o", "photos/a.jpg"], "photos/a.jpg is a file"),
+        (["dusk", "photos/a.jpg", "photos/b.png", "-o", "x.jpg"], "x.jpg names one picture"),
+        (["dusk", "photos", "-o", "new/x.HEIC"], "new/x.HEIC names one picture"),
         (["dusk", "photos/a.jpg", "-o", "out.png", "--strength", "1.5"], "is not in the range 0<=x<=1"),
         (["dusk", "photos/a.jpg", "-o", "out.png", "--strength", "nan"], "nan is not in the range 0<=x<=1"),
         (["dusk", "photos/a.jpg", "-o", "out.png", "--size", "31"], "is not in the range x>=32"),
