@@ -68,12 +68,13 @@ class Part(NamedTuple):
 
     concept: Concept
     weight: float
-    """Above 0.  It multiplies the concept's ΔW and its share of the attention to the prompt."""
+    """Its share of the blend, above 0 and up to 1.  It multiplies the concept's ΔW and its part of the attention to the
+    prompt."""
 
 
 @dataclass(frozen=True)
 class ConceptBlend:
-    """Concepts with their weights, in order; the bare base if there are none."""
+    """Concepts with their weights, which add up to 1, in order; the bare base if there are none."""
 
     parts: tuple[Part, ...] = ()
     load: None = None
@@ -144,17 +145,21 @@ Name: TypeAlias = "str | os.PathLike[str] | Concept | Blend"
 gives in the place of one."""
 
 Concepts: TypeAlias = "Name | Mapping[Any, float]"
-"""One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``."""
+"""One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``; ``vangogh,ukiyoe`` has equal weights."""
+
+HINT = "for example vangogh=0.6,ukiyoe=0.4"
 
 
 def resolve(concepts: Concepts) -> Blend:
     """Resolve names to concepts, in order and without those of weight 0, or to another model.
 
+    Weights are shares of the blend: if they do not add up to 1, they are scaled so that they do.
+
     Raises:
-        ConceptError: a concept is unknown, malformed or named twice, a weight is not a number from 0 up, or another
+        ConceptError: a concept is unknown, malformed or named twice, a weight is not a number from 0 to 1, or another
             model, which takes no weight, is given one.
     """
-    if isinstance(concepts, str) and "=" in concepts and not _is_folder(concepts):
+    if isinstance(concepts, str) and ("=" in concepts or "," in concepts) and not _is_folder(concepts):
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
         model = _find(concepts)
@@ -168,12 +173,15 @@ def resolve(concepts: Concepts) -> Blend:
         parts.append(Part(concept, weight))
     used = tuple(part for part in parts if part.weight)
     if not used:
-        raise ConceptError("a blend needs a concept with a weight above 0", hint="for example vangogh=0.6,ukiyoe=0.4")
-    return ConceptBlend(used)
+        raise ConceptError("a blend needs a concept with a weight above 0", hint=HINT)
+    total = math.fsum(part.weight for part in used)
+    if math.isclose(total, 1):  # shares as they were given, not changed by rounding
+        return ConceptBlend(used)
+    return ConceptBlend(tuple(Part(part.concept, part.weight / total) for part in used))
 
 
 def _is_folder(text: str) -> bool:
-    """Whether text that contains ``=`` is the path of a concept's folder, not a blend."""
+    """Whether text that contains ``=`` or a comma is the path of a concept's folder, not a blend."""
     if not _looks_like_a_path(text):
         return False
     last = text.rpartition("=")[2]
@@ -227,14 +235,13 @@ def _find(name: Name) -> Concept | Blend:
 
 
 def _split(text: str) -> Iterable[tuple[str, float]]:
-    """``vangogh=0.6,ukiyoe=0.4`` as (name, weight)."""
+    """``vangogh=0.6,ukiyoe=0.4`` as (name, weight); ``vangogh,ukiyoe`` has equal weights."""
     seen = set()
-    for item in text.split(","):
+    items = [item if "=" in text else f"{item}=1" for item in text.split(",")]
+    for item in items:
         name, _, number = (piece.strip() for piece in item.rpartition("="))
         if not name:
-            raise ConceptError(
-                f"{shown(item)} in the blend is not CONCEPT=WEIGHT", hint="for example vangogh=0.6,ukiyoe=0.4"
-            )
+            raise ConceptError(f"{shown(item)} in the blend is not CONCEPT=WEIGHT", hint=HINT)
         if name in seen:
             raise ConceptError(f"the concept '{name}' appears twice in the blend", hint="add its weights up")
         seen.add(name)
@@ -246,7 +253,10 @@ def _weight(value: float | str, name: object) -> float:
         weight = float(value)
     except (TypeError, ValueError):
         weight = math.nan
-    if not 0 <= weight < math.inf:
+    if not 0 <= weight <= 1:
         shown_name = name.id if isinstance(name, Concept) else name
-        raise ConceptError(f"the weight of '{shown_name}' must be a number from 0 up, not {shown(value)}")
+        raise ConceptError(
+            f"the weight of '{shown_name}' must be a number from 0 to 1, not {shown(value)}",
+            hint="weights are shares of a blend; the strength says how much of the photo remains",
+        )
     return weight

@@ -51,19 +51,24 @@ def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
     assert ids({"dusk": 0.6, dawn: 0.4}) == blended
     assert ids({dusk.path: 0.6, "dawn": "0.4"}) == blended
     assert ids(f"{dusk.path}=0.6,dawn=0.4") == blended
-    assert ids("dusk=2") == [("dusk", 2.0)]
+    assert ids("dusk=0.3,dawn=0.2") == [("dusk", 0.6), ("dawn", 0.4)]
+    assert ids("dusk,dawn") == ids(" dusk , dawn") == [("dusk", 0.5), ("dawn", 0.5)]
+    assert ids(f"{dusk.path},dawn") == [("dusk", 0.5), ("dawn", 0.5)]
+    assert ids("dusk=0.3") == ids({"dusk": 0.3}) == [("dusk", 1.0)]
     assert ids("dusk=1,dawn=0") == [("dusk", 1.0)]
 
 
 @pytest.mark.parametrize(
     ("concepts", "message"),
     [
-        ("dusk=x", "the weight of 'dusk' must be a number from 0 up, not 'x'"),
-        ("dusk=", "the weight of 'dusk' must be a number from 0 up, not ''"),
-        ("dusk=-1", "the weight of 'dusk' must be a number from 0 up, not '-1'"),
-        ("dusk=nan", "the weight of 'dusk' must be a number from 0 up, not 'nan'"),
-        ({"dusk": float("inf")}, "the weight of 'dusk' must be a number from 0 up, not inf"),
-        ({"dusk": None}, "the weight of 'dusk' must be a number from 0 up, not None"),
+        ("dusk=x", "the weight of 'dusk' must be a number from 0 to 1, not 'x'"),
+        ("dusk=", "the weight of 'dusk' must be a number from 0 to 1, not ''"),
+        ("dusk=-1", "the weight of 'dusk' must be a number from 0 to 1, not '-1'"),
+        ("dusk=nan", "the weight of 'dusk' must be a number from 0 to 1, not 'nan'"),
+        ({"dusk": float("inf")}, "the weight of 'dusk' must be a number from 0 to 1, not inf"),
+        ("dusk=2", "the weight of 'dusk' must be a number from 0 to 1, not '2'"),
+        ("dusk,", "'=1' in the blend is not CONCEPT=WEIGHT"),
+        ({"dusk": None}, "the weight of 'dusk' must be a number from 0 to 1, not None"),
         ("dusk=1,dawn", "'dawn' in the blend is not CONCEPT=WEIGHT"),
         ("dusk=1,,dawn=1", "'' in the blend is not CONCEPT=WEIGHT"),
         ("=1", "'=1' in the blend is not CONCEPT=WEIGHT"),

@@ -152,7 +152,7 @@ class TestNamed:
 
     def test_in_a_blend(self, published: str) -> None:
         (part,) = resolve("hub:alice/dusk@v1.2.0=0.5")
-        assert (part.concept.id, part.weight) == ("dusk", 0.5)
+        assert (part.concept.id, part.weight) == ("dusk", 1.0)
 
     def test_it_is_not_installed_by_being_used(self, run: Run, published: str) -> None:
         find_concept("hub:alice/dusk")

@@ -70,7 +70,7 @@ class TestOffers:
         registry = Registry.load([offers])
         use_registry(lambda: registry)
         assert find_concept("shelf:top/dusk@2") is concept
-        assert [part.weight for part in resolve("shelf:top/dusk@2=0.5")] == [0.5]
+        assert [part.weight for part in resolve("shelf:top/dusk@2=0.5")] == [1.0]
         with pytest.raises(ConceptError, match="no concept in cellar:top/dusk"):
             find_concept("cellar:top/dusk")
 
