@@ -395,7 +395,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     command.add_argument("--seconds", type=float, default=300, help="how long the visitors stay")
     command.add_argument("--visitors", type=int, default=40, help="how many of them edit at once")
-    command.add_argument("--load", action="store_true", help="measure the load alone")
+    command.add_argument("--load", action="store_true", help="measure only the load")
     options = command.parse_args(arguments)
     measured = measure_siege if options.load else measure
     report({"demo": measured(options.seconds, options.visitors)}, options.output)

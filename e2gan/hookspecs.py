@@ -5,7 +5,7 @@ An entry point of the group ``e2gan`` names the module::
     [project.entry-points.e2gan]
     vangogh = "e2gan_concept_vangogh"
 
-A plugin may add a hook of its own for other plugins under ``@e2gan.hookspecs.hookspec``, named ``register_KINDs``;
+A plugin may add its own hook for other plugins under ``@e2gan.hookspecs.hookspec``, named ``register_KINDs``;
 ``e2gan.registry().all("KIND")`` then returns what they offer.
 
 Keep the module light: the program imports it whenever it starts, so import torch and

@@ -1,7 +1,6 @@
 """The distribution of an untrained concept, which ``e2gan new`` writes.
 
-It is a folder for ``pip install``: the package with the bundle and its hook, a recipe to start from, and
-tests of its own.
+It is a folder for ``pip install``: a package with the bundle and its hook, a recipe to start from, and tests.
 """
 
 from __future__ import annotations
@@ -68,50 +67,50 @@ title = $title
 version = "1.0.0"
 prompt = $prompt   # what the edit looks like, in words: the network reads them
 license = $license
-keeps = "nothing"   # of the photo: "nothing" for paintings and drawings; docs/bundle.md has what suits photographs
-# skips = [1, 1, 1]   # for drawings, on a base that has skips: the photo's lines go round the bottleneck
-# noise = 0.06   # for paintings: strokes begin at it where the photo is flat
+keeps = "nothing"   # what stays of the photo: "nothing" for paintings and drawings; for photographs see docs/bundle.md
+# skips = [1, 1, 1]   # for drawings, on a base that has skips: the photo's lines bypass the bottleneck
+# noise = 0.06   # for paintings: strokes begin at this noise where the photo is flat
 authors = [$authors]
-# description = "One sentence for whoever looks for a concept."
+# description = "One sentence for people who search for concepts."
 
 [base]
 id = "$base"
-sha256 = "$sha256"   # training pins the base that is installed then
+sha256 = "$sha256"   # training pins the base that is installed at the time
 
 [recipe]
-teacher = "$teacher"   # who makes the edits to learn from; docs/teachers.md lists them
+teacher = "$teacher"   # the program to learn from; docs/teachers.md lists the teachers
 source = "$data of mine"   # where the $data come from, for the reader
 
 [recipe.teacher_options]
 $options$pictures
 [recipe.selection]
-# K-means over the photos, and from each cluster the one nearest its centre. With fewer than 500 photos lower
-# clusters, or take all of them: method = "all".
+# K-means groups the photos into clusters, and the photo nearest to each centre is chosen. With fewer than 500
+# photos, lower clusters, or take all photos: method = "all".
 method = "similarity-clustering"
 clusters = 400
 embedder = "efficientnet-lite0"
 
 [recipe.training]
 seed = 0   # two runs with one seed on one machine give the same adapter
-steps = 1000   # a smaller number for a first look; the learning rate falls over the second half
+steps = 1000   # fewer for a first look; the learning rate falls over the second half
 batch_size = 1
-crop = 256   # all of a square; four times as many smaller crops take as long and teach less
+crop = 256   # the whole square; four times as many smaller crops take as long and teach less
 learning_rate = 1e-3
 discriminator_learning_rate = 1e-4
-l1 = 50.0   # nearness to the teacher's picture: more, where colours wander
-gan = 1.0   # sharpness: less, where there is noise with the right palette
+l1 = 50.0   # closeness to the target: raise it if colours are off
+gan = 1.0   # sharpness: lower it if there is noise in the right colours
 perceptual = 2.0   # the same things in the same places, as a network sees them
-style = 4.0   # strokes and texture: more, where they are missing; 0 for a colour grade
-ema = 0.99   # the weights kept are an average over about the last 1 / (1 - ema) steps
+style = 4.0   # strokes and texture: raise it if they are missing; 0 for a colour grade
+ema = 0.99   # the saved weights are an average over about the last 1 / (1 - ema) steps
 # Parameters of the adapter: LoRA ranks from the image side inward, and in the transformer block.
 ranks = [1, 4, 8, 8]
 transformer_rank = 1
 """
 
 PICTURES = """
-# [recipe.pictures]   # what the teacher edits: by default the middle square of each photo, of 256 pixels
-# side = 432   # of the square, or the shorter side of a whole photo, which is never enlarged
-# whole = true   # whole photos, and training crops them: for filters, whose strokes have the photo's scale
+# [recipe.pictures]   # what the teacher edits: by default the middle square of each photo, at 256 pixels
+# side = 432   # side of the square, or shorter side of a whole photo, which is never enlarged
+# whole = true   # edit whole photos, and train on crops of them: for filters, whose strokes have a size in pixels
 """
 
 README = """\
@@ -127,11 +126,11 @@ pytest
 ```
 
 The recipe is `$package/bundle/concept.toml`. Training writes the adapter, the preview and the model card beside it,
-and what it measured into it.
+and adds the measured quality to it.
 """
 
 TESTS = '''\
-"""The concept is what its distribution says, and once it is trained it edits a picture."""
+"""The concept is listed, is pinned to the installed base and, once trained, edits a picture."""
 
 import e2gan
 import pytest
@@ -140,7 +139,7 @@ from PIL import Image, ImageChops
 
 @pytest.fixture
 def concept():
-    """The concept as it is installed."""
+    """The installed concept."""
     return e2gan.registry().get("concept", "$id")
 
 
@@ -187,8 +186,8 @@ def new_concept(
 
     Args:
         folder: must be missing or empty, or hold exactly this distribution, which then stays as it is.
-        id: the concept's; lower-case letters, digits and hyphens, a hyphen neither first nor last.
-        title: for people; the id with spaces if None.
+        id: the concept's id: lower-case letters, digits and hyphens; the first and last character are not hyphens.
+        title: the concept's name for people; the id with spaces if None.
         prompt: what the edit looks like, in words; the title if None.
         author: who makes the concept.
         license: an SPDX expression.
@@ -254,7 +253,7 @@ def new_concept(
     }
     files = {name: Template(text).substitute(values) for name, text in files.items()}
     if target.exists() and not (target.is_dir() and not names(target)):
-        # A run that was killed at its very end may have made it, so a second run accepts it.
+        # A run that was killed at its very end may have made the folder, so a second run accepts it.
         if not _holds(target, files):
             raise ConceptError(
                 f"{target}: already exists, and is not an empty folder", hint="choose another folder with -o"
@@ -281,5 +280,5 @@ def _key(name: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Text, a number or a flag as TOML: JSON writes them alike."""
+    """Text, a number or a flag as TOML, which writes them like JSON."""
     return json.dumps(value, ensure_ascii=False)

@@ -60,5 +60,8 @@ class CommandGroup(Described, click.Group):
 
 def summary(command: click.Command) -> str:
     """A command's short help, or the first sentence of its help, in full."""
-    text = command.short_help or inspect.cleandoc(command.help or "").partition("\n\n")[0]
-    return re.split(r"(?<=[.!?:])\s", " ".join(text.split()), maxsplit=1)[0].rstrip(":.") + "."
+    text = command.short_help
+    if not text:
+        paragraph = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+        text = re.split(r"(?<=[.!?:])\s", paragraph, maxsplit=1)[0]
+    return text.rstrip(":.") + "."

@@ -139,8 +139,8 @@ def train(
 ) -> None:
     """Train a concept by its recipe.
 
-    The command runs six steps on the concept in FOLDER: distill, select, train, eval, preview, card. A step is skipped if
-    nothing it depends on has changed. An interrupted training continues where it stopped.
+    The command runs six steps on the concept in FOLDER: distill, select, train, eval, preview, card. A step is skipped
+    if nothing it depends on has changed. An interrupted training continues where it stopped.
     """
     with needs_extra("train"), out.progress() as progress:
         from e2gan.training.concept import train_concept

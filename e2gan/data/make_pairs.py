@@ -106,7 +106,7 @@ def write_pairs(
     edits = _plan(photos, out_dir, recipe)
     if not edits:
         raise DataError(
-            f"{named(photos)}: the recipe's share of {framing.share:g} of the photos is none of them",
+            f"{named(photos)}: the recipe's share, {framing.share:g} of the photos, selects none",
             hint="raise share in the table pictures",
         )
     for folder in folders_of(photos):

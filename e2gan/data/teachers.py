@@ -27,7 +27,8 @@ class Teacher(Protocol):
         Loads the networks if they are not loaded yet.  What it raises ends the job, while a call
         that raises only leaves its photo without a pair.
     ``edit_batch(photos)`` and ``batch_size``
-        Turns a list of photos into the list of their pictures, and how many to give at a time: for teachers that are faster this way.
+        The first turns a list of photos into the list of their pictures, the second is the number of
+        photos to give at a time: for teachers that are faster this way.
     ``in_process = True``
         The networks are large: they load in this process only, not once in each worker.
     """

@@ -69,8 +69,8 @@ EXPLAINED = {
     ),
     "miou": (
         "mIoU",
-        "What a segmentation network sees in the edits, against the label maps they were made of: 0 is nothing of it, "
-        "1 is all. Compares only with what the same network sees.",
+        "How much of the label maps a segmentation network recognises in the edits made from them: 0 is nothing, "
+        "1 is all. Compare it only with figures from the same network.",
     ),
 }
 """For each figure, its name and its meaning."""

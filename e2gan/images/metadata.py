@@ -164,7 +164,7 @@ def exif_for_file(
         data: the result of :func:`clean_exif`.
         position: whether it may say where the photo was taken.
         dpi: pixels per inch, horizontally and vertically.
-        limit: most bytes.
+        limit: maximum bytes.
     """
     read = load_exif(data)
     values = {(0, tag): value for tag, value in read.items() if tag not in (IFD.Exif, IFD.GPSInfo)}

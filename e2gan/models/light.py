@@ -2,10 +2,10 @@
 
 The generator's instance norms remove each channel's mean and contrast exactly: a photo, the same
 photo darker, and the same photo tinted come out alike.  And everything passes its transformer
-block, one token for 8×8 pixels, where fine detail is the first to go.  That suits a painting, whose
-palette and strokes are its own.  It is wrong for an edit that remains a photograph, so a concept says
-what it ``keeps`` of the photo in the concept's ``tone``, the one affine map of colours that comes
-nearest to its teacher's.  A photo without its colours cannot tell what green turns into.
+block, one token for 8×8 pixels, where fine detail is lost first.  That suits a painting, which has its
+own palette and strokes.  It is wrong for an edit that remains a photograph, so a concept says what it
+``keeps`` of the photo in the concept's ``tone``, the one affine map of colours that comes nearest to its
+teacher's.  A photo that has lost its colours does not show what green turns into.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// The camera: its picture now, as one sees oneself in a mirror if it faces the visitor.
+// The camera: its current picture, mirrored if the camera faces the visitor.
 
 const WIDTH = 1280; // of its picture, in pixels, where the camera has a choice
 const SPAN = 3000; // milliseconds over which frames are counted
@@ -9,7 +9,7 @@ export class Camera {
   #canvas = document.createElement("canvas");
   #times = [];
 
-  /** `ended` is called when the camera goes away by itself. */
+  /** `ended` is called when the camera stops by itself. */
   constructor(video, ended) {
     this.#video = video;
     this.#ended = ended;
@@ -25,7 +25,7 @@ export class Camera {
 
   /** Ask for the camera; the error if there is none, or the page may not use it. */
   async start() {
-    const wish = { width: { ideal: WIDTH }, facingMode: { ideal: "environment" } }; // at a phone: the one for scenery
+    const wish = { width: { ideal: WIDTH }, facingMode: { ideal: "environment" } }; // on a phone: the rear camera
     const stream = await navigator.mediaDevices.getUserMedia({ video: wish });
     const [track] = stream.getVideoTracks();
     track.addEventListener("ended", () => this.#ended());

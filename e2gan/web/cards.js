@@ -1,4 +1,4 @@
-// Concepts as cards: a strip of pictures to choose from, a search, and what the chosen one says of itself.
+// Concepts as cards: a strip of pictures to choose from, a search, and the details of the chosen concept.
 //
 // A card is {name, title, prompt, description, preview, facts, more, quality, install}: the picture's address, pairs of
 // label and value and what they are about, triples of label, figure and meaning, and a command. The last six may be
@@ -90,7 +90,7 @@ export class Cards {
   }
 }
 
-/** A neutral picture for concepts that bring none. */
+/** A neutral picture for concepts without a preview. */
 function placeholder(text) {
   const letters = encodeURIComponent(text.slice(0, 2).replace(/[<>&"']/g, ""));
   return `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 4'%3E%3Crect width='8' height='4' fill='%23998f80'/%3E%3Ctext x='6' y='2.5' font-family='serif' font-size='1.6' fill='white' text-anchor='middle'%3E${letters}%3C/text%3E%3C/svg%3E`;

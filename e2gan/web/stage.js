@@ -1,4 +1,4 @@
-// The stage: the photo and its edit, one above the other, parted by a line that the visitor moves; what is said below.
+// The stage: the photo and its edit on top of each other, divided by a line that the visitor moves; the text below.
 
 import { icon, make, parts, sentence } from "./dom.js";
 
@@ -64,7 +64,7 @@ export class Stage {
     this.#at.pictures.style.setProperty("--ratio", ratio);
   }
 
-  /** Whether the camera's picture is in the photo's place. */
+  /** Whether the camera's picture replaces the photo. */
   set live(live) {
     this.video.hidden = !live;
     this.before.hidden = live;

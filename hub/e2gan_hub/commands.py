@@ -238,7 +238,9 @@ def remove(repos: tuple[str, ...]) -> None:
     show_default=True,
     help="Most downloads first, or lowest FID first; each author measured it on their own photos.",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of concepts to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of concepts to show."
+)
 @click.option("--refresh", is_flag=True, help="Fetch the list again even if it is less than a day old.")
 @click.option("--offline", is_flag=True, help="Make no network requests; use the list as it is, however old.")
 @output_options(quiet=False)

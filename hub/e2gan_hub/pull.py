@@ -220,7 +220,7 @@ def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.
 
     Raises:
         Unreachable: the Hub cannot be reached.
-        E2GANError: there is no such concept, its publisher is not trusted, or it holds files that do not belong to a concept.
+        E2GANError: there is no such concept, its publisher is not trusted, or it holds a file that a concept may not.
     """
     settings = config.read_config()
     listed = listing(ref, api)

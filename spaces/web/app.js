@@ -93,7 +93,7 @@ function frame(source) {
 
 // --- What is shown ----------------------------------------------------------------------------------------------
 
-/** Set the stage's state, by default the one that follows from all else, and which buttons make sense. */
+/** Set the stage's state, by default the one that follows from everything else, and enable the buttons that make sense. */
 function show(mode) {
   const settled = !editor ? "loading" : !photo ? "empty" : shown ? "ready" : "plain";
   stage.state = camera.on ? "live" : mode ?? settled;

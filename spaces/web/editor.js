@@ -29,7 +29,7 @@ export class Editor {
     return editor;
   }
 
-  /** Load a concept, unless that is done, and put it behind the base. */
+  /** Load a concept, unless it is loaded, and append it to the base. */
   async use(concept) {
     Object.assign(this, await this.#ask("use", { concept }));
   }

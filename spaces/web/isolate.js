@@ -1,5 +1,5 @@
 // Threads need a page that is isolated from other origins. Hosts that cannot send the headers for that get them from a
-// service worker of our own; the page is then loaded once more.
+// service worker of ours; the page is then loaded again.
 
 /** Whether the page is about to be loaded again. */
 export async function isolate() {

@@ -1,4 +1,4 @@
-// Models that `e2gan export onnx --swap` wrote, on onnxruntime-web: the base once, and the part of a concept behind it.
+// Models that `e2gan export onnx --swap` wrote, on onnxruntime-web: the base, with the part of a concept appended.
 
 const MOST_THREADS = 8;
 

@@ -61,7 +61,7 @@ function pngCicp(view) {
   }
 }
 
-/** The first nclx of an AVIF without an ICC profile: files with pictures in several spaces are rarer than rare. */
+/** The first nclx of an AVIF without an ICC profile: files with pictures in several spaces are extremely rare. */
 function nclx(view) {
   const bytes = text(view, 0, Math.min(view.byteLength, 1 << 16));
   if (/colr(prof|rICC)/.test(bytes)) return null;

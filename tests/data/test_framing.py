@@ -167,7 +167,7 @@ def test_a_share_of_the_photos_is_edited(tmp_path: Path) -> None:
 def test_a_share_of_none_is_told(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", {"train/a.png": (64, 64)})
     recipe = Recipe((TeacherChoice("invert"),), pictures=Framing(64, share=0.01))
-    with pytest.raises(DataError, match=r"share of 0\.01 of the photos is none of them"):
+    with pytest.raises(DataError, match=r"share, 0\.01 of the photos, selects none"):
         write_pairs(folder, tmp_path / "pairs", recipe, workers=1)
 
 

@@ -101,7 +101,7 @@ def coreml(
 ) -> None:
     """Export concepts to a Core ML package, for iPhone, iPad and Mac.
 
-    A photo goes in and its edit comes out, in the same size. One concept becomes a model of its own. Several become
+    A photo goes in and its edit comes out, in the same size. One concept becomes one model. Several become
     functions of one package, named after their ids, that share the base's weights.
 
     The package is read back and run on photos, and written only if its edits match the editor's.
@@ -171,7 +171,7 @@ def _judge(likeness: Sequence[Likeness], compression: Compression | None) -> Non
             raise E2GANError(
                 f"{edit.concept}: its edits differ too much from the editor's: {edit.psnr:.1f} dB ({edit.runtime}; "
                 f"at least {LEAST[compression]:g}, worst pixel off by {edit.worst} of 255); nothing was written",
-                hint="compress less; --no-check writes it nevertheless" if compression else "please report it",
+                hint="compress less, or write it anyway with --no-check" if compression else "please report it",
             )
 
 

@@ -99,7 +99,7 @@ def _check_feasible(base: Base, sizes: Sequence[Size]) -> None:
             (width, height), (other_width, other_height) = sizes[0], size
             raise E2GANError(
                 f"{width}×{height} and {other_width}×{other_height} cannot share a package",
-                hint="export the larger one to a package of its own",
+                hint="export the larger one to a separate package",
             )
 
 

@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[Look, ...]] = {
 LOOKS: dict[str, Look] = {look.id: look for looks in GROUPS.values() for look in looks}
 
 OPTIONS: tuple[Option, ...] = (
-    Option("filter", "text", "which look", choices=tuple(LOOKS), required=True),
+    Option("filter", "text", "the look", choices=tuple(LOOKS), required=True),
     Option("scale", "number", "factor for all lengths in pixels", 1.0, 0.5, 2.0),
     *(
         Option(

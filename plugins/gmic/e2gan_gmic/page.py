@@ -65,7 +65,7 @@ def page(measured: dict[str, Any]) -> str:
 
 def _section(look: Look, seconds: float | None) -> list[str]:
     facts = [
-        f"becomes of the photo: {look.kind}",
+        f"effect: {look.kind}",
         f'`keeps = "{look.keeps}"`',
         f"{'not measured' if seconds is None else f'{seconds:.2f} s'}",
         *(["whole photo"] if look.whole else []),
@@ -93,7 +93,7 @@ def _row(number: Number) -> str:
 
 
 def _draw(look: Look, group: str) -> float:
-    """Write the look's picture, before and after; returns the processor's seconds for it."""
+    """Write the look's picture, before and after; returns the processor time in seconds."""
     from PIL import Image
 
     from e2gan_gmic.teacher import make
@@ -125,7 +125,7 @@ def _machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--pictures", action="store_true", help="make the pictures, and measure, of the LOOKs or of all"
+        "--pictures", action="store_true", help="make the pictures and measure the time, for the LOOKs or for all"
     )
     parser.add_argument("looks", nargs="*", metavar="LOOK", help="ids of the catalogue")
     args = parser.parse_args()

@@ -104,9 +104,9 @@ def require(likeness: Likeness, precision: str, name: str) -> None:
     """Raise E2GANError for a model whose pictures differ too much from the editor's."""
     if not likeness.psnr >= LEAST_PSNR[precision]:
         raise E2GANError(
-            f"{name}: the {precision} model comes to {likeness.psnr:.1f} dB of the PyTorch editor's pictures, "
-            f"and must come to {LEAST_PSNR[precision]:g}; nothing was written",
-            hint="choose a higher precision, or write it nevertheless with --no-check",
+            f"{name}: the {precision} model reaches {likeness.psnr:.1f} dB against the PyTorch editor's pictures, "
+            f"and must reach {LEAST_PSNR[precision]:g}; nothing was written",
+            hint="choose a higher precision, or write it anyway with --no-check",
         )
 
 

@@ -23,7 +23,7 @@ SIDE = 256
 """Side of a calibration photo, in pixels, as in the shipped base's training."""
 
 MOST = 64
-"""Most calibration photos: more hardly change the ranges, and each takes memory for every layer."""
+"""Maximum calibration photos: more hardly change the ranges, and each takes memory for every layer."""
 
 
 def check_photos() -> list[Image.Image]:

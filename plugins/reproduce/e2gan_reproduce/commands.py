@@ -32,9 +32,9 @@ SCALES = ("small", "full")
 def reproduce() -> None:
     """Reproduce tables of the E²GAN and the Spectral Style-DCGAN papers: the paper's figures, and ours beside them.
 
-    The models are trained here, at the paper's size or, with --scale small, at one that two CPU cores finish in twenty
-    minutes. A model that was trained for one table is reused for the others. An interrupted table continues
-    where it stopped.
+    The models are trained on this machine: by default at a size that two CPU cores finish in twenty minutes, with
+    --scale full at the paper's. A model that was trained for one table is reused for the others. An interrupted table
+    continues where it stopped.
     """
 
 
@@ -48,7 +48,11 @@ def _command(entry: Entry) -> click.Command:
     )
     @data_option
     @click.option(
-        "--scale", type=click.Choice(SCALES), default=SCALES[0], show_default=True, help="The scale of the work."
+        "--scale",
+        type=click.Choice(SCALES),
+        default=SCALES[0],
+        show_default=True,
+        help="How much of the paper's work to do.",
     )
     @click.option("--concept", "concepts", multiple=True, metavar="CONCEPT", help=_concepts_help(entry))
     @click.option(

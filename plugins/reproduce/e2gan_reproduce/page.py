@@ -18,17 +18,17 @@ HEAD = """\
 These are the papers' tables, reproduced by `e2gan reproduce`, each with the paper's own figures. `e2gan reproduce page`
 writes this page; do not edit it. [How the tables are made](reproduce.md).
 
-Our figures differ from the papers' in two ways. If Inception's weights are not on the machine, FID is measured in
-another network's features and is **not comparable** with a published one; only the order of the rows can be compared.
-And the photographs and the concepts are ours, so the tables compare the mean of a paper's columns with our mean.
+Our figures differ from the papers' in two ways. First, if Inception's weights are not on the machine, FID is measured
+in another network's features and is **not comparable** with a published FID; only the rows' order can be compared.
+Second, the photographs and the concepts are ours, so the tables compare the mean of a paper's columns with our mean.
 
-Each training was done once, with one seed. The percentage after a yes or a no says how far apart our two rows are:
+Each model was trained once, with one seed. The percentage after a yes or a no says how far apart our two rows are;
 another seed may not reproduce a difference of a few per cent.
 """
 
 
 def results_page(results: Path, place: Path) -> str:
-    """The page in Markdown, for a file in the folder ``place``.
+    """The page in Markdown; links are relative to the folder ``place``.
 
     Raises:
         DataError: there is no table in ``results``, or one is damaged.
@@ -52,7 +52,7 @@ def results_page(results: Path, place: Path) -> str:
 
 
 def _summary(by_entry: dict[str, list[tuple[Path, Table]]]) -> Iterator[str]:
-    yield "| table | scale | orders of the paper's found here |"
+    yield "| table | scale | the paper's orders found here |"
     yield "|---|---|---|"
     for made in by_entry.values():
         for _, table in made:
@@ -74,7 +74,7 @@ def _section(table: Table, path: Path, place: Path) -> Iterator[str]:
     yield f"![{table.title}]({_link(path.with_suffix('.png'), place)})"
     if path.with_suffix(".webp").is_file():
         yield ""
-        yield f"![Test photos, the teacher's pictures, and each row's]({_link(path.with_suffix('.webp'), place)})"
+        yield f"![Test photos, the teacher's pictures and each row's edits]({_link(path.with_suffix('.webp'), place)})"
     yield ""
     concepts = f"; {', '.join(facts['concepts'])} on the base {facts['base']}" if facts["concepts"] else ""
     trained = f"; {facts['training_minutes']} minutes of training" if facts["training_minutes"] else ""

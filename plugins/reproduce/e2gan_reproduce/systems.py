@@ -27,13 +27,13 @@ from e2gan_reproduce.table import Row, mean_of
 __all__ = ["afhq", "atml", "fig6", "horse2zebra", "paired", "tab1", "tab3"]
 
 BASELINES = {"pix2pix": "pix2pix", "Co-Mod-GAN": "comodgan"}
-"""Row → id of the model."""
+"""The baselines: a row's name → the model's id."""
 
 PAIRS = {"E²GAN": 400, "pix2pix": 800, "Co-Mod-GAN": 800}
-"""Number of pairs that each trains on in the paper."""
+"""Number of pairs that each system trains on in the paper."""
 
 TIMED = 16
-"""Number of timed steps; some models have penalties in every eighth and every sixteenth."""
+"""Number of timed steps: some models add a penalty at every eighth and every sixteenth step."""
 
 
 def tab3(lab: Lab) -> Findings:
@@ -125,7 +125,7 @@ def tab1(lab: Lab) -> Findings:
     snap = {"parameters (M)": 861.0, "latency (ms)": 1956.0, "training (s)": 7680 * 3600.0}
     rows.append(Row("SnapFusion", snap, note="not run; the paper's MACs are above 1T"))
     side = f"timed at {lab.scale.crop}²"
-    return Findings(rows, figures=f"each column its own; training from {TIMED} steps {side}")
+    return Findings(rows, figures=f"each column has its own unit; training time is computed from {TIMED} steps {side}")
 
 
 NOTES = {"Co-Mod-GAN": "latency: unsupported on the paper's phone"}
@@ -154,7 +154,7 @@ def fig6(lab: Lab) -> Findings:
 
 
 def _costs(lab: Lab, name: str) -> tuple[float, float, float]:
-    """Operations at 256² and seconds of the paper's epochs, and trained parameters."""
+    """Operations (at 256²) and seconds of the paper's epochs, and the number of trained parameters."""
     (generator, discriminator), recipe = _networks(lab, name, 256)
     flops = training_flops(
         replace(recipe, steps=_steps(name, recipe)),
@@ -167,7 +167,7 @@ def _costs(lab: Lab, name: str) -> tuple[float, float, float]:
 
 
 def _steps(name: str, recipe: TrainingRecipe) -> int:
-    """Operations of the paper's epochs."""
+    """Number of steps in the paper's epochs."""
     return -(-PAIRS[name.partition(",")[0]] // recipe.batch_size) * (200 if name in BASELINES else 100)
 
 
@@ -209,7 +209,7 @@ def _inputs(lab: Lab, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 @torch.inference_mode()
 def _latency(generator: nn.Module, photo: torch.Tensor, prompt: torch.Tensor, prompt_bias: torch.Tensor) -> float:
-    """Milliseconds for one picture: the median of five, after one that warms up."""
+    """Milliseconds for one picture: the median of five runs after a warm-up run."""
     edit, look = Edit(generator, at_once=True), Look(prompt, prompt_bias)
     times = []
     for _ in range(6):

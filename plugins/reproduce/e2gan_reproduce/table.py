@@ -19,7 +19,7 @@ MEAN = "mean"
 """The mean over concepts; the paper's concepts are not ours, so only the means can be compared."""
 
 LIMIT = 4 * 1024 * 1024
-"""Most bytes of a table's file."""
+"""Maximum bytes of a table's file."""
 
 
 @dataclass(frozen=True)

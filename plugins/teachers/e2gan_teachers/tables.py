@@ -102,7 +102,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "instruct-diffusion": _diffusion(
         None, 100, 5.0,
         _number("image_guidance", "how much the photo counts", 1.25, 0.5, 10),
-        _text("config", "model whose layout and tokenizer the checkpoint uses", "timbrooks/instruct-pix2pix"), *_SAMPLING,
+        _text("config", "model with the checkpoint's layout and tokenizer", "timbrooks/instruct-pix2pix"), *_SAMPLING,
     ),
     "controlnet-normal": _diffusion(
         "stable-diffusion-v1-5/stable-diffusion-v1-5", 20, 9.0,

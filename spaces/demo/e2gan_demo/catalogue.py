@@ -31,13 +31,13 @@ PREVIEW_WIDTH = 640
 """Width of a card's picture, before and after side by side, in pixels."""
 
 MOST_ADDED = 200_000_000
-"""Most bytes of concepts that strangers have added; a concept has a few hundred thousand."""
+"""Maximum bytes of concepts that strangers have added; a concept has a few hundred thousand."""
 
 ADDITIONS, IN_RESERVE = 1 / 60, 20.0
 """A stranger's requests for concepts, successful or not: number for each second, and at once."""
 
 MOST_BLENDED = 4
-"""Most concepts in one blend."""
+"""Maximum concepts in one blend."""
 
 CLOSENESS = {
     "l1_ratio": (
@@ -219,7 +219,7 @@ class Catalogue:
         from e2gan_hub.pull import fetch, find
 
         if not self._additions.take(visitor):
-            raise E2GANError("too many concepts were asked for", hint="wait a few minutes, or run the demo yourself")
+            raise E2GANError("too many concepts were requested", hint="wait a few minutes, or run the demo yourself")
         api = client(token=False)
         found = find(ref, api)
         name = f"hub:{found.ref.repo}@{found.commit}"

@@ -22,7 +22,7 @@ KEPT = 30 * 60
 """Seconds that a photo, a download or an added concept is kept after its last use."""
 
 MOST_BYTES = 1_000_000_000
-"""Most bytes of visitors' photos and downloads."""
+"""Maximum bytes of visitors' photos and downloads."""
 
 YOUNG = 60
 """Seconds after its last use during which a file is not removed to make room."""

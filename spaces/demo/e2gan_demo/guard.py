@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Access", "Guard", "is_upload"]
 
 MAX_BODY = 2_000_000
-"""Most bytes of a request other than an upload; a camera's frame has 300,000."""
+"""Maximum bytes of a request other than an upload; a camera's frame has 300,000."""
 
 SPACE_PAGES = ("https://huggingface.co",)
 """Sites that show Spaces in a frame."""

@@ -22,7 +22,7 @@ COSTS = {"/upload": 5.0}
 """Cost of a request, by the end of its path; others cost one."""
 
 MOST = 10_000
-"""Most visitors remembered."""
+"""Maximum visitors remembered."""
 
 
 class Buckets:

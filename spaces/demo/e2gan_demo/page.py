@@ -35,10 +35,10 @@ HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
 
 WAITING = 64
-"""Most requests in the queue; more are turned away."""
+"""Maximum requests in the queue; more are turned away."""
 
 BATCH = 8
-"""Most edits in one batch."""
+"""Maximum edits in one batch."""
 
 SWEEP = 60
 """Seconds between two deletions of old files."""

@@ -20,7 +20,7 @@ from e2gan_demo.disk import KEPT
 __all__ = ["SMALL", "Photo", "Photos"]
 
 MOST = 256
-"""Most photos kept; the least recently used one makes room."""
+"""Maximum photos kept; the least recently used one makes room."""
 
 SMALL = 512
 """Longer side of the copy that is edited for previews, in pixels."""

@@ -28,7 +28,7 @@ def register_commands(cli: click.Group) -> None:
 )
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @click.option("--base", default="scenery", show_default=True, metavar="BASE", help="A base's id or folder.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best there is.")
+@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="NAME", help="A host name of the page; may be repeated."

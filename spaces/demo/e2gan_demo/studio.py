@@ -43,7 +43,7 @@ FRAME = 384
 """Longest side of a webcam's frame, in pixels."""
 
 MAX_FRAME = 300_000
-"""Most characters of a frame, as a data URL."""
+"""Maximum characters of a frame, as a data URL."""
 
 SHEET_CELL = 480
 """Width of a picture on the downloaded sheet."""

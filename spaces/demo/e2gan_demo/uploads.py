@@ -32,7 +32,7 @@ AROUND = 64 * 1024
 """Bytes around the file in an upload."""
 
 MOST_COMING = 500_000_000
-"""Most bytes of all unfinished uploads."""
+"""Maximum bytes of all unfinished uploads."""
 
 STALLED, LONGEST = 30.0, 300.0
 """Seconds without a byte after which an upload is dropped, and its longest duration."""

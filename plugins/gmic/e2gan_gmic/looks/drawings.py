@@ -41,7 +41,7 @@ DRAWINGS = (
         fine("fx_pencil_portraitbw <length*2>,<angle>,0.5,0.5,64,64,64"),
         (
             Number("length", 10.0, 2.0, 40.0, "length of the strokes", pixels=True),
-            Number("angle", 120.0, 0.0, 180.0, "their direction, degrees"),
+            Number("angle", 120.0, 0.0, 180.0, "direction of the strokes, degrees"),
         ),
         whole=True,
     ),
@@ -103,13 +103,13 @@ DRAWINGS = (
         ),
         (
             Number("width", 0.5, 0.3, 2.0, "width of the lines", pixels=True),
-            Number("shadow", 40.0, 0.0, 120.0, "the brightness below which all is black, 0 to 255"),
+            Number("shadow", 40.0, 0.0, 120.0, "brightness below which everything is black, 0 to 255"),
         ),
     ),
     Look(
         "line-art",
         "Line art",
-        "Clean black contours on white; only what is very dark is filled.",
+        "Clean black contours on white; only very dark areas are filled.",
         "clean black line art",
         "keeps lines",
         "nothing",
@@ -143,7 +143,7 @@ DRAWINGS = (
         "colour",
         fine("cartoon <smoothness*2>,150,18,0.3,<colour>,<colours>"),
         (
-            Number("smoothness", 2.0, 0.5, 8.0, "how large detail must be to stay", pixels=True),
+            Number("smoothness", 2.0, 0.5, 8.0, "how large a detail must be to stay", pixels=True),
             Number("colour", 1.3, 0.0, 2.5, "strength of the colours"),
             Number("colours", 10, 3, 32, "how many colours"),
         ),
@@ -152,7 +152,7 @@ DRAWINGS = (
     Look(
         "anime",
         "Animation",
-        "Smooth painted shades with dark outlines, as of a cel.",
+        "Smooth painted shades with dark outlines, like an animation cel.",
         "a frame of an animated film",
         "keeps lines",
         "colour",
@@ -182,7 +182,7 @@ DRAWINGS = (
     Look(
         "sketch",
         "Sketch",
-        "Loose thin lines in colour that search for the contours.",
+        "Loose thin coloured lines that roughly follow the contours.",
         "a loose sketch in coloured lines",
         "redraws",
         "colour",
@@ -207,7 +207,7 @@ DRAWINGS = (
     Look(
         "etching",
         "Etching",
-        "Woven dark lines from light to dark, as of an etched plate.",
+        "Dark woven lines that shade from light to dark, as on an etched plate.",
         "an etching in woven lines",
         "redraws",
         "nothing",
@@ -261,13 +261,13 @@ DRAWINGS = (
     Look(
         "illustration",
         "Illustration",
-        "Drawn out of the light: strong local contrast, deep shadows, hand-tinted colours.",
+        "Dramatic light: strong local contrast, deep shadows, hand-tinted colours.",
         "a dramatic digital illustration",
         "photograph",
         "detail",
         "fx_illustration_look <strength>,<tones>,0,0,0",
         (
-            Number("strength", 100.0, 10.0, 100.0, "how much of it, per cent"),
+            Number("strength", 100.0, 10.0, 100.0, "strength of the effect, per cent"),
             Number("tones", 100.0, 0.0, 100.0, "strength of the tone mapping, per cent"),
         ),
         whole=True,

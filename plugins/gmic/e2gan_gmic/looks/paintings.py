@@ -6,7 +6,7 @@ from e2gan_gmic.look import Look, Number, fine
 
 __all__ = ["PAINTINGS"]
 
-_RELIEF = "how strongly the strokes stand out of the canvas"
+_RELIEF = "how strongly the strokes stand out from the canvas"
 _BRUSH = "the largest brush"
 
 PAINTINGS = (
@@ -53,7 +53,7 @@ PAINTINGS = (
     Look(
         "soft-brush",
         "Soft brush",
-        "Smooth strokes of a soft brush without relief; faces stay whole.",
+        "Smooth strokes of a soft brush without relief; faces stay intact.",
         "a painting with soft brushstrokes",
         "redraws",
         "colour",
@@ -66,14 +66,14 @@ PAINTINGS = (
     Look(
         "fine-brush",
         "Fine brush",
-        "Thin curved strokes over a loose wash, as of a miniature.",
+        "Thin curved strokes over a loose wash, like a miniature painting.",
         "a painting in thin curved brushstrokes",
         "redraws",
         "colour",
         "fx_paint_with_brush 0,-1,1,16,<precision>,100,100,10,80,<0.5px>,<3px>,45,0,6,<width>,<length>,0,0,0,60,"
         "<20px>,1,0,0,0,30,15,15,15,15,15,15,1,45,0",
         (
-            Number("precision", 30.0, 5.0, 60.0, "how densely strokes are set, per cent"),
+            Number("precision", 30.0, 5.0, 60.0, "density of the strokes, per cent"),
             Number("width", 2.0, 1.0, 8.0, "width of a stroke", pixels=True),
             Number("length", 10.0, 2.0, 40.0, "length of a stroke", pixels=True),
         ),
@@ -87,7 +87,7 @@ PAINTINGS = (
         "nothing",
         "fx_painting <abstraction>,<detail>,<colour>,50,1,0,0",
         (
-            Number("abstraction", 3, 1, 6, "how often shapes are drawn apart"),
+            Number("abstraction", 3, 1, 6, "degree of abstraction"),
             Number("detail", 1.0, 0.5, 4.0, "scale of the shapes", pixels=True),
             Number("colour", 1.2, 0.5, 2.5, "strength of the colours"),
         ),
@@ -120,7 +120,7 @@ PAINTINGS = (
     Look(
         "dabs",
         "Dabs",
-        "Small square dabs of one colour each, with clean edges.",
+        "Small square dabs of a single colour, with clean edges.",
         "a painting in small dabs of colour",
         "redraws",
         "colour",
@@ -136,8 +136,8 @@ PAINTINGS = (
         "colour",
         "fx_sharp_abstract <size>,<range>,0.5,0",
         (
-            Number("size", 4.0, 1.0, 12.0, "how large detail must be to stay", pixels=True),
-            Number("range", 10.0, 2.0, 16.0, "how different colours may be and still flow together"),
+            Number("size", 4.0, 1.0, 12.0, "how large a detail must be to stay", pixels=True),
+            Number("range", 10.0, 2.0, 16.0, "how much colours may differ and still merge"),
         ),
     ),
     Look(
@@ -149,8 +149,8 @@ PAINTINGS = (
         "colour",
         "fx_dreamsmooth <passes>,0,1,<mix>,0,0.8,1,24,0",
         (
-            Number("passes", 3, 1, 4, "how often it is smoothed, at finer and finer size"),
-            Number("mix", 0.8, 0.1, 1.0, "how much each pass counts"),
+            Number("passes", 3, 1, 4, "number of smoothing passes, each at a finer scale"),
+            Number("mix", 0.8, 0.1, 1.0, "weight of each pass"),
         ),
         whole=True,
     ),
@@ -176,7 +176,7 @@ PAINTINGS = (
         'c.. 0,255 f.. "255*(I/255)^0.75+1.2*i(#1)" k[0] c 0,255',
         (
             Number("wash", 2, 1, 8, "how large the washes are", pixels=True),
-            Number("dilution", 0.4, 0.0, 1.0, "how much water: pale from 0 to 1"),
+            Number("dilution", 0.4, 0.0, 1.0, "amount of water: more is paler"),
         ),
     ),
     Look(

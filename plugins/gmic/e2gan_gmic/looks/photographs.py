@@ -1,4 +1,4 @@
-"""What stays a photograph: films, grades, light."""
+"""Looks that stay photographs: films, grades, light."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from e2gan_gmic.look import Look, Number
 
 __all__ = ["PHOTOGRAPHS"]
 
-_STRENGTH = Number("strength", 1.0, 0.0, 1.5, "how much of it: 0 is the photo")
+_STRENGTH = Number("strength", 1.0, 0.0, 1.5, "strength of the effect: 0 leaves the photo as it is")
 
 _GREY = "0.3*i0+0.59*i1+0.11*i2"
 
@@ -20,7 +20,7 @@ def _grade(formula: str) -> str:
 
 
 def _tones(*colours: str, strength: str = "<strength>") -> str:
-    """Black and white in other inks: colours of equal distance from dark to light, with lines between."""
+    """Black and white in other inks: evenly spaced colours from dark to light, with linear transitions."""
     steps = len(colours) - 1
     weights = (f"max(0,1-abs(l*{steps}-{n}))" for n in range(len(colours)))
     inks = "+".join(f"[{colour}]*{weight}" for colour, weight in zip(colours, weights))
@@ -31,7 +31,7 @@ PHOTOGRAPHS = (
     Look(
         "teal-and-orange",
         "Teal and orange",
-        "The grade of the cinema: shadows to teal, light to orange.",
+        "The familiar cinema grade: teal shadows, orange highlights.",
         "a film still graded in teal and orange",
         "photograph",
         "detail",
@@ -54,7 +54,7 @@ PHOTOGRAPHS = (
     Look(
         "two-strip",
         "Two-strip colour film",
-        "Early colour film: everything between red and blue-green.",
+        "Early colour film, which has only colours between red and blue-green.",
         "a photograph on two-strip colour film",
         "photograph",
         "detail",
@@ -64,7 +64,7 @@ PHOTOGRAPHS = (
     Look(
         "cross-process",
         "Cross-process",
-        "Slide film in the wrong bath: yellow light, blue shadows.",
+        "Slide film developed in the wrong chemicals: yellow highlights, blue shadows.",
         "a cross-processed photograph",
         "photograph",
         "detail",
@@ -86,7 +86,7 @@ PHOTOGRAPHS = (
     Look(
         "seventies",
         "Seventies magazine",
-        "Faded print of an old magazine: brownish, with soft colours.",
+        "A faded page of an old magazine: brownish, with soft colours.",
         "a photograph from a magazine of the seventies",
         "photograph",
         "detail",
@@ -96,7 +96,7 @@ PHOTOGRAPHS = (
     Look(
         "warm-vintage",
         "Warm vintage",
-        "Old warm print with yellow light.",
+        "An old warm print with yellow light.",
         "a warm vintage photograph",
         "photograph",
         "detail",
@@ -106,7 +106,7 @@ PHOTOGRAPHS = (
     Look(
         "expired-film",
         "Expired film",
-        "Film past its date: cool, greenish, flat in the shadows.",
+        "Film past its expiry date: cool, greenish, flat in the shadows.",
         "a photograph on expired film",
         "photograph",
         "detail",
@@ -122,7 +122,7 @@ PHOTOGRAPHS = (
         "detail",
         "fx_tk_vintage <exposure>,0.85,0.7,80,200,<5px>,147,26,161,0.3,235,220,176,0.4,190,181,108,0.2,0,0,100,0,0.3,"
         "25,0,0 c 0,255",
-        (Number("exposure", 2.0, -2.0, 4.0, "lighter or darker"),),
+        (Number("exposure", 2.0, -2.0, 4.0, "exposure: more is lighter"),),
     ),
     Look(
         "instant-film",
@@ -137,7 +137,7 @@ PHOTOGRAPHS = (
     Look(
         "golden-hour",
         "Golden hour",
-        "Low warm sun.",
+        "The light of a low, warm sun.",
         "a photograph at the golden hour",
         "photograph",
         "detail",
@@ -147,7 +147,7 @@ PHOTOGRAPHS = (
     Look(
         "day-for-night",
         "Day for night",
-        "Moonlight made of daylight: dark, blue, pale.",
+        "Daylight turned into moonlight: dark, blue, pale.",
         "a photograph by moonlight",
         "photograph",
         "detail",
@@ -194,7 +194,7 @@ PHOTOGRAPHS = (
         "light",
         "fx_blackandwhite 0.35,0,0.5,0,0.15,0,0,<contrast>,0,0,0,<grain>,<grain>,8,2,0.4,0,0,16,4,0,0",
         (
-            Number("contrast", 10.0, -20.0, 40.0, "more or less contrast, per cent"),
+            Number("contrast", 10.0, -20.0, 40.0, "contrast, per cent"),
             Number("grain", 24.0, 0.0, 80.0, "grain in shadows and mid-tones"),
         ),
         whole=True,
@@ -202,21 +202,21 @@ PHOTOGRAPHS = (
     Look(
         "drama",
         "Drama",
-        "Black and white with dark skies and light pulled out of every corner.",
+        "Black and white with dark skies and bright detail in every corner.",
         "a dramatic black-and-white photograph",
         "photograph",
         "light",
         "fx_freaky_bw <strength>,<oddness>,0,0,0",
         (
-            Number("strength", 90.0, 10.0, 100.0, "how much of it, per cent"),
-            Number("oddness", 20.0, 0.0, 60.0, "how far from the photo's own light, per cent"),
+            Number("strength", 90.0, 10.0, 100.0, "strength of the effect, per cent"),
+            Number("oddness", 20.0, 0.0, 60.0, "how far the light departs from the photo's, per cent"),
         ),
         whole=True,
     ),
     Look(
         "lith",
         "Lith print",
-        "Gritty blacks and creamy peach lights.",
+        "Gritty blacks and creamy, peach-coloured highlights.",
         "a lith print",
         "photograph",
         "light",
@@ -250,7 +250,7 @@ PHOTOGRAPHS = (
     Look(
         "sunset-duotone",
         "Sunset duotone",
-        "Violet shadows, orange lights, nothing else.",
+        "Violet shadows and orange highlights, with no other colour.",
         "a duotone photograph in violet and orange",
         "photograph",
         "light",
@@ -260,7 +260,7 @@ PHOTOGRAPHS = (
     Look(
         "soft-focus",
         "Soft focus",
-        "A glow over everything that is light.",
+        "A glow over all bright areas.",
         "a soft focus photograph",
         "photograph",
         "detail",
@@ -271,14 +271,14 @@ PHOTOGRAPHS = (
     Look(
         "bloom",
         "Bloom",
-        "Airy light and soft contrast, as of a wedding photograph.",
+        "Airy light and soft contrast, as in a wedding photograph.",
         "an airy photograph with blooming light",
         "photograph",
         "detail",
         "fx_highlight_bloom <strength>,<60px>,60,<highlights>,20",
         (
             Number("strength", 90.0, 0.0, 200.0, "strength of details, per cent"),
-            Number("highlights", 30, 0, 100, "how bright what blooms must be, per cent"),
+            Number("highlights", 30, 0, 100, "how bright an area must be to bloom, per cent"),
         ),
         whole=True,
     ),

@@ -8,7 +8,7 @@ from e2gan_gmic.look import Look, Number, fine
 
 __all__ = ["PRINTS"]
 
-_SMOOTHNESS = Number("smoothness", 10.0, 2.0, 24.0, "how large detail must be to stay", pixels=True)
+_SMOOTHNESS = Number("smoothness", 10.0, 2.0, 24.0, "how large a detail must be to stay", pixels=True)
 
 
 def _flats(*colours: str, levels: tuple[int, ...]) -> str:
@@ -25,7 +25,7 @@ PRINTS = (
     Look(
         "stained-glass",
         "Stained glass",
-        "Panes of one colour each, between dark lead.",
+        "Panes of a single colour, separated by dark lead.",
         "a stained glass window",
         "redraws",
         "colour",
@@ -51,7 +51,7 @@ PRINTS = (
     Look(
         "facets",
         "Facets",
-        "Cut stone: irregular facets of one colour each, edge to edge.",
+        "Irregular facets of a single colour, edge to edge, like cut stone.",
         "a picture in facets of colour, cubist",
         "redraws",
         "colour",
@@ -68,7 +68,7 @@ PRINTS = (
         "fx_ellipsionism <length>,<width>,<0.5px>,0.7,3,0.5",
         (
             Number("length", 8.0, 4.0, 24.0, "length of a pebble", pixels=True),
-            Number("width", 4.0, 2.0, 24.0, "its width", pixels=True),
+            Number("width", 4.0, 2.0, 24.0, "width of a pebble", pixels=True),
         ),
     ),
     Look(
@@ -79,7 +79,7 @@ PRINTS = (
         "redraws",
         "colour",
         "fx_cutout <colours>,0.5,4,1",
-        (Number("colours", 8, 3, 24, "how many papers"),),
+        (Number("colours", 8, 3, 24, "number of paper colours"),),
         whole=True,
     ),
     Look(
@@ -105,7 +105,7 @@ PRINTS = (
     Look(
         "halftone",
         "Halftone",
-        "A colour print under the loupe: rosettes of fine dots.",
+        "A colour print under a magnifying glass: rosettes of fine dots.",
         "a halftone colour print",
         "redraws",
         "colour",
@@ -114,7 +114,7 @@ PRINTS = (
             "sin(u*pi/<screen>)*sin(v*pi/<screen>));c=I/255;s=[d(15),d(75),d(45)];"
             '255/(1+exp(-9*(c-0.5-0.4*s)))" c 0,255'
         ),
-        (Number("screen", 3.0, 2.0, 12.0, "distance of the dots", pixels=True),),
+        (Number("screen", 3.0, 2.0, 12.0, "distance between the dots", pixels=True),),
     ),
     Look(
         "newspaper",
@@ -127,7 +127,7 @@ PRINTS = (
             'luminance b <0.8px> f "s=sin(pi*(x+y)/(1.8868*<screen>))*sin(pi*(x-y)/(1.8868*<screen>));'
             '40+215/(1+exp(-12*(i/255-0.5-0.42*s)))" r 100%,100%,1,3 f "I*[0.97,0.95,0.88]"'
         ),
-        (Number("screen", 3.0, 2.0, 12.0, "distance of the dots", pixels=True),),
+        (Number("screen", 3.0, 2.0, 12.0, "distance between the dots", pixels=True),),
     ),
     Look(
         "riso",
@@ -138,7 +138,7 @@ PRINTS = (
         "nothing",
         'luminance b <0.5px> f "l=i/255;s=sin((x+0.6*y)*pi/<screen>)*sin((y-0.6*x)*pi/<screen>);'
         '1/(1+exp(-8*(l-0.5-0.35*s)))" r 100%,100%,1,3 f "I*[248,236,214]+(1-I)*[238,70,90]"',
-        (Number("screen", 2.2, 1.5, 8.0, "distance of the dots", pixels=True),),
+        (Number("screen", 2.2, 1.5, 8.0, "distance between the dots", pixels=True),),
     ),
     Look(
         "linocut",
@@ -183,12 +183,12 @@ PRINTS = (
     Look(
         "stipple",
         "Stipple",
-        "Shades made of fine black dots only.",
+        "Shades made only of fine black dots.",
         "a stipple drawing in fine dots",
         "keeps lines",
         "nothing",
         fine("fx_ditheredbw <brightness>,0,0,0,0,0"),
-        (Number("brightness", 10.0, -40.0, 60.0, "lighter or darker, per cent"),),
+        (Number("brightness", 10.0, -40.0, 60.0, "brightness, per cent"),),
         whole=True,
     ),
 )

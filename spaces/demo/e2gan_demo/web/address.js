@@ -1,4 +1,4 @@
-// The page's address says what is edited, so that a link to it brings that back.
+// The page's address says what is edited, so that a link to it restores that.
 
 export const rounded = (number) => Math.round(number * 100) / 100;
 

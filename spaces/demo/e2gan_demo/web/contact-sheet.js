@@ -40,7 +40,7 @@ export class ContactSheet {
     this.#button.textContent = this.on ? "Show the examples" : "Try all on my photo";
   }
 
-  /** The next picture to make, as a piece of work; null if all are there. */
+  /** The next picture to make, as a piece of work; null if all are made. */
   next(photo) {
     const name = this.on && photo ? this.#cards.names.find((each) => !this.#done.has(each)) : undefined;
     return name === undefined ? null : () => this.#make(name, photo);

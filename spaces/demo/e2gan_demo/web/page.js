@@ -105,7 +105,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   // --- What is shown --------------------------------------------------------------------------------------------
 
-  /** Set the stage's state, by default the one that follows from all else, and which buttons make sense. */
+  /** Set the stage's state, by default the one that follows from everything else, and enable the buttons that make sense. */
   function show(mode) {
     const settled = !state.photo ? "empty" : blend() && stage.after.src ? "ready" : "plain";
     stage.state = camera.on ? "live" : mode ?? settled;
@@ -274,7 +274,7 @@ export function start({ element, trigger, props, upload, watch }) {
     at.mix.value = 100 * state.mix;
     draw();
     show("loading");
-    // A link may name a concept that has to be got first.
+    // A link may name a concept that must be fetched first.
     for (const name of [wish.concept, wish.other]) {
       if (name?.startsWith("hub:") && !cards.has(name)) await add(name);
     }

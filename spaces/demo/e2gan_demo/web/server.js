@@ -1,4 +1,4 @@
-// Asking the server.  Gradio takes a question out of window.e2gan when it is told that there is one.
+// Asking the server.  Gradio takes a request from window.e2gan when it is told that there is one.
 
 const ASKED = ["photo", "edit", "save", "add"];
 const UNREACHABLE = { error: "The server is busy or out of reach.", hint: "Try again in a moment." };
