@@ -94,3 +94,10 @@ def check_example(words: list[str]) -> None:
 def test_an_example_that_is_wrong_is_found(words: str) -> None:
     with pytest.raises(AssertionError):
         check_example(shlex.split(words))
+
+
+def test_commands_are_listed_as_a_reader_counts() -> None:
+    group = CommandGroup("tables", commands=[Command(name) for name in ("tab10", "tab3", "2b", "page", "fig2")])
+    assert group.list_commands(click.Context(group)) == ["2b", "fig2", "page", "tab3", "tab10"]
+    whole = CommandGroup("report", commands=[Command("a", short_help="Table 1: how much? And why.")])
+    assert summary(whole.commands["a"]) == "Table 1: how much? And why."
