@@ -48,7 +48,8 @@ export class Stage {
   #caption;
   #edit = "";
 
-  /** "loading", "empty", "plain" (a photo without its edit), "working", "ready" or "live". */
+  /** "loading", "empty", "plain" (a photo without its edit), "starting" (the same, with its first edit under way),
+   *  "working" (the edit shown is about to be replaced), "ready" or "live". */
   set state(state) {
     this.element.dataset.state = state;
     // Frames per second, read aloud at each change, would not stop.

@@ -25,13 +25,12 @@ let photo = null; // a canvas
 let concept = null; // the name of a card
 let loaded = null; // the concept that the editor has
 let wanted = false; // an edit that is not the one shown
-let shown = false; // whether there is an edit to save
+let shown = null; // the concept of the photo's edit on the stage; null: there is none
 
 // --- Editing ----------------------------------------------------------------------------------------------------
 
 function refresh() {
   wanted = true;
-  stage.describe(cards.title(concept), "");
   work.wake();
 }
 
@@ -45,19 +44,21 @@ async function edit(source) {
   wanted = false;
   const live = camera.on;
   const begun = performance.now();
-  show("working");
+  show(shown ? "working" : "starting");
   try {
     if (loaded !== concept) await load(concept);
     const pixels = frame(source);
     stage.transparent = fillHidden(pixels);
     const { picture } = await editor.edit(pixels);
     if (live !== camera.on || (!live && source !== photo)) return; // something else is on the stage now
+    resize(stage.after, picture);
     stage.after.getContext("2d").putImageData(picture, 0, 0);
-    shown = true;
+    shown = loaded;
+    stage.describe(cards.title(shown), "");
     stage.complain(null);
     const size = `${picture.width} × ${picture.height}`;
-    if (live) stage.say(`Live · ${cards.title(loaded)} · ${camera.count().toFixed(1)} frames per second`);
-    else stage.say(told(cards.title(loaded), (performance.now() - begun) / 1000, [size, editor.runtime]));
+    if (live) stage.say(`Live · ${cards.title(shown)} · ${camera.count().toFixed(1)} frames per second`);
+    else stage.say(told(cards.title(shown), (performance.now() - begun) / 1000, [size, editor.runtime]));
     document.body.dataset.edits = String(Number(document.body.dataset.edits || 0) + 1);
     show("ready");
   } catch (error) {
@@ -80,9 +81,7 @@ function frame(source) {
   const [w, h] = [width, height].map((side) => Math.max(32, Math.floor((side * scale) / stride) * stride));
   const zoom = Math.max(w / width, h / height);
   const [sw, sh] = [w / zoom, h / zoom];
-  for (const canvas of [stage.before, stage.after]) {
-    if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-  }
+  resize(stage.before, { width: w, height: h });
   stage.ratio = w / h;
   const context = stage.before.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, w, h); // a cut-out must not lie on the photo before it
@@ -91,13 +90,18 @@ function frame(source) {
   return context.getImageData(0, 0, w, h);
 }
 
+/** Give a canvas a size; one that has it already keeps its picture. */
+function resize(canvas, { width, height }) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+}
+
 // --- What is shown ----------------------------------------------------------------------------------------------
 
 /** Set the stage's state, by default the one that follows from everything else, and enable the buttons that make sense. */
 function show(mode) {
   const settled = !editor ? "loading" : !photo ? "empty" : shown ? "ready" : "plain";
   stage.state = camera.on ? "live" : mode ?? settled;
-  at.save.disabled = !(shown && photo && !camera.on);
+  at.save.disabled = stage.state !== "ready";
   sources.show(!!photo);
 }
 
@@ -117,10 +121,10 @@ async function takeFile(file, sample = null) {
   } catch {
     return fail(Object.assign(new Error("This file is not a picture that the browser can read"), { hint: "for TIFF, HEIC and raw photos use e2gan apply" }));
   }
-  shown = false;
+  shown = null;
   sources.mark(sample?.name);
-  refresh();
   show();
+  refresh();
 }
 
 async function takeSample(sample) {
@@ -131,7 +135,7 @@ async function takeSample(sample) {
 
 function remove() {
   photo = null;
-  shown = false;
+  shown = null;
   stage.say("");
   stage.complain(null);
   sources.mark(null);
@@ -140,16 +144,17 @@ function remove() {
 
 /** The camera has begun or ended. */
 function live() {
-  shown = false;
+  shown = null;
   show();
   refresh();
 }
 
 at.size.addEventListener("change", refresh);
 at.save.addEventListener("click", () => {
+  const name = `${shown}.png`;
   stage.after.toBlob((blob) => {
     const address = URL.createObjectURL(blob);
-    save(address, `${loaded}.png`);
+    save(address, name);
     URL.revokeObjectURL(address);
   });
 });

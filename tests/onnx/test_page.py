@@ -110,11 +110,16 @@ def wait_for_edit(page: Any, before: int) -> None:
     page.wait_for_function(f"Number(document.body.dataset.edits || 0) > {before}")
 
 
-def choose_photo(page: Any, picture: np.ndarray) -> None:
+def file(picture: np.ndarray) -> dict[str, Any]:
+    """A picture as a file to choose on the page."""
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "PNG")
+    return {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()}
+
+
+def choose_photo(page: Any, picture: np.ndarray) -> None:
     before = edits(page)
-    page.set_input_files("[data-at=file]", {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    page.set_input_files("[data-at=file]", file(picture))
     wait_for_edit(page, before)
 
 
@@ -314,6 +319,47 @@ def test_the_edit_is_saved_as_it_is_shown(page: Any) -> None:
     concept = page.evaluate("document.querySelector('[data-at=cards] input:checked').value")
     assert waiting.value.suggested_filename == f"{concept}.png"
     assert np.array_equal(np.asarray(Image.open(waiting.value.path()).convert("RGB")), shown(page))
+
+
+def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None:
+    """While an edit is under way, nothing can be saved, and nothing is called an edit that is not one."""
+
+    def during(act: Any) -> Any:
+        """What was on the stage when the edit began."""
+        page.evaluate(
+            """() => new MutationObserver((_, observer) => {
+                const stage = document.querySelector(".stage");
+                if (!["starting", "working"].includes(stage.dataset.state)) return;
+                observer.disconnect();
+                const [after, tag] = [stage.querySelector("[data-at=after]"), stage.querySelector("[data-at=tag]")];
+                document.body.began = {
+                    state: stage.dataset.state,
+                    save: !document.querySelector("[data-at=save]").disabled,
+                    edit: getComputedStyle(after).visibility === "visible" && after.width,
+                    tag: getComputedStyle(tag).display !== "none" && tag.textContent,
+                };
+            }).observe(document.querySelector(".stage"), { attributes: true, attributeFilter: ["data-state"] })"""
+        )
+        before = edits(page)
+        act()
+        wait_for_edit(page, before)
+        page.wait_for_selector('.stage[data-state="ready"]')
+        return page.evaluate("document.body.began")
+
+    choose_photo(page, photo(96, 64))
+    choose_concept(page, "winter")
+    title = page.inner_text("[data-at=tag]")
+    began = during(lambda: page.set_input_files("[data-at=file]", file(255 - photo(96, 64))))
+    assert began == {"state": "starting", "save": False, "edit": False, "tag": False}
+    began = during(lambda: page.check('input[value="paint"]', force=True))
+    assert began == {"state": "working", "save": False, "edit": 96, "tag": title}, "the old edit, and its name"
+    assert page.inner_text("[data-at=tag]") != title
+    during(lambda: page.select_option("[data-at=size]", "384"))
+    choose_photo(page, photo(700, 430))
+    page.wait_for_selector('.stage[data-state="ready"]')
+    began = during(lambda: page.select_option("[data-at=size]", "256"))
+    assert (began["edit"], began["save"]) == (384, False), "the old edit at its old size"
+    page.select_option("[data-at=size]", "384")
 
 
 def test_a_photo_is_removed_and_a_sample_takes_its_place(page: Any) -> None:

@@ -73,7 +73,7 @@ export function start({ element, trigger, props, upload, watch }) {
   async function edit() {
     wanted = false;
     const photo = state.photo;
-    show("working");
+    show(stage.after.hasAttribute("src") ? "working" : "starting");
     const begun = performance.now();
     const answer = await ask("edit", { photo: photo.photo, concepts: blend(), size: state.size });
     if (photo !== state.photo || camera.on) return;
