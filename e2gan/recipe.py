@@ -229,7 +229,7 @@ class Selection:
     method: Literal["similarity-clustering", "random", "all"] = "all"
     """``similarity-clustering``: the pair nearest to each K-means centre; ``random``: the first of a shuffle."""
     clusters: int = 400
-    """The number of pairs to keep; ``all`` does not use it."""
+    """The number of pairs to keep at most; ``all`` does not use it."""
     embedder: str = "efficientnet-lite0"
     """Id of the embedder whose space is clustered."""
 

@@ -84,8 +84,8 @@ source = "$data of mine"   # where the $data come from, for the reader
 [recipe.teacher_options]
 $options$pictures
 [recipe.selection]
-# K-means groups the photos into clusters, and the photo nearest to each centre is chosen. With fewer than 500
-# photos, lower clusters, or take all photos: method = "all".
+# K-means groups the photos into clusters, and the photo nearest to each centre is chosen. With fewer photos than
+# clusters, all are.
 method = "similarity-clustering"
 clusters = 400
 embedder = "efficientnet-lite0"

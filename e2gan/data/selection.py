@@ -18,7 +18,6 @@ from e2gan.progress import Progress
 from e2gan.recipe import Selection
 
 __all__ = [
-    "check_selection",
     "choose_concepts",
     "embed_pictures",
     "embedder_version",
@@ -47,32 +46,22 @@ def select_pairs(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Pair]:
-    """The pairs a recipe trains on (paper section 4.3): all, or ``clusters`` of them, in their order.
+    """The pairs a recipe trains on (paper section 4.3): all, or at most ``clusters`` of them, in their order.
 
     ``cache`` is the folder where embeddings of the photos are kept.
 
     Raises:
-        DataError: there are fewer pairs than ``clusters``, or a photo is unreadable.
+        DataError: a photo is unreadable.
         PluginError: there is no such embedder.
     """
-    if selection.method == "all":
+    if selection.method == "all" or selection.clusters >= len(pairs):
         return list(pairs)
-    check_selection(selection, len(pairs))
     if selection.method == "random":
         chosen = first_of_shuffle(len(pairs), selection.clusters, seed)
     else:
         embeddings = embed_pictures([pair.input for pair in pairs], selection.embedder, cache=cache, progress=progress)
         chosen = similarity_clustering(embeddings, selection.clusters, seed)
     return [pairs[int(i)] for i in chosen]
-
-
-def check_selection(selection: Selection, count: int, where: str = "the recipe") -> None:
-    """Raise DataError if a selection asks for more than ``count`` pairs; ``where`` names the recipe."""
-    if selection.method != "all" and selection.clusters > count:
-        raise DataError(
-            f"{where} selects {selection.clusters} pairs, but there are only {count}",
-            hint='lower clusters in [recipe.selection], take all with method = "all", or give more photographs',
-        )
 
 
 def embed_pictures(

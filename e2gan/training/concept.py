@@ -45,7 +45,7 @@ from e2gan.concept import (
 from e2gan.data.folders import Data, named
 from e2gan.data.make_pairs import check_crop, distilled_pairs, find_inputs
 from e2gan.data.pairs import Pair, Pairs, check_sizes, open_pairs
-from e2gan.data.selection import check_selection, embedder_version, select_pairs
+from e2gan.data.selection import embedder_version, select_pairs
 from e2gan.data.sources import photographs
 from e2gan.editor import Editor
 from e2gan.errors import ConceptError, DataError
@@ -207,11 +207,10 @@ class _Job:
                 f"{named(data)}: none of the {len(photos)} photos here is in the training split",
                 hint="a few photos may all fall into one split: put them into folders train, val and test",
             )
-        recipe, where = self.concept.recipe, f"{self.concept.path / MANIFEST}: the recipe"
-        check_crop(recipe, where)
+        recipe = self.concept.recipe
+        check_crop(recipe, f"{self.concept.path / MANIFEST}: the recipe")
         if recipe.given:
             check_sizes((photo for split, photo in photos if split == "train"), recipe.training.crop)
-        check_selection(recipe.selection, count, where)
         if preview is not None:
             open_image(preview)
         if "train" in todo:
@@ -248,7 +247,11 @@ class _Job:
             choice["embedder"] = embedder_version(recipe.selection.embedder)
 
         def choose(progress: Progress) -> dict[str, Any]:
-            progress.stage(f"select pairs: {recipe.selection.method}")
+            wanted = recipe.selection.clusters
+            if recipe.selection.method != "all" and wanted > len(pairs):
+                progress.stage(f"select all {len(pairs)} pairs, fewer than the {wanted} of the recipe")
+            else:
+                progress.stage(f"select pairs: {recipe.selection.method}")
             cache = self.work / "embeddings"
             selected = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=progress)
             progress.stage(f"selected {len(selected)} of {len(pairs)} pairs")

@@ -149,12 +149,6 @@ def test_no_folder_of_pairs_is_one_error(place: Path, base: Base) -> None:
     assert "--data" in str(caught.value.hint)
 
 
-def test_too_few_pairs_are_known_at_once(place: Path, base: Base) -> None:
-    import_dataset("pairs", place / "own", place / "few", size=64, limit=2)
-    with pytest.raises(DataError, match="selects 4 pairs, but there are only 2"):
-        train(place, base, "few")
-
-
 def test_pairs_smaller_than_the_crops_are_known_at_once(place: Path, base: Base) -> None:
     manifest = bundle(place) / "concept.toml"
     manifest.write_text(manifest.read_text().replace("crop = 32", "crop = 72"))

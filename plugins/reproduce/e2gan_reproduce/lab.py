@@ -179,9 +179,7 @@ class Lab:
         """The training pairs: all, or a selection."""
         train = self.pairs(subject).split("train")
         if selection is not None:
-            clusters = min(selection.clusters, len(train))
-            cache = self.work / subject.id / "embeddings"
-            train = select_pairs(train, replace(selection, clusters=clusters), self.seed, cache=cache)
+            train = select_pairs(train, selection, self.seed, cache=self.work / subject.id / "embeddings")
         return ConceptPairs(
             subject.id, self.tokens(subject.prompt), train, [], subject.keeps, subject.skips, subject.noise
         )
