@@ -52,12 +52,12 @@ def test_several_teachers_are_read_in_their_order(entries: list[tuple[str, dict[
         (
             {"teacher": "a", "teachers": [{"id": "b"}]},
             r"teacher cannot be combined with \[\[teachers\]\]",
-            "move it into a",
+            "move it into",
         ),
         (
             {"teacher_options": {}, "teachers": [{"id": "b"}]},
             r"teacher_options cannot be combined with",
-            "move it into a",
+            "move it into",
         ),
         ({"teachers": []}, r"teachers must be an array of tables", None),
         ({"teachers": {"id": "b"}}, r"teachers must be an array of tables", None),
