@@ -18,6 +18,7 @@ from PIL import Image
 from e2gan import __version__
 from e2gan import editor as module
 from e2gan.base import Base
+from e2gan.blend import ConceptBlend, Part
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, ImageError
@@ -76,10 +77,11 @@ def test_a_blend_adds_the_changes_and_weighs_the_prompts(
     assert not nearly(edited, editor.apply(Image.fromarray(picture), {dusk: 0.6, dawn: 0.2}))
 
 
-def test_a_concept_alone_may_be_weighed(editor: Editor, base: Base, dusk: Concept) -> None:
+def test_weights_are_shares(editor: Editor, base: Base, dusk: Concept, dawn: Concept) -> None:
     picture = photo()
-    edited = editor.apply(Image.fromarray(picture), {dusk: 0.5})
-    assert nearly(edited, by_hand(base, [(dusk, 0.5)], picture))
+    assert nearly(editor.apply(Image.fromarray(picture), {dusk: 0.5}), by_hand(base, [(dusk, 1.0)], picture))
+    thirds = editor.apply(Image.fromarray(picture), {dusk: 0.2, dawn: 0.1})
+    assert nearly(thirds, by_hand(base, [(dusk, 2 / 3), (dawn, 1 / 3)], picture))
 
 
 def test_a_concept_that_keeps_the_light_follows_the_photo(editor: Editor, base: Base, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_base_to_a_to_b_to_base_is_bit_exact(base: Base, dusk: Concept, dawn: Co
     picture = Image.fromarray(photo())
     first = editor.apply(picture, dusk)
     assert not equal(weights(editor), pristine)
-    editor.apply(picture, {dusk: 0.5, dawn: 2})
+    editor.apply(picture, {dusk: 0.5, dawn: 1})
     editor.apply(picture, dawn)
     assert np.array_equal(first, editor.apply(picture, dusk))
     editor.use(None)
@@ -417,7 +419,7 @@ def test_a_concept_of_another_base(dusk: Concept, tmp_path: Path) -> None:
 
 def test_an_edit_that_is_not_finite(editor: Editor, dusk: Concept) -> None:
     with pytest.raises(ConceptError, match="dusk: the edit is not finite in float32") as caught:
-        editor.apply(Image.fromarray(photo()), {dusk: 1e38})
+        editor.apply(Image.fromarray(photo()), ConceptBlend((Part(dusk, 1e38),)))
     assert caught.value.hint is not None
     assert editor.apply(Image.fromarray(photo()), dusk).size == (48, 40)
 

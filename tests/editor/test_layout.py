@@ -60,7 +60,7 @@ def test_a_blend_mixes_skips_and_noise_by_weight(
     seen = np.asarray(picture).transpose(2, 0, 1) / 127.5 - 1
     for blend, skips, noise in (
         ({painting: 0.6, drawing: 0.4}, (0.4, 0.4, 0.4), 0.036),
-        ({painting: 3, mixed: 1}, (0.0625, 0.125, 0.25), 0.07),
+        ({painting: 0.75, mixed: 0.25}, (0.0625, 0.125, 0.25), 0.07),
         ({drawing: 0.5}, (1, 1, 1), 0),
         (painting, None, 0.06),
     ):

@@ -33,7 +33,7 @@ def nearly(a: Image.Image, b: Image.Image) -> bool:
 def test_concepts_and_blends_come_out_alike(onnx_editor: Editor, editor: Editor, concepts: dict[str, Concept]) -> None:
     paint, winter, glow = concepts.values()
     picture = Image.fromarray(photo(70, 45))
-    for blend in (paint, {paint: 0.6, winter: 0.4}, {glow: 0.5}, {paint: 1, winter: 2, glow: 3}, paint):
+    for blend in (paint, {paint: 0.6, winter: 0.4}, {glow: 0.5}, {paint: 0.2, winter: 0.4, glow: 0.6}, paint):
         assert nearly(onnx_editor.apply(picture, blend), editor.apply(picture, blend))
     assert not nearly(onnx_editor.apply(picture, paint), onnx_editor.apply(picture, glow))
 
