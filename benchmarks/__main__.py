@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import baselines, clustering, coreml, demo, distill, export, hub, quality, speed, startup, switching
+from benchmarks import (
+    backends,
+    baselines,
+    clustering,
+    coreml,
+    demo,
+    distill,
+    export,
+    hub,
+    quality,
+    speed,
+    startup,
+    switching,
+)
 from benchmarks.measuring import parser, report, script
 
 
@@ -15,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command.parse_args(arguments)
     figures = {
         "speed": speed.measure(),
+        "backends": backends.measure(),
         "baselines": baselines.measure(),
         "switching": switching.measure(),
         "startup": startup.measure(),

@@ -43,7 +43,7 @@ def measure(
         raise DataError(f"{data}: {len(files)} test photos, which is too few to measure on")
     photos = [framed_photo(file, Framing(SIZE))[0] for file in files]
     groups = [photograph(file.name) for file in files]
-    editor = Editor(base or find_base())
+    editor = Editor(base or find_base(), backend="torch")
     figures = [Figure("test pictures", len(photos)), Figure("photographs they were cut from", len(set(groups)))]
     for concept in concepts or shipped():
         targets, edited = edit(photos, editor, concept)

@@ -11,30 +11,31 @@ import json
 import math
 import os
 import threading
+import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from e2gan._version import __version__
+from e2gan.backends import NO_BFLOAT16, TORCH, Backend, open_backend, open_fastest, precision_named
 from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
-from e2gan.errors import E2GANError
+from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit, Look, blended, look_of
 from e2gan.models.lora import CrucialWeights, delta_weights
-from e2gan.plugins import registry
 from e2gan.strength import mix
 from e2gan.upsample import guided_upsample
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "Backend", "Editor"]
+__all__ = ["MAX_PIXELS", "MIN_SIDE", "Editor"]
 
 MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
@@ -47,22 +48,6 @@ FAINT = 16
 
 LOADED = 16
 """Maximum concepts kept ready; each takes about 14 MB for the ΔW of every crucial layer."""
-
-
-class Backend(Protocol):
-    """A base's generator on a runtime other than PyTorch: on the CPU, in float32."""
-
-    def fold(self, parts: Iterable[tuple[float, Mapping[str, torch.Tensor]]]) -> None:
-        """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever it held before."""
-
-    def __call__(
-        self,
-        x: torch.Tensor,
-        prompt: torch.Tensor,
-        prompt_bias: torch.Tensor | None = None,
-        skips: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Like :meth:`e2gan.models.generator.Generator.forward`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,43 +70,58 @@ class Editor:
         self,
         base: str | os.PathLike[str] | Base = DEFAULT,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         threads: int | None = None,
-        backend: str = "torch",
+        backend: str | None = None,
     ) -> None:
         """Load a base.
 
         Args:
             base: id of a bundled base, path of its folder, or the base itself.
-            device: where to compute; by default CUDA, then Apple's MPS, then the CPU.
-            dtype: by default float16 on CUDA and MPS; on a CPU bfloat16 if it computes in it
-                (AVX-512 BF16), else float32.  The last layer is always float32, for smooth gradients.
-            threads: CPU threads for this process; PyTorch's choice if None.
-            backend: the generator's runtime: PyTorch, or one that a plugin offers, such as ``onnxruntime``
-                (e2gan-onnx), which computes on the CPU in float32.
+            device: where to compute; by default CUDA, then Apple's MPS, then the CPU.  Other backends than PyTorch
+                may know other devices.
+            dtype: a type of torch, or ``float32``, ``bf16`` or ``float16``; by default float16 on CUDA and MPS, on a
+                CPU bfloat16 if it computes in it (AVX-512 BF16), else float32.  By its name, bf16 becomes float32,
+                with a warning, on a CPU that only emulates it.  PyTorch computes the last layer always in float32, for
+                smooth gradients.
+            threads: CPU threads for this process; the runtime's choice if None.
+            backend: the generator's runtime: ``torch``, or one that a plugin offers, such as ``openvino``
+                (e2gan-openvino) or ``onnxruntime`` (e2gan-onnx).  By default the fastest that is installed, but
+                PyTorch if ``device`` or a type of torch is given, or if there is a GPU.  One that cannot start is a
+                warning, and PyTorch takes its place.
 
         Raises:
             BaseModelError: there is no such base, or its files are damaged.
             PluginError: there is no such backend.
-            E2GANError: there is no such device, or the backend cannot use it.
+            E2GANError: there is no such device or precision, or the backend cannot use it.
         """
         if threads is not None:
             torch.set_num_threads(threads)
         self.base = base if isinstance(base, Base) else find_base(base)
+        self.backend = backend or TORCH
+        """The id of the backend that computes the edits."""
         self._weights: CrucialWeights | Backend
-        if backend == "torch":
+        runtime: Backend | None = None
+        free = backend is None and device is None and not isinstance(dtype, torch.dtype)
+        precision = None if dtype is None else _name_of(dtype)
+        if self.backend != TORCH:
+            where = None if device is None else str(device)
+            runtime = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
+        elif free and _choose_device(None).type == "cpu":
+            self.backend, runtime = open_fastest(self.base, precision=precision, threads=threads)
+        if runtime is None:
             self.device = _choose_device(device)
-            self.dtype = dtype or _choose_dtype(self.device)
+            self.dtype = _choose_dtype(self.device, dtype)
+            self.precision = _name_of(self.dtype)
+            """What it computes in: ``float32``, ``bf16`` or ``float16``."""
             generator = self.base.generator().to(self.device)
             self._weights = CrucialWeights(generator)  # before they lose precision
             self._edit = Edit(generator.to_precision(self.dtype), at_once=self.device.type == "cpu")
         else:
+            # What surrounds the generator is PyTorch's.
             self.device, self.dtype = torch.device("cpu"), torch.float32
-            if torch.device(device or "cpu") != self.device or dtype not in (None, self.dtype):
-                raise E2GANError(
-                    f"the backend '{backend}' computes on the CPU, in float32", hint="leave out device and dtype"
-                )
-            self._weights = runtime = registry().get("backend", backend).factory(self.base, threads)
+            self.precision = runtime.precision
+            self._weights = runtime
             self._edit = Edit(runtime)
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
@@ -228,7 +228,7 @@ class Editor:
                 y = generate(x / 127.5 - 1)
                 y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
         if not torch.isfinite(y).all():
-            raise blend.not_finite(str(self.dtype).removeprefix("torch."))
+            raise blend.not_finite(self.precision)
         return y.clamp(0, 1).numpy()
 
     def _paddings(self, width: int, height: int, blend: Blend) -> tuple[int, int]:
@@ -297,10 +297,22 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
     return torch.device(device)
 
 
-def _choose_dtype(device: torch.device) -> torch.dtype:
-    if device.type != "cpu":
-        return torch.float16
-    return torch.bfloat16 if computes_bfloat16(device) else torch.float32
+def _choose_dtype(device: torch.device, wish: torch.dtype | str | None) -> torch.dtype:
+    if isinstance(wish, torch.dtype):
+        return wish
+    if wish is None:
+        if device.type != "cpu":
+            return torch.float16
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float32
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}[precision_named(wish)]
+    if dtype == torch.bfloat16 and not computes_bfloat16(device):
+        warnings.warn(NO_BFLOAT16, E2GANWarning, stacklevel=3)
+        return torch.float32
+    return dtype
+
+
+def _name_of(dtype: torch.dtype | str) -> str:
+    return str(dtype).removeprefix("torch.").replace("bfloat16", "bf16")
 
 
 def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, int]:

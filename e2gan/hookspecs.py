@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from e2gan.options import Option
 
-__all__ = ["Register", "RegisterConcept", "RegisterFolder", "RegisterTeacher", "hookimpl", "hookspec"]
+__all__ = [
+    "Register",
+    "RegisterBackend",
+    "RegisterConcept",
+    "RegisterFolder",
+    "RegisterTeacher",
+    "hookimpl",
+    "hookspec",
+]
 
 hookspec = HookspecMarker("e2gan")
 hookimpl = HookimplMarker("e2gan")
@@ -34,7 +42,7 @@ hookimpl = HookimplMarker("e2gan")
 
 
 class Register(Protocol):
-    """The argument of every hook except those for concepts, teachers, folders and commands."""
+    """The argument of every hook except those for backends, concepts, teachers, folders and commands."""
 
     def __call__(self, id: str, factory: Callable[..., Any], summary: str = "") -> None:
         """Offer ``factory`` under ``id``; ``summary`` is one line for lists.
@@ -52,6 +60,17 @@ class RegisterTeacher(Protocol):
         """Like :class:`Register`; ``options`` are the teacher's options, which are checked before it is made.
 
         Without them, the parameters of ``factory`` are its options, with kinds and defaults but without ranges or help.
+        """
+
+
+class RegisterBackend(Protocol):
+    """The argument of the hook for backends."""
+
+    def __call__(self, id: str, factory: Callable[..., Any], summary: str = "", speed: float | None = None) -> None:
+        """Like :class:`Register`; ``speed`` is how many times as fast as PyTorch an edit is on a CPU of this kind.
+
+        With a speed above 1, and pictures at least as near to float32's as PyTorch's in bfloat16, the backend is one
+        that the editor takes by default.  Without a speed it is only used on request.
         """
 
 
@@ -109,8 +128,12 @@ def register_embedders(register: Register) -> None:
 
 
 @hookspec
-def register_backends(register: Register) -> None:
-    """Offer runtimes for the editor: ``factory(base, threads)`` returns an :class:`e2gan.editor.Backend`."""
+def register_backends(register: RegisterBackend) -> None:
+    """Offer runtimes for the editor; ``factory(base, device, precision, threads)`` returns `e2gan.backends.Backend`.
+
+    All but the base are given by name, and each may be None, for the runtime's own choice.  The factory raises
+    E2GANError if it cannot serve them.
+    """
 
 
 @hookspec

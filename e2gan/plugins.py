@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import math
 import os
 import re
 import traceback
@@ -76,6 +77,7 @@ OFFERED_BY = {
     ("exporter", "coreml"): "e2gan-coreml",
     ("exporter", "onnx"): "e2gan-onnx",
     ("backend", "onnxruntime"): "e2gan-onnx",
+    ("backend", "openvino"): "e2gan-openvino",
     ("photo source", "ssd"): "e2gan-ssd",
     ("source", "baseline"): "e2gan-baselines",
     ("source", "hub"): "e2gan-hub",
@@ -100,6 +102,8 @@ class Entry:
     distribution: str
     registered_options: tuple[Option, ...] | None = None
     """For a teacher: the table of options it was registered with, or None."""
+    speed: float | None = None
+    """For a backend: how many times as fast as PyTorch an edit is on a CPU; None: only used on request."""
 
     @property
     def options(self) -> tuple[Option, ...] | None:
@@ -430,7 +434,11 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
     """The ``register`` that a hook receives: it checks its arguments and adds an entry to ``entries``."""
 
     def register(
-        id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
+        id: str,
+        factory: Callable[..., Any],
+        summary: str = "",
+        options: Sequence[Option] | None = None,
+        speed: float | None = None,
     ) -> None:
         if not isinstance(id, str) or not ID_PATTERN.fullmatch(id):
             raise PluginError(f"a {kind}'s id is 1 to 64 lower-case letters, digits and hyphens, not {shown(id)}")
@@ -439,7 +447,9 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
         table = None if options is None else tuple(options)
         if not all(isinstance(option, Option) for option in table or ()):
             raise PluginError(f"every option of the {kind} '{id}' must be an e2gan.options.Option")
-        entries.append(Entry(id, factory, summary, distribution, table))
+        if speed is not None and not (isinstance(speed, (int, float)) and 0 < speed < math.inf):
+            raise PluginError(f"the speed of the {kind} '{id}' must be a number above 0, not {shown(speed)}")
+        entries.append(Entry(id, factory, summary, distribution, table, speed))
 
     return register
 

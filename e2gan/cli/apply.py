@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from e2gan.cli.help import Command
+from e2gan.cli.options import editor_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
@@ -91,8 +92,7 @@ class Share(click.FloatRange):
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )
 @click.option("--keep-location", is_flag=True, help="Keep the place where the photo was taken in the metadata.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
+@editor_options
 @output_options(json=False)
 def apply(
     concept: str,
@@ -105,6 +105,8 @@ def apply(
     keep_location: bool,
     device: str | None,
     threads: int | None,
+    backend: str | None,
+    precision: str | None,
     out: Output,
 ) -> None:
     """Edit photos with a concept.
@@ -130,7 +132,9 @@ def apply(
         _keep_freed_memory()
         from e2gan.editor import Editor
 
-        editor = Editor(base or blend.base_id or DEFAULT, device=device, threads=threads)
+        editor = Editor(
+            base or blend.base_id or DEFAULT, device=device, dtype=precision, threads=threads, backend=backend
+        )
         editor.use(blend)
         for job in out.bar(jobs, "photo"):
             try:

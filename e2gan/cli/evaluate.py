@@ -72,7 +72,7 @@ def evaluate(
         from e2gan.evaluation.measure import examine
         from e2gan.training.flops import recorded_flops
 
-        editor = Editor(bundle.base_id, device=device)
+        editor = Editor(bundle.base_id, device=device, backend="torch")
         editor.use(bundle)
         photos = photographs(data, bundle.recipe, work, progress)
         all_pairs = distilled_pairs(

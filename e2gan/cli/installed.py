@@ -85,16 +85,35 @@ def show(concept: str, out: Output) -> None:
 @click.command(cls=Command, section="use", examples=["plugins"])
 @output_options(quiet=False)
 def plugins(out: Output) -> None:
-    """List the installed plugins and their problems."""
+    """List the installed plugins and their problems, and the backends that edits can run on.
+
+    Without --backend, an edit on a CPU uses the first backend in the list.
+    """
+    from e2gan.backends import TORCH, fastest
     from e2gan.plugins import registry
 
     installed, problems = registry().plugins, registry().problems
-    out.data({"plugins": [vars(info) for info in installed], "problems": [vars(problem) for problem in problems]})
+    offered = registry().all("backend")
+    first = [entry.id for entry in fastest()]
+    backends = [*first, TORCH, *(id for id in offered if id not in first)]
+    out.data(
+        {
+            "plugins": [vars(info) for info in installed],
+            "problems": [vars(problem) for problem in problems],
+            "backends": backends,
+        }
+    )
     rows = [
         (info.name, info.distribution, info.version, info.status, ", ".join(_short(hook) for hook in info.hooks))
         for info in installed
     ]
     out.table(("PLUGIN", "FROM", "VERSION", "STATUS", "OFFERS"), rows)
+    out.line()
+    told = {
+        TORCH: ("e2gan", "PyTorch"),
+        **{entry.id: (entry.distribution, entry.summary) for entry in offered.values()},
+    }
+    out.table(("BACKEND", "FROM", "SUMMARY"), [(id, *told[id]) for id in backends])
     for problem in problems:
         out.line(f"\n{problem.plugin}: {problem.message}" + (f" ({problem.hint})" if problem.hint else ""))
     for info in installed:

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
+from e2gan.backends import PRECISIONS
+
 __all__ = [
     "data_option",
     "device_option",
+    "editor_options",
     "folder",
     "photos_option",
     "ray_option",
@@ -84,3 +87,27 @@ def _setting(text: str) -> tuple[str, Any]:
 teacher_options = settings_option("One of the teacher's options, such as style=19.")
 ray_option = click.option("--ray", is_flag=True, help="Make pairs with the workers of a Ray cluster.")
 device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
+
+
+def editor_options(command: F) -> F:
+    """``--device``, ``--threads``, ``--backend`` and ``--precision``, for a command that edits with an `Editor`."""
+    for option in (
+        click.option(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            help="Arithmetic precision of the edit; by default the fastest that the processor computes in.",
+        ),
+        click.option(
+            "--backend",
+            metavar="BACKEND",
+            help="What computes the edit: torch, or the backend of a plugin; by default the fastest that is installed.",
+        ),
+        click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads."),
+        click.option(
+            "--device",
+            metavar="DEVICE",
+            help="cpu, cuda or mps, or a device of the backend's; by default the best available.",
+        ),
+    ):
+        command = option(command)
+    return command

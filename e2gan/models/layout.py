@@ -18,6 +18,7 @@ __all__ = [
     "MAX_NOISE",
     "NEUTRAL",
     "NO_SKIPS",
+    "SMOOTHING",
     "CrucialLayer",
     "GeneratorConfig",
     "Keeps",

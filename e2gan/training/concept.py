@@ -335,7 +335,7 @@ class _Job:
             progress.stage(f"measure on {len(test)} test photos")
             started = time.monotonic()
             measured = examine(
-                Editor(self.foundation, device=self.device),
+                Editor(self.foundation, device=self.device, backend="torch"),
                 self.concept,
                 test,
                 training_flops=recorded_flops(self.concept, self.foundation),
@@ -379,7 +379,9 @@ class _Job:
 
         def before_and_after(progress: Progress) -> dict[str, Any]:
             progress.stage(f"draw the preview of {shown_photo}")
-            picture = draw_preview(Editor(self.foundation, device=self.device), self.concept, shown_photo)
+            picture = draw_preview(
+                Editor(self.foundation, device=self.device, backend="torch"), self.concept, shown_photo
+            )
             atomic_write(self.concept.path / PREVIEW, picture)
             return {"photo": str(shown_photo.resolve()), "preview": hashlib.sha256(picture).hexdigest()}
 

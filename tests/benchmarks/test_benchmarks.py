@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as everything
 from benchmarks import (
+    backends,
     baselines,
     bundles,
     clustering,
@@ -170,6 +171,16 @@ def test_speed_defaults_to_the_papers_generator(monkeypatch: pytest.MonkeyPatch)
     assert made == [GeneratorConfig()]
 
 
+def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) -> None:
+    figures = by_name(backends.measure(base, concepts, size=32, rounds=1, threads=1))
+    for name in ("torch", "openvino", "onnxruntime"):
+        assert figures[f"{name} float32: an edit at 32²"].value > 0
+        assert figures[f"{name} float32: a change of concept"].at_most == (None if name == "onnxruntime" else 20)
+    for name in ("openvino", "onnxruntime"):
+        assert figures[f"{name} float32: likeness to torch float32"].value > 80
+        assert figures[f"{name} float32: speed of torch float32"].value > 0
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_switching_goes_round_the_concepts(base: Base, concepts: list[Concept], count: int) -> None:
     figures = by_name(switching.measure(base, concepts[:count], size=32, rounds=2))
@@ -322,7 +333,7 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modules = (speed, baselines, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
+    modules = (speed, backends, baselines, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
     for module in modules:
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])

@@ -28,6 +28,8 @@ class OnnxGenerator:
     can lay them out for the processor: as inputs of a fixed graph, they would cost a sixth of every edit.
     """
 
+    device, precision = "cpu", "float32"
+
     def __init__(self, base: Base, threads: int | None = None) -> None:
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 4

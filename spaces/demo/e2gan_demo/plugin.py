@@ -6,6 +6,7 @@ import click
 
 import e2gan
 from e2gan.cli.help import Command
+from e2gan.cli.options import editor_options
 
 __all__ = ["demo", "register_commands"]
 
@@ -28,8 +29,7 @@ def register_commands(cli: click.Group) -> None:
 )
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @click.option("--base", default="scenery", show_default=True, metavar="BASE", help="A base's id or folder.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads.")
+@editor_options
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="NAME", help="A host name of the page; may be repeated."
 )
@@ -57,6 +57,8 @@ def demo(
     base: str,
     device: str | None,
     threads: int | None,
+    backend: str | None,
+    precision: str | None,
     hosts: tuple[str, ...],
     proxies: int | None,
     root_path: str | None,
@@ -84,6 +86,8 @@ def demo(
         base=base,
         device=device,
         threads=threads,
+        backend=backend,
+        precision=precision,
         access=access,
         root_path=root_path,
     )

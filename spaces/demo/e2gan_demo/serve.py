@@ -31,6 +31,8 @@ def launch(
     base: str = "scenery",
     device: str | None = None,
     threads: int | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
     access: Access | None = None,
     root_path: str | None = None,
 ) -> None:
@@ -42,7 +44,7 @@ def launch(
         root_path: a proxy's path or address of the page.
 
     Raises:
-        E2GANError: the base or the device does not exist, or the port is taken.
+        E2GANError: the base, the device or the backend does not exist, or the port is taken.
     """
     _share_memory()
     access = access or Access.of(share=share)
@@ -53,7 +55,7 @@ def launch(
 
         served = place / "served"
         served.mkdir()
-        editor = Editor(base, device=device, threads=threads)
+        editor = Editor(base, device=device, dtype=precision, threads=threads, backend=backend)
         studio = make_studio(editor, served, strangers=place / "added" if public else None)
         page = build(studio, served, access)
         try:

@@ -1,0 +1,1 @@
+"""E²GAN's editor on OpenVINO."""

@@ -1,0 +1,182 @@
+"""The generator on OpenVINO, for the editor."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+import torch
+from torch import Tensor
+
+from e2gan import __version__
+from e2gan.backends import NO_BFLOAT16
+from e2gan.base import Base
+from e2gan.errors import E2GANError, E2GANWarning
+from e2gan.files import sha256_file
+from e2gan.models.device import computes_bfloat16
+from e2gan.models.layout import crucial_layers
+from e2gan.tables import shown
+from e2gan_openvino import cache
+from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, arranged, network
+from e2gan_openvino.network import __file__ as network_file
+
+__all__ = ["OpenVinoGenerator"]
+
+TYPES = {"float32": "f32", "bf16": "bf16", "float16": "f16"}
+"""OpenVINO's names of the precisions; its capabilities have other names."""
+
+CAPABILITIES = {"float32": "FP32", "bf16": "BF16", "float16": "FP16"}
+
+CPU = "CPU"
+
+
+class OpenVinoGenerator:
+    """A base's generator on a device of OpenVINO, called like :class:`~e2gan.models.generator.Generator`.
+
+    One compiled network serves every size of photo and every concept: the crucial weights are inputs.  OpenVINO lays
+    them out for the processor in each edit, which takes a few milliseconds; a change of concept only hands it others.
+    """
+
+    def __init__(
+        self, base: Base, *, device: str | None = None, precision: str | None = None, threads: int | None = None
+    ) -> None:
+        """Compile the base's network, or load it from the cache.
+
+        Args:
+            device: ``CPU``, ``GPU``, ``GPU.1`` or ``NPU``, in any case; the CPU if None.
+            precision: of `e2gan.backends.PRECISIONS`; float32 with a warning if the device lacks it.  By default bf16
+                on a CPU that computes in it, float16 on another device that does, else float32.
+            threads: CPU threads; OpenVINO's choice if None.
+
+        Raises:
+            BaseModelError: the base's files are damaged.
+            E2GANError: there is no such device, or OpenVINO cannot compile the base for it.
+        """
+        core = openvino.Core()
+        self.device = _device(core, device)
+        self.precision = _precision(core, self.device, precision)
+        self._in_two_steps = self.precision != "float32"
+        self._config = base.config
+        weights = base.generator().state_dict()
+        names = [f"{layer.name}.weight" for layer in crucial_layers(base.config)]
+        self._pristine = {name: weights[name] for name in names}
+        settings = _settings(self.device, self.precision, threads)
+        try:
+            self._request = self._compiled(core, base, weights, settings).create_infer_request()
+        except RuntimeError as fault:
+            raise E2GANError(
+                f"OpenVINO cannot compile the base '{base.id}' for {self.device}: {_reason(fault)}",
+                hint="choose another device, or the backend torch",
+            ) from fault
+        self.fold([])
+
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, Tensor]]]) -> None:
+        """Set every crucial layer to the base's weight + Σ weight · ΔW."""
+        parts = list(parts)
+        weights = {}
+        for name, total in self._pristine.items():
+            for weight, deltas in parts:
+                total = torch.add(total, deltas[name.removesuffix(".weight")], alpha=weight)
+            weights[name] = total.numpy()
+        self._folded = arranged(self._config, weights, in_two_steps=self._in_two_steps)
+        for name, value in self._folded.items():
+            # Shared: OpenVINO reads the arrays in every edit, so they are kept.
+            self._request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
+
+    def __call__(
+        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None, skips: Tensor | None = None
+    ) -> Tensor:
+        """(N, 3, H, W), (N, T, D), (N, T) and (N, 3) to (N, 3, H, W); pictures in [-1, 1].
+
+        Raises:
+            E2GANError: OpenVINO cannot compute it, for want of memory, or because the device takes no such size.
+        """
+        bias = torch.zeros(prompt.shape[:2]) if prompt_bias is None else prompt_bias
+        inputs = {PHOTO: x, PROMPT: prompt, PROMPT_BIAS: bias}
+        if self._config.skips:
+            inputs[SKIPS] = torch.zeros(len(x), 3) if skips is None else skips
+        arrays = {name: tensor.float().contiguous().numpy() for name, tensor in inputs.items()}
+        try:
+            edit = self._request.infer(arrays, share_inputs=True)[EDIT]
+        except RuntimeError as fault:
+            raise E2GANError(
+                f"OpenVINO cannot compute the edit on {self.device}: {_reason(fault)}", hint="use the backend torch"
+            ) from fault
+        return torch.from_numpy(np.asarray(edit))
+
+    def _compiled(
+        self, core: openvino.Core, base: Base, weights: Mapping[str, Tensor], settings: dict[str, Any]
+    ) -> openvino.CompiledModel:
+        """The base's network for the device, from the cache, or made and kept there."""
+        file = cache.file_for(
+            {
+                "base": base.sha256,
+                "generator": base.config.to_dict(),
+                "program": f"{__version__} {sha256_file(network_file)}",
+                "openvino": openvino.get_version(),
+                "device": f"{self.device} {core.get_property(self.device, 'FULL_DEVICE_NAME')}",
+                "capabilities": " ".join(sorted(core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"))),
+                "precision": self.precision,
+            }
+        )
+        if kept := cache.read(file):
+            try:
+                return core.import_model(io.BytesIO(kept), self.device, settings)
+            except RuntimeError:  # the driver or the processor is another than its name says
+                pass
+        arrays = {name: value.numpy() for name, value in weights.items()}
+        model = network(base.config, arrays, in_two_steps=self._in_two_steps)
+        compiled = core.compile_model(model, self.device, settings)
+        if "EXPORT_IMPORT" in core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"):
+            try:
+                cache.keep(file, compiled.export_model().getvalue())
+            except E2GANError as fault:
+                warnings.warn(f"compiled networks are not kept: {fault}", E2GANWarning, stacklevel=2)
+        return compiled
+
+
+def _device(core: openvino.Core, wish: str | None) -> str:
+    """The device's name in OpenVINO."""
+    name = (wish or CPU).upper()
+    available = core.available_devices
+    if name not in available and f"{name}.0" not in available:
+        raise E2GANError(
+            f"OpenVINO has no device {shown(wish)} on this machine", hint=f"available: {', '.join(available)}"
+        )
+    return name
+
+
+def _precision(core: openvino.Core, device: str, wish: str | None) -> str:
+    able = set(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    # OpenVINO counts bf16 also where it is emulated with AVX-512.
+    if device == CPU and not computes_bfloat16(torch.device("cpu")):
+        able.discard(CAPABILITIES["bf16"])
+    chosen = wish or ("bf16" if device == CPU else "float16")
+    if chosen == "float32" or CAPABILITIES[chosen] in able:
+        return chosen
+    if wish is not None:
+        on_cpu = device == CPU and wish == "bf16"
+        text = NO_BFLOAT16 if on_cpu else f"{device} does not compute in {wish}, so edits are computed in float32"
+        warnings.warn(text, E2GANWarning, stacklevel=2)
+    return "float32"
+
+
+def _settings(device: str, precision: str, threads: int | None) -> dict[str, Any]:
+    # Without the hint OpenVINO chooses by the processor, and would compute in bf16 what was compared in float32.
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if device == CPU:
+        # Pinned threads of two programs would share the first cores, and leave the others idle.
+        settings["ENABLE_CPU_PINNING"] = False
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+    return settings
+
+
+def _reason(fault: BaseException) -> str:
+    """The last line of OpenVINO's message, which begins with the places in its source."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(fault).__name__
