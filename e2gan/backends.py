@@ -94,7 +94,7 @@ def fastest() -> list[Entry]:
     return sorted(entries, key=lambda entry: -(entry.speed or 0))
 
 
-def open_fastest(base: Base, *, precision: str | None = None, threads: int | None = None) -> tuple[str, Backend] | None:
+def open_fastest(base: Base, *, precision: str | None = None, threads: int | None = None) -> tuple[str, Backend | None]:
     """Start the fastest installed backend, and give its id and itself; `TORCH` and None if that is PyTorch.
 
     A backend that cannot start is one warning.

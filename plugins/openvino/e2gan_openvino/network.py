@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import openvino
+from openvino import Node
 from openvino import opset15 as ops
 
 from e2gan.errors import E2GANError
@@ -29,8 +30,6 @@ NORM_EPS, GROUP_EPS = 1e-5, 1e-6
 GROUPS = 32
 
 FIRST, LAST = [0, 0], np.iinfo(np.int64).max
-
-Node = openvino.Node
 
 
 def network(config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool) -> openvino.Model:
@@ -126,7 +125,7 @@ class _Network:
 
     def weight(self, name: str) -> Node:
         """A crucial weight is an input, any other a constant."""
-        return self.inputs.get(name) or self.constant(name)
+        return self.inputs[name] if name in self.inputs else self.constant(name)
 
     def convolution(self, name: str, x: Node, *, stride: int = 1, padding: int = 0, bias: bool = True) -> Node:
         pads = [padding] * 2
