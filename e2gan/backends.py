@@ -43,8 +43,6 @@ NO_BFLOAT16 = "this processor does not compute in bf16, so edits are computed in
 class Backend(Protocol):
     """A base's generator on a runtime other than PyTorch.  Its tensors are float32, on the CPU."""
 
-    device: str
-    """Where it computes, in the runtime's own words."""
     precision: str
     """What it computes in, of `PRECISIONS`."""
 

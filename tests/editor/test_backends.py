@@ -30,7 +30,7 @@ class Runtime:
     def __init__(
         self, base: Base, *, device: str | None = None, precision: str | None = None, threads: int | None = None
     ) -> None:
-        self.device, self.precision = device or "cpu", precision or "float32"
+        self.precision = precision or "float32"
         self.asked = (device, precision, threads)
         self._generator = base.generator()
         self._weights = CrucialWeights(self._generator)

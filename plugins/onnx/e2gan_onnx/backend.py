@@ -28,7 +28,7 @@ class OnnxGenerator:
     can lay them out for the processor: as inputs of a fixed graph, they would cost a sixth of every edit.
     """
 
-    device, precision = "cpu", "float32"
+    precision = "float32"
 
     def __init__(self, base: Base, threads: int | None = None) -> None:
         self._options = onnxruntime.SessionOptions()
