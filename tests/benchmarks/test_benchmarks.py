@@ -341,6 +341,7 @@ def test_all_of_them_in_one_run(
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     names = [
         "speed",
+        "backends",
         "baselines",
         "switching",
         "startup",
