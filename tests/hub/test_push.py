@@ -157,7 +157,7 @@ class TestRefused:
         result = run("push", dusk, "--repo", "alice/dusk", "--base-model", BASE_REPO)
         assert result.exit_code == 1
         assert "more than 1,000" in result.stderr
-        assert "hint: --allow-large" in result.stderr
+        assert "to publish it anyway: --allow-large" in result.stderr
         push(dusk, "alice/dusk", "--allow-large")
 
     def test_nobody_knows_the_base(self, run: Run, dusk: Path) -> None:
