@@ -391,7 +391,7 @@ def test_a_missing_package_is_one_error(
 
 def test_what_the_machine_cannot_do_is_one_error(models: Path, square_photos: list[Image.Image]) -> None:
     for options, message in (
-        ({"device": "cpu", "memory": "offload"}, "there is none here"),
+        ({"device": "cpu", "memory": "offload"}, "this machine has no GPU"),
         ({"device": "cpu", "dtype": "float16"}, "needs a GPU"),
         ({"device": "warp"}, "the device 'warp' does not exist"),
     ):
