@@ -771,7 +771,10 @@ def test_nothing_is_left_of_it_without_a_folder(tmp_path: Path, number: signal.S
         assert any("Ctrl-C" in line for line in server.stdout)
         assert list(tmp_path.iterdir())
         server.send_signal(number)
-    assert server.returncode == 0
+        try:
+            assert server.wait(120) == 0
+        finally:
+            server.kill()
     assert list(tmp_path.iterdir()) == []
 
 
