@@ -180,13 +180,8 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
         ImageError: a folder holds no photos.
     """
     left_out: list[str] = []
-    into_folder = (
-        len(photos) > 1
-        or any(os.path.isdir(photo) for photo in photos)
-        or os.path.isdir(output)
-        or output.endswith(("/", os.sep))
-    )
-    if not into_folder:
+    is_folder = os.path.isdir(output) or output.endswith(("/", os.sep))
+    if not is_folder and len(photos) == 1 and not os.path.isdir(photos[0]):
         if output == STREAM:
             if sys.stdout.isatty():
                 raise click.UsageError("standard output is a terminal: send the picture into a file or a pipe.")
@@ -199,7 +194,7 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
         raise click.UsageError("the photo from standard input has no name: give a file as OUT, and no other photo.")
     elif os.path.isfile(output):
         raise click.UsageError(f"OUT must be a folder for several photos, and {output} is a file.")
-    elif _names_a_picture(output):
+    elif not is_folder and _has_a_pictures_suffix(output):
         raise click.UsageError(f"OUT must be a folder for several photos, and {output} names one picture.")
     else:
         jobs = [Job(source, _target(source, output)) for photo in photos for source in _photos_of(photo, left_out)]
@@ -219,12 +214,10 @@ def _check_suffix(output: str) -> None:
         raise click.UsageError(f"{error}; {error.hint}.") from None
 
 
-def _names_a_picture(output: str) -> bool:
-    """Whether the path looks like a picture's; a folder that exists, or a path with a slash at its end, does not."""
+def _has_a_pictures_suffix(output: str) -> bool:
     from e2gan.images.formats import SUFFIXES
 
-    is_folder = os.path.isdir(output) or output.endswith(("/", os.sep))
-    return not is_folder and Path(output).suffix.lower() in SUFFIXES
+    return Path(output).suffix.lower() in SUFFIXES
 
 
 def _photos_of(photo: str, left_out: list[str]) -> list[str]:

@@ -100,7 +100,7 @@ def editor_options(command: F) -> F:
         click.option(
             "--backend",
             metavar="BACKEND",
-            help="What computes the edit: torch, or the backend of a plugin; by default the fastest that is installed.",
+            help="What computes the edit: torch, the default, or a plugin's, unless one is faster.",
         ),
         click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads."),
         click.option(
