@@ -86,8 +86,8 @@ class Editor:
                 smooth gradients.
             threads: CPU threads for this process; the runtime's choice if None.
             backend: the generator's runtime: ``torch``, or one that a plugin offers, such as ``openvino``
-                (e2gan-openvino) or ``onnxruntime`` (e2gan-onnx).  By default PyTorch, or an installed one that is
-                registered as faster; PyTorch if ``device`` or a type of torch is given, or if there is a GPU.  One that cannot start is a
+                (e2gan-openvino) or ``onnxruntime`` (e2gan-onnx).  By default PyTorch, or on a CPU, unless ``device`` or
+                a type of torch is given, an installed one that is registered as faster.  If that cannot start, it is a
                 warning, and PyTorch takes its place.
 
         Raises:

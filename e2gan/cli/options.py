@@ -100,7 +100,7 @@ def editor_options(command: F) -> F:
         click.option(
             "--backend",
             metavar="BACKEND",
-            help="What computes the edit: torch, the default, or a plugin's, unless one is faster.",
+            help="What computes the edit; by default the first backend that e2gan plugins lists.",
         ),
         click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads."),
         click.option(
