@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e2gan._version import __version__
 from e2gan.base import find_base
@@ -19,8 +19,12 @@ from e2gan.concept import Concept
 from e2gan.errors import ConceptError
 from e2gan.files import atomic_folder, atomic_write
 from e2gan.leftovers import names
+from e2gan.models.layout import Keeps
 from e2gan.recipe import GIVEN
 from e2gan.tables import ID_PATTERN, Table, shown
+
+if TYPE_CHECKING:
+    from e2gan.training.keeping import Kept
 
 __all__ = ["TEACHER", "new_concept"]
 
@@ -67,7 +71,7 @@ title = $title
 version = "1.0.0"
 prompt = $prompt   # what the edit looks like, in words: the network reads them
 license = $license
-keeps = "nothing"   # what stays of the photo: "nothing" for paintings and drawings; for photographs see docs/bundle.md
+$keeps
 # skips = [1, 1, 1]   # for drawings, on a base that has skips: the photo's lines bypass the bottleneck
 # noise = 0.06   # for paintings: strokes begin at this noise where the photo is flat
 authors = [$authors]
@@ -92,15 +96,15 @@ embedder = "efficientnet-lite0"
 
 [recipe.training]
 seed = 0   # two runs with one seed on one machine give the same adapter
-steps = 1000   # fewer for a first look; the learning rate falls over the second half
+steps = $steps   # fewer for a first look; the learning rate falls over the second half
 batch_size = 1
 crop = 256   # the whole square; four times as many smaller crops take as long and teach less
-learning_rate = 1e-3
+${scales}learning_rate = 1e-3
 discriminator_learning_rate = 1e-4
-l1 = 50.0   # closeness to the target: raise it if colours are off
-gan = 1.0   # sharpness: lower it if there is noise in the right colours
+l1 = $l1   # closeness to the target: raise it if colours are off
+gan = $gan   # sharpness: lower it if there is noise in the right colours
 perceptual = 2.0   # the same things in the same places, as a network sees them
-style = 4.0   # strokes and texture: raise it if they are missing; 0 for a colour grade
+style = $style   # strokes and texture: raise it if they are missing; 0 for a colour grade
 ema = 0.99   # the saved weights are an average over about the last 1 / (1 - ema) steps
 # Parameters of the adapter: LoRA ranks from the image side inward, and in the transformer block.
 ranks = [1, 4, 8, 8]
@@ -112,6 +116,20 @@ PICTURES = """
 # side = 432   # side of the square, or shorter side of a whole photo, which is never enlarged
 # whole = true   # edit whole photos, and train on crops of them: for filters, whose strokes have a size in pixels
 """
+
+KEEPS = 'what stays of the photo: "nothing" for paintings and drawings; for photographs see docs/bundle.md'
+
+PAINTING = {"steps": 1000, "l1": 50.0, "gan": 1.0, "style": 4.0}
+PHOTOGRAPH = {"steps": 400, "l1": 100.0, "gan": 0.5, "style": 0.0}
+"""Settings of the training for edits that stay photographs; those above are for all others."""
+
+CROP = 256
+"""The crop in `CONCEPT`."""
+
+SMALLER = 0.9
+"""Pairs are cropped at random scales if that makes them at least this much smaller."""
+
+SCALES = "crops come from each pair scaled by a random factor in this range"
 
 README = """\
 # $plain
@@ -181,6 +199,8 @@ def new_concept(
     teacher: str = TEACHER[0],
     options: Mapping[str, Any] | None = None,
     base: str = "scenery",
+    kept: Kept | None = None,
+    side: int = 0,
 ) -> Concept:
     """Write the distribution ``e2gan-concept-ID`` into ``folder``, whole or not at all; the concept in it is untrained.
 
@@ -194,6 +214,8 @@ def new_concept(
         teacher: id of the teacher, which need not be installed.
         options: its options, plain values; if None, those of `TEACHER` for that teacher.
         base: id or folder of the base that is pinned.
+        kept: what the teacher's edits, or the given ones, keep of their photos; if None, the concept keeps nothing.
+        side: the shortest side of given pairs, in pixels; training then crops larger ones than its crop.
 
     Raises:
         ConceptError: a value is invalid, or the folder is not empty.
@@ -240,6 +262,9 @@ def new_concept(
         "train": f"{f'e2gan train . --data {data}/':<47} # {first}trains, measures, draws",
         "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
         "pictures": "" if teacher == GIVEN else PICTURES,
+        "keeps": _keeps(kept),
+        **(PHOTOGRAPH if kept and kept.keeps == Keeps.DETAIL else PAINTING),
+        "scales": f"scales = [{CROP / side:.2f}, 1.0]   # {SCALES}\n" if side * SMALLER > CROP else "",
         "base": foundation.id,
         "sha256": foundation.sha256,
     }
@@ -264,6 +289,10 @@ def new_concept(
             atomic_write(new / name, text)
         Concept.read(new / package / "bundle")
     return Concept.read(target / package / "bundle")
+
+
+def _keeps(kept: Kept | None) -> str:
+    return f'keeps = "{kept.keeps}"   # {kept.reason}' if kept else f'keeps = "nothing"   # {KEEPS}'
 
 
 def _holds(folder: Path, files: Mapping[str, str]) -> bool:

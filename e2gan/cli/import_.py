@@ -38,7 +38,10 @@ def _limit(context: click.Context, option: click.Parameter, text: str | None) ->
     "import",
     cls=Command,
     section="make",
-    examples=["import facades datasets/facades -o facades-pairs/", "import pairs my-pictures/ -o my-pairs/"],
+    examples=[
+        "import facades datasets/facades -o facades-pairs/",
+        "import pairs my-pictures/ -o my-pairs/ --whole --size 432",
+    ],
 )
 @click.argument("layout")
 @click.argument("path", type=folder)
@@ -46,8 +49,13 @@ def _limit(context: click.Context, option: click.Parameter, text: str | None) ->
     "-o", "--output", type=folder, required=True, metavar="DIR", help="The folder to write; created if missing."
 )
 @click.option(
-    "--size", type=click.IntRange(32, 4096), default=256, show_default=True, help="Side of the square pictures, pixels."
+    "--size",
+    type=click.IntRange(32, 4096),
+    default=256,
+    show_default=True,
+    help="Side of the square pictures, or shorter side of whole ones, pixels.",
 )
+@click.option("--whole", is_flag=True, help="Keep whole pictures, to train on crops of them, not middle squares.")
 @click.option(
     "--limit",
     callback=_limit,
@@ -65,6 +73,7 @@ def import_(
     path: Path,
     output: Path,
     size: int,
+    whole: bool,
     limit: int | dict[str, int] | None,
     direction: Direction | None,
     out: Output,
@@ -87,7 +96,9 @@ def import_(
     with needs_extra("train"), out.progress() as progress:
         from e2gan.data.import_dataset import import_dataset
 
-        done = import_dataset(layout, path, output, size=size, limit=limit, direction=direction, progress=progress)
+        done = import_dataset(
+            layout, path, output, size=size, whole=whole, limit=limit, direction=direction, progress=progress
+        )
     for name, why in list(done.skipped.items())[:NAMED]:
         out.note(f"note: {name}: left out: {why}")
     if len(done.skipped) > NAMED:

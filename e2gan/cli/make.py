@@ -27,7 +27,10 @@ __all__ = ["new", "select", "train", "train_base"]
 @click.command(
     cls=Command,
     section="make",
-    examples=["new crayon --author 'Ada Lovelace'", "new crayon --teacher given --prompt 'a drawing in wax crayon'"],
+    examples=[
+        "new crayon --author 'Ada Lovelace'",
+        "new polish --teacher given --data pairs/ --prompt 'a retouched photo'",
+    ],
 )
 @click.argument("name")
 @click.option("--title", metavar="TEXT", help="Title for people; by default made from NAME.")
@@ -38,6 +41,13 @@ __all__ = ["new", "select", "train", "train_base"]
     help="The teacher to learn from; 'given' if you have pairs; by default a painted style.",
 )
 @teacher_options
+@click.option(
+    "--data",
+    type=folder,
+    metavar="DIR",
+    help="Photographs, or pairs if the teacher is 'given': what the edits of some of them keep decides the recipe's "
+    "'keeps'.",
+)
 @click.option("--author", metavar="NAME", help="The concept's author.")
 @click.option("--license", default="apache-2.0", show_default=True, metavar="SPDX", help="SPDX licence of the concept.")
 @click.option("-o", "--output", type=folder, metavar="DIR", help="The folder to create; by default NAME.")
@@ -48,6 +58,7 @@ def new(
     prompt: str | None,
     teacher: str | None,
     options: dict[str, Any],
+    data: Path | None,
     author: str | None,
     license: str,
     output: Path | None,
@@ -56,17 +67,28 @@ def new(
     """Create the folder of a new concept.
 
     The folder is a Python package with a recipe and tests; training adds the weights. NAME is the concept's id:
-    lower-case letters, digits and hyphens.
+    lower-case letters, digits and hyphens. With --data, the recipe suits the edits of these photographs or pairs.
     """
     from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
 
     output = output or Path(name)
-    if teacher is not None or options:
+    chosen = teacher is not None or bool(options)
+    teacher = teacher or TEACHER[0]
+    options = options or (TEACHER[1] if teacher == TEACHER[0] else {})
+    if chosen:
         with needs_extra("train"):
             from e2gan.data.teachers import make_teacher
 
-            make_teacher(teacher or TEACHER[0], options)  # raises if the teacher or its options are wrong
+            make_teacher(teacher, options)  # raises if the teacher or its options are wrong
+    kept, side = None, 0
+    if data is not None:
+        with needs_extra("train"), out.progress() as progress:
+            from e2gan.training.keeping import look_at, smallest_side
+
+            kept = look_at(data, teacher, options, progress)
+            side = smallest_side(data) if teacher == GIVEN else 0
+        out.note(f'keeps = "{kept.keeps}": {kept.reason}')
     new_concept(
         output,
         name,
@@ -74,10 +96,12 @@ def new(
         prompt=prompt,
         author=author,
         license=license,
-        teacher=teacher or TEACHER[0],
-        options=options or None,
+        teacher=teacher,
+        options=options,
+        kept=kept,
+        side=side,
     )
-    photos = "PAIRS" if teacher == GIVEN else "PHOTOS"
+    photos = data or ("PAIRS" if teacher == GIVEN else "PHOTOS")
     out.note(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {photos}")
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from e2gan.data.folders import SPLIT_FOLDERS, photos_below, split_of
+from e2gan.data.folders import SPLIT_FOLDERS, photos_below, split_of, splits_of
 from e2gan.errors import DataError
 from e2gan.images.formats import why_left_out
 from e2gan.tables import did_you_mean
@@ -101,7 +101,10 @@ def find_items(id: str, folder: Path) -> list[Item]:
 def _in_three_splits(items: Sequence[Item]) -> list[Item]:
     parts = {item.split for item in items}
     if parts <= {"", "train"}:
-        return [replace(item, split=split_of(item.source)) for item in items]
+        # Pictures that cannot become pairs are not divided.
+        good = [item.source for item in items if not item.fault]
+        splits = dict(zip(good, splits_of(good)))
+        return [replace(item, split=splits.get(item.source, "train")) for item in items]
     if "train" not in parts or len(parts) != 2:
         return list(items)
     return [replace(item, split=_of_two(item)) for item in items]

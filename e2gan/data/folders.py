@@ -25,6 +25,7 @@ __all__ = [
     "named_folders",
     "photos_below",
     "split_of",
+    "splits_of",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -44,6 +45,26 @@ def split_of(name: str) -> str:
     """The split of a photo by a hash of its name: 80 % train, 10 % val, 10 % test, the same on every machine."""
     part = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 10
     return "val" if part == 8 else "test" if part == 9 else "train"
+
+
+def splits_of(names: Sequence[str]) -> list[str]:
+    """The splits of the photos of a set that has none, by hashes of their names.
+
+    They are those of `split_of`, unless these leave fewer than one photo for training, one for validation or two for
+    testing; then five photos or more are divided in the same order by rank.
+    """
+    splits = [split_of(name) for name in names]
+    few = any(splits.count(split) < least for split, least in (("train", 1), ("val", 1), ("test", 2)))
+    if len(names) < 5 or not few:
+        return splits
+    ranked = sorted(
+        range(len(names)), key=lambda n: (SPLITS.index(splits[n]), hashlib.sha256(names[n].encode()).digest())
+    )
+    tenth = len(names) // 10
+    test, val = max(2, tenth), max(1, tenth)
+    for rank, n in enumerate(reversed(ranked)):
+        splits[n] = "test" if rank < test else "val" if rank < test + val else "train"
+    return splits
 
 
 def folders_of(data: Data) -> tuple[Path, ...]:
@@ -99,7 +120,8 @@ def _photos_in(folder: Path) -> list[tuple[str, Path]]:
     given = [(split, folder / name) for name, split in SPLIT_FOLDERS.items() if (folder / name).is_dir()]
     photos = [(split, photo) for split, part in given for photo in photos_below(part)]
     if not given:
-        photos = [(split_of(name_in(folder, photo)), photo) for photo in photos_below(folder)]
+        below = photos_below(folder)
+        photos = list(zip(splits_of([name_in(folder, photo) for photo in below]), below))
     if not photos:
         raise DataError(f"{folder}: no photos here", hint=f"looked for {', '.join(sorted(SUFFIXES - RAW_SUFFIXES))}")
     return photos

@@ -38,8 +38,8 @@ def framed_photo(path: Path, framing: Framing, *, sha256: str | None = None) -> 
     return picture, to_jpeg(picture, framing.quality)
 
 
-def frame(photo: Image.Image, framing: Framing) -> Image.Image:
-    """A photo's middle square, or all of it, scaled; the photo itself if it already fits.
+def frame(photo: Image.Image, framing: Framing, how: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
+    """A photo's middle square, or all of it, scaled as ``how`` says; the photo itself if it already fits.
 
     A whole photo is scaled until its shorter side is ``framing.side``, unless that is shorter already.  The proportions
     stay, except for what is cropped at the edges: everything beyond `WIDEST` of a panorama, and whatever exceeds a
@@ -48,13 +48,13 @@ def frame(photo: Image.Image, framing: Framing) -> Image.Image:
     side = framing.side
     if not framing.whole:
         done = photo.size == (side, side)
-        return photo if done else ImageOps.fit(photo, (side, side), Image.Resampling.LANCZOS)
+        return photo if done else ImageOps.fit(photo, (side, side), how)
     shorter = min(photo.size)
     width, height = (min(length, WIDEST * shorter) for length in photo.size)
     picture = _middle(photo, width, height)
     if shorter > side:
         width, height = (round(length * side / shorter) for length in (width, height))
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        picture = picture.resize((width, height), how)
     width, height = width - width % 8, height - height % 8
     return _middle(picture, min(width, WIDEST * height), min(height, WIDEST * width))
 

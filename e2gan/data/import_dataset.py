@@ -1,6 +1,6 @@
 """Importing data sets into the folders that this program works on.
 
-A set of photos becomes a folder of square photos for distillation; a set of pairs becomes a folder of pairs
+A set of photos becomes a folder of square, or whole, photos for distillation; a set of pairs becomes a folder of pairs
 (`e2gan.data.pairs`) that training uses as it is:
 
 ```
@@ -31,7 +31,7 @@ from PIL import Image, ImageOps
 
 from e2gan.data.dataset_layouts import Direction, Item, Layout, Picture, find_items, find_layout
 from e2gan.data.folders import METADATA, SPLITS, left_out_below
-from e2gan.data.framing import framed_photo, to_jpeg
+from e2gan.data.framing import frame, framed_photo, to_jpeg
 from e2gan.data.pairs import CONTACT_SHEET, digest_key, open_made, remove_others, write_rows
 from e2gan.drawing import Cell, Section, draw_contact_sheet
 from e2gan.errors import DataError, ImageError
@@ -96,6 +96,7 @@ def import_dataset(
     out: str | Path,
     *,
     size: int = 256,
+    whole: bool = False,
     limit: int | Mapping[str, int] | None = None,
     direction: Direction | None = None,
     quality: int = 95,
@@ -108,7 +109,8 @@ def import_dataset(
 
     Args:
         layout: one of `e2gan.data.dataset_layouts.LAYOUTS`.
-        size: side of the square pictures, 32 to 4096 pixels.
+        size: side of the square pictures, or with ``whole`` the shorter side, 32 to 4096 pixels.
+        whole: keep whole pictures, never enlarged, for training on crops of them, instead of their middle squares.
         limit: maximum photos or pairs in a split, for each split or by name; a hash of their names chooses them, so
             that a higher limit adds to those of a lower one.
         direction: which picture of a pair, or which side of an unpaired set, is the photo; by default
@@ -124,6 +126,9 @@ def import_dataset(
     kind = find_layout(layout)
     if not 32 <= size <= 4096:
         raise DataError(f"the size of the pictures must be 32 to 4096 pixels, not {size}")
+    if whole and kind.squeeze:
+        raise DataError(f"{kind.title}: its pictures are squeezed to squares, so they cannot be kept whole")
+    framing = Framing(size, whole=whole, quality=quality)
     if direction is not None and kind.direction is None:
         raise DataError(f"{kind.title} has photos of one kind only, so it has no direction")
     direction = direction or kind.direction
@@ -137,7 +142,7 @@ def import_dataset(
     for line in left_out_below(path):
         progress.stage(line)
     progress.stage(f"import {len(jobs)} {'pairs' if jobs[0].output else 'photos'}")
-    imported, skipped = _make_all(jobs, kind, size, quality, progress)
+    imported, skipped = _make_all(jobs, kind, framing, progress)
     if not imported:
         if fresh:
             (out / RECORD).unlink(missing_ok=True)
@@ -149,7 +154,8 @@ def import_dataset(
     for folder in {part for job in jobs for part in (job.folder, job.folder / "input", job.folder / "output")}:
         sweep(folder)
     atomic_write(
-        out / RECORD, json.dumps({**record, "size": size, "counts": counts, "skipped": len(skipped)}, indent=1)
+        out / RECORD,
+        json.dumps({**record, "size": size, "whole": whole, "counts": counts, "skipped": len(skipped)}, indent=1),
     )
     new = sum(result.new for result in imported.values())
     return Imported(out, counts, new, len(imported) - new, skipped)
@@ -192,14 +198,14 @@ def _job(item: Item, out: Path, direction: Direction | None) -> _Job:
 
 
 def _make_all(
-    jobs: Sequence[_Job], kind: Layout, size: int, quality: int, progress: Progress
+    jobs: Sequence[_Job], kind: Layout, framing: Framing, progress: Progress
 ) -> tuple[dict[_Job, _Made], dict[str, str]]:
     """Make all pictures, in threads: decoding, scaling and encoding release Python's lock."""
     results: dict[_Job, _Made] = {}
     skipped: dict[str, str] = {}
     pool = ThreadPoolExecutor(default_workers())
     try:
-        running = {pool.submit(_make, job, kind.squeeze, size, quality): job for job in jobs}
+        running = {pool.submit(_make, job, kind.squeeze, framing): job for job in jobs}
         for done, future in enumerate(as_completed(running), start=1):
             job = running[future]
             try:
@@ -212,7 +218,7 @@ def _make_all(
     return results, dict(sorted(skipped.items()))
 
 
-def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
+def _make(job: _Job, squeeze: bool, framing: Framing) -> _Made:
     """Make one photo or pair; raises ImageError or OSError if a picture cannot be read or the two do not match."""
     if job.item.fault:
         raise ImageError(job.item.fault)
@@ -221,12 +227,14 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
     digests = [hashlib.sha256(content).hexdigest() for content in data]
     halves = [picture.half for picture in pictures]
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(job.item.source).stem)[:60]
-    name += f"-{digest_key([job.item.source, digests, halves, squeeze, size, quality])}"
+    # For squares as before whole pictures could be kept, so that they keep their names.
+    frame_key = [squeeze, framing.side, framing.quality, *(["whole"] if framing.whole else [])]
+    name += f"-{digest_key([job.item.source, digests, halves, *frame_key])}"
     if job.output is None:
         file = job.folder / f"{name}.jpg"
         if file.is_file():
             return _Made((file,), False)
-        atomic_write(file, framed_photo(job.input.file, Framing(size, quality=quality), sha256=digests[0])[1])
+        atomic_write(file, framed_photo(job.input.file, framing, sha256=digests[0])[1])
         return _Made((file,), True)
     files = tuple(
         job.folder / part / f"{name}{'.png' if picture.labels else '.jpg'}"
@@ -239,10 +247,17 @@ def _make(job: _Job, squeeze: bool, size: int, quality: int) -> _Made:
     if not squeeze and abs(shapes[0] - shapes[1]) > SHAPE * max(shapes):
         sizes = " and ".join(f"{image.width}×{image.height}" for image in whole)
         raise ImageError(f"the two pictures have different proportions: {sizes}")
+    smaller = min((image.size for image in whole), key=min)
+    if framing.whole and min(smaller) < framing.least:
+        raise ImageError(f"{smaller[0]}×{smaller[1]}: the shorter side must have {framing.least} pixels")
     for file, picture, image in zip(files, pictures, whole):
         how = Image.Resampling.NEAREST if picture.labels else Image.Resampling.LANCZOS
-        square = image.resize((size, size), how) if squeeze else ImageOps.fit(image, (size, size), how)
-        atomic_write(file, _png(square) if picture.labels else to_jpeg(square, quality))
+        if squeeze:
+            framed = image.resize((framing.side, framing.side), how)
+        else:
+            same = ImageOps.fit(image, smaller, how) if framing.whole and image.size != smaller else image
+            framed = frame(same, framing, how)
+        atomic_write(file, _png(framed) if picture.labels else to_jpeg(framed, framing.quality))
     return _Made(files, True)
 
 

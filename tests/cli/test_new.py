@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 import e2gan
 from e2gan import plugins
@@ -75,6 +76,37 @@ def test_what_is_asked_for(run: Run) -> None:
     concept = Concept.read("deep/er/e2gan_concept_class/bundle")
     assert (concept.title, concept.prompt, concept.authors) == ('A "quoted" \\ title', "as a = [poster]", ())
     assert "authors" in tomllib.loads(Path("deep/er/pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_the_recipe_suits_the_pairs(run: Run) -> None:
+    for n in range(6):
+        picture = Image.effect_noise((96, 64), 60).convert("RGB")
+        for part, content in (("before", picture), ("after", ImageOps.invert(picture))):
+            Path("own", part).mkdir(parents=True, exist_ok=True)
+            content.resize((480, 320)).save(f"own/{part}/{n}.png")
+    assert run("import", "pairs", "own", "-o", "pairs", "--whole", "--size", "320").exit_code == 0
+    result = run("new", "negative", "--teacher", "given", "--data", "pairs")
+    assert result.exit_code == 0, result.stderr
+    assert 'keeps = "detail": the edits stay photographs' in result.stderr
+    assert "e2gan train negative --data pairs" in result.stderr
+    text = Path("negative/e2gan_concept_negative/bundle/concept.toml").read_text("utf-8")
+    values = tomllib.loads(text)
+    assert values["keeps"] == "detail" and "# the edits stay photographs" in text
+    training = values["recipe"]["training"]
+    assert (training["style"], training["scales"]) == (0, [0.8, 1.0])
+    again = run("new", "negative", "--teacher", "given", "--data", "pairs")
+    assert again.exit_code == 0
+    without = run("new", "other", "--teacher", "given", "-q")
+    assert (without.exit_code, without.stderr) == (0, "")
+    values = tomllib.loads(Path("other/e2gan_concept_other/bundle/concept.toml").read_text("utf-8"))
+    assert values["keeps"] == "nothing" and "scales" not in values["recipe"]["training"]
+
+
+def test_data_that_cannot_be_looked_at_leaves_nothing(run: Run) -> None:
+    Path("empty").mkdir()
+    result = run("new", "crayon", "--teacher", "given", "--data", "empty")
+    assert result.exit_code == 1 and "empty: no pairs here" in result.stderr
+    assert not Path("crayon").exists()
 
 
 def test_the_teacher_and_its_options_are_looked_at(run: Run) -> None:

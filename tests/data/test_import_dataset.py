@@ -136,6 +136,46 @@ def test_the_other_side_is_kept_apart(tmp_path: Path, direction: str, photo: tup
     assert not any(near(colour(file), photo) for _, file in real)
 
 
+def gradient(width: int, height: int) -> Image.Image:
+    return Image.linear_gradient("L").resize((width, height)).convert("RGB")
+
+
+def test_pairs_are_kept_whole_and_of_one_size_on_request(tmp_path: Path) -> None:
+    for n, (width, height) in enumerate([(400, 240), (240, 400), (90, 60), (900, 100), (120, 90)]):
+        save(tmp_path / "set/before" / f"{n}.png", gradient(width, height))
+        larger = gradient(2 * width, 2 * height)  # as programs that enlarge give it back
+        save(tmp_path / "set/after" / f"{n}.png", Image.eval(larger, lambda v: 255 - v))
+    out = tmp_path / "out"
+    done = import_dataset("pairs", tmp_path / "set", out, size=120, whole=True)
+    assert sum(done.counts.values()) == 5 and not done.skipped
+    sizes = {}
+    for pairs in Pairs.open(out).splits.values():
+        for pair in pairs:
+            with Image.open(pair.input) as before, Image.open(pair.output) as after:
+                assert before.size == after.size
+                a, b = (np.asarray(picture.convert("L"), np.float64) for picture in (before, after))
+                assert np.abs(a + b - 255).max() < 12  # the same part of both
+                sizes[pair.input.name[0]] = before.size
+    assert sizes == {"0": (200, 120), "1": (120, 200), "2": (88, 56), "3": (288, 96), "4": (120, 88)}
+    assert import_dataset("pairs", tmp_path / "set", out, size=120, whole=True).made == 0
+    squares = import_dataset("pairs", tmp_path / "set", out, size=120)
+    assert squares.made == 5 and len([*out.glob("*/*put/*.jpg")]) == 10
+
+
+def test_photos_are_kept_whole_on_request(tmp_path: Path) -> None:
+    save(tmp_path / "set/a.png", gradient(400, 240))
+    import_dataset("scenery", tmp_path / "set", tmp_path / "out", size=120, whole=True)
+    ((_, file),) = find_photos(tmp_path / "out")
+    with Image.open(file) as picture:
+        assert picture.size == (200, 120)
+
+
+def test_squeezed_pictures_are_not_kept_whole(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="squeezed"):
+        import_dataset("cityscapes", facades(tmp_path / "set"), tmp_path / "out", whole=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_limit_takes_the_same_ones_first(tmp_path: Path) -> None:
     facades(tmp_path / "set", 12)
     sources = []

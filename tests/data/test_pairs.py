@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from e2gan.data.folders import METADATA, find_photos, split_of
+from e2gan.data.folders import METADATA, find_photos, split_of, splits_of
 from e2gan.data.pairs import Pairs, read_metadata
 from e2gan.errors import DataError
 
@@ -129,3 +129,18 @@ def test_folders_of_splits_are_kept_and_hidden_files_left_out(tmp_path):
         (tmp_path / name).touch()
     found = {(split, photo.relative_to(tmp_path).as_posix()) for split, photo in find_photos(tmp_path)}
     assert found == {("train", "train/a.jpg"), ("train", "train/deep/b.PNG"), ("test", "test/c.webp")}
+
+
+@given(st.sets(st.text("abcxyz0189", min_size=1, max_size=6), max_size=40))
+def test_few_photos_do_not_all_fall_into_one_split(names: set[str]) -> None:
+    ordered = sorted(names)
+    splits = splits_of(ordered)
+    alone = [split_of(name) for name in ordered]
+    if len(names) < 5 or (alone.count("test") >= 2 and "val" in alone and "train" in alone):
+        assert splits == alone
+    else:
+        assert splits.count("test") >= 2 and "val" in splits and "train" in splits
+        assert splits.count("train") >= len(names) / 3
+    # The order of the names does not matter.
+    backwards = dict(zip(reversed(ordered), splits_of(ordered[::-1]), strict=True))
+    assert [backwards[name] for name in ordered] == splits
