@@ -4,7 +4,7 @@ clusters    its recipe: the pairs nearest the centres of K-means, an adapter on 
 random      as many pairs drawn at random (the control of the paper's Fig. 7)
 full        the same pairs as clusters, and all weights of the crucial layers trained, at a lower rate
 
-The work folder keeps finished trainings, which are not repeated; a stopped one continues.
+On request also with few pairs: random-10, random-30 and random-100 draw so many.  The work folder keeps finished trainings, which are not repeated; a stopped one continues.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ from e2gan_reproduce.tunings import crucial_alone
 
 WAYS = ("clusters", "random", "full")
 
+FEW = {"random-10": 10, "random-30": 30, "random-100": 100}
+"""Number of pairs by way."""
+
 EMBEDDER = "efficientnet-lite0"
 
 
@@ -73,7 +76,7 @@ def measure(
         data: folder of photos.
         work: folder of pairs and trainings; ``make concepts`` leaves pairs in ``runs``.
         steps: of each training, instead of the recipe's.
-        ways: some of `WAYS`.
+        ways: some of `WAYS` and `FEW`.
 
     Raises:
         DataError: there are too few photos.
@@ -81,7 +84,7 @@ def measure(
     """
     base = base or find_base()
     embed: Embedder = registry().get("embedder", EMBEDDER).factory()
-    figures, fids = [], {way: list[float]() for way in WAYS if way in ways}
+    figures, fids = [], {way: list[float]() for way in ways}
     for concept in concepts or shipped():
         for way, outcome in _outcomes(concept, base, data, work / concept.id, embed, steps, ways).items():
             fids[way].append(outcome.fid_ratio)
@@ -119,7 +122,9 @@ def _outcomes(
     outcomes = {}
     for way in ways:
         selection = concept.recipe.selection
-        learnt = learnt_by(replace(selection, method="random") if way == "random" else selection)
+        if way == "random" or way in FEW:
+            selection = replace(selection, method="random", clusters=FEW.get(way, selection.clusters))
+        learnt = learnt_by(selection)
         settings = replace(recipe, learning_rate=FULL_RATE) if way == "full" else recipe
         folder = folder_of(
             work / "ablation" / way,
@@ -182,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--work", type=Path, default=Path("runs"), help="folder of pairs and trainings [runs]")
     command.add_argument("--steps", type=int, help="length of each training, instead of the recipe's")
     command.add_argument("--concept", action="append", help="only this one; may be repeated")
-    command.add_argument("--way", action="append", choices=WAYS, help="only this one; may be repeated")
+    command.add_argument("--way", action="append", choices=(*WAYS, *FEW), help="only this one; may be repeated")
     options = command.parse_args(arguments)
     concepts = [concept for concept in shipped() if options.concept is None or concept.id in options.concept]
     if not concepts:

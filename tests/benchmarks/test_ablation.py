@@ -100,6 +100,17 @@ def test_one_way_alone(tmp_path: Path, base: Base, concept: Concept, trained: li
     assert all(figure.met is None for figure in figures)
 
 
+def test_few_pairs(
+    tmp_path: Path, base: Base, concept: Concept, trained: list[Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ablation.FEW, "random-10", 2)
+    photos = concepts.photos(tmp_path / "photos")
+    figures = ablation.measure(photos, tmp_path / "work", base, [concept], steps=1, ways=["random-10"])
+    (trainer,) = trained
+    assert [len(learnt.train) for learnt in trainer.concepts] == [2]
+    assert figures[-1].name == "mean, random-10: FID ratio to unedited"
+
+
 def test_a_concept_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ablation.DataError, match="none of the shipped concepts is called nobody"):
         ablation.main(["--data", str(tmp_path), "--concept", "nobody"])
