@@ -4,7 +4,8 @@ clusters    its recipe: the pairs nearest the centres of K-means, an adapter on 
 random      as many pairs drawn at random (the control of the paper's Fig. 7)
 full        the same pairs as clusters, and all weights of the crucial layers trained, at a lower rate
 
-On request also with few pairs: random-10, random-30 and random-100 draw so many.  The work folder keeps finished trainings, which are not repeated; a stopped one continues.
+On request it trains with few pairs, too: random-10, random-30 and random-100 draw so many.  The work folder keeps
+finished trainings, which are not repeated; a stopped one continues.
 """
 
 from __future__ import annotations

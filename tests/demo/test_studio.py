@@ -191,6 +191,21 @@ class TestPhotos:
         with contextlib.suppress(ImageError):
             Photo.read(path)
 
+    def test_few_small_copies_are_in_memory_and_all_can_be_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("e2gan_demo.photos.HELD", 2)
+        photos = Photos()
+        names = []
+        for n in range(5):
+            Image.new("RGB", (900, 600), (50 * n, 0, 0)).save(tmp_path / f"{n}.png")
+            names.append(photos.add(Photo.read(tmp_path / f"{n}.png")))
+        for _ in range(2):
+            for n, name in enumerate(names):
+                small = photos.get(name).small
+                assert (small.size, small.getpixel((0, 0))) == ((512, 341), (50 * n, 0, 0))
+                assert sum(photo.held is not None for photo in photos.all()) <= 3  # two, and the one in use
+
     def test_camera_metadata_is_not_shown(self, studio: Studio, tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x010E] = "a secret"
@@ -201,7 +216,7 @@ class TestPhotos:
 
 def photo_at(path: Path, session: str = "") -> Photo:
     path.write_bytes(b"")
-    return Photo(path, Image.new("RGB", (4, 4)), (4, 4), session)
+    return Photo(path, (4, 4), session, held=Image.new("RGB", (4, 4)))
 
 
 class TestShown:

@@ -22,17 +22,18 @@ __all__ = ["SMALL", "Photo", "Photos"]
 MOST = 256
 """Maximum photos kept; the least recently used one makes room."""
 
+HELD = 48
+"""Maximum small copies in memory, of at most 1 MB each; those of other photos are made again when they are used."""
+
 SMALL = 512
 """Longer side of the copy that is edited for previews, in pixels."""
 
 
 @dataclass
 class Photo:
-    """A photo on disk, checked, and its small copy in memory."""
+    """A photo on disk, checked, and its small copy."""
 
     path: Path
-    small: Image.Image
-    """RGB or RGBA, its longer side at most :data:`SMALL` pixels."""
     size: tuple[int, int]
     """Width and height as displayed."""
     session: str = ""
@@ -40,15 +41,31 @@ class Photo:
     kept: bool = False
     """Whether it is kept for ever, like the samples."""
     used: float = field(default_factory=time.monotonic)
+    held: Image.Image | None = None
+    """The small copy, while it is in memory."""
 
     @classmethod
     def read(cls, path: Path, session: str = "", *, kept: bool = False) -> Photo:
         """Read and check a picture file; raises ImageError."""
-        image = open_image(path, name="this file", limits=UPLOAD)
-        size = image.size
-        image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        image.info = {}
-        return cls(path, image, size, session, kept)
+        small, size = _read(path)
+        return cls(path, size, session, kept, held=small)
+
+    @property
+    def small(self) -> Image.Image:
+        """RGB or RGBA, its longer side at most :data:`SMALL` pixels; raises ImageError if the file is gone."""
+        small = self.held
+        if small is None:
+            small = self.held = _read(self.path)[0]
+        return small
+
+
+def _read(path: Path) -> tuple[Image.Image, tuple[int, int]]:
+    """A picture file's small copy, and its size as displayed."""
+    image = open_image(path, name="this file", limits=UPLOAD)
+    size = image.size
+    image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    image.info = {}
+    return image, size
 
 
 class Photos:
@@ -74,6 +91,7 @@ class Photos:
         with self._lock:
             photo.used = self._clock()
             self._photos[name] = photo
+            self._hold_few()
         self.sweep()
         return name
 
@@ -86,8 +104,14 @@ class Photos:
                 if not photo.kept:
                     photo.path.touch()  # the least recently used makes room on the disk
                 self._photos.move_to_end(str(name))
+                self._hold_few()
                 return photo
         raise ImageError("that photo has been deleted", hint="choose it again")
+
+    def _hold_few(self) -> None:
+        """Forget the small copies of photos that have not been used lately."""
+        for photo in list(self._photos.values())[:-HELD]:
+            photo.held = None
 
     def leave(self, session: str) -> None:
         """Delete the photos of a closed page."""
