@@ -120,7 +120,14 @@ def make(id: str, place: Path, **options: Any) -> tuple[Table, Path]:
         BY_ID[id],
         place / "photos",
         place / "results",
-        **{"base": str(place / "tiny"), "concepts": concepts_of_it, "work": place / "runs", "device": "cpu", **options},
+        **{
+            "base": str(place / "tiny"),
+            "concepts": concepts_of_it,
+            "work": place / "runs",
+            "device": "cpu",
+            "seeds": 1,
+            **options,
+        },
     )
 
 
@@ -169,6 +176,17 @@ def test_a_second_run_trains_nothing(place: Path, monkeypatch: pytest.MonkeyPatc
     assert second.rows == first.rows
     with pytest.raises(AssertionError, match="a step"):
         make("tab5", place, seed=1)
+
+
+def test_several_seeds(place: Path) -> None:
+    alone = [make("tab14", place, seed=seed)[0] for seed in (0, 1)]
+    both, path = make("tab14", place, seeds=2)
+    assert both.facts["seeds"] == [0, 1] and read(path) == both
+    for row, *single in zip(both.rows, *(table.rows for table in alone), strict=True):
+        assert row.each == tuple(one.ours for one in single)
+        assert row.ours[MEAN] == pytest.approx(sum(one.ours[MEAN] for one in single) / 2)
+        assert all(one.error[MEAN] >= 0 for one in single) and not row.error
+    assert "seeds 0 to 1" in results_page(place / "results", place)
 
 
 def test_a_stopped_table_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

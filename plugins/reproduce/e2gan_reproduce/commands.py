@@ -60,6 +60,12 @@ def _command(entry: Entry) -> click.Command:
     )
     @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
     @click.option(
+        "--seeds",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help=f"Number of seeds, whose mean is given; by default {entry.seeds} at the small scale, 1 at the full one.",
+    )
+    @click.option(
         "--work",
         type=folder,
         default="runs",
@@ -84,6 +90,7 @@ def _command(entry: Entry) -> click.Command:
         concepts: tuple[str, ...],
         base: str,
         seed: int,
+        seeds: int | None,
         work: Path,
         output: Path,
         device: str | None,
@@ -101,6 +108,7 @@ def _command(entry: Entry) -> click.Command:
                 concepts=concepts,
                 base=base,
                 seed=seed,
+                seeds=seeds,
                 work=work,
                 device=device,
                 progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,12 @@ from PIL import Image
 from e2gan.drawing import picture_grid
 from e2gan.files import atomic_path
 from e2gan_reproduce.lab import SHOWN, Lab, Outcome, Subject
-from e2gan_reproduce.table import Row, mean_of
+from e2gan_reproduce.table import MEAN, Row, mean_of
 
 __all__ = ["Findings", "compare", "draw_examples"]
+
+FEWEST = 20
+"""Least steps of a training whose figures say something of the model."""
 
 Way = Callable[[Subject], Outcome]
 
@@ -57,8 +61,17 @@ def compare(
         outcomes = {subject: by_way[name] for subject, by_way in by_subject.items()}
         ours = {subject: outcome.fid_ratio if ratio else outcome.fid for subject, outcome in outcomes.items()}
         first = next(iter(outcomes.values()))
-        note = f"{_millions(first.trained)} trained, {first.steps:,} steps"
-        rows.append(Row(name, mean_of(paper.get(name, {})), mean_of(ours), note))
+        errors = {subject: outcome.error(ratio=ratio) for subject, outcome in outcomes.items()}
+        rows.append(
+            Row(
+                name,
+                mean_of(paper.get(name, {})),
+                mean_of(ours),
+                f"{_millions(first.trained)} trained, {first.steps:,} steps",
+                error={**errors, MEAN: math.hypot(*errors.values()) / len(errors)},
+                handful=first.steps < FEWEST,
+            )
+        )
     return Findings(rows, stated, examples=by_subject)
 
 

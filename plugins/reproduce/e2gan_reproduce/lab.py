@@ -131,6 +131,12 @@ class Outcome:
         """FID as a share of the unedited photos' FID."""
         return float(self.quality[self.quality["headline"]]["fid_ratio"])
 
+    def error(self, *, ratio: bool) -> float:
+        """The standard error of `fid`, or of `fid_ratio`, over the test photographs, from its 95 % interval."""
+        low, high = self.quality[self.quality["headline"]]["fid_ratio_interval"]
+        unedited = 1.0 if ratio or not self.fid_ratio else self.fid / self.fid_ratio
+        return (high - low) / (2 * 1.96) * unedited
+
 
 class Lab:
     """Photographs, a base and concepts, with the trainings on them.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from e2gan.errors import DataError
 from e2gan_reproduce.catalogue import TABLES
-from e2gan_reproduce.table import Table, markdown, orderings, read
+from e2gan_reproduce.table import Table, Verdict, markdown, orderings, read
 
 __all__ = ["results_page"]
 
@@ -22,8 +22,16 @@ Our figures differ from the papers' in two ways. First, if Inception's weights a
 in another network's features and is **not comparable** with a published FID; only the rows' order can be compared.
 Second, the photographs and the concepts are ours, so the tables compare the mean of a paper's columns with our mean.
 
-Each model was trained once, with one seed. The percentage after a yes or a no says how far apart our two rows are;
-another seed may not reproduce a difference of a few per cent.
+For each order of two rows in a paper, the tables say whether ours is the same:
+
+| | |
+|---|---|
+| yes, no | it is the same, or the reverse, by more than chance |
+| tie | the difference may be chance: it is within the spread over seeds; with one seed, within the 95 % interval over \
+test photographs; where neither is known, within 5 % |
+| not comparable | one of the two had only a handful of training steps here |
+
+The number behind it is our second row over our first.
 """
 
 
@@ -52,13 +60,27 @@ def results_page(results: Path, place: Path) -> str:
 
 
 def _summary(by_entry: dict[str, list[tuple[Path, Table]]]) -> Iterator[str]:
-    yield "| table | scale | the paper's orders found here |"
-    yield "|---|---|---|"
-    for made in by_entry.values():
-        for _, table in made:
-            claims = orderings(table)
-            count = f"{sum(claim.same for claim in claims)} of {len(claims)}" if claims else "the paper gives none"
-            yield f"| [{table.title}](#{_anchor(table)}) | {table.facts['scale']} | {count} |"
+    made = [table for runs in by_entry.values() for _, table in runs]
+    verdicts = [ordering.verdict for table in made for ordering in orderings(table)]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
+    absent = sum(not runs for runs in by_entry.values())
+    yield f"**Of {len(verdicts)} orders: {counts}. Tables not run: {absent} of {len(by_entry)}.**"
+    yield ""
+    yield f"| table | scale | seeds | minutes | {' | '.join(Verdict)} |"
+    yield "|---|---|" + "--:|" * (2 + len(Verdict))
+    for table in made:
+        verdicts = [ordering.verdict for ordering in orderings(table)]
+        counted = [str(verdicts.count(verdict) or "") for verdict in Verdict] if verdicts else ["", "", "", ""]
+        facts = table.facts
+        minutes = max(facts["minutes"], facts["training_minutes"])
+        cells = [
+            f"[{table.title}](#{_anchor(table)})",
+            facts["scale"],
+            str(len(facts["seeds"])),
+            f"{minutes:.0f}" if minutes >= 1 else "< 1",
+            *counted,
+        ]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _section(table: Table, path: Path, place: Path) -> Iterator[str]:
@@ -80,9 +102,13 @@ def _section(table: Table, path: Path, place: Path) -> Iterator[str]:
     trained = f"; {facts['training_minutes']} minutes of training" if facts["training_minutes"] else ""
     settings = f" {facts['at'][0].upper()}{facts['at'][1:]}." if facts["at"] else ""
     yield (
-        f"*{facts['scale'].capitalize()} scale; {facts['data']}{concepts}; seed {facts['seed']}; {facts['hardware']}, "
-        f"PyTorch {facts['torch']}{trained}.{settings}*"
+        f"*{facts['scale'].capitalize()} scale; {facts['data']}{concepts}; {_seeds(facts['seeds'])}; "
+        f"{facts['hardware']}, PyTorch {facts['torch']}{trained}.{settings}*"
     )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def _heading(table: Table) -> str:

@@ -22,7 +22,7 @@ from e2gan.training.trainer import all_processes
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
 from e2gan_reproduce.lab import SCALES, Lab, Subject
-from e2gan_reproduce.table import Table, write
+from e2gan_reproduce.table import Table, over_seeds, write
 
 __all__ = ["run"]
 
@@ -36,6 +36,7 @@ def run(
     concepts: Sequence[str] = (),
     base: str = "scenery",
     seed: int = 0,
+    seeds: int | None = None,
     work: Path = Path("runs"),
     device: str | None = None,
     progress: Progress | None = None,
@@ -48,6 +49,8 @@ def run(
         output: the folder for ``ID-SCALE.json``, ``.png`` and ``.webp``.
         concepts: ids or folders instead of the entry's own.
         work: the folder for pairs and trainings.
+        seeds: how many seeds, beginning with ``seed``, whose means are the table's figures; if None, the entry's own
+            number at the small scale, and one at others.
 
     Raises:
         E2GANError: the table has no default concepts and none was named, or a training fails.
@@ -59,29 +62,35 @@ def run(
         raise E2GANError(f"{entry.id} has no default concepts", hint="name yours with --concept")
     photos = find_photos(data)
     folders = " and ".join(folder.resolve().name for folder in folders_of(data))
-    lab = Lab(
-        data,
-        work,
-        SCALES[scale],
-        find_base(base),
-        [Subject.of(find_concept(name)) for name in names],
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    count = seeds or (entry.seeds if scale == "small" else 1)
+    labs = [
+        Lab(
+            data,
+            work,
+            SCALES[scale],
+            find_base(base),
+            [Subject.of(find_concept(name)) for name in names],
+            seed=number,
+            device=device,
+            progress=progress,
+        )
+        for number in range(seed, seed + count)
+    ]
+    lab = labs[0]
     started = time.monotonic()
-    findings: Findings = make(lab)
+    found: list[Findings] = [make(lab) for lab in labs]
+    findings = found[0]
     facts = {
         "scale": scale,
         "data": f"{folders}, {len(photos):,} photographs",
         "concepts": list(names),
         "base": lab.base.id,
-        "seed": seed,
+        "seeds": [lab.seed for lab in labs],
         "hardware": device_name(all_processes(device).device),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "e2gan": __version__,
-        "training_minutes": round(lab.seconds / 60, 1),
+        "training_minutes": round(sum(lab.seconds for lab in labs) / 60, 1),
         "minutes": round((time.monotonic() - started) / 60, 1),
         "at": _settings(lab),
     }
@@ -90,7 +99,7 @@ def run(
         entry.title,
         entry.said,
         findings.figures or f"FID, {lab.features}",
-        tuple(findings.rows),
+        tuple(over_seeds([findings.rows for findings in found])),
         tuple(findings.stated),
         facts,
     )

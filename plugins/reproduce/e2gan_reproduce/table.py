@@ -1,22 +1,42 @@
-"""A table: the paper's figures, ours, and whether both have the same order."""
+"""A table: the paper's figures, ours, and whether both have the same order, as far as chance lets one say."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
 from itertools import combinations
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from e2gan.drawing import chart
 from e2gan.errors import DataError
 from e2gan.files import atomic_write, read_bytes
 
-__all__ = ["MEAN", "Ordering", "Row", "Table", "draw", "markdown", "mean_of", "orderings", "read", "write"]
+__all__ = [
+    "MEAN",
+    "Ordering",
+    "Row",
+    "Table",
+    "Verdict",
+    "draw",
+    "markdown",
+    "mean_of",
+    "orderings",
+    "over_seeds",
+    "read",
+    "write",
+]
 
 MEAN = "mean"
 """The mean over concepts; the paper's concepts are not ours, so only the means can be compared."""
+
+UNKNOWN = 0.05
+"""The share by which two trainings may differ by chance, if neither seeds nor photographs tell: a difference of a few
+per cent between two trainings rarely survives another seed."""
 
 LIMIT = 4 * 1024 * 1024
 """Maximum bytes of a table's file."""
@@ -33,6 +53,12 @@ class Row:
     """Our figures; empty if it was not run."""
     note: str = ""
     """Further facts: trained parameters, or why it was not run."""
+    each: tuple[Mapping[str, float], ...] = ()
+    """Our figures with each seed, whose means are ``ours``; empty if there was only one."""
+    error: Mapping[str, float] = field(default_factory=dict)
+    """Standard errors by column, over the test photographs; empty if unknown."""
+    handful: bool = False
+    """Whether it was trained for so few steps that its figures say nothing of the model."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +82,19 @@ class Table:
         return {**asdict(self), "orderings": [asdict(ordering) for ordering in orderings(self)]}
 
 
+class Verdict(str, Enum):
+    """What our figures say of an order in the paper."""
+
+    YES = "yes"
+    NO = "no"
+    TIE = "tie"
+    """The difference may be chance."""
+    NOT_COMPARABLE = "not comparable"
+    """One of the two was trained for a handful of steps."""
+
+    __str__ = str.__str__
+
+
 @dataclass(frozen=True)
 class Ordering:
     """Two rows that the paper orders, with our figures."""
@@ -63,10 +102,9 @@ class Ordering:
     column: str
     lower: str
     higher: str
-    same: bool
-    """Whether our figures have the paper's order."""
-    by: float
-    """How far our ``higher`` is above our ``lower``, as a share of it; negative if the order is reversed."""
+    verdict: Verdict
+    times: float
+    """Our ``higher`` as a multiple of our ``lower``: below 1 if the order is reversed."""
     columns: tuple[int, int] | None = None
     """The number of our concepts with the same order, and of all; None if the column is not a mean."""
 
@@ -95,14 +133,46 @@ def _ordering(column: str, lower: Row, higher: Row) -> Ordering:
         return lower.ours[name] < higher.ours[name]
 
     singles = [name for name in lower.ours if name in higher.ours and name != MEAN] if column == MEAN else []
+    if lower.handful or higher.handful:
+        verdict = Verdict.NOT_COMPARABLE
+    elif abs(higher.ours[column] - lower.ours[column]) <= chance(column, lower, higher):
+        verdict = Verdict.TIE
+    else:
+        verdict = Verdict.YES if holds(column) else Verdict.NO
     return Ordering(
         column=column,
         lower=lower.name,
         higher=higher.name,
-        same=holds(column),
-        by=(higher.ours[column] - lower.ours[column]) / abs(lower.ours[column]) if lower.ours[column] else 0.0,
+        verdict=verdict,
+        times=higher.ours[column] / lower.ours[column] if lower.ours[column] else 1.0,
         columns=(sum(map(holds, singles)), len(singles)) if singles else None,
     )
+
+
+def chance(column: str, a: Row, b: Row) -> float:
+    """The difference between two rows that may be chance.
+
+    With several seeds, that is the standard deviation of the differences with each; with one, the half-width of the
+    difference's 95 % interval over test photographs, as if the rows had been measured on different ones; without
+    either, `UNKNOWN` of the smaller figure.
+    """
+    if len(a.each) == len(b.each) > 1:
+        return stdev(more[column] - less[column] for less, more in zip(a.each, b.each))
+    if column in a.error and column in b.error:
+        return 1.96 * math.hypot(a.error[column], b.error[column])
+    return UNKNOWN * min(abs(a.ours[column]), abs(b.ours[column]))
+
+
+def over_seeds(tables: Sequence[Sequence[Row]]) -> list[Row]:
+    """The rows of one table, made with several seeds, with the means of their figures."""
+    if len(tables) == 1:
+        return list(tables[0])
+    rows = []
+    for row, *others in zip(*tables, strict=True):
+        each = (row.ours, *(other.ours for other in others))
+        means = {column: fmean(figures[column] for figures in each) for column in row.ours}
+        rows.append(replace(row, ours=means, each=each if row.ours else (), error={}))
+    return rows
 
 
 def write(table: Table, folder: Path) -> Path:
@@ -126,7 +196,7 @@ def read(path: Path) -> Table:
             title=fields["title"],
             said=fields["said"],
             figures=fields["figures"],
-            rows=tuple(Row(**row) for row in fields["rows"]),
+            rows=tuple(Row(**{**row, "each": tuple(row.get("each", ()))}) for row in fields["rows"]),
             stated=tuple((lower, higher) for lower, higher in fields["stated"]),
             facts=fields["facts"],
         )
@@ -146,7 +216,7 @@ def markdown(table: Table) -> str:
     claims = orderings(table)
     if claims:
         lines += ["", _line(["in the paper", "same order here?"]), _line(["---", "---"])]
-        lines += [_line([f"{_claim(claim)}", verdict(claim)]) for claim in claims]
+        lines += [_line([_claim(claim), said_of(claim)]) for claim in claims]
     return "\n".join(lines)
 
 
@@ -155,12 +225,10 @@ def _claim(ordering: Ordering) -> str:
     return f"{ordering.lower} below {ordering.higher}{where}"
 
 
-def verdict(ordering: Ordering) -> str:
-    """yes or no, by how much, and of how many concepts."""
+def said_of(ordering: Ordering) -> str:
+    """The verdict, our ratio, and the number of concepts with the paper's order."""
     counted = f", {ordering.columns[0]} of {ordering.columns[1]} concepts" if ordering.columns else ""
-    # A factor is easier to read than a large share.
-    by = f"{1 + ordering.by:,.3g} ×" if ordering.by > 1 else f"{ordering.by:+.1%}"
-    return f"{'yes' if ordering.same else 'no'} ({by}{counted})"
+    return f"{ordering.verdict} ({ordering.times:,.3g} ×{counted})"
 
 
 def number(value: float | None) -> str:
