@@ -71,9 +71,11 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "sparing": SPARING,
     "shorter": {**SPARING, "steps": 0.6, "learning_rate": 3e-3},
     "higher-rate": {**SPARING, "steps": 1.1, "learning_rate": 3e-3},
+    "half-first": {"half_size": 0.5, "steps": 0.75, "learning_rate": 3e-3},
 }
 """Differences from the former recipe, by name; ``steps`` is a share of its steps.  ``sparing`` combines all three,
-``higher-rate`` and ``shorter`` do so at a higher learning rate, in more or fewer steps."""
+``higher-rate`` and ``shorter`` do so at a higher learning rate, in more or fewer steps.  ``half-first`` only begins
+with half-size pictures, and its VGG16 sees all of them whole."""
 
 TOGETHER = ("sparing", "shorter", "higher-rate")
 """The ways that must halve the time with the former's figures."""

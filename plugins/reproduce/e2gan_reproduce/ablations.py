@@ -14,7 +14,8 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Ranks, adapter_parameters
 from e2gan.recipe import Recipe, Selection, TeacherChoice
 from e2gan_reproduce.compare import Findings, Way, compare
-from e2gan_reproduce.lab import FULL_RATE, Lab, Outcome, Subject
+from e2gan_reproduce.lab import FULL_RATE, Lab
+from e2gan_reproduce.outcome import Outcome, Subject
 from e2gan_reproduce.tunings import ALL, TUNINGS
 
 __all__ = ["fig2", "fig4", "fig7", "tab5", "tab6", "tab10", "tab14", "teachers", "tuning"]

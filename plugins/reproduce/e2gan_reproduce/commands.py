@@ -11,13 +11,11 @@ from e2gan.cli.options import data_option, device_option, folder
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
 from e2gan_reproduce.catalogue import TABLES, Entry
+from e2gan_reproduce.scale import SCALES, SMALL
 
 __all__ = ["reproduce"]
 
 RESULTS = "results"
-
-SCALES = ("small", "full")
-"""`e2gan_reproduce.lab.SCALES` without importing torch for the help; a test compares them."""
 
 
 @click.group(
@@ -49,8 +47,8 @@ def _command(entry: Entry) -> click.Command:
     @data_option
     @click.option(
         "--scale",
-        type=click.Choice(SCALES),
-        default=SCALES[0],
+        type=click.Choice(list(SCALES)),
+        default=SMALL.name,
         show_default=True,
         help="How much of the paper's work to do.",
     )

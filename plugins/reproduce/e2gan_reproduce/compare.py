@@ -11,8 +11,10 @@ from PIL import Image
 
 from e2gan.drawing import picture_grid
 from e2gan.files import atomic_path
-from e2gan_reproduce.lab import SHOWN, Lab, Outcome, Subject
+from e2gan_reproduce.lab import Lab
+from e2gan_reproduce.outcome import Outcome, Subject
 from e2gan_reproduce.table import MEAN, Row, mean_of
+from e2gan_reproduce.trainings import SHOWN
 
 __all__ = ["Findings", "compare", "draw_examples"]
 

@@ -21,7 +21,9 @@ from e2gan.training.metrics import device_name
 from e2gan.training.trainer import all_processes
 from e2gan_reproduce.catalogue import Entry
 from e2gan_reproduce.compare import Findings, draw_examples
-from e2gan_reproduce.lab import SCALES, Lab, Subject
+from e2gan_reproduce.lab import Lab
+from e2gan_reproduce.outcome import Subject
+from e2gan_reproduce.scale import SCALES
 from e2gan_reproduce.table import Table, over_seeds, write
 
 __all__ = ["run"]

@@ -21,8 +21,9 @@ from e2gan.recipe import TrainingRecipe
 from e2gan.training.flops import training_flops
 from e2gan_baselines.training import trainer_of
 from e2gan_reproduce.compare import Findings, Way, compare
-from e2gan_reproduce.lab import Lab, Networks
+from e2gan_reproduce.lab import Lab
 from e2gan_reproduce.table import Row, mean_of
+from e2gan_reproduce.trainings import Networks
 
 __all__ = ["afhq", "atml", "fig6", "horse2zebra", "paired", "tab1", "tab3"]
 
@@ -190,7 +191,11 @@ def _seconds(lab: Lab, name: str) -> float:
 
     def measure() -> dict[str, float]:
         lab.progress.stage(f"time {TIMED} steps of {name}")
-        return {"step": lab.timed(lambda: _networks(lab, name, lab.scale.crop)[0], recipe, lab.subjects[0], TIMED)}
+        return {
+            "step": lab.timed(
+                lambda: _networks(lab, name, lab.scale.crop)[0], recipe, lab.learnt(lab.subjects[0]), TIMED
+            )
+        }
 
     seconds: float = kept(lab.folder / "timed" / f"{key[:10]}.json", measure)["step"]
     return seconds * _steps(name, recipe)
