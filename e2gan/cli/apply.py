@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +24,8 @@ from e2gan.terminal import say, stdout_for_results
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from e2gan.editor import Editor
 
 __all__ = ["apply"]
 
@@ -129,17 +132,28 @@ def apply(
     with out.warnings(), stdout_for_results() as results:
         blend = resolve(concept)
 
-        _keep_freed_memory()
-        from e2gan.editor import Editor
+        @cache
+        def editor() -> Editor:
+            """Made when the first photo has been read: what cannot be read is reported before a model loads."""
+            from e2gan.editor import Editor
 
-        editor = Editor(
-            base or blend.base_id or DEFAULT, device=device, dtype=precision, threads=threads, backend=backend
-        )
-        editor.use(blend)
+            _keep_freed_memory()
+            editor = Editor(
+                base or blend.base_id or DEFAULT, device=device, dtype=precision, threads=threads, backend=backend
+            )
+            editor.use(blend)
+            return editor
+
         for job in out.bar(jobs, "photo"):
             try:
                 photo = _read(job, large)
-                edit = editor.apply(photo, blend, strength, size)
+            except E2GANError as error:
+                failed += 1
+                report(error)
+                continue
+            ready = editor()
+            try:
+                edit = ready.apply(photo, blend, strength, size)
                 _write(edit, job, photo.format, sources, keep_location, results)
             except E2GANError as error:
                 failed += 1

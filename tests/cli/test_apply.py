@@ -148,6 +148,38 @@ def test_a_bad_photo_does_not_stop_the_others(run: Run, photos: list[str]) -> No
     assert names("out") == ["a.jpg", "c.png"]
 
 
+def test_no_model_is_loaded_for_photos_that_cannot_be_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Editor, "__init__", lambda self, *wishes, **more: pytest.fail("a model is loaded"))
+    Path("empty.jpg").touch()
+    Path("text.png").write_text("no picture")
+    for source, reason in {
+        "missing.jpg": "No such file or directory",
+        "empty.jpg": "the file is empty",
+        "text.png": "not a picture",
+        "-": "the file is empty",
+    }.items():
+        result = run("apply", "dusk", source, "-o", "out.png")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert reason in result.stderr
+    result = run("apply", "dusk", "missing.jpg", "text.png", "-o", "out")
+    assert lines(result.stderr)[-1] == "0 of 2 photos edited into out"
+
+
+def test_one_model_serves_the_photos_that_can_be_read(
+    run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    start = Editor.__init__
+
+    def counted(self: Editor, *wishes: Any, **more: Any) -> None:
+        loaded.append(self)
+        start(self, *wishes, **more)
+
+    monkeypatch.setattr(Editor, "__init__", counted)
+    result = run("apply", "dusk", "missing.jpg", *photos, "also-missing.jpg", "-o", "out")
+    assert (result.exit_code, names("out"), len(loaded)) == (1, ["a.jpg", "b.png", "c.png"], 1)
+
+
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
 def test_a_bad_photo_alone(run: Run, data: bytes) -> None:
     Path("bad.jpg").write_bytes(data)
