@@ -32,9 +32,10 @@ from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path
 from e2gan.kept import folder_of, kept
 from e2gan.models.discriminator import Discriminator
-from e2gan.models.edit import Edit, look_of
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NO_SKIPS, GeneratorConfig, Skips
+from e2gan.models.look import look_of
 from e2gan.models.noise import SIDE, noisy
 from e2gan.models.pixels import to_images, to_tensor
 from e2gan.models.prompt import PromptEncoder

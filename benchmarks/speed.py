@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from benchmarks.measuring import Figure, interleaved, matmul_rate, parser, ratio, report, script
 from e2gan.evaluation.cost import macs
-from e2gan.models.edit import Edit, Look
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
+from e2gan.models.look import Look
 from e2gan_baselines.pix2pix import Pix2Pix
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -14,9 +14,11 @@ from statistics import median
 
 from PIL import Image
 
-from benchmarks.measuring import Figure, parser, report, script
+from benchmarks.measuring import Figure, parser, ratio, report, script
 from benchmarks.switching import shipped
+from e2gan.backends import TORCH
 from e2gan.errors import E2GANError
+from e2gan.plugins import registry
 
 CORES = 2
 """The promise is for two."""
@@ -97,8 +99,8 @@ sys.exit(os.waitstatus_to_exitcode(status))
 memory that the parent held when it forked (here, PyTorch) as the child's."""
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
-    """Run Python with these arguments on `CORES` cores; raises E2GANError when it fails."""
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, fails: bool = False) -> Ran:
+    """Run Python with these arguments on `CORES` cores; raises E2GANError unless it ends as expected."""
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder, "measured.json")
         ended = subprocess.run(
@@ -108,7 +110,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) 
             encoding="utf-8",
             errors="replace",
         )
-        if ended.returncode:
+        if (ended.returncode != 0) != fails:
             raise E2GANError(f"{' '.join(arguments)}: {ended.stderr[-500:]}")
         seconds, peak = json.loads(measured.read_text())
     # Kilobytes on Linux, bytes on macOS.
@@ -185,8 +187,42 @@ def measure_apply(concept: str | None = None, *, size: tuple[int, int] = (1152, 
     ]
 
 
+def measure_backends(
+    concept: str | None = None, *, size: tuple[int, int] = (1152, 864), rounds: int = 3
+) -> list[Figure]:
+    """The same in float32 on each installed backend, in turns: time and memory against PyTorch's.
+
+    And how long ``e2gan apply`` takes to report that there is no such photo.
+    """
+    concept = concept or str(shipped()[0].path)
+    backends = [TORCH, *registry().all("backend")]
+    runs: dict[str, list[Ran]] = {name: [] for name in backends}
+    missing: list[Ran] = []
+    with tempfile.TemporaryDirectory() as folder:
+        photo, edited = Path(folder, "photo.jpg"), Path(folder, "edited.jpg")
+        Image.effect_noise((size[0] // 8, size[1] // 8), 60).resize(size).convert("RGB").save(photo)
+        apply = ["-c", PROGRAM, "apply", concept]
+        options = ["-o", str(edited), "--precision", "float32"]
+        # The first round writes bytecode and compiled networks.
+        for number in range(rounds + 1):
+            for name in backends:
+                ran = run([*apply, str(photo), *options, "--backend", name])
+                runs[name] += [ran] * bool(number)
+            missing += [run([*apply, str(Path(folder, "none.jpg")), *options], fails=True)] * bool(number)
+    seconds = {name: [ran.seconds for ran in some] for name, some in runs.items()}
+    peaks = {name: max(ran.peak for ran in some) for name, some in runs.items()}
+    figures = []
+    for name in backends:
+        figures += [
+            Figure(f"e2gan apply --backend {name}", median(seconds[name]), "s"),
+            Figure(f"{name} against {TORCH}, whole process", ratio(seconds[TORCH], seconds[name]), "×"),
+            Figure(f"{name}: peak memory against {TORCH}'s", peaks[name] / peaks[TORCH], "×"),
+        ]
+    return [*figures, Figure("e2gan apply, no such photo", median(ran.seconds for ran in missing), "s", at_most=0.5)]
+
+
 def measure() -> list[Figure]:
-    return [*measure_import(), *measure_help(), *measure_list(), *measure_apply()]
+    return [*measure_import(), *measure_help(), *measure_list(), *measure_apply(), *measure_backends()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,8 +15,10 @@ from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError
-from e2gan.models.edit import Edit, Look
-from e2gan.models.lora import CrucialWeights, delta_weights
+from e2gan.models.deltas import delta_weights
+from e2gan.models.edit import Edit
+from e2gan.models.look import Look
+from e2gan.models.lora import CrucialWeights
 
 SHIPPED = Path(__file__).parent.parent / "concepts"
 

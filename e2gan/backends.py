@@ -15,6 +15,7 @@ from e2gan.plugins import Entry, registry
 from e2gan.tables import shown
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from e2gan.base import Base
@@ -25,6 +26,7 @@ __all__ = [
     "TORCH",
     "Backend",
     "fastest",
+    "name_of",
     "open_backend",
     "open_fastest",
     "precision_named",
@@ -41,22 +43,31 @@ NO_BFLOAT16 = "this processor does not compute in bf16, so edits are computed in
 
 
 class Backend(Protocol):
-    """A base's generator on a runtime other than PyTorch.  Its tensors are float32, on the CPU."""
+    """A base's generator on a runtime other than PyTorch.  Arrays are float32.
+
+    A backend need not import PyTorch: :meth:`e2gan.base.Base.weights` gives the base's tensors, and
+    :func:`e2gan.models.deltas.folded` adds concepts to them.
+    """
 
     precision: str
     """What it computes in, of `PRECISIONS`."""
 
-    def fold(self, parts: Iterable[tuple[float, Mapping[str, torch.Tensor]]]) -> None:
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, np.ndarray]]]) -> None:
         """Set every crucial layer to the base's weight + Σ weight · ΔW, whatever it held before."""
 
     def __call__(
         self,
-        x: torch.Tensor,
-        prompt: torch.Tensor,
-        prompt_bias: torch.Tensor | None = None,
-        skips: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        x: np.ndarray,
+        prompt: np.ndarray,
+        prompt_bias: np.ndarray | None = None,
+        skips: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Like :meth:`e2gan.models.generator.Generator.forward`."""
+
+
+def name_of(dtype: torch.dtype | str) -> str:
+    """A type of torch by its name in `PRECISIONS`; a name is returned as it is, apart from torch's own of bf16."""
+    return str(dtype).removeprefix("torch.").replace("bfloat16", "bf16")
 
 
 def precision_named(name: str) -> str:

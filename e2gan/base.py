@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from e2gan.errors import BaseModelError
 from e2gan.files import atomic_folder, atomic_write, read_toml, sha256_file
 from e2gan.leftovers import names
-from e2gan.models.layout import GeneratorConfig
+from e2gan.models.layout import GeneratorConfig, generator_shapes
 from e2gan.recipe import read_generator_config
 from e2gan.tables import ID_PATTERN, Table, did_you_mean, shown
 
@@ -104,6 +104,17 @@ class Base:
         from e2gan.models.generator import load_generator
 
         return load_generator(self.generator_path, self.config)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The generator's tensors by name, float32, without PyTorch: for a runtime of its own.
+
+        Raises:
+            BaseModelError: the file is missing, or is not the one that the manifest promises.
+        """
+        self._verify(GENERATOR, self.sha256)
+        from e2gan.models.weights import read_weights
+
+        return read_weights(self.generator_path, generator_shapes(self.config))
 
     def verify(self) -> None:
         """Compare the base's files with its manifest.

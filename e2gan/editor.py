@@ -11,29 +11,32 @@ import json
 import math
 import os
 import threading
-import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from e2gan._version import __version__
-from e2gan.backends import NO_BFLOAT16, TORCH, Backend, open_backend, open_fastest, precision_named
+from e2gan.backends import TORCH, Backend, fastest, name_of, open_backend, open_fastest
 from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
-from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.images import Source, opaque, open_image
-from e2gan.models.device import computes_bfloat16
-from e2gan.models.edit import Edit, Look, blended, look_of
-from e2gan.models.lora import CrucialWeights, delta_weights
+from e2gan.models.arrays import Array
+from e2gan.models.deltas import delta_weights
+from e2gan.models.layout import GeneratorConfig
+from e2gan.models.look import Look, blended, look_of
 from e2gan.strength import mix
 from e2gan.upsample import guided_upsample
+
+if TYPE_CHECKING:
+    import torch
+
+    from e2gan.pytorch import TorchEdits
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "Editor"]
 
@@ -52,10 +55,30 @@ LOADED = 16
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    deltas: dict[str, torch.Tensor]
-    """ΔW by layer, float32, on the editor's device."""
-    prompt: torch.Tensor
+    deltas: dict[str, Array]
+    """ΔW by layer, float32, where the editor folds them."""
+    prompt: Array
     """(T, D), in the generator's type."""
+
+
+class _BackendEdits:
+    """The whole edit on another runtime than PyTorch; what surrounds its generator is computed by NumPy."""
+
+    def __init__(self, config: GeneratorConfig, backend: Backend) -> None:
+        self.backend, self.precision, self.fold = backend, backend.precision, backend.fold
+        self._config = config
+
+    def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return delta_weights(self._config, tensors)
+
+    def prompt(self, prompt: np.ndarray) -> np.ndarray:
+        return prompt
+
+    def __call__(self, x: np.ndarray, look: Look) -> np.ndarray:
+        """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
+        look = look.expand(len(x))
+        edit: np.ndarray = look.after(self.backend(look.before(x), look.prompt, look.prompt_bias, look.skips), x)
+        return edit
 
 
 class Editor:
@@ -95,38 +118,46 @@ class Editor:
             PluginError: there is no such backend.
             E2GANError: there is no such device or precision, or the backend cannot use it.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
         self.base = base if isinstance(base, Base) else find_base(base)
         self.backend = backend or TORCH
         """The id of the backend that computes the edits."""
-        self._weights: CrucialWeights | Backend
+        self._threads = threads
+        self._edits: TorchEdits | _BackendEdits
         runtime: Backend | None = None
-        free = backend is None and device is None and not isinstance(dtype, torch.dtype)
-        precision = None if dtype is None else _name_of(dtype)
+        by_name = dtype is None or isinstance(dtype, str)
+        precision = None if dtype is None else name_of(dtype)
         if self.backend != TORCH:
             where = None if device is None else str(device)
             runtime = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
-        elif free and _choose_device(None).type == "cpu":
+        elif backend is None and device is None and by_name and fastest() and _is_on_cpu():
             self.backend, runtime = open_fastest(self.base, precision=precision, threads=threads)
         if runtime is None:
-            self.device = _choose_device(device)
-            self.dtype = _choose_dtype(self.device, dtype)
-            self.precision = _name_of(self.dtype)
-            """What it computes in: ``float32``, ``bf16`` or ``float16``."""
-            generator = self.base.generator().to(self.device)
-            self._weights = CrucialWeights(generator)  # before they lose precision
-            self._edit = Edit(generator.to_precision(self.dtype), at_once=self.device.type == "cpu")
+            from e2gan.pytorch import TorchEdits, choose_device
+
+            self._limit_threads()
+            self._edits = TorchEdits(self.base, choose_device(device), dtype)
         else:
-            # What surrounds the generator is PyTorch's.
-            self.device, self.dtype = torch.device("cpu"), torch.float32
-            self.precision = runtime.precision
-            self._weights = runtime
-            self._edit = Edit(runtime)
+            self._edits = _BackendEdits(self.base.config, runtime)
+        self.precision = self._edits.precision
+        """What it computes in: ``float32``, ``bf16`` or ``float16``."""
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
         self._other: tuple[str, torch.nn.Module] | None = None
         self._lock = threading.RLock()
+
+    @property
+    def device(self) -> torch.device:
+        """Where PyTorch computes: the edits, or if another backend does, other models."""
+        import torch
+
+        return torch.device("cpu") if isinstance(self._edits, _BackendEdits) else self._edits.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In what PyTorch computes there."""
+        import torch
+
+        return torch.float32 if isinstance(self._edits, _BackendEdits) else self._edits.dtype
 
     def apply(self, photo: Source, concepts: Concepts, strength: float = 1.0, size: int | None = None) -> Image.Image:
         """Edit a photo.
@@ -221,37 +252,44 @@ class Editor:
         height, width = batch.shape[1:3]
         right, down = self._paddings(width, height, blend)
         padded = np.pad(batch, ((0, 0), (0, down), (0, right), (0, 0)), mode="reflect")
+        x = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), np.float32)
+        x /= np.float32(127.5)
+        x -= 1
         with self._lock:
-            generate = self._ready(blend)
-            with torch.inference_mode():
-                x = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).contiguous()
-                y = generate(x / 127.5 - 1)
-                y = ((y[..., :height, :width] + 1) / 2).permute(0, 2, 3, 1).cpu()
-        if not torch.isfinite(y).all():
+            y = self._ready(blend)(x)
+        y = ((y[..., :height, :width] + 1) / 2).transpose(0, 2, 3, 1)
+        if not np.isfinite(y).all():
             raise blend.not_finite(self.precision)
-        return y.clamp(0, 1).numpy()
+        return y.clip(0, 1)
 
     def _paddings(self, width: int, height: int, blend: Blend) -> tuple[int, int]:
         """The number of columns and rows to add for the generator."""
         stride = blend.stride or self.base.config.stride
         return _padding(width, stride), _padding(height, stride)
 
-    def _ready(self, blend: Blend) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _ready(self, blend: Blend) -> Callable[[np.ndarray], np.ndarray]:
         """Load and fold what is needed; return the function that edits (N, 3, H, W) float32 in [-1, 1] to the same."""
         if blend.load is None:
             return partial(self._generate, self._fold(blend.parts), blend.parts)
         # Only one other model is kept, because they are large.
         if self._other is None or self._other[0] != blend.sha256:
             self._other = None
+            self._limit_threads()
             self._other = blend.sha256, blend.load().to(self.device)
-        return self._other[1]
+        from e2gan.pytorch import run
 
-    def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: torch.Tensor) -> torch.Tensor:
+        return partial(run, self._other[1], device=self.device)
+
+    def _limit_threads(self) -> None:
+        if self._threads is not None:
+            import torch
+
+            torch.set_num_threads(self._threads)
+
+    def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: np.ndarray) -> np.ndarray:
         """The edit that the base's generator makes with the folded concepts."""
         looks = [_look(part.concept, adapter.prompt) for part, adapter in zip(parts, loaded)]
-        look = blended(looks, [part.weight for part in parts])
-        edit: torch.Tensor = self._edit(x, look.to(self.device).expand(len(x)))
-        return edit
+        return self._edits(x, blended(looks, [part.weight for part in parts]))
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless they already are."""
@@ -259,7 +297,7 @@ class Editor:
         folded = [(adapter, part.weight) for adapter, part in zip(loaded, parts)]
         if folded != self._folded:
             self._folded = None  # unknown, in case folding fails half-way
-            self._weights.fold([(weight, adapter.deltas) for adapter, weight in folded])
+            self._edits.fold([(weight, adapter.deltas) for adapter, weight in folded])
             self._folded = folded
         return loaded
 
@@ -270,49 +308,21 @@ class Editor:
             self._loaded.move_to_end(key)
             return self._loaded[key]
         adapter = concept.load(self.base)
-        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in adapter.tensors.items()}
-        prompt = torch.from_numpy(adapter.prompt).to(self.device, self.dtype)
-        self._loaded[key] = _Loaded(delta_weights(self.base.config, tensors), prompt)
+        self._loaded[key] = _Loaded(self._edits.deltas(adapter.tensors), self._edits.prompt(adapter.prompt))
         if len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[key]
 
 
-def _look(concept: Concept, prompt: torch.Tensor) -> Look:
+def _look(concept: Concept, prompt: Array) -> Look:
     return look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
 
 
-def _choose_device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        torch.empty(1, device=device)
-    # Each kind of missing device raises another exception.
-    except (RuntimeError, AssertionError, NotImplementedError) as fault:
-        raise E2GANError(
-            f"no device '{device}' on this machine", hint="leave it out, or name cpu, cuda or mps"
-        ) from fault
-    return torch.device(device)
+def _is_on_cpu() -> bool:
+    """Whether PyTorch would compute on the CPU."""
+    from e2gan.pytorch import choose_device
 
-
-def _choose_dtype(device: torch.device, wish: torch.dtype | str | None) -> torch.dtype:
-    if isinstance(wish, torch.dtype):
-        return wish
-    if wish is None:
-        if device.type != "cpu":
-            return torch.float16
-        return torch.bfloat16 if computes_bfloat16(device) else torch.float32
-    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}[precision_named(wish)]
-    if dtype == torch.bfloat16 and not computes_bfloat16(device):
-        warnings.warn(NO_BFLOAT16, E2GANWarning, stacklevel=3)
-        return torch.float32
-    return dtype
-
-
-def _name_of(dtype: torch.dtype | str) -> str:
-    return str(dtype).removeprefix("torch.").replace("bfloat16", "bf16")
+    return choose_device(None).type == "cpu"
 
 
 def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, int]:

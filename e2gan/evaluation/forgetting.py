@@ -15,10 +15,12 @@ from torch import Tensor
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import DataError, E2GANError
-from e2gan.models.edit import Edit, look_of
+from e2gan.models.deltas import delta_weights
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
-from e2gan.models.lora import CrucialWeights, delta_weights
+from e2gan.models.look import look_of
+from e2gan.models.lora import CrucialWeights
 
 __all__ = ["Drift", "Forgetting", "measure_forgetting"]
 

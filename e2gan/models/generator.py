@@ -8,13 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from e2gan.models.layout import SMOOTHING, GeneratorConfig
+from e2gan.models.layout import MAX_KEYS, SMOOTHING, GeneratorConfig
 from e2gan.models.weights import draw_weights, load_weights
 
-__all__ = ["MAX_KEYS", "Generator", "OutConv", "ResBlock", "UpConv", "load_generator", "norm_relu"]
-
-MAX_KEYS = 4096
-"""Maximum tokens that one token attends to; a photo of 512² has this many."""
+__all__ = ["Generator", "OutConv", "ResBlock", "UpConv", "load_generator", "norm_relu"]
 
 
 class ResBlock(nn.Module):

@@ -15,6 +15,7 @@ from e2gan.errors import BaseModelError
 
 __all__ = [
     "ADAPTER_PREFIX",
+    "MAX_KEYS",
     "MAX_NOISE",
     "NEUTRAL",
     "NO_SKIPS",
@@ -28,6 +29,7 @@ __all__ = [
     "adapter_parameters",
     "adapter_shapes",
     "crucial_layers",
+    "generator_shapes",
 ]
 
 ADAPTER_PREFIX = "base_model.model."
@@ -57,6 +59,9 @@ Skips: TypeAlias = "tuple[float, float, float]"
 """How much bypasses the bottleneck at full, half and quarter size (from the image side inward), each from 0 to 1."""
 
 NO_SKIPS: Skips = (0.0, 0.0, 0.0)
+
+MAX_KEYS = 4096
+"""Maximum tokens that one token attends to; a photo of 512² has this many."""
 
 MAX_NOISE = 0.25
 """Maximum noise on a photo: a standard deviation for values in [-1, 1]."""
@@ -213,6 +218,26 @@ def crucial_layers(config: GeneratorConfig) -> Iterator[CrucialLayer]:
     yield CrucialLayer("up2", "conv_transpose", c, 2 * w, 3, 2)
     yield CrucialLayer("up1", "conv_transpose", 2 * w, w, 3, 1)
     yield CrucialLayer("conv_out", "conv", w, 3, 7, 0)
+
+
+def generator_shapes(config: GeneratorConfig) -> dict[str, tuple[int, ...]]:
+    """Every tensor of the generator's file, by name, with its shape."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in crucial_layers(config):
+        kernel = () if layer.kind == "linear" else (layer.kernel,) * 2
+        ends = (layer.inputs, layer.outputs) if layer.kind == "conv_transpose" else (layer.outputs, layer.inputs)
+        shapes[f"{layer.name}.weight"] = (*ends, *kernel)
+        if not layer.name.endswith((".to_q", ".to_k", ".to_v")):
+            shapes[f"{layer.name}.bias"] = (layer.outputs,)
+    c = config.channels
+    for block in range(config.res_blocks):
+        for conv in ("conv1", "conv2"):
+            shapes[f"res.{block}.{conv}.weight"], shapes[f"res.{block}.{conv}.bias"] = (c, c, 3, 3), (c,)
+    for position in config.tb_positions:
+        for norm in ("norm", "norm1", "norm2", "norm3"):
+            for part in ("weight", "bias"):
+                shapes[f"transformers.{position}.{norm}.{part}"] = (c,)
+    return shapes
 
 
 def adapter_shapes(config: GeneratorConfig, ranks: Ranks) -> dict[str, tuple[int, ...]]:

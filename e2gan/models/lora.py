@@ -13,32 +13,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from e2gan.models.deltas import folded
 from e2gan.models.generator import Generator, UpConv
-from e2gan.models.layout import ADAPTER_PREFIX, GeneratorConfig, Ranks, crucial_layers
+from e2gan.models.layout import GeneratorConfig, Ranks, crucial_layers
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
-__all__ = ["CrucialWeights", "adapter_state", "attach", "delta_weights", "lora_config"]
-
-
-def delta_weights(config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply out an adapter's factors: {layer name: ΔW, float32, shaped like the layer's weight}.
-
-    ``tensors`` are named and shaped as PEFT saves them; the scale is 1 (lora_alpha equals the
-    rank in every layer).
-    """
-    deltas = {}
-    for layer in crucial_layers(config):
-        a = tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_A.weight"].float()
-        b = tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_B.weight"].float()
-        if layer.kind == "linear":
-            deltas[layer.name] = b @ a
-        elif layer.kind == "conv":
-            deltas[layer.name] = (b.flatten(1) @ a.flatten(1)).view(-1, *a.shape[1:])
-        else:
-            deltas[layer.name] = torch.einsum("irhw,or->iohw", a, b.flatten(1)).contiguous()
-    return deltas
+__all__ = ["CrucialWeights", "adapter_state", "attach", "lora_config"]
 
 
 class CrucialWeights:
@@ -54,16 +36,8 @@ class CrucialWeights:
     @torch.no_grad()
     def fold(self, parts: Iterable[tuple[float, Mapping[str, Tensor]]]) -> None:
         """Set every crucial layer to its pristine weight + Σ weight · ΔW."""
-        parts = list(parts)
-        for name, pristine in self._pristine.items():
-            target = _weight(self._layers[name])
-            if not parts:
-                target.copy_(pristine)
-                continue
-            total = pristine
-            for weight, deltas in parts:
-                total = torch.add(total, deltas[name].to(pristine.device), alpha=weight)
-            target.copy_(total)
+        for name, weight in folded(self._pristine, parts):
+            _weight(self._layers[name]).copy_(weight)
 
     def unfold(self) -> None:
         """Give the generator the base's weights back."""

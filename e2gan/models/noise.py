@@ -11,8 +11,8 @@ import hashlib
 from functools import cache
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from e2gan.models.arrays import Array, functions_of
 
 __all__ = ["SIDE", "noise_tile", "noisy"]
 
@@ -24,14 +24,14 @@ _BYTES = 4
 
 
 @cache
-def noise_tile() -> Tensor:
+def noise_tile() -> np.ndarray:
     """(SIDE, SIDE) float32 of mean 0 and standard deviation 1, the same on every machine."""
     data = hashlib.shake_256(b"e2gan noise").digest(SIDE * SIDE * _BYTES)
     sums = np.frombuffer(data, np.uint8).reshape(SIDE, SIDE, _BYTES).sum(-1, dtype=np.int64)
-    return torch.from_numpy((sums - sums.mean()) / sums.std()).float()
+    return ((sums - sums.mean()) / sums.std()).astype(np.float32)
 
 
-def noisy(photo: Tensor, strength: Tensor, offsets: Tensor | None = None) -> Tensor:
+def noisy(photo: Array, strength: Array, offsets: Array | None = None) -> Array:
     """Photos with the tile added, equally to red, green and blue.
 
     Args:
@@ -42,8 +42,8 @@ def noisy(photo: Tensor, strength: Tensor, offsets: Tensor | None = None) -> Ten
     Returns:
         (N, 3, H, W), which may leave [-1, 1].
     """
-    tile = noise_tile().to(photo.device, photo.dtype)
-    tiles = [tile] if offsets is None else [tile.roll((-top, -left), (0, 1)) for top, left in offsets.tolist()]
-    rows, columns = (torch.arange(length, device=photo.device) % SIDE for length in photo.shape[2:])
-    noise = torch.stack(tiles).index_select(1, rows).index_select(2, columns)
-    return photo + strength.to(photo).view(-1, 1, 1, 1) * noise[:, None]
+    f = functions_of(photo)
+    tile = f.like(noise_tile(), photo)
+    tiles = [tile] if offsets is None else [f.rolled(tile, -top, -left) for top, left in offsets.tolist()]
+    noise = f.tiled(f.stack(tiles), *photo.shape[2:])
+    return photo + f.like(strength, photo)[:, None, None, None] * noise[:, None]

@@ -18,8 +18,8 @@ from PIL import Image
 from e2gan.data.pairs import Pair
 from e2gan.errors import DataError
 from e2gan.evaluation.measure import photograph
-from e2gan.models.edit import Look, batched, look_of
 from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
+from e2gan.models.look import Look, batched, look_of
 from e2gan.models.noise import SIDE
 from e2gan.models.pixels import to_tensor
 from e2gan.recipe import TrainingRecipe

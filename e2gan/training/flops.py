@@ -15,9 +15,9 @@ from e2gan.concept import Concept
 from e2gan.errors import MissingExtraError
 from e2gan.evaluation.cost import counting
 from e2gan.models.discriminator import Discriminator
-from e2gan.models.edit import batched, look_of
 from e2gan.models.generator import Generator
 from e2gan.models.layout import Keeps
+from e2gan.models.look import batched, look_of
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.objective import Batch, Objective, StepKind

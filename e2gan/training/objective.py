@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from e2gan.models.edit import Edit, Look
+from e2gan.models.edit import Edit
+from e2gan.models.look import Look
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk

@@ -34,10 +34,15 @@ class Runtime:
         self.asked = (device, precision, threads)
         self._generator = base.generator()
         self._weights = CrucialWeights(self._generator)
-        self.fold = self._weights.fold
 
-    def __call__(self, *inputs: Any) -> torch.Tensor:
-        edit: torch.Tensor = self._generator(*inputs)
+    def fold(self, parts: Any) -> None:
+        self._weights.fold(
+            (weight, {name: torch.from_numpy(delta) for name, delta in deltas.items()}) for weight, deltas in parts
+        )
+
+    def __call__(self, *inputs: np.ndarray | None) -> np.ndarray:
+        with torch.inference_mode():
+            edit: np.ndarray = self._generator(*(x if x is None else torch.from_numpy(x) for x in inputs)).numpy()
         return edit
 
 
@@ -79,7 +84,7 @@ def test_pytorchs_own_words_and_its_gpus_mean_pytorch(base: Base, monkeypatch: p
     for wishes in ({"device": "cpu"}, {"dtype": torch.float32}, {"backend": "torch"}):
         assert Editor(base, **wishes).backend == "torch"  # type: ignore[arg-type]
     assert Editor(base, dtype="float32").backend == "quick"
-    monkeypatch.setattr("e2gan.editor._choose_device", lambda wish: torch.device("meta"))
+    monkeypatch.setattr("e2gan.pytorch.choose_device", lambda wish: torch.device("meta"))
     monkeypatch.setattr(Base, "generator", lambda self: pytest.fail("PyTorch"))
     with pytest.raises(pytest.fail.Exception, match="PyTorch"):
         Editor(base)
@@ -88,7 +93,7 @@ def test_pytorchs_own_words_and_its_gpus_mean_pytorch(base: Base, monkeypatch: p
 def test_wishes_reach_the_backend(base: Base) -> None:
     offer(("quick", Runtime, 2))
     chosen: Any = Editor(base, "npu", torch.bfloat16, 1, "quick")
-    assert chosen._weights.asked == ("npu", "bf16", 1)
+    assert chosen._edits.backend.asked == ("npu", "bf16", 1)
     assert (chosen.device, chosen.dtype) == (torch.device("cpu"), torch.float32)
 
 
@@ -121,7 +126,7 @@ def test_an_unknown_precision_is_one_error(base: Base, backend: str | None) -> N
 
 
 def test_pytorch_computes_in_float32_where_bf16_is_emulated(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2gan.editor.computes_bfloat16", lambda device: False)
+    monkeypatch.setattr("e2gan.pytorch.computes_bfloat16", lambda device: False)
     with pytest.warns(E2GANWarning, match="does not compute in bf16"):
         assert Editor(base, dtype="bf16").precision == "float32"
     assert Editor(base, dtype=torch.bfloat16).precision == "bf16", "a type of torch is taken as it is"

@@ -23,12 +23,13 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, ImageError
 from e2gan.images import read_provenance, save_image
-from e2gan.models.lora import CrucialWeights, delta_weights
+from e2gan.models.deltas import delta_weights
+from e2gan.models.lora import CrucialWeights
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 
 
 def weights(editor: Editor) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in editor._edit.generator.state_dict().items()}
+    return {name: value.clone() for name, value in editor._edits.network.generator.state_dict().items()}
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

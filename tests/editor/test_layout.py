@@ -45,7 +45,7 @@ def asked(new_editor: Editor) -> Iterator[list[dict[str, Any]]]:
     def record(generator: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
         calls.append({"x": given[0], "skips": given[3] if len(given) > 3 else None})
 
-    generator = new_editor._edit.generator
+    generator = new_editor._edits.network.generator
     assert isinstance(generator, torch.nn.Module)
     hook = generator.register_forward_pre_hook(record)
     yield calls
@@ -71,7 +71,7 @@ def test_a_blend_mixes_skips_and_noise_by_weight(
         else:
             assert call["skips"].tolist() == [pytest.approx(skips)]
         added = (call["x"][0].numpy() - seen).mean(0)
-        assert np.allclose(added, noise * noise_tile()[:40, :48].numpy(), atol=1e-5)
+        assert np.allclose(added, noise * noise_tile()[:40, :48], atol=1e-5)
 
 
 def test_photos_of_a_batch_each_have_their_look(new_editor: Editor, concepts: dict[str, Concept]) -> None:

@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2gan.models.edit import Edit, Look, batched, blended, look_of
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator, OutConv, UpConv
 from e2gan.models.layout import NEUTRAL, GeneratorConfig, Keeps, Tone
 from e2gan.models.light import keep, toned
+from e2gan.models.look import Look, batched, blended, look_of
 
 CONFIG = GeneratorConfig(
     prompt_dim=8, width=8, res_blocks=1, tb_positions=(1,), heads=2, skips=True, smoothing="mean"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from e2gan.models.edit import blended, look_of
 from e2gan.models.generator import Generator
 from e2gan.models.layout import NEUTRAL, GeneratorConfig, Keeps
 from e2gan.models.light import SHIFT, SPAN, keep, toned
+from e2gan.models.look import blended, look_of
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from e2gan.models.deltas import delta_weights
 from e2gan.models.generator import Generator, load_generator
 from e2gan.models.layout import GeneratorConfig, Ranks, adapter_shapes
-from e2gan.models.lora import CrucialWeights, adapter_state, attach, delta_weights, lora_config
+from e2gan.models.lora import CrucialWeights, adapter_state, attach, lora_config
 
 peft = pytest.importorskip("peft")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from e2gan.editor import Editor
 from e2gan.errors import E2GANError, PluginError
 from e2gan.plugins import reload_registry
 from tests.editor.tiny import photo
+from tests.editor.torchless import imports_torch
 
 
 @pytest.fixture
@@ -72,3 +75,11 @@ def test_without_the_plugin_the_error_names_it(base: Base, monkeypatch: pytest.M
 def test_an_unknown_backend_is_one_error(base: Base) -> None:
     with pytest.raises(PluginError, match="no backend 'onxruntime'"):
         Editor(base, backend="onxruntime")
+
+
+def test_apply_imports_no_torch(base: Base, concepts: dict[str, Concept], tmp_path: Path) -> None:
+    Image.fromarray(photo(150, 90)).save(tmp_path / "photo.jpg")
+    blend = ",".join(f"{concept.path}={weight}" for concept, weight in zip(concepts.values(), (0.2, 0.5, 0.3)))
+    command = ["apply", blend, tmp_path / "photo.jpg", "-o", tmp_path / "edit.jpg", "--base", base.path]
+    own = {"distribution": "e2gan-onnx", "cache": tmp_path / "cache"}
+    assert not imports_torch(*command, "--backend", "onnxruntime", "--threads", "1", "-q", **own)

@@ -22,9 +22,10 @@ from e2gan.models.lora import CrucialWeights
 from e2gan.plugins import reload_registry
 from e2gan_openvino import backend
 from tests.editor.tiny import photo
+from tests.editor.torchless import imports_torch
 from tests.openvino.test_network import decibels
 
-HAS_BF16 = backend.computes_bfloat16(torch.device("cpu"))
+HAS_BF16 = backend.computes_bfloat16()
 
 
 @pytest.fixture
@@ -69,23 +70,19 @@ def test_a_folded_generator_is_the_same_within_rounding(
 ) -> None:
     """In float, where the editor's rounding to 8 bits does not hide a difference."""
     ours, theirs = backend.OpenVinoGenerator(new_base, precision="float32", threads=1), new_base.generator()
-    x, prompt = torch.rand(1, 3, 48, 40) * 2 - 1, torch.randn(1, 4, 16)
-    weights, random = CrucialWeights(theirs), np.random.default_rng(0)
+    random = np.random.default_rng(0)
+    x, prompt = random.uniform(-1, 1, (1, 3, 48, 40)).astype("f4"), random.normal(size=(1, 4, 16)).astype("f4")
+    weights = CrucialWeights(theirs)
     parts = [
-        (
-            share,
-            {
-                name.removesuffix(".weight"): torch.from_numpy(random.normal(0, 0.05, value.shape).astype("f4"))
-                for name, value in ours._pristine.items()
-            },
-        )
+        (share, {name: random.normal(0, 0.05, value.shape).astype("f4") for name, value in ours._pristine.items()})
         for share in (0.3, 0.7)
     ]
     for some in ([], parts, parts[:1], []):
         ours.fold(some)
-        weights.fold(some)
+        weights.fold([(share, {k: torch.from_numpy(v) for k, v in deltas.items()}) for share, deltas in some])
         with torch.inference_mode():
-            assert decibels(ours(x, prompt).numpy(), theirs(x, prompt).numpy()) >= 80
+            wanted = theirs(torch.from_numpy(x), torch.from_numpy(prompt)).numpy()
+        assert decibels(ours(x, prompt), wanted) >= 80
 
 
 def test_no_concept_leaves_a_trace(openvino_editor: Editor, concepts: list[Concept]) -> None:
@@ -144,7 +141,7 @@ def test_an_unknown_device_is_one_error(base: Base, wish: str) -> None:
 
 
 def test_without_bf16_it_computes_in_float32_and_says_so(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "computes_bfloat16", lambda device: False)
+    monkeypatch.setattr(backend, "computes_bfloat16", lambda: False)
     with pytest.warns(E2GANWarning, match="does not compute in bf16, so edits are computed in float32"):
         assert Editor(base, backend="openvino", dtype="bf16").precision == "float32"
 
@@ -217,3 +214,14 @@ def test_what_an_edit_runs_on_is_listed() -> None:
     lines = result.stdout.splitlines()
     table = lines[lines.index(next(line for line in lines if line.startswith("BACKEND"))) :]
     assert [line.split()[0] for line in table] == ["BACKEND", "torch", "openvino"]
+
+
+def test_apply_imports_no_torch(new_base: Base, new_concepts: list[Concept], tmp_path: Path) -> None:
+    """A blend that has all that surrounds a generator: noise, skips, tones, and something kept of the photo."""
+    Image.fromarray(photo(150, 90)).save(tmp_path / "photo.jpg")
+    blend = ",".join(f"{concept.path}={weight}" for concept, weight in zip(new_concepts, (0.2, 0.5, 0.3)))
+    command = ["apply", blend, tmp_path / "photo.jpg", "-o", tmp_path / "edit.jpg", "--base", new_base.path]
+    own = {"distribution": "e2gan-openvino", "cache": tmp_path / "cache"}
+    for _ in range(2):  # compiled, then from the cache
+        assert not imports_torch(*command, "--backend", "openvino", "--threads", "1", "-q", **own)
+    assert imports_torch(*command, "--backend", "torch", "--threads", "1", "-q", **own)

@@ -19,10 +19,11 @@ from PIL import Image, ImageOps
 
 from e2gan.cli import cli
 from e2gan.errors import DataError, E2GANError, TrainingError
+from e2gan.models.deltas import delta_weights
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import Ranks, adapter_parameters, crucial_layers
-from e2gan.models.lora import adapter_state, attach, delta_weights
+from e2gan.models.lora import adapter_state, attach
 from e2gan.models.weights import load_weights
 from e2gan.progress import Progress
 from e2gan.training import loop

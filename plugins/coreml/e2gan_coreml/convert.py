@@ -17,7 +17,7 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import temporary_folder
-from e2gan.models.generator import MAX_KEYS
+from e2gan.models.layout import MAX_KEYS
 from e2gan_coreml.network import PackagedEdit, build
 from e2gan_coreml.program import MODEL
 from e2gan_coreml.tools import quiet_coremltools

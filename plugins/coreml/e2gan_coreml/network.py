@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.edit import Edit, Look, look_of
+from e2gan.models.deltas import delta_weights
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
 from e2gan.models.layout import ADAPTER_PREFIX, crucial_layers
-from e2gan.models.lora import CrucialWeights, delta_weights
+from e2gan.models.look import Look, look_of
+from e2gan.models.lora import CrucialWeights
 from e2gan.models.noise import SIDE, noise_tile
 
 __all__ = ["PackagedEdit", "build"]
@@ -45,8 +48,8 @@ class TiledEdit(Edit):
         """``sizes``: all possible widths and heights of a photo."""
         super().__init__(generator, half=True)
         width, height = (max(lengths) for lengths in zip(*sizes))
-        tile = noise_tile().repeat(-(-height // SIDE), -(-width // SIDE))[None, None, :height, :width]
-        self.register_buffer("tile", tile.contiguous())
+        repeated = np.tile(noise_tile(), (-(-height // SIDE), -(-width // SIDE)))[None, None, :height, :width]
+        self.register_buffer("tile", torch.from_numpy(np.ascontiguousarray(repeated)))
 
     def with_noise(self, photo: Tensor, look: Look, offsets: Tensor | None) -> Tensor:
         if look.noise is None:

@@ -14,11 +14,12 @@ from torch.func import functional_call
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.edit import Edit, Look, look_of
+from e2gan.models.deltas import delta_weights
+from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator, UpConv
 from e2gan.models.layout import Keeps
-from e2gan.models.lora import CrucialWeights, delta_weights
-from e2gan.models.noise import noise_tile
+from e2gan.models.look import Look, look_of
+from e2gan.models.lora import CrucialWeights
 
 __all__ = ["FoldedEdit", "SwappableEdit", "folded", "traceable"]
 
@@ -88,7 +89,6 @@ def folded(base: Base, concept: Concept, dtype: torch.dtype = torch.float32) -> 
 
 def traceable(generator: Generator) -> Edit:
     """The edit in a form suitable for tracing."""
-    noise_tile()  # cached at its first use, which must not happen while tracing, when tensors have no values
     return Edit(generator, at_once=True)
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable, Mapping
+from inspect import getfile
 from typing import Any
 
+import archspec.cpu
 import numpy as np
 import openvino
-import torch
-from torch import Tensor
 
 from e2gan import __version__
 from e2gan.backends import NO_BFLOAT16
 from e2gan.base import Base
 from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.files import sha256_file
-from e2gan.models.device import computes_bfloat16
+from e2gan.models.deltas import folded
 from e2gan.models.layout import crucial_layers
+from e2gan.models.network import arranged
 from e2gan.tables import shown
 from e2gan_openvino import cache
-from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, arranged, network
-from e2gan_openvino.network import __file__ as network_file
+from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, network
 
 __all__ = ["OpenVinoGenerator"]
 
@@ -61,9 +61,8 @@ class OpenVinoGenerator:
         self.precision = _precision(core, self.device, precision)
         self._in_two_steps = self.precision != "float32"
         self._config = base.config
-        weights = base.generator().state_dict()
-        names = [f"{layer.name}.weight" for layer in crucial_layers(base.config)]
-        self._pristine = {name: weights[name] for name in names}
+        weights = base.weights()
+        self._pristine = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(base.config)}
         settings = _settings(self.device, self.precision, threads)
         try:
             self._request = self._compiled(core, base, weights, settings).create_infer_request()
@@ -74,49 +73,48 @@ class OpenVinoGenerator:
             ) from fault
         self.fold([])
 
-    def fold(self, parts: Iterable[tuple[float, Mapping[str, Tensor]]]) -> None:
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, np.ndarray]]]) -> None:
         """Set every crucial layer to the base's weight + Σ weight · ΔW."""
-        parts = list(parts)
-        weights = {}
-        for name, total in self._pristine.items():
-            for weight, deltas in parts:
-                total = torch.add(total, deltas[name.removesuffix(".weight")], alpha=weight)
-            weights[name] = total.numpy()
+        weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
         self._folded = arranged(self._config, weights, in_two_steps=self._in_two_steps)
         for name, value in self._folded.items():
             # Shared: OpenVINO reads the arrays in every edit, so they are kept.
             self._request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
 
     def __call__(
-        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None, skips: Tensor | None = None
-    ) -> Tensor:
+        self,
+        x: np.ndarray,
+        prompt: np.ndarray,
+        prompt_bias: np.ndarray | None = None,
+        skips: np.ndarray | None = None,
+    ) -> np.ndarray:
         """(N, 3, H, W), (N, T, D), (N, T) and (N, 3) to (N, 3, H, W); pictures in [-1, 1].
 
         Raises:
             E2GANError: OpenVINO cannot compute it, for want of memory, or because the device takes no such size.
         """
-        bias = torch.zeros(prompt.shape[:2]) if prompt_bias is None else prompt_bias
+        bias = np.zeros(prompt.shape[:2], np.float32) if prompt_bias is None else prompt_bias
         inputs = {PHOTO: x, PROMPT: prompt, PROMPT_BIAS: bias}
         if self._config.skips:
-            inputs[SKIPS] = torch.zeros(len(x), 3) if skips is None else skips
-        arrays = {name: tensor.float().contiguous().numpy() for name, tensor in inputs.items()}
+            inputs[SKIPS] = np.zeros((len(x), 3), np.float32) if skips is None else skips
+        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         try:
             edit = self._request.infer(arrays, share_inputs=True)[EDIT]
         except RuntimeError as fault:
             raise E2GANError(
                 f"OpenVINO cannot compute the edit on {self.device}: {_reason(fault)}", hint="use the backend torch"
             ) from fault
-        return torch.from_numpy(np.asarray(edit))
+        return np.asarray(edit)
 
     def _compiled(
-        self, core: openvino.Core, base: Base, weights: Mapping[str, Tensor], settings: dict[str, Any]
+        self, core: openvino.Core, base: Base, weights: Mapping[str, np.ndarray], settings: dict[str, Any]
     ) -> openvino.CompiledModel:
         """The base's network for the device, from the cache, or made and kept there."""
         file = cache.file_for(
             {
                 "base": base.sha256,
                 "generator": base.config.to_dict(),
-                "program": f"{__version__} {sha256_file(network_file)}",
+                "program": " ".join([__version__, *(sha256_file(getfile(part)) for part in (arranged, network))]),
                 "openvino": openvino.get_version(),
                 "device": f"{self.device} {core.get_property(self.device, 'FULL_DEVICE_NAME')}",
                 "capabilities": " ".join(sorted(core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"))),
@@ -128,8 +126,7 @@ class OpenVinoGenerator:
                 return core.import_model(io.BytesIO(kept), self.device, settings)
             except RuntimeError:  # the driver or the processor is another than its name says
                 pass
-        arrays = {name: value.numpy() for name, value in weights.items()}
-        model = network(base.config, arrays, in_two_steps=self._in_two_steps)
+        model = network(base.config, weights, in_two_steps=self._in_two_steps)
         compiled = core.compile_model(model, self.device, settings)
         if "EXPORT_IMPORT" in core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"):
             try:
@@ -152,8 +149,7 @@ def _device(core: openvino.Core, wish: str | None) -> str:
 
 def _precision(core: openvino.Core, device: str, wish: str | None) -> str:
     able = set(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
-    # OpenVINO counts bf16 also where it is emulated with AVX-512.
-    if device == CPU and not computes_bfloat16(torch.device("cpu")):
+    if device == CPU and not computes_bfloat16():
         able.discard(CAPABILITIES["bf16"])
     chosen = wish or ("bf16" if device == CPU else "float16")
     if chosen == "float32" or CAPABILITIES[chosen] in able:
@@ -163,6 +159,11 @@ def _precision(core: openvino.Core, device: str, wish: str | None) -> str:
         text = NO_BFLOAT16 if on_cpu else f"{device} does not compute in {wish}, so edits are computed in float32"
         warnings.warn(text, E2GANWarning, stacklevel=2)
     return "float32"
+
+
+def computes_bfloat16() -> bool:
+    """Whether the processor has instructions for bf16; OpenVINO counts it also where it is emulated with AVX-512."""
+    return bool({"avx512_bf16", "amx_bf16"} & archspec.cpu.host().features)
 
 
 def _settings(device: str, precision: str, threads: int | None) -> dict[str, Any]:

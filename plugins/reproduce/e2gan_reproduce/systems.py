@@ -15,7 +15,8 @@ from e2gan.errors import DataError
 from e2gan.evaluation.cost import macs
 from e2gan.kept import digest_of, kept
 from e2gan.models.discriminator import load_discriminator
-from e2gan.models.edit import Edit, Look
+from e2gan.models.edit import Edit
+from e2gan.models.look import Look
 from e2gan.models.lora import attach
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.flops import training_flops

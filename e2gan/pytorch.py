@@ -1,0 +1,86 @@
+"""Edits on PyTorch: the base's generator with concepts folded in, on a device and in a precision."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e2gan.backends import NO_BFLOAT16, name_of, precision_named
+from e2gan.base import Base
+from e2gan.errors import E2GANError, E2GANWarning
+from e2gan.models.deltas import delta_weights
+from e2gan.models.device import computes_bfloat16
+from e2gan.models.edit import Edit
+from e2gan.models.look import Look
+from e2gan.models.lora import CrucialWeights
+
+__all__ = ["TorchEdits", "choose_device", "run"]
+
+
+class TorchEdits:
+    """The whole edit on PyTorch; its crucial weights are folded from pristine copies."""
+
+    def __init__(self, base: Base, device: torch.device, dtype: torch.dtype | str | None) -> None:
+        self.device, self.dtype = device, _choose_dtype(device, dtype)
+        self.precision = name_of(self.dtype)
+        self._config = base.config
+        generator = base.generator().to(device)
+        self.weights = CrucialWeights(generator)  # before they lose precision
+        self.network = Edit(generator.to_precision(self.dtype), at_once=device.type == "cpu")
+
+    def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """ΔW by layer, float32, on the device."""
+        factors = {name: torch.from_numpy(value).to(self.device) for name, value in tensors.items()}
+        return delta_weights(self._config, factors)
+
+    def prompt(self, prompt: np.ndarray) -> Tensor:
+        """(T, D), in the generator's type."""
+        return torch.from_numpy(prompt).to(self.device, self.dtype)
+
+    def fold(self, parts: Iterable[tuple[float, Mapping[str, Tensor]]]) -> None:
+        self.weights.fold(parts)
+
+    def __call__(self, x: np.ndarray, look: Look) -> np.ndarray:
+        """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
+        look = look.to(self.device).expand(len(x))
+        return run(lambda photo: self.network(photo, look), x, self.device)
+
+
+def run(network: Callable[[Tensor], Tensor], x: np.ndarray, device: torch.device) -> np.ndarray:
+    """A network's result for one float32 array."""
+    with torch.inference_mode():
+        result: np.ndarray = network(torch.from_numpy(x).to(device)).cpu().numpy()
+    return result
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        torch.empty(1, device=device)
+    # Each kind of missing device raises another exception.
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise E2GANError(
+            f"no device '{device}' on this machine", hint="leave it out, or name cpu, cuda or mps"
+        ) from fault
+    return torch.device(device)
+
+
+def _choose_dtype(device: torch.device, wish: torch.dtype | str | None) -> torch.dtype:
+    if isinstance(wish, torch.dtype):
+        return wish
+    if wish is None:
+        if device.type != "cpu":
+            return torch.float16
+        return torch.bfloat16 if computes_bfloat16(device) else torch.float32
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}[precision_named(wish)]
+    if dtype == torch.bfloat16 and not computes_bfloat16(device):
+        warnings.warn(NO_BFLOAT16, E2GANWarning, stacklevel=3)
+        return torch.float32
+    return dtype
