@@ -24,7 +24,8 @@ from e2gan.editor import Editor
 from e2gan.embedders import EfficientNetLite0
 from e2gan.errors import DataError
 from e2gan.evaluation.fid import fid
-from e2gan.models.edit import Edit, Look
+from e2gan.models.edit import Edit
+from e2gan.models.look import Look
 from e2gan.recipe import Framing
 from e2gan_onnx.check import run
 from e2gan_onnx.export import export
@@ -60,7 +61,7 @@ def measure(
         models = {}
         for precision in PRECISIONS:
             start = time.perf_counter()
-            exported = export(concepts[0], base, Path(folder, f"{precision}.onnx"), precision=precision)
+            exported = export(concepts[0], base, Path(folder, f"{precision}.onnx"), precision=precision, io="float32")
             models[precision] = exported.path
             figures += [
                 Figure(f"{precision} export", time.perf_counter() - start, "s", at_most=60),

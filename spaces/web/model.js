@@ -65,8 +65,8 @@ export class Model {
     for (let i = 0; i < size; i++) {
       for (let c = 0; c < 3; c++) planes[c * size + i] = data[4 * i + c] / 255;
     }
-    const image = new this.#ort.Tensor("float32", planes, [1, 3, height, width]);
-    const { edit } = await this.#session.run({ image });
+    const photo = new this.#ort.Tensor("float32", planes, [1, 3, height, width]);
+    const { edit } = await this.#session.run({ photo });
     const made = await edit.getData();
     edit.dispose();
     const picture = new ImageData(width, height);

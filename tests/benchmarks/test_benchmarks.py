@@ -41,6 +41,7 @@ from e2gan.errors import DataError, E2GANError
 from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
+from e2gan.plugins import Registry
 from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.pix2pix import Pix2Pix
 from e2gan_onnx.export import Exported
@@ -253,6 +254,20 @@ def test_an_edit_is_timed_from_the_command_line() -> None:
     assert [figure.at_most for figure in figures.values()] == [8, 2]
 
 
+@on_unix
+def test_whole_edits_on_each_backend_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-onnx")
+    monkeypatch.setattr(startup, "registry", Registry.load)
+    try:
+        concept = switching.shipped()[0]
+    except DataError:
+        pytest.skip("the concepts are not trained yet")
+    figures = by_name(startup.measure_backends(str(concept.path), size=(80, 64), rounds=1))
+    assert figures["torch against torch, whole process"].value == 1
+    assert figures["onnxruntime: peak memory against torch's"].value > 0
+    assert figures["e2gan apply, no such photo"].at_most == 0.5
+
+
 def test_core_ml_packages_are_sized_and_compared(base: Base, concepts: list[Concept], tmp_path: Path) -> None:
     pytest.importorskip("coremltools", reason="there is no coremltools for this Python")
     Image.fromarray(photo()).save(tmp_path / "photo.png")
@@ -300,14 +315,14 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base: Base, concepts: list[Concept]
 ) -> None:
     """With models that give the photo back, which take no tracing."""
-    picture = onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
+    picture = onnx.helper.make_tensor_value_info("photo", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
     edit = onnx.helper.make_tensor_value_info("edit", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
-    identity = onnx.helper.make_node("Identity", ["image"], ["edit"])
+    identity = onnx.helper.make_node("Identity", ["photo"], ["edit"])
     opset = [onnx.helper.make_opsetid("", 18)]
     graph = onnx.helper.make_graph([identity], "same", [picture], [edit])
     data = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
-    def write(concept: Concept, base: Base, path: Path, precision: str) -> Exported:
+    def write(concept: Concept, base: Base, path: Path, precision: str, io: str) -> Exported:
         path.write_bytes(data)
         return Exported(concept.id, path, len(data), None)
 

@@ -47,12 +47,12 @@ def editor(base: Base) -> Editor:
 
 @pytest.fixture(scope="session")
 def models(run_folder: Path, base: Base, concepts: dict[str, Concept], editor: Editor) -> dict[str, Path]:
-    """An exported file of each concept but the last, checked."""
+    """An exported file of each concept but the last, which takes float32, checked."""
     files = {name: run_folder / "models" / f"{name}.onnx" for name in ("paint", "winter")}
     with FileLock(run_folder / "models.lock"):
         for name, file in files.items():
             if not file.exists():
-                export(concepts[name], base, file, editor=editor)
+                export(concepts[name], base, file, io="float32", editor=editor)
     return files
 
 

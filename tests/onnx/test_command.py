@@ -77,6 +77,8 @@ def test_one_concept_goes_into_a_file_and_json(
         (("--precision", "int4"), "'int4' is not one of 'fp32', 'fp16', 'int8'"),
         (("--swap", "--precision", "int8"), "--swap needs fp32"),
         (("--calibrate", "."), "--calibrate needs --precision int8"),
+        (("--swap", "--io", "uint8"), "--swap writes models that take float32"),
+        (("--io", "int8"), "'int8' is not one of 'uint8', 'float32'"),
     ],
 )
 def test_misuse_is_told(

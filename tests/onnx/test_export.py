@@ -64,7 +64,7 @@ def test_a_model_says_what_it_is(models: dict[str, Path], base: Base) -> None:
     for value in (*model.graph.input, *model.graph.output):
         shape = [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         assert shape == ["batch", 3, "height", "width"]
-    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["image", "edit"]
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["photo", "edit"]
 
 
 def test_a_model_tells_nothing_of_the_machine_that_made_it(models: dict[str, Path], swappable: Path) -> None:

@@ -35,7 +35,7 @@ def mixed(run_folder: Path, new_base: Base, new_concepts: dict[str, Concept]) ->
     with FileLock(run_folder / "mixed.lock"):
         for name, file in files.items():
             if not file.exists():
-                export(new_concepts["mixed"], new_base, file, precision=name)
+                export(new_concepts["mixed"], new_base, file, precision=name, io="float32")
     return files
 
 

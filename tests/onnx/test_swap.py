@@ -44,7 +44,7 @@ def test_the_parts_together_are_a_described_model(swappable: Path) -> None:
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert len(facts) == len(model.metadata_props)
     assert (facts["e2gan.id"], facts["e2gan.base"], facts["e2gan.stride"]) == ("glow", "tiny", "8")
-    assert [value.name for value in model.graph.input] == ["image"]
+    assert [value.name for value in model.graph.input] == ["photo"]
 
 
 def test_the_base_alone_is_no_model(swappable: Path) -> None:

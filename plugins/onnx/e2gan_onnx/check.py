@@ -13,7 +13,7 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
 from e2gan.evaluation.psnr import psnr
-from e2gan_onnx.graph import IMAGE
+from e2gan_onnx.graph import PHOTO
 from e2gan_onnx.photos import as_input
 
 __all__ = ["Likeness", "compare", "run"]
@@ -49,7 +49,7 @@ def compare(
 
 
 def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """A model on onnxruntime's CPU, as a function of the picture.
+    """A model on onnxruntime's CPU as a function of (N, 3, H, W) float32 in [0, 1], whatever it takes itself.
 
     Raises:
         E2GANError: onnxruntime cannot load it.
@@ -68,8 +68,12 @@ def run(model: bytes | Path, threads: int | None = None) -> Callable[[np.ndarray
         reason = " ".join(str(fault).split())[:200]
         raise E2GANError(f"onnxruntime {onnxruntime.__version__} cannot load the model: {reason}") from fault
 
-    def edit(image: np.ndarray) -> np.ndarray:
-        (edits,) = session.run(None, {IMAGE: image})
+    def edit(photo: np.ndarray) -> np.ndarray:
+        (edits,) = session.run(None, {PHOTO: photo})
         return np.asarray(edits)
 
-    return edit
+    def edit_pixels(photo: np.ndarray) -> np.ndarray:
+        pixels = np.rint(photo.transpose(0, 2, 3, 1) * 255).astype(np.uint8)
+        return edit(pixels).transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+    return edit_pixels if session.get_inputs()[0].type == "tensor(uint8)" else edit

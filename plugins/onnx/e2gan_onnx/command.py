@@ -10,7 +10,7 @@ import click
 
 from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
-from e2gan_onnx.options import LEAST_PSNR, OPSETS
+from e2gan_onnx.options import IO, LEAST_PSNR, OPSETS
 
 if TYPE_CHECKING:
     from e2gan_onnx.export import Exported
@@ -39,6 +39,12 @@ __all__ = ["onnx"]
     show_default=True,
     help="Arithmetic precision of the model.",
 )
+@click.option(
+    "--io",
+    type=click.Choice(IO),
+    help="What goes in and comes out: pictures in 8 bits (height, width, 3) of any size, which is the default, or "
+    "float32 (3, height, width) from 0 to 1.",
+)
 @click.option("--swap", is_flag=True, help="Write the base once, and each concept as a small part to append to it.")
 @click.option(
     "--calibrate",
@@ -54,6 +60,7 @@ def onnx(
     concepts: tuple[str, ...],
     output: Path,
     precision: str,
+    io: str | None,
     swap: bool,
     calibrate: Path | None,
     opset: int,
@@ -63,16 +70,18 @@ def onnx(
 ) -> None:
     """Export concepts as ONNX models: a picture in, the edited picture out.
 
-    A model takes and returns pictures (N, 3, height, width), float32 from 0 to 1, of any size that is a multiple
-    of 8. Each is compared with the PyTorch editor on real photos before it is written.
+    A model takes and returns pictures (N, height, width, 3) in 8 bits, of any size. Each is compared with the PyTorch
+    editor on real photos before it is written. Choose fp16 for a small file, and int8 for speed.
 
     With --swap, OUT is a folder: base.part, a part for each concept, and concepts.json, which lists them. The
-    bytes of base.part and of a concept's part, one after the other, are a model.
+    bytes of base.part and of a concept's part, one after the other, are a model. It takes and returns float32.
     """
     from e2gan.blend import find_concept
 
     if swap and precision != "fp32":
         raise click.UsageError("--swap needs fp32: the concept's LoRA is added to the weights when a model is loaded.")
+    if swap and io == "uint8":
+        raise click.UsageError("--swap writes models that take float32: leave out --io.")
     if calibrate and precision != "int8":
         raise click.UsageError("--calibrate needs --precision int8.")
     chosen = [find_concept(name) for name in concepts]
@@ -98,6 +107,7 @@ def onnx(
                 of,
                 file,
                 precision=precision,
+                io=io or IO[0],
                 opset=opset,
                 calibrate=calibrate or CALIBRATE,
                 editor=editor,

@@ -32,10 +32,10 @@ class FoldedEdit(nn.Module):
         super().__init__()
         self.edit, self.look = edit, look
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, photo: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to its edit in the same form; H and W are multiples of the generator's stride."""
-        count = image.shape[0]  # not len(), which would be a constant of the graph
-        y = self.edit(image * 2 - 1, self.look.expand(count))
+        count = photo.shape[0]  # not len(), which would be a constant of the graph
+        y = self.edit(photo * 2 - 1, self.look.expand(count))
         return ((y + 1) / 2).clamp(0, 1)
 
 
@@ -46,7 +46,7 @@ class SwappableEdit(nn.Module):
         super().__init__()
         self.edit, self.config = traceable(generator), generator.config
 
-    def forward(self, image: Tensor, concept: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, photo: Tensor, concept: Mapping[str, Tensor]) -> Tensor:
         """As :meth:`FoldedEdit.forward`.
 
         ``concept`` holds the adapter's factors by PEFT's names, of any ranks, and ``prompt`` (1, T, D),
@@ -65,7 +65,7 @@ class SwappableEdit(nn.Module):
             shares=concept["shares"],
             tones=concept["tone"],
         )
-        y = functional_call(self.edit, weights, (image * 2 - 1, look.expand(image.shape[0])))
+        y = functional_call(self.edit, weights, (photo * 2 - 1, look.expand(photo.shape[0])))
         return ((y + 1) / 2).clamp(0, 1)
 
 

@@ -17,9 +17,10 @@ from e2gan.errors import E2GANError
 from e2gan.files import atomic_path
 from e2gan_onnx.check import Likeness, compare, run
 from e2gan_onnx.edit import folded
-from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
-from e2gan_onnx.options import LEAST_PSNR, OPSETS
+from e2gan_onnx.graph import PHOTO, picture_dimensions, to_onnx
+from e2gan_onnx.options import IO, LEAST_PSNR, OPSETS
 from e2gan_onnx.photos import CALIBRATE, calibration_photos, check_photos
+from e2gan_onnx.pixels import take_pixels
 from e2gan_onnx.quantize import quantized
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def export(
     path: Path,
     *,
     precision: str = "fp32",
+    io: str = IO[0],
     opset: int = OPSETS[0],
     calibrate: Path = CALIBRATE,
     editor: Editor | None = None,
@@ -65,6 +67,7 @@ def export(
     Args:
         path: the file; replaced in one step, and only with a model that passed the check.
         precision: ``fp32``, ``fp16`` or ``int8``.
+        io: ``uint8`` for pictures (N, H, W, 3) of any size, or ``float32`` for (N, 3, H, W) from 0 to 1.
         calibrate: for ``int8``, the folder of photos that the ranges are measured on.
         editor: in float32, of ``base``, to compare with.  Without an editor nothing is checked.
         tell: called with a line for each step.
@@ -81,20 +84,24 @@ def export(
         edit = folded(base, concept, torch.float16 if precision == "fp16" else torch.float32)
         model = to_onnx(
             edit,
-            {IMAGE: example(base)},
-            {IMAGE: picture_dimensions(base.config.stride)},
+            {PHOTO: example(base)},
+            {PHOTO: picture_dimensions(base.config.stride)},
             opset=opset,
             name=concept.id,
         )
         if precision == "int8":
             tell(f"{concept.id}: calibrating")
             model = quantized(model, calibration_photos(calibrate))
-        describe(model, facts_of_base(base, precision) | facts_of_concept(concept))
+        photos = check_photos()
+        if io == "uint8":
+            take_pixels(model, base.config.stride)
+            photos.append(photos[0].crop((0, 0, photos[0].width - 5, photos[0].height - 3)))
+        describe(model, facts_of_base(base, precision, io) | facts_of_concept(concept))
         data = model.SerializeToString()
         likeness = None
         if editor is not None:
             tell(f"{concept.id}: checking")
-            likeness = compare(run(data), concept, editor, check_photos())
+            likeness = compare(run(data), concept, editor, photos)
             require(likeness, precision, concept.id)
         temporary.write_bytes(data)
     return Exported(concept.id, path, len(data), likeness)
@@ -124,15 +131,20 @@ def describe(model: onnx.ModelProto, facts: Mapping[str, str]) -> None:
         model.metadata_props.add(key=f"e2gan.{key}", value=value)
 
 
-def facts_of_base(base: Base, precision: str) -> dict[str, str]:
+def facts_of_base(base: Base, precision: str, io: str) -> dict[str, str]:
     stride = base.config.stride
+    if io == "uint8":
+        layout, sizes = "N, height, width, 3 (red, green, blue); uint8, sRGB; in and out", "any"
+    else:
+        layout = "N, 3 (red, green, blue), height, width; float32, sRGB from 0 to 1; in and out"
+        sizes = f"height and width are multiples of {stride}, {MIN_SIDE} or more"
     return {
         "base": base.id,
         "base_sha256": base.sha256,
         "precision": precision,
-        "layout": "N, 3 (red, green, blue), height, width; float32, sRGB from 0 to 1; in and out",
+        "layout": layout,
         "stride": str(stride),
-        "sizes": f"height and width are multiples of {stride}, {MIN_SIDE} or more",
+        "sizes": sizes,
     }
 
 

@@ -17,10 +17,10 @@ from e2gan.errors import E2GANError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["IMAGE", "RESULT", "picture_dimensions", "silence", "to_onnx"]
+__all__ = ["EDIT", "PHOTO", "picture_dimensions", "silence", "to_onnx"]
 
-IMAGE, RESULT = "image", "edit"
-"""Names of the input and the output: (N, 3, H, W) float32 in [0, 1]."""
+PHOTO, EDIT = "photo", "edit"
+"""Names of the input and the output, as in Core ML's packages: (N, 3, H, W) float32 in [0, 1]."""
 
 AXES = ("batch", None, "height", "width")
 
@@ -43,7 +43,7 @@ def to_onnx(
     *,
     opset: int,
     name: str,
-    names: Sequence[str] = (IMAGE,),
+    names: Sequence[str] = (PHOTO,),
 ) -> onnx.ModelProto:
     """Trace a module whose first input and whose output are pictures.
 
@@ -64,7 +64,7 @@ def to_onnx(
                 dynamic_shapes=dict(dynamic),
                 opset_version=opset,
                 input_names=names,
-                output_names=[RESULT],
+                output_names=[EDIT],
                 custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: _attention},
                 dynamo=True,
                 verbose=False,
@@ -95,12 +95,12 @@ def _refuse_other_sizes(model: onnx.ModelProto) -> None:
     """Make pictures fail whose size is not a multiple of the stride; otherwise their edits would be larger."""
     from onnx.helper import make_node
 
-    size, unshaped = f"{IMAGE}.size", f"{RESULT}.made"
+    size, unshaped = f"{PHOTO}.size", f"{EDIT}.made"
     for node in model.graph.node:
-        node.output[:] = [unshaped if name == RESULT else name for name in node.output]
-    model.graph.node.append(make_node("Shape", [IMAGE], [size]))
+        node.output[:] = [unshaped if name == EDIT else name for name in node.output]
+    model.graph.node.append(make_node("Shape", [PHOTO], [size]))
     model.graph.node.append(
-        make_node("Reshape", [unshaped, size], [RESULT], name="height_and_width_are_multiples_of_the_stride")
+        make_node("Reshape", [unshaped, size], [EDIT], name="height_and_width_are_multiples_of_the_stride")
     )
 
 

@@ -10,7 +10,7 @@ import onnx
 from PIL import Image
 
 from e2gan.files import temporary_folder
-from e2gan_onnx.graph import IMAGE, silence
+from e2gan_onnx.graph import PHOTO, silence
 from e2gan_onnx.photos import as_input
 
 __all__ = ["quantized"]
@@ -31,7 +31,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             photo = next(self._left, None)
-            return None if photo is None else {IMAGE: as_input(photo)}
+            return None if photo is None else {PHOTO: as_input(photo)}
 
     with temporary_folder(for_libraries=True) as folder:
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))

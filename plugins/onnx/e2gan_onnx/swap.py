@@ -31,7 +31,7 @@ from e2gan.models.layout import Keeps, Ranks, adapter_shapes
 from e2gan_onnx.check import compare, run
 from e2gan_onnx.edit import SwappableEdit
 from e2gan_onnx.export import Exported, describe, example, facts_of_base, facts_of_concept, require
-from e2gan_onnx.graph import IMAGE, picture_dimensions, to_onnx
+from e2gan_onnx.graph import PHOTO, picture_dimensions, to_onnx
 from e2gan_onnx.photos import check_photos
 
 __all__ = ["BASE_PART", "INDEX", "base_part", "concept_part", "export_swappable", "takes_noise"]
@@ -69,15 +69,15 @@ def base_part(base: Base, *, opset: int, noise: bool) -> bytes:
     dynamic |= {name: {} for name in concept if name not in dynamic}
     model = to_onnx(
         SwappableEdit(base.generator()).eval(),
-        {IMAGE: example(base), "concept": concept},
-        {IMAGE: picture_dimensions(base.config.stride), "concept": dynamic},
+        {PHOTO: example(base), "concept": concept},
+        {PHOTO: picture_dimensions(base.config.stride), "concept": dynamic},
         opset=opset,
         name=base.id,
-        names=[IMAGE, *concept],
+        names=[PHOTO, *concept],
     )
     del model.graph.input[1:]
     _halve(model)
-    describe(model, facts_of_base(base, "fp32"))
+    describe(model, facts_of_base(base, "fp32", "float32"))
     data: bytes = model.SerializeToString()
     return data
 
