@@ -18,7 +18,10 @@ HOMES = {
     "e2gan_demo": "spaces/demo/e2gan_demo",
     "benchmarks": "benchmarks",
     **{f"e2gan_{name}": f"plugins/{name}/e2gan_{name}" for name in ("baselines", "coreml", "gmic", "onnx")},
-    **{f"e2gan_{name}": f"plugins/{name}/e2gan_{name}" for name in ("openvino", "reproduce", "ssd", "teachers")},
+    **{
+        f"e2gan_{name}": f"plugins/{name}/e2gan_{name}"
+        for name in ("litert", "openvino", "reproduce", "ssd", "teachers")
+    },
 }
 """Packages of ours by their folders."""
 

@@ -1,0 +1,1 @@
+"""E²GAN concepts as LiteRT models, for Android."""
