@@ -106,8 +106,8 @@ def test_what_cannot_be_written_is_one_error(base: Base, concepts: dict[str, Con
 class Odd(torch.nn.Module):
     """A generator with an operation that nobody has written for ONNX."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.special.bessel_j0(image)
+    def forward(self, photo: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(photo)
 
 
 def test_an_operation_that_onnx_has_not_is_one_error(

@@ -42,7 +42,7 @@ class SizeType(click.ParamType):
     section="export",
     examples=[
         "export litert vangogh -o vangogh.tflite",
-        "export litert vangogh -o quick.tflite --precision int8 --size 384x512",
+        "export litert vangogh -o small.tflite --precision int8 --size 384x512",
     ],
 )
 @click.argument("concept")
@@ -54,7 +54,7 @@ class SizeType(click.ParamType):
     type=click.Choice(list(LEAST_PSNR)),
     default="float16",
     show_default=True,
-    help="How the weights are stored; with int8, runtimes also compute the sums in 8 bits.",
+    help="How the weights are stored; int8 also rounds the inputs of most layers.",
 )
 @click.option(
     "--size", type=SizeType(), default="256x256", show_default=True, help="Width and height of the photos in pixels."
