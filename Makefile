@@ -29,7 +29,7 @@ CORE := $(VENV)/.core
 SPACE := $(VENV)/.space
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
-PLUGINS := teachers[diffusion] gmic baselines coreml onnx openvino ssd reproduce
+PLUGINS := teachers[diffusion] gmic baselines coreml litert onnx openvino ssd reproduce
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
 .PHONY: demo space web test docs hub bench base concepts clean
