@@ -24,7 +24,7 @@ from e2gan.plugins import reload_registry
 from e2gan_litert.check import compare, run
 from e2gan_litert.convert import convert, stored
 from tests.conftest import missing
-from tests.editor.tiny import photo
+from tests.editor.tiny import photo, write_tiny_concept
 
 SIZE = (50, 45)
 """No multiple of the stride."""
@@ -130,8 +130,6 @@ def test_a_checked_model_is_written(export: Run, winter: Concept, models: dict[s
 def test_a_model_that_is_not_near_enough_is_not_written(
     export: Run, base: Base, winter: Concept, tmp_path: Path
 ) -> None:
-    from tests.editor.tiny import write_tiny_concept
-
     other = write_tiny_concept(tmp_path / "concepts" / "paint", base, seed=1)
     Path("paint.tflite").write_bytes(b"an earlier one")
     result = export(other.path, "-o", "paint.tflite", "--photo", "photo.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,9 +37,9 @@ def test_it_is_the_editor_at_any_size(
 
 
 @pytest.mark.parametrize("smoothing", ["none", "mean", "binomial"])
-def test_every_enlarging_kernel_is_even(smoothing: str, tmp_path: object) -> None:
-    base = write_tiny_base(tmp_path / "base", replace(CONFIG, smoothing=smoothing))  # type: ignore[operator]
-    concept = write_tiny_concept(tmp_path / "dusk", base)  # type: ignore[operator]
+def test_every_enlarging_kernel_is_even(smoothing: str, tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "base", replace(CONFIG, smoothing=smoothing))
+    concept = write_tiny_concept(tmp_path / "dusk", base)
     generator = build(base, concept).edit.generator
     assert not any(isinstance(module, UpConv) for module in generator.modules())
     enlarging = [m for m in generator.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
