@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError
+from e2gan.installing import install_command
 from e2gan.plugins import OFFERED_BY, registry
 from e2gan.tables import shown
 
@@ -222,8 +223,8 @@ def _find(name: Name) -> Concept | Blend:
         blend: Concept | Blend = registry().get("source", scheme).factory(rest)
         return blend
     if colon and (package := OFFERED_BY.get(("source", scheme))):
-        needing = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
-        raise ConceptError(f"{shown(name)}: {needing} the package '{package}'", hint=f"pip install {package}")
+        needing = "trained baselines need" if scheme == "baseline" else "concepts on the Hub need"
+        raise ConceptError(f"{shown(name)}: {needing} the package '{package}'", hint=install_command(package))
     if _looks_like_a_path(name):
         return Concept.read(Path(name).expanduser())
     try:

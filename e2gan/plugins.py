@@ -33,6 +33,7 @@ from e2gan import hookspecs
 from e2gan.concept import Concept
 from e2gan.distributions import damaged, tolerate_damage
 from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
+from e2gan.installing import install_command
 from e2gan.options import Option, options_of
 from e2gan.quarantine import named_output, note_interrupts
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
@@ -73,14 +74,31 @@ KINDS: dict[str, type[E2GANError]] = {
 A plugin may add a hook and so a kind of its own, whose error is PluginError.
 """
 
+_OFFERS: dict[str, dict[str, str]] = {
+    "e2gan-baselines": {"command": "train-baseline", "source": "baseline"},
+    "e2gan-coreml": {"exporter": "coreml"},
+    "e2gan-demo": {"command": "demo"},
+    "e2gan-gmic": {"teacher": "gmic"},
+    "e2gan-hub": {
+        "command": "push push-base pull remove search lock sync verify outdated trust hub-server",
+        "source": "hub https http",
+    },
+    "e2gan-onnx": {"exporter": "onnx", "backend": "onnxruntime"},
+    "e2gan-openvino": {"backend": "openvino"},
+    "e2gan-reproduce": {"command": "reproduce"},
+    "e2gan-ssd": {"command": "ssd", "photo source": "ssd"},
+    "e2gan-teachers": {
+        "teacher": "magenta-multistyle magenta-arbitrary opencv-stylization opencv-pencil-sketch opencv-dodge-sketch "
+        "opencv-oil-painting opencv-watercolour grade sd-img2img instruct-pix2pix instruct-diffusion "
+        "controlnet-normal null-text-inversion"
+    },
+}
+
 OFFERED_BY = {
-    ("exporter", "coreml"): "e2gan-coreml",
-    ("exporter", "onnx"): "e2gan-onnx",
-    ("backend", "onnxruntime"): "e2gan-onnx",
-    ("backend", "openvino"): "e2gan-openvino",
-    ("photo source", "ssd"): "e2gan-ssd",
-    ("source", "baseline"): "e2gan-baselines",
-    ("source", "hub"): "e2gan-hub",
+    (kind, id): distribution
+    for distribution, offers in _OFFERS.items()
+    for kind, ids in offers.items()
+    for id in ids.split()
 }
 """The distributions of this project that offer these, by (kind, id), for hints when they are not installed."""
 
@@ -220,7 +238,7 @@ class Registry:
         if (kind, id) in OFFERED_BY:
             fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
             broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
-            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
+            raise KINDS[kind](f"{fault} {id}", hint=install_command(OFFERED_BY[kind, id]) + broken)
         hint = did_you_mean(id, offered)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins shows which"

@@ -20,6 +20,7 @@ __all__ = ["list_", "plugins", "show"]
 @output_options(quiet_help="Print only the ids.")
 def list_(out: Output) -> None:
     """List the installed concepts."""
+    from e2gan.installing import install_command
     from e2gan.plugins import registry
 
     concepts = list(registry().all("concept").values())
@@ -32,7 +33,7 @@ def list_(out: Output) -> None:
         rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
         out.table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if not concepts:
-        say("no concepts are installed; try: pip install e2gan-concept-vangogh")
+        say(f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
         say(f"note: there {thing} with plugins; see: e2gan plugins")

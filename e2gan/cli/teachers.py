@@ -26,6 +26,7 @@ def teachers(teacher: str | None, out: Output) -> None:
     With TEACHER, the command also lists the options that depend on the value of another, such as those of one filter.
     Set options with -O of distill and new, or in [recipe.teacher_options].
     """
+    from e2gan.installing import install_command
     from e2gan.plugins import registry
 
     entries = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
@@ -37,7 +38,7 @@ def teachers(teacher: str | None, out: Output) -> None:
         _print_options(out, entry, whole=teacher is not None)
         out.line("")
     if not entries:
-        say("no teachers are installed; try: pip install -e plugins/teachers")
+        say(f"no teachers are installed; try: {install_command('e2gan-teachers')}")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
         say(f"note: there {thing} with plugins; see: e2gan plugins")

@@ -12,6 +12,7 @@ from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan.terminal import echo, say
 
 if TYPE_CHECKING:
@@ -441,7 +442,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
     try:
         from e2gan_hub.devserver import HubServer
     except ModuleNotFoundError as fault:
-        raise E2GANError(f"{fault.name} is not installed", hint="pip install 'e2gan-hub[server]'") from fault
+        raise E2GANError(f"{fault.name} is not installed", hint=install_command("e2gan-hub[server]")) from fault
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder is deleted then, too
     with tempfile.TemporaryDirectory(prefix="e2gan-hub-") as temporary:
         place = Path(temporary) if folder is None else folder

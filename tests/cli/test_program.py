@@ -16,6 +16,7 @@ from e2gan import plugins
 from e2gan.base import Base
 from e2gan.cli import output
 from e2gan.cli.program import cli
+from e2gan.installing import install_command
 from e2gan.plugins import Registry
 from tests.cli.conftest import Run, install
 from tests.editor.tiny import write_tiny_concept
@@ -115,7 +116,7 @@ def test_list_of_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     result = run("list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "no concepts are installed; try: pip install e2gan-concept-vangogh\n"
+    assert result.stderr == f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}\n"
     plugins.reload_registry()
     assert run("list", "--json").stdout == "[]\n"
 

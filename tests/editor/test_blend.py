@@ -13,6 +13,7 @@ from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, E2GANError
+from e2gan.installing import install_command
 from e2gan.plugins import Registry, hookspecs, use_registry
 from tests.editor.tiny import write_tiny_concept
 
@@ -98,7 +99,7 @@ def test_hints(dusk: Concept, base: Base, tmp_path: Path, monkeypatch: pytest.Mo
         return caught.value.hint
 
     assert hint("duks") == "did you mean 'dusk'?"
-    assert hint("hub:someone/dusk") == "pip install e2gan-hub"
+    assert hint("hub:someone/dusk") == install_command("e2gan-hub")
     monkeypatch.chdir(tmp_path)
     write_tiny_concept(tmp_path / "mine", base)
     assert hint("mine") == "to use the folder of that name, write ./mine"

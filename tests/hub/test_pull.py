@@ -21,6 +21,7 @@ from e2gan import plugins
 from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.errors import ConceptError, E2GANError
+from e2gan.installing import install_command
 from e2gan_hub import store
 from e2gan_hub.client import HubWarning
 from e2gan_hub.devserver import Forge, HubServer
@@ -190,7 +191,7 @@ class TestNamed:
         plugins.reload_registry()
         with pytest.raises(ConceptError, match="need the package 'e2gan-hub'") as caught:
             find_concept("hub:alice/dusk")
-        assert caught.value.hint == "pip install e2gan-hub"
+        assert caught.value.hint == install_command("e2gan-hub")
 
 
 class TestAddressed:

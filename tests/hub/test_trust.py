@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan_hub import signing, store
 from e2gan_hub.config import Config, Signer, config_path, read_config
 from e2gan_hub.devserver import HubServer
@@ -380,4 +381,4 @@ class TestSignatures:
         monkeypatch.setattr(builtins, "__import__", none)
         result = run("push", dusk, "--repo", "alice/dusk", "--base-model", "alice/tiny", "--sign")
         assert result.exit_code == 1
-        assert "hint: pip install 'e2gan-hub[sign]'" in result.stderr
+        assert f"hint: {install_command('e2gan-hub[sign]')}" in result.stderr

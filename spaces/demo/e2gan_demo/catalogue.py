@@ -17,6 +17,7 @@ from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
+from e2gan.installing import install_command, install_elsewhere
 from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
 from e2gan_demo.disk import KEPT
@@ -190,7 +191,7 @@ class Catalogue:
                 visitors together, have asked for too many.
         """
         if not self.can_add:
-            raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint="pip install e2gan-hub")
+            raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint=install_command("e2gan-hub"))
         from e2gan_hub.ref import Ref
 
         ref = Ref.given(repo if isinstance(repo, str) else "")
@@ -260,7 +261,7 @@ class Catalogue:
 def _install(concept: Concept) -> str:
     if concept.source and concept.source.startswith("hub:"):
         return f"e2gan pull {concept.source.removeprefix('hub:')}"
-    return f"pip install {concept.distribution}" if concept.distribution else f"e2gan show {concept.path}"
+    return install_elsewhere(concept.distribution) if concept.distribution else ""
 
 
 def _facts(concept: Concept) -> list[tuple[str, str]]:
