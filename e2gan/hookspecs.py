@@ -55,9 +55,16 @@ class RegisterTeacher(Protocol):
     """The argument of the hook for teachers."""
 
     def __call__(
-        self, id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
+        self,
+        id: str,
+        factory: Callable[..., Any],
+        summary: str = "",
+        options: Sequence[Option] | None = None,
+        license: str = "",
     ) -> None:
         """Like :class:`Register`; ``options`` are the teacher's options, which are checked before it is made.
+
+        ``license`` is the licence of the teacher's weights or program, which concepts made from it state.
 
         Without them, the parameters of ``factory`` are its options, with kinds and defaults but without ranges or help.
         """

@@ -122,6 +122,8 @@ class Entry:
     """For a teacher: the table of options it was registered with, or None."""
     speed: float | None = None
     """For a backend: how many times as fast as PyTorch an edit is on a CPU; None: only used on request."""
+    license: str = ""
+    """For a teacher: the licence of its weights or program, if its plugin states it."""
 
     @property
     def options(self) -> tuple[Option, ...] | None:
@@ -457,6 +459,7 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
         summary: str = "",
         options: Sequence[Option] | None = None,
         speed: float | None = None,
+        license: str = "",
     ) -> None:
         if not isinstance(id, str) or not ID_PATTERN.fullmatch(id):
             raise PluginError(f"a {kind}'s id is 1 to 64 lower-case letters, digits and hyphens, not {shown(id)}")
@@ -467,7 +470,9 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
             raise PluginError(f"every option of the {kind} '{id}' must be an e2gan.options.Option")
         if speed is not None and not (isinstance(speed, (int, float)) and 0 < speed < math.inf):
             raise PluginError(f"the speed of the {kind} '{id}' must be a number above 0, not {shown(speed)}")
-        entries.append(Entry(id, factory, summary, distribution, table, speed))
+        if not isinstance(license, str):
+            raise PluginError(f"the licence of the {kind} '{id}' must be text, not {shown(license)}")
+        entries.append(Entry(id, factory, summary, distribution, table, speed, license))
 
     return register
 

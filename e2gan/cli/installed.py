@@ -39,48 +39,55 @@ def list_(out: Output) -> None:
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-@click.command(cls=Command, section="use", examples=["show vangogh", "show ./crayon --json"])
+@click.command(cls=Command, section="use", examples=["show vangogh", "show vangogh --all", "show ./crayon --json"])
 @click.argument("concept")
+@click.option("--all", "everything", is_flag=True, help="Also print the recipe and all measured figures.")
 @output_options(quiet=False)
-def show(concept: str, out: Output) -> None:
-    """Show what a concept is, how it was made, and how good it is.
+def show(concept: str, everything: bool, out: Output) -> None:
+    """Show what a concept is, how good it is, and what it was made from.
 
-    CONCEPT is the id of an installed concept, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
+    CONCEPT is the id of an installed concept, a folder such as ./my-concept, or a repository: OWNER/NAME if it is
+    installed, hub:OWNER/NAME@REVISION in any case.
     """
     from e2gan.blend import find_concept
+    from e2gan.concept import main_facts
+    from e2gan.tables import options_line
 
     bundle = find_concept(concept)
-    details = {
-        **_summary(bundle),
-        "authors": list(bundle.authors),
-        "description": bundle.description,
-        "recipe": bundle.manifest["recipe"],
-        "recipe_sha256": bundle.recipe_digest,
-        "quality": bundle.quality,
-        "training": bundle.training,
-    }
-    out.data(details)
+    recipe = bundle.recipe
+    out.data(
+        {
+            **_summary(bundle),
+            "authors": list(bundle.authors),
+            "licenses": bundle.licenses._asdict(),
+            "description": bundle.description,
+            "recipe": bundle.manifest["recipe"],
+            "recipe_sha256": bundle.recipe_digest,
+            "quality": bundle.quality,
+            "training": bundle.training,
+        }
+    )
     out.line(f"{bundle.title} ({bundle.id} {bundle.version})")
     if bundle.description:
         out.line(bundle.description)
     out.line()
-    recipe = bundle.recipe
+    out.figures(main_facts(bundle))
+    if not everything:
+        out.line(f"\nEverything else: e2gan show {concept} --all")
+        return
+    out.line()
+    selection = {"method": recipe.selection.method, "clusters": recipe.selection.clusters}
     rows: dict[str, Any] = {
-        "prompt": bundle.prompt,
-        "base": f"{bundle.base_id} ({bundle.base_sha256[:12]})",
-        "teacher": "; ".join(map(str, recipe.teachers)),
-        "photos": recipe.source or "not stated",
+        "keeps": str(bundle.keeps),
+        "pairs kept": options_line(selection if recipe.selection.method != "all" else {"method": "all"}),
         "ranks": f"{', '.join(map(str, bundle.ranks.sampling))}; transformer {bundle.ranks.transformer}",
-        "license": bundle.license,
-        "authors": ", ".join(bundle.authors) or "not stated",
-        "from": _origin(bundle),
+        "recipe digest": bundle.recipe_digest,
+        "from": bundle.source or bundle.distribution or "a folder",
         "folder": str(bundle.path),
         "quality": bundle.quality,
         "training": bundle.training,
     }
     out.figures(rows)
-    if not bundle.trained:
-        out.line("\nNot trained yet.")
 
 
 @click.command(cls=Command, section="use", examples=["plugins"])

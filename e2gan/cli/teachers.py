@@ -35,6 +35,8 @@ def teachers(teacher: str | None, out: Output) -> None:
         out.line(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
             out.line(f"  {entry.summary}")
+        if entry.license:
+            out.line(f"  licence: {entry.license}")
         _print_options(out, entry, whole=teacher is not None)
         out.line("")
     if not entries:
@@ -90,6 +92,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "id": entry.id,
         "summary": entry.summary,
         "distribution": entry.distribution,
+        "license": entry.license or None,
         "options": None if options is None else [_row(option) for option in options],
     }
 

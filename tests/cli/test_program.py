@@ -154,16 +154,26 @@ def test_show(run: Run, base: Base, site: Path) -> None:
     assert result.stdout == (
         "Dusk (dusk 1.2.0)\n"
         "\n"
-        "prompt   in the style of dusk\n"
-        f"base     tiny ({base.sha256[:12]})\n"
-        "teacher  grade (name = dusk)\n"
-        "photos   not stated\n"
-        "ranks    1, 4, 8, 8; transformer 1\n"
-        "license  apache-2.0\n"
-        "authors  not stated\n"
-        "from     e2gan-dusk\n"
-        f"folder   {site / 'bundles' / 'dusk'}\n"
+        "edits a photo to  in the style of dusk\n"
+        "quality           not measured against the unedited photos\n"
+        "made from         grade (name = dusk), on photos that are not named\n"
+        "licence           apache-2.0\n"
+        f"base              tiny ({base.sha256[:12]})\n"
+        "\n"
+        "Everything else: e2gan show dusk --all\n"
     )
+
+
+def test_show_everything(run: Run, site: Path) -> None:
+    result = run("show", "dusk", "--all")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for line in (
+        "keeps          nothing",
+        "ranks          1, 4, 8, 8; transformer 1",
+        "from           e2gan-dusk",
+        f"folder         {site / 'bundles' / 'dusk'}",
+    ):
+        assert f"{line}\n" in result.stdout
 
 
 def test_show_as_json(run: Run) -> None:
@@ -176,7 +186,7 @@ def test_show_a_folder(run: Run, base: Base) -> None:
     write_tiny_concept(Path("new"), base, trained=False)
     result = run("show", "./new")
     assert result.exit_code == 0
-    assert "\nfrom     a folder (not trained)\nfolder   new\n\nNot trained yet.\n" in result.stdout
+    assert "quality           not trained yet\n" in result.stdout
 
 
 def test_show_what_is_not_there(run: Run) -> None:
