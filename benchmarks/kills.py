@@ -292,6 +292,7 @@ def _with_hub(names: Sequence[str], rounds: int, seed: int) -> dict[str, list[Fi
         hub = HubServer(Path(folder, "hub"), {"maker": "hf_maker"}).start()
         try:
             hub.put("maker/concept", bundle(), tags=["v1.0.0"])
+            hub.put("maker/base", {"generator.safetensors": find_base().generator_path.read_bytes()})
             environment = hub.environment(Path(folder, "home"), "maker")
             return {name: measure(name, _share(name, rounds), environment, seed) for name in names}
         finally:

@@ -84,8 +84,18 @@ class RegisterBackend(Protocol):
 class RegisterConcept(Protocol):
     """The argument of the hook for concepts."""
 
-    def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
-        """Offer the bundle in ``folder``; ``source`` says where it came from, if not from the plugin's distribution."""
+    def __call__(
+        self,
+        folder: str | os.PathLike[str],
+        source: str | None = None,
+        name: str | None = None,
+        by_id: bool = True,
+    ) -> None:
+        """Offer the bundle in ``folder``; ``source`` says where it came from, if not from the plugin's distribution.
+
+        ``name`` is another name for it, with a colon, such as ``hub:OWNER/NAME``.  It is listed under that name, not
+        its id, if ``by_id`` is false, or if several distributions claim the id.
+        """
 
 
 class RegisterFolder(Protocol):

@@ -23,7 +23,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -364,23 +364,37 @@ class Registry:
             yield self._plugins[int(implementation.plugin_name)], implementation.function
 
     def _concepts(self) -> dict[str, Concept]:
-        folders: list[tuple[PluginInfo, object, object]] = []
+        folders: list[tuple[PluginInfo, tuple[object, object, object, bool]]] = []
         for info, call in self._implementations("register_concepts"):
-            offered: list[tuple[object, object]] = []
+            offered: list[tuple[object, object, object, bool]] = []
 
-            def register(folder: object, source: object = None, *, offered: list[Any] = offered) -> None:
-                offered.append((folder, source))
+            def register(
+                folder: object,
+                source: object = None,
+                name: object = None,
+                by_id: bool = True,
+                *,
+                offered: list[Any] = offered,
+            ) -> None:
+                offered.append((folder, source, name, by_id))
 
             with self._quarantine(info):
                 call(register)
-                folders += [(info, folder, source) for folder, source in offered]
+                folders += [(info, offer) for offer in offered]
         claims: list[tuple[str, PluginInfo, Concept]] = []
-        for info, folder, source in folders:
+        others: list[tuple[str, PluginInfo, Concept]] = []
+        for info, (folder, source, name, by_id) in folders:
             # One damaged bundle does not take its neighbours down.
             with self._quarantine(info):
-                concept = _read_concept(folder, info.distribution, source)
-                claims.append((concept.id, info, concept))
-        return self._unclaimed("concept", claims)
+                concept = _read_concept(folder, info.distribution, source, name)
+                if by_id or concept.other_name is None:
+                    claims.append((concept.id, info, replace(concept, other_name=None)))
+                if concept.other_name is not None:
+                    others.append((concept.other_name, info, concept))
+        by_their_id = self._unclaimed("concept", claims)
+        paths = {concept.path for concept in by_their_id.values()}
+        unlisted = [claim for claim in others if claim[2].path not in paths]
+        return by_their_id | self._unclaimed("concept", unlisted)
 
     def _entries(self, kind: str) -> dict[str, Entry]:
         claims: list[tuple[str, PluginInfo, Entry]] = []
@@ -477,12 +491,15 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
     return register
 
 
-def _read_concept(folder: object, distribution: str, source: object) -> Concept:
+def _read_concept(folder: object, distribution: str, source: object, name: object) -> Concept:
     if not isinstance(folder, (str, os.PathLike)):
         raise PluginError(f"a concept must be registered by its folder, not by {shown(folder)}")
     if source is not None and not isinstance(source, str):
         raise PluginError(f"a concept's source must be text, not {shown(source)}")
-    return Concept.read(folder, distribution=distribution, source=source)
+    if name is not None and not (isinstance(name, str) and ":" in name and name.isprintable()):
+        raise PluginError(f"another name of a concept must be text with a colon, not {shown(name)}")
+    concept = Concept.read(folder, distribution=distribution, source=source)
+    return replace(concept, other_name=name) if name else concept
 
 
 def _origin(entry_point: importlib.metadata.EntryPoint) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +18,13 @@ __all__ = ["list_", "plugins", "show"]
 
 
 @click.command("list", cls=Command, section="use", examples=["list", "list --json"])
-@output_options(quiet_help="Print only the ids.")
+@output_options(quiet_help="Print only the names.")
 def list_(out: Output) -> None:
-    """List the installed concepts."""
+    """List the installed concepts.
+
+    NAME is what names a concept on the command line: its id, or its repository, such as hub:ada/dusk, if the id means
+    another concept.
+    """
     from e2gan.installing import install_command
     from e2gan.plugins import registry
 
@@ -27,11 +32,11 @@ def list_(out: Output) -> None:
     out.data([_summary(concept) for concept in concepts])
     if out.quiet:
         for concept in concepts:
-            out.line(concept.id)
+            out.line(concept.name)
         return
     if concepts:
-        rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
-        out.table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
+        rows = [(c.name, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
+        out.table(("NAME", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if not concepts:
         say(f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}")
     if problems := len(registry().problems):
@@ -132,6 +137,7 @@ def plugins(out: Output) -> None:
 def _summary(concept: Concept) -> dict[str, Any]:
     return {
         "id": concept.id,
+        "name": concept.name,
         "title": concept.title,
         "version": concept.version,
         "prompt": concept.prompt,
@@ -145,7 +151,7 @@ def _summary(concept: Concept) -> dict[str, Any]:
 
 
 def _origin(concept: Concept) -> str:
-    origin = concept.source or concept.distribution or "a folder"
+    origin = re.sub(r"@[0-9a-f]{40}$", "", concept.source or concept.distribution or "a folder")
     return origin if concept.trained else f"{origin} (not trained)"
 
 

@@ -102,6 +102,13 @@ class Concept:
     """Where it came from if not from that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
     manifest: dict[str, Any] = field(repr=False)
     """All of ``concept.toml``."""
+    other_name: str | None = None
+    """The name that it is installed under if its id means another concept, such as ``hub:OWNER/NAME``."""
+
+    @property
+    def name(self) -> str:
+        """What names it on this machine's command line, once it is installed: its id, or its other name."""
+        return self.other_name or self.id
 
     @classmethod
     def read(

@@ -16,6 +16,7 @@ from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
 from e2gan.plugins import Registry
+from e2gan.tables import shown
 from e2gan_hub import store
 from e2gan_hub.pull import check_files, listing
 from e2gan_hub.ref import Ref
@@ -23,7 +24,7 @@ from e2gan_hub.ref import Ref
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Checked", "Outdated", "outdated", "source_of", "verify"]
+__all__ = ["Checked", "Outdated", "outdated", "repository_of", "source_of", "verify"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,31 @@ class Checked:
 def source_of(concept: Concept) -> Ref | None:
     """The repository and commit that an installed concept was pulled from; None if it came from elsewhere."""
     return Ref.parse(concept.source) if concept.source and concept.source.startswith("hub:") else None
+
+
+def repository_of(text: str) -> str:
+    """The repository of a pulled concept that is named by its id, its repository, or its folder in the store.
+
+    Raises:
+        E2GANError: no such concept was pulled.
+    """
+    installed = Registry.load().all("concept")
+    if concept := installed.get(text):
+        if ref := source_of(concept):
+            return ref.repo
+        package = concept.distribution or "a package"
+        raise E2GANError(
+            f"'{text}' was not pulled from the Hub: it is part of {package}", hint=f"pip uninstall {package}"
+        )
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        for concept in installed.values():
+            if (ref := source_of(concept)) and concept.path.resolve() == folder.resolve():
+                return ref.repo
+        raise E2GANError(f"{text}: a folder that was not pulled from the Hub", hint="delete it yourself")
+    if "/" not in text:
+        raise E2GANError(f"no concept {shown(text)} is installed", hint="e2gan list shows the installed concepts")
+    return Ref.given(text).repo
 
 
 def verify() -> Iterator[Checked]:
@@ -121,6 +147,8 @@ class Outdated:
 
     repo: str
     id: str
+    name: str
+    """What it is installed as: its id, or ``hub:OWNER/NAME`` if another concept uses the id."""
     version: str
     newest: str
     """The newest version on the Hub."""
@@ -141,7 +169,7 @@ def outdated() -> Iterator[Outdated]:
         try:
             if isinstance(record, E2GANError):
                 raise record
-            if record.listed and (newer := _newer(record, record.listed, api)):
+            if record.pulled and (newer := _newer(record, record.pulled, api)):
                 yield newer
         except client.Unreachable:
             raise
@@ -173,4 +201,5 @@ def _newer(record: store.Record, commit: str, api: HfApi) -> Outdated | None:
     except InvalidVersion:
         return None  # such a version is neither newer nor older
     newest = max((version for version in versions if not version.is_prerelease), default=own)
-    return Outdated(ref.repo, concept.id, concept.version, str(newest)) if newest > own else None
+    name = concept.id if record.listed == commit else f"hub:{record.repo}"
+    return Outdated(ref.repo, concept.id, name, concept.version, str(newest)) if newest > own else None

@@ -370,7 +370,9 @@ class TestSignatures:
         assert result.exit_code == 1
         assert "already published without a signature" in result.stderr
 
-    def test_without_the_library(self, run: Run, dusk: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_the_library(
+        self, run: Run, dusk: Path, hub: HubServer, base_there: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         usual: Callable[..., Any] = builtins.__import__
 
         def none(name: str, *rest: Any) -> Any:

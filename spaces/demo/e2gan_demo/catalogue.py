@@ -65,7 +65,7 @@ class Added:
 
 
 class Catalogue:
-    """Concepts by the page's names: ids, and ``hub:OWNER/NAME@COMMIT`` for those not listed."""
+    """Concepts by their names: those of the installed ones, and ``hub:OWNER/NAME@COMMIT`` for those of strangers."""
 
     def __init__(self, base: Base, previews: Path, *, strangers: Path | None = None) -> None:
         """Offer the concepts made for ``base``.
@@ -79,7 +79,6 @@ class Catalogue:
         self.public = strangers is not None
         self._strangers = strangers
         self._added: dict[str, Added] = {}
-        self._installed: dict[str, Concept] = {}
         self._additions = Buckets(ADDITIONS, IN_RESERVE)
         self._previews = previews
         self._lock = threading.Lock()
@@ -91,8 +90,8 @@ class Catalogue:
     # Concepts on offer
 
     def concepts(self) -> dict[str, Concept]:
-        """The usable installed concepts, by id."""
-        return {id: concept for id, concept in registry().all("concept").items() if self._fits(concept)}
+        """The usable installed concepts, by name."""
+        return {name: concept for name, concept in registry().all("concept").items() if self._fits(concept)}
 
     def cards(self) -> list[dict[str, Any]]:
         """The card of each installed concept."""
@@ -112,7 +111,7 @@ class Catalogue:
         """
         concept = None
         if isinstance(name, str):
-            concept = registry().all("concept").get(name) or self._installed.get(name)
+            concept = registry().all("concept").get(name)
             if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 concept = added.concept
@@ -208,11 +207,8 @@ class Catalogue:
         pulled = pull(ref)
         self._must_fit(ref, pulled.concept)
         reload_registry()
-        if pulled.listed:
-            return self.card(pulled.concept.id, self.find(pulled.concept.id))
-        name = f"hub:{pulled.ref.repo}@{pulled.commit}"
-        self._installed[name] = pulled.concept
-        return self.card(name, pulled.concept)
+        name = pulled.concept.id if pulled.listed else f"hub:{pulled.ref.repo}"
+        return self.card(name, self.find(name))
 
     def _take_in(self, ref: Ref, visitor: str, place: Path) -> dict[str, Any]:
         """Get a concept for a stranger: without a token, and within limits in bytes."""
