@@ -27,6 +27,7 @@ from PIL import Image
 
 from benchmarks.measuring import SAMPLES, Figure, parser, report, script
 from e2gan import leftovers
+from e2gan.base import find_base
 from e2gan.errors import E2GANError
 
 __all__ = ["COMMANDS", "Command", "measure"]

@@ -15,7 +15,7 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
-from e2gan.plugins import Registry
+from e2gan.plugins import Registry, registry
 from e2gan.tables import shown
 from e2gan_hub import store
 from e2gan_hub.pull import check_files, listing
@@ -76,7 +76,7 @@ def verify() -> Iterator[Checked]:
     Pulled concepts are compared with the record of the pull, concepts from pip with pip's record, and each base with
     its manifest.
     """
-    registry = Registry.load()
+    loaded = Registry.load()
     for record in store.records():
         if isinstance(record, E2GANError):
             yield Checked("concept", "?", "hub", str(record))
@@ -95,10 +95,10 @@ def verify() -> Iterator[Checked]:
                 yield Checked("concept", record.repo, source, str(error))
             else:
                 yield Checked("concept", concept.id, source, None)
-    for concept in registry.all("concept").values():
+    for concept in loaded.all("concept").values():
         if source_of(concept) is None:
             yield Checked("concept", concept.id, concept.distribution or "", _problem(concept))
-    for problem in registry.problems:
+    for problem in loaded.problems:
         if problem.distribution != "e2gan-hub":
             yield Checked("concept", "?", problem.distribution, problem.message)
     for manifest in sorted(bases.BUNDLED.glob("*/base.toml")):
@@ -201,5 +201,6 @@ def _newer(record: store.Record, commit: str, api: HfApi) -> Outdated | None:
     except InvalidVersion:
         return None  # such a version is neither newer nor older
     newest = max((version for version in versions if not version.is_prerelease), default=own)
-    name = concept.id if record.listed == commit else f"hub:{record.repo}"
+    known = [other.name for other in registry().all("concept").values() if other.path == concept.path]
+    name = known[0] if known else f"hub:{record.repo}"
     return Outdated(ref.repo, concept.id, name, concept.version, str(newest)) if newest > own else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,9 @@ def installed() -> Lock:
             distribution = concept.distribution or ""
             concepts.append(LockedConcept(concept.id, _version(distribution), files, distribution=distribution))
         bases.setdefault(concept.base_id, sha256_file(find_base(concept.base_id).generator_path))
+    if problems := [problem.message for problem in registry().problems]:
+        told = f"{problems[0]}{f', and {len(problems) - 1} more' if problems[1:] else ''}"
+        warnings.warn(client.HubWarning(f"what has a problem is not locked (e2gan plugins): {told}"), stacklevel=2)
     return Lock(tuple(concepts), tuple(LockedBase(*item) for item in sorted(bases.items())))
 
 

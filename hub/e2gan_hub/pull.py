@@ -20,6 +20,7 @@ from e2gan.base import Base, find_base
 from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, RecipeError
 from e2gan.files import temporary_folder
+from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
 from e2gan_hub import answers, client, config, signing, store, trust
 from e2gan_hub.client import HubWarning
@@ -251,6 +252,7 @@ def install(ref: Ref, commit: str, *, asked: Ref | None = None, by_id: bool = Tr
                 record.pulled = commit
                 record.listed = commit if listed else None
                 record.save()
+        reload_registry()  # the next concept of the same command may have the same id
     return Pulled(ref, commit, concept, False, record.listed == commit)
 
 
@@ -312,8 +314,6 @@ def _is_here(record: store.Record, commit: str, signer: config.Signer | None) ->
 
 def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
     """Whether the concept's id is free or already this repository's, under its present or a former name."""
-    from e2gan.plugins import registry
-
     other = registry().all("concept").get(concept.id)
     if other is None:
         return True
