@@ -67,7 +67,7 @@ def check(
 def _not_asked() -> Check:
     from e2gan.evaluation.checklist import NOT_CHECKED, Check
 
-    return Check("reproducible", NOT_CHECKED, "nobody asked", "--reproduce --data PHOTOS trains it again for 20 steps")
+    return Check("reproducible", NOT_CHECKED, "not asked for", "--reproduce --data PHOTOS trains it again for 20 steps")
 
 
 def _reproducible(

@@ -39,8 +39,8 @@ def teachers(teacher: str | None, out: Output) -> None:
             out.line(f"  licence: {entry.license}")
         _print_options(out, entry, whole=teacher is not None)
         out.line("")
-    if not entries:
-        say(f"no teachers are installed; try: {install_command('e2gan-teachers')}")
+    if all(entry.distribution == "e2gan" for entry in entries):  # the one that edits nothing
+        say(f"no other teachers are installed; try: {install_command('e2gan-teachers')}")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
         say(f"note: there {thing} with plugins; see: e2gan plugins")

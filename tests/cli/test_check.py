@@ -25,7 +25,7 @@ def test_each_line_says_what_was_found_and_what_to_do(run: Run, dusk: Path) -> N
     assert "  failed       authors              concept.toml names no authors" in lines
     assert '                                    hint: authors = ["Ada Lovelace"]' in lines
     assert "  not checked  better than nothing  nothing is measured" in lines
-    assert "  not checked  reproducible         nobody asked" in lines
+    assert "  not checked  reproducible         not asked for" in lines
     assert lines[-1] == "  5 passed, 4 failed, 2 not checked"
 
 
