@@ -381,7 +381,8 @@ class TestIds:
         assert not re.search(r"[0-9a-f]{40}", table)
         assert run("list", "-q").stdout.split() == ["dusk", "hub:bob/dusk"]
 
-        hub.repository("bob/dusk").set_ref("refs/tags/v2.0.0", published)
+        repository = hub.repository("bob/dusk")
+        repository.set_ref("refs/tags/v2.0.0", repository.resolve("main"))
         assert "hub:bob/dusk  1.2.0    2.0.0" in run("outdated").stdout
 
         before = listed(run)
