@@ -4,6 +4,7 @@
 # make test     lint, format, types, tests
 # make docs     the documentation as a site, in build/docs
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
+# make dist     every wheel and source distribution, built and checked, in dist
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base model again     DATA=folder of photos
 # make concepts train the shipped concepts again, on that base   DATA=folder of photos
@@ -32,7 +33,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 PLUGINS := teachers[diffusion] gmic baselines coreml litert onnx openvino ssd reproduce
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
-.PHONY: demo space web test docs hub bench base concepts clean
+.PHONY: demo space web test docs hub dist bench base concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -122,6 +123,24 @@ docs: $(DEV)
 hub: $(DEV)
 	@mkdir -p build/hub
 	@$(BIN)/e2gan hub-server --port $(HUB_PORT) --folder build/hub
+
+# --- what a release publishes ------------------------------------------------------------------------------------
+
+DISTRIBUTIONS := . hub spaces/demo $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(CONCEPTS:%=concepts/%)
+
+dist: $(VENV)/.dist
+	@rm -rf dist
+	@for project in $(DISTRIBUTIONS); do \
+	    echo "build $$project"; \
+	    $(BIN)/python -m build --no-isolation --outdir dist $$project >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }; \
+	done
+	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/python release/check.py --dist dist
+
+$(VENV)/.dist: constraints.txt | $(BIN)/python
+	@mkdir -p build
+	$(PIP) -q build flit_core twine
+	@touch $@
 
 # --- figures and models ------------------------------------------------------------------------------------------
 

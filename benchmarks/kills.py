@@ -27,6 +27,7 @@ from PIL import Image
 
 from benchmarks.measuring import SAMPLES, Figure, parser, report, script
 from e2gan import leftovers
+from e2gan.base import find_base
 from e2gan.errors import E2GANError
 
 __all__ = ["COMMANDS", "Command", "measure"]
@@ -292,6 +293,7 @@ def _with_hub(names: Sequence[str], rounds: int, seed: int) -> dict[str, list[Fi
         hub = HubServer(Path(folder, "hub"), {"maker": "hf_maker"}).start()
         try:
             hub.put("maker/concept", bundle(), tags=["v1.0.0"])
+            hub.put("maker/base", {"generator.safetensors": find_base().generator_path.read_bytes()})
             environment = hub.environment(Path(folder, "home"), "maker")
             return {name: measure(name, _share(name, rounds), environment, seed) for name in names}
         finally:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from e2gan.concept import Concept
+from e2gan.concept import MANIFEST, Concept, bundle_folder
 from e2gan.errors import ConceptError
+from e2gan.installing import install_command
 from e2gan.plugins import OFFERED_BY, registry
 from e2gan.tables import shown
 
@@ -195,8 +197,9 @@ def _looks_like_a_path(text: str) -> bool:
 def find_concept(name: Name) -> Concept:
     """Find a concept: itself, an installed one by its id, one in a folder, or one from a plugin's source.
 
-    Text that begins with a source's id and a colon goes to that source.  Other text that contains a slash, or
-    begins with a dot or ``~``, is a path.
+    Text that begins with a source's id and a colon goes to that source, unless a concept is installed under that very
+    name.  Other text that contains a slash, or begins with a dot or ``~``, is a path; if there is no such folder, text
+    of the form OWNER/NAME is the repository that an installed concept came from.
 
     Raises:
         ConceptError: there is no such concept, it is malformed, or it is another model.
@@ -214,18 +217,23 @@ def find_concept(name: Name) -> Concept:
 
 def _find(name: Name) -> Concept | Blend:
     if isinstance(name, os.PathLike):
-        return Concept.read(name)
+        return _in_folder(Path(name))
     if not isinstance(name, str):
         return name
     scheme, colon, rest = name.partition(":")
+    if colon and (installed := registry().all("concept").get(name)):
+        return installed
     if colon and scheme in registry().all("source"):
         blend: Concept | Blend = registry().get("source", scheme).factory(rest)
         return blend
     if colon and (package := OFFERED_BY.get(("source", scheme))):
-        needing = "concepts on the Hub need" if scheme == "hub" else "trained baselines need"
-        raise ConceptError(f"{shown(name)}: {needing} the package '{package}'", hint=f"pip install {package}")
+        needing = "trained baselines need" if scheme == "baseline" else "concepts on the Hub need"
+        raise ConceptError(f"{shown(name)}: {needing} the package '{package}'", hint=install_command(package))
     if _looks_like_a_path(name):
-        return Concept.read(Path(name).expanduser())
+        path = Path(name).expanduser()
+        if not path.exists() and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
+            return _from_repository(name)
+        return _in_folder(path)
     try:
         return registry().get("concept", name)
     except ConceptError as error:
@@ -234,18 +242,40 @@ def _find(name: Name) -> Concept | Blend:
         raise
 
 
+def _in_folder(folder: Path) -> Concept:
+    """The concept whose bundle the folder is, or which it is the distribution of."""
+    around = not (folder / MANIFEST).exists() and any(folder.glob(f"*/bundle/{MANIFEST}"))
+    return Concept.read(bundle_folder(folder) if around else folder)
+
+
+def _from_repository(repo: str) -> Concept:
+    """The installed concept that came from a repository, OWNER/NAME in any capitals, on any source."""
+    for concept in registry().all("concept").values():
+        if concept.source and concept.source.partition(":")[2].partition("@")[0].lower() == repo.lower():
+            return concept
+    raise ConceptError(
+        f"{repo}: no folder here has this name, and no concept was pulled from a repository of this name",
+        hint=f"for a repository on the Hub that is not pulled, write hub:{repo}",
+    )
+
+
 def _split(text: str) -> Iterable[tuple[str, float]]:
     """``vangogh=0.6,ukiyoe=0.4`` as (name, weight); ``vangogh,ukiyoe`` has equal weights."""
     seen = set()
-    items = [item if "=" in text else f"{item}=1" for item in text.split(",")]
+    items = [item.strip() for item in text.split(",")]
+    for number, item in enumerate(items, 1):
+        if not item:
+            raise ConceptError(f"item {number} of the blend {shown(text)} is empty", hint=HINT)
+    equal = "=" not in text
     for item in items:
-        name, _, number = (piece.strip() for piece in item.rpartition("="))
-        if not name:
-            raise ConceptError(f"{shown(item)} in the blend is not CONCEPT=WEIGHT", hint=HINT)
+        name, sign, weight = (item, "=", "1") if equal else (piece.strip() for piece in item.rpartition("="))
+        if not (name and sign and weight):
+            fault = "names no concept" if not name and sign else "has no weight"
+            raise ConceptError(f"{shown(item)} in the blend is not CONCEPT=WEIGHT: it {fault}", hint=HINT)
         if name in seen:
             raise ConceptError(f"the concept '{name}' appears twice in the blend", hint="add its weights up")
         seen.add(name)
-        yield name, _weight(number, name)
+        yield name, _weight(weight, name)
 
 
 def _weight(value: float | str, name: object) -> float:

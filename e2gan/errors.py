@@ -75,10 +75,12 @@ class MissingExtraError(E2GANError):
 
     def __init__(self, package: str, extra: str | None) -> None:
         """Without an ``extra``, the package must be installed without its own requirements."""
+        from e2gan.installing import install_command
+
         self._needs = package, extra
         super().__init__(
             f"this needs the package '{package}', which is not installed",
-            hint=f"pip install 'e2gan[{extra}]'" if extra else f"pip install --no-deps {package}",
+            hint=install_command(f"e2gan[{extra}]") if extra else install_command(package, no_deps=True),
         )
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str | None]]:

@@ -55,9 +55,16 @@ class RegisterTeacher(Protocol):
     """The argument of the hook for teachers."""
 
     def __call__(
-        self, id: str, factory: Callable[..., Any], summary: str = "", options: Sequence[Option] | None = None
+        self,
+        id: str,
+        factory: Callable[..., Any],
+        summary: str = "",
+        options: Sequence[Option] | None = None,
+        license: str = "",
     ) -> None:
         """Like :class:`Register`; ``options`` are the teacher's options, which are checked before it is made.
+
+        ``license`` is the licence of the teacher's weights or program, which concepts made from it state.
 
         Without them, the parameters of ``factory`` are its options, with kinds and defaults but without ranges or help.
         """
@@ -77,8 +84,18 @@ class RegisterBackend(Protocol):
 class RegisterConcept(Protocol):
     """The argument of the hook for concepts."""
 
-    def __call__(self, folder: str | os.PathLike[str], source: str | None = None) -> None:
-        """Offer the bundle in ``folder``; ``source`` says where it came from, if not from the plugin's distribution."""
+    def __call__(
+        self,
+        folder: str | os.PathLike[str],
+        source: str | None = None,
+        name: str | None = None,
+        by_id: bool = True,
+    ) -> None:
+        """Offer the bundle in ``folder``; ``source`` says where it came from, if not from the plugin's distribution.
+
+        ``name`` is another name for it, with a colon, such as ``hub:OWNER/NAME``.  It is listed under that name, not
+        its id, if ``by_id`` is false, or if several distributions claim the id.
+        """
 
 
 class RegisterFolder(Protocol):

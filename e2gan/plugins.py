@@ -23,7 +23,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -33,6 +33,7 @@ from e2gan import hookspecs
 from e2gan.concept import Concept
 from e2gan.distributions import damaged, tolerate_damage
 from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, TeacherError
+from e2gan.installing import install_command
 from e2gan.options import Option, options_of
 from e2gan.quarantine import named_output, note_interrupts
 from e2gan.tables import ID_PATTERN, did_you_mean, shown
@@ -73,14 +74,31 @@ KINDS: dict[str, type[E2GANError]] = {
 A plugin may add a hook and so a kind of its own, whose error is PluginError.
 """
 
+_OFFERS: dict[str, dict[str, str]] = {
+    "e2gan-baselines": {"command": "train-baseline", "source": "baseline"},
+    "e2gan-coreml": {"exporter": "coreml"},
+    "e2gan-demo": {"command": "demo"},
+    "e2gan-gmic": {"teacher": "gmic"},
+    "e2gan-hub": {
+        "command": "push push-base pull remove search lock sync verify outdated trust hub-server",
+        "source": "hub https http",
+    },
+    "e2gan-onnx": {"exporter": "onnx", "backend": "onnxruntime"},
+    "e2gan-openvino": {"backend": "openvino"},
+    "e2gan-reproduce": {"command": "reproduce"},
+    "e2gan-ssd": {"command": "ssd", "photo source": "ssd"},
+    "e2gan-teachers": {
+        "teacher": "magenta-multistyle magenta-arbitrary opencv-stylization opencv-pencil-sketch opencv-dodge-sketch "
+        "opencv-oil-painting opencv-watercolour grade sd-img2img instruct-pix2pix instruct-diffusion "
+        "controlnet-normal null-text-inversion"
+    },
+}
+
 OFFERED_BY = {
-    ("exporter", "coreml"): "e2gan-coreml",
-    ("exporter", "onnx"): "e2gan-onnx",
-    ("backend", "onnxruntime"): "e2gan-onnx",
-    ("backend", "openvino"): "e2gan-openvino",
-    ("photo source", "ssd"): "e2gan-ssd",
-    ("source", "baseline"): "e2gan-baselines",
-    ("source", "hub"): "e2gan-hub",
+    (kind, id): distribution
+    for distribution, offers in _OFFERS.items()
+    for kind, ids in offers.items()
+    for id in ids.split()
 }
 """The distributions of this project that offer these, by (kind, id), for hints when they are not installed."""
 
@@ -104,6 +122,8 @@ class Entry:
     """For a teacher: the table of options it was registered with, or None."""
     speed: float | None = None
     """For a backend: how many times as fast as PyTorch an edit is on a CPU; None: only used on request."""
+    license: str = ""
+    """For a teacher: the licence of its weights or program, if its plugin states it."""
 
     @property
     def options(self) -> tuple[Option, ...] | None:
@@ -220,7 +240,7 @@ class Registry:
         if (kind, id) in OFFERED_BY:
             fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
             broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
-            raise KINDS[kind](f"{fault} {id}", hint=f"pip install {OFFERED_BY[kind, id]}{broken}")
+            raise KINDS[kind](f"{fault} {id}", hint=install_command(OFFERED_BY[kind, id]) + broken)
         hint = did_you_mean(id, offered)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins shows which"
@@ -344,23 +364,37 @@ class Registry:
             yield self._plugins[int(implementation.plugin_name)], implementation.function
 
     def _concepts(self) -> dict[str, Concept]:
-        folders: list[tuple[PluginInfo, object, object]] = []
+        folders: list[tuple[PluginInfo, tuple[object, object, object, bool]]] = []
         for info, call in self._implementations("register_concepts"):
-            offered: list[tuple[object, object]] = []
+            offered: list[tuple[object, object, object, bool]] = []
 
-            def register(folder: object, source: object = None, *, offered: list[Any] = offered) -> None:
-                offered.append((folder, source))
+            def register(
+                folder: object,
+                source: object = None,
+                name: object = None,
+                by_id: bool = True,
+                *,
+                offered: list[Any] = offered,
+            ) -> None:
+                offered.append((folder, source, name, by_id))
 
             with self._quarantine(info):
                 call(register)
-                folders += [(info, folder, source) for folder, source in offered]
+                folders += [(info, offer) for offer in offered]
         claims: list[tuple[str, PluginInfo, Concept]] = []
-        for info, folder, source in folders:
+        others: list[tuple[str, PluginInfo, Concept]] = []
+        for info, (folder, source, name, by_id) in folders:
             # One damaged bundle does not take its neighbours down.
             with self._quarantine(info):
-                concept = _read_concept(folder, info.distribution, source)
-                claims.append((concept.id, info, concept))
-        return self._unclaimed("concept", claims)
+                concept = _read_concept(folder, info.distribution, source, name)
+                if by_id or concept.other_name is None:
+                    claims.append((concept.id, info, replace(concept, other_name=None)))
+                if concept.other_name is not None:
+                    others.append((concept.other_name, info, concept))
+        by_their_id = self._unclaimed("concept", claims)
+        paths = {concept.path for concept in by_their_id.values()}
+        unlisted = [claim for claim in others if claim[2].path not in paths]
+        return by_their_id | self._unclaimed("concept", unlisted)
 
     def _entries(self, kind: str) -> dict[str, Entry]:
         claims: list[tuple[str, PluginInfo, Entry]] = []
@@ -439,6 +473,7 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
         summary: str = "",
         options: Sequence[Option] | None = None,
         speed: float | None = None,
+        license: str = "",
     ) -> None:
         if not isinstance(id, str) or not ID_PATTERN.fullmatch(id):
             raise PluginError(f"a {kind}'s id is 1 to 64 lower-case letters, digits and hyphens, not {shown(id)}")
@@ -449,17 +484,22 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
             raise PluginError(f"every option of the {kind} '{id}' must be an e2gan.options.Option")
         if speed is not None and not (isinstance(speed, (int, float)) and 0 < speed < math.inf):
             raise PluginError(f"the speed of the {kind} '{id}' must be a number above 0, not {shown(speed)}")
-        entries.append(Entry(id, factory, summary, distribution, table, speed))
+        if not isinstance(license, str):
+            raise PluginError(f"the licence of the {kind} '{id}' must be text, not {shown(license)}")
+        entries.append(Entry(id, factory, summary, distribution, table, speed, license))
 
     return register
 
 
-def _read_concept(folder: object, distribution: str, source: object) -> Concept:
+def _read_concept(folder: object, distribution: str, source: object, name: object) -> Concept:
     if not isinstance(folder, (str, os.PathLike)):
         raise PluginError(f"a concept must be registered by its folder, not by {shown(folder)}")
     if source is not None and not isinstance(source, str):
         raise PluginError(f"a concept's source must be text, not {shown(source)}")
-    return Concept.read(folder, distribution=distribution, source=source)
+    if name is not None and not (isinstance(name, str) and ":" in name and name.isprintable()):
+        raise PluginError(f"another name of a concept must be text with a colon, not {shown(name)}")
+    concept = Concept.read(folder, distribution=distribution, source=source)
+    return replace(concept, other_name=name) if name else concept
 
 
 def _origin(entry_point: importlib.metadata.EntryPoint) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from e2gan.errors import ConceptError
 from e2gan.files import atomic_folder, atomic_write
 from e2gan.leftovers import names
 from e2gan.models.layout import Keeps
+from e2gan.plugins import registry
 from e2gan.recipe import GIVEN
 from e2gan.tables import ID_PATTERN, Table, shown
 
@@ -77,6 +78,8 @@ $keeps
 authors = [$authors]
 # description = "One sentence for people who search for concepts."
 
+[licenses]   # of what it is made from: e2gan check asks for them
+$licenses
 [base]
 id = "$base"
 sha256 = "$sha256"   # training pins the base that is installed at the time
@@ -258,6 +261,7 @@ def new_concept(
         "names": f"{{ name = {_toml(author)} }}" if author else "",
         "versions": f">={major}.{minor},<{major}.{int(minor) + 1}",
         "teacher": teacher,
+        "licenses": _licenses(teacher),
         "data": data,
         "train": f"{f'e2gan train . --data {data}/':<47} # {first}trains, measures, draws",
         "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
@@ -293,6 +297,16 @@ def new_concept(
 
 def _keeps(kept: Kept | None) -> str:
     return f'keeps = "{kept.keeps}"   # {kept.reason}' if kept else f'keeps = "nothing"   # {KEEPS}'
+
+
+def _licenses(teacher: str) -> str:
+    """The lines of ``[licenses]``: the teacher's if it is installed and states its licence, the photos' to fill in."""
+    if teacher == GIVEN:
+        return '# photos = "CC-BY-4.0"   # of your pairs\n'
+    entry = registry().all("teacher").get(teacher)
+    known = entry.license if entry else ""
+    line = f"teacher = {_toml(known)}\n" if known else '# teacher = "Apache-2.0"\n'
+    return line + '# photos = "CC-BY-4.0"   # of your photos\n'
 
 
 def _holds(folder: Path, files: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ answers at once.
 from __future__ import annotations
 
 from e2gan.cli.apply import apply
+from e2gan.cli.check import check
 from e2gan.cli.clean import clean
 from e2gan.cli.distill import distill
 from e2gan.cli.evaluate import evaluate
@@ -33,6 +34,7 @@ for command in (
     train_base,
     search_ranks,
     evaluate,
+    check,
     export,
     plugins,
     clean,

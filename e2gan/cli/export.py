@@ -28,12 +28,13 @@ class Formats(CommandGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A line for each format, without loading what exports to it."""
+        from e2gan.installing import install_command
         from e2gan.plugins import OFFERED_BY, registry
 
         with formatter.section("Formats"):
             entries = registry().all("exporter")
             missing = [
-                (id, f"not installed: pip install {distribution}")
+                (id, f"not installed: {install_command(distribution)}")
                 for (kind, id), distribution in OFFERED_BY.items()
                 if kind == "exporter" and id not in entries
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,69 +18,81 @@ __all__ = ["list_", "plugins", "show"]
 
 
 @click.command("list", cls=Command, section="use", examples=["list", "list --json"])
-@output_options(quiet_help="Print only the ids.")
+@output_options(quiet_help="Print only the names.")
 def list_(out: Output) -> None:
-    """List the installed concepts."""
+    """List the installed concepts.
+
+    NAME is what names a concept on the command line: its id, or its repository, such as hub:ada/dusk, if the id means
+    another concept.
+    """
+    from e2gan.installing import install_command
     from e2gan.plugins import registry
 
     concepts = list(registry().all("concept").values())
     out.data([_summary(concept) for concept in concepts])
     if out.quiet:
         for concept in concepts:
-            out.line(concept.id)
+            out.line(concept.name)
         return
     if concepts:
-        rows = [(c.id, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
-        out.table(("ID", "TITLE", "VERSION", "BASE", "FROM"), rows)
+        rows = [(c.name, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
+        out.table(("NAME", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if not concepts:
-        say("no concepts are installed; try: pip install e2gan-concept-vangogh")
+        say(f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-@click.command(cls=Command, section="use", examples=["show vangogh", "show ./crayon --json"])
+@click.command(cls=Command, section="use", examples=["show vangogh", "show vangogh --all", "show ./crayon --json"])
 @click.argument("concept")
+@click.option("--all", "everything", is_flag=True, help="Also print the recipe and all measured figures.")
 @output_options(quiet=False)
-def show(concept: str, out: Output) -> None:
-    """Show what a concept is, how it was made, and how good it is.
+def show(concept: str, everything: bool, out: Output) -> None:
+    """Show what a concept is, how good it is, and what it was made from.
 
-    CONCEPT is the id of an installed concept, a folder such as ./my-concept, or hub:OWNER/NAME@REVISION.
+    CONCEPT is the id of an installed concept, a folder such as ./my-concept, or a repository: OWNER/NAME if it is
+    installed, hub:OWNER/NAME@REVISION in any case.
     """
     from e2gan.blend import find_concept
+    from e2gan.concept import main_facts
+    from e2gan.tables import options_line
 
     bundle = find_concept(concept)
-    details = {
-        **_summary(bundle),
-        "authors": list(bundle.authors),
-        "description": bundle.description,
-        "recipe": bundle.manifest["recipe"],
-        "recipe_sha256": bundle.recipe_digest,
-        "quality": bundle.quality,
-        "training": bundle.training,
-    }
-    out.data(details)
+    recipe = bundle.recipe
+    out.data(
+        {
+            **_summary(bundle),
+            "authors": list(bundle.authors),
+            "licenses": bundle.licenses._asdict(),
+            "description": bundle.description,
+            "recipe": bundle.manifest["recipe"],
+            "recipe_sha256": bundle.recipe_digest,
+            "quality": bundle.quality,
+            "training": bundle.training,
+        }
+    )
     out.line(f"{bundle.title} ({bundle.id} {bundle.version})")
     if bundle.description:
         out.line(bundle.description)
     out.line()
-    recipe = bundle.recipe
+    out.figures(main_facts(bundle))
+    if not everything:
+        out.line(f"\nEverything else: e2gan show {concept} --all")
+        return
+    out.line()
+    selection = {"method": recipe.selection.method, "clusters": recipe.selection.clusters}
     rows: dict[str, Any] = {
-        "prompt": bundle.prompt,
-        "base": f"{bundle.base_id} ({bundle.base_sha256[:12]})",
-        "teacher": "; ".join(map(str, recipe.teachers)),
-        "photos": recipe.source or "not stated",
+        "keeps": str(bundle.keeps),
+        "pairs kept": options_line(selection if recipe.selection.method != "all" else {"method": "all"}),
         "ranks": f"{', '.join(map(str, bundle.ranks.sampling))}; transformer {bundle.ranks.transformer}",
-        "license": bundle.license,
-        "authors": ", ".join(bundle.authors) or "not stated",
-        "from": _origin(bundle),
+        "recipe digest": bundle.recipe_digest,
+        "from": bundle.source or bundle.distribution or "a folder",
         "folder": str(bundle.path),
         "quality": bundle.quality,
         "training": bundle.training,
     }
     out.figures(rows)
-    if not bundle.trained:
-        out.line("\nNot trained yet.")
 
 
 @click.command(cls=Command, section="use", examples=["plugins"])
@@ -124,6 +137,7 @@ def plugins(out: Output) -> None:
 def _summary(concept: Concept) -> dict[str, Any]:
     return {
         "id": concept.id,
+        "name": concept.name,
         "title": concept.title,
         "version": concept.version,
         "prompt": concept.prompt,
@@ -137,7 +151,7 @@ def _summary(concept: Concept) -> dict[str, Any]:
 
 
 def _origin(concept: Concept) -> str:
-    origin = concept.source or concept.distribution or "a folder"
+    origin = re.sub(r"@[0-9a-f]{40}$", "", concept.source or concept.distribution or "a folder")
     return origin if concept.trained else f"{origin} (not trained)"
 
 

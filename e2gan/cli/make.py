@@ -69,6 +69,7 @@ def new(
     The folder is a Python package with a recipe and tests; training adds the weights. NAME is the concept's id:
     lower-case letters, digits and hyphens. With --data, the recipe suits the edits of these photographs or pairs.
     """
+    from e2gan.installing import install_folder
     from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
 
@@ -102,7 +103,7 @@ def new(
         side=side,
     )
     photos = data or ("PAIRS" if teacher == GIVEN else "PHOTOS")
-    out.note(f"made {output}; next:\n  pip install -e {output}\n  e2gan train {output} --data {photos}")
+    out.note(f"made {output}; next:\n  {install_folder(output)}\n  e2gan train {output} --data {photos}")
 
 
 @click.command(cls=Command, section="make", examples=["select ./crayon --data photos/"])

@@ -53,12 +53,27 @@ class Program(CommandGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(self._why_missing(name))
+        return super().resolve_command(ctx, args)
+
+    def _why_missing(self, name: str) -> str:
+        """What to tell people who ask for a command that is not there."""
+        from e2gan.installing import install_command
+        from e2gan.plugins import OFFERED_BY, registry
         from e2gan.tables import did_you_mean
 
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = did_you_mean(args[0], self.commands)
-            ctx.fail(f"no command '{args[0]}'" + (f": {near}" if near else "."))
-        return super().resolve_command(ctx, args)
+        package = OFFERED_BY.get(("command", name))
+        if package is None:
+            near = did_you_mean(name, [*self.commands, *(id for kind, id in OFFERED_BY if kind == "command")])
+            return f"no command '{name}'" + (f": {near}" if near else ".")
+        for plugin in registry().plugins:
+            if plugin.distribution == package:
+                why = "E2GAN_LOAD_PLUGINS leaves it out" if plugin.status == "skipped" else "see: e2gan plugins"
+                return f"the command '{name}' comes with {package}, which is installed but not in use: {why}"
+        how = install_command(package)
+        return f"the command '{name}' comes with {package}, which is not installed; install it with: {how}"
 
     def invoke(self, ctx: click.Context) -> Any:
         from e2gan.distributions import tolerate_damage

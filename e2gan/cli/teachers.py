@@ -26,6 +26,7 @@ def teachers(teacher: str | None, out: Output) -> None:
     With TEACHER, the command also lists the options that depend on the value of another, such as those of one filter.
     Set options with -O of distill and new, or in [recipe.teacher_options].
     """
+    from e2gan.installing import install_command
     from e2gan.plugins import registry
 
     entries = [registry().get("teacher", teacher)] if teacher is not None else list(registry().all("teacher").values())
@@ -34,10 +35,12 @@ def teachers(teacher: str | None, out: Output) -> None:
         out.line(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
             out.line(f"  {entry.summary}")
+        if entry.license:
+            out.line(f"  licence: {entry.license}")
         _print_options(out, entry, whole=teacher is not None)
         out.line("")
-    if not entries:
-        say("no teachers are installed; try: pip install -e plugins/teachers")
+    if all(entry.distribution == "e2gan" for entry in entries):  # the one that edits nothing
+        say(f"no other teachers are installed; try: {install_command('e2gan-teachers')}")
     if problems := len(registry().problems):
         thing = "is 1 problem" if problems == 1 else f"are {problems} problems"
         say(f"note: there {thing} with plugins; see: e2gan plugins")
@@ -89,6 +92,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "id": entry.id,
         "summary": entry.summary,
         "distribution": entry.distribution,
+        "license": entry.license or None,
         "options": None if options is None else [_row(option) for option in options],
     }
 

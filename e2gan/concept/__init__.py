@@ -15,6 +15,7 @@ untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 """
 
 from e2gan.concept.card import render_card
+from e2gan.concept.facts import main_facts, ratios
 from e2gan.concept.layout import (
     ADAPTER,
     CARD,
@@ -25,9 +26,10 @@ from e2gan.concept.layout import (
     PREVIEW,
     PROMPT,
     TRAINED,
+    bundle_folder,
     render_adapter_config,
 )
-from e2gan.concept.manifest import Adapter, Concept
+from e2gan.concept.manifest import Adapter, Concept, Licenses
 from e2gan.concept.writing import record_quality, write_concept
 
 __all__ = [
@@ -42,6 +44,10 @@ __all__ = [
     "TRAINED",
     "Adapter",
     "Concept",
+    "Licenses",
+    "bundle_folder",
+    "main_facts",
+    "ratios",
     "record_quality",
     "render_adapter_config",
     "render_card",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from e2gan.concept.facts import main_facts
 from e2gan.concept.layout import PREVIEW
 from e2gan.concept.manifest import Concept
 from e2gan.models.layout import NO_SKIPS
@@ -36,11 +37,16 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
     if concept.preview:
         lines += [f"![before and after]({PREVIEW})", ""]
     lines += [
-        f"A concept for the E²GAN base `{concept.base_id}`: it edits a photo to *{_escape(concept.prompt)}*.",
+        "| | |",
+        "|---|---|",
+        *(f"| {fact} | {_escape(text)} |" for fact, text in main_facts(concept).items()),
         "",
         "```sh",
         f"e2gan apply {name or concept.id} photo.jpg -o edited.jpg",
         "```",
+        "",
+        "<details>",
+        "<summary>Recipe, figures and digests</summary>",
         "",
         "| | |",
         "|---|---|",
@@ -60,16 +66,16 @@ def render_card(concept: Concept, metadata: str | None = None, name: str | None 
         + (f", {recipe.selection.clusters}" if recipe.selection.method != "all" else "")
         + " |",
         f"| ranks | {', '.join(map(str, concept.ranks.sampling))}; transformer {concept.ranks.transformer} |",
+        *(f"| licence of the {name} | {_escape(text)} |" for name, text in concept.licenses._asdict().items() if text),
         f"| recipe digest | `{concept.recipe_digest}` |",
     ]
     if concept.authors:
         lines.append(f"| authors | {_escape(', '.join(concept.authors))} |")
     for title, table in (("Quality", concept.quality), ("Training", concept.training)):
         if table:
-            lines += ["", f"## {title}", "", "| | |", "|---|---|"]
+            lines += ["", f"**{title}**", "", "| | |", "|---|---|"]
             lines += [f"| {_escape(name)} | {_escape(readable(value))} |" for name, value in flat_rows(table)]
-    if not concept.trained:
-        lines += ["", "Not trained yet."]
+    lines += ["", "</details>"]
     return "\n".join(lines) + "\n"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from e2gan.files import TOML_LIMIT
+from e2gan.errors import ConceptError
+from e2gan.files import TOML_LIMIT, interrupted
 from e2gan.models.layout import GeneratorConfig, Ranks, crucial_layers
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "SCHEMA",
     "TRAINED",
     "adapter_config",
+    "bundle_folder",
     "config_of_ranks",
     "pretty_json",
     "render_adapter_config",
@@ -66,6 +70,21 @@ MAX_TONE = 16.0
 
 
 DAMAGED = "the bundle is damaged, or e2gan did not write it: download or install it again"
+
+
+def bundle_folder(folder: str | os.PathLike[str]) -> Path:
+    """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
+
+    Raises:
+        ConceptError: there is no bundle, or more than one.
+    """
+    folder = Path(folder)
+    bundles = [folder, *sorted(folder.glob("*/bundle"))]
+    present = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
+    if len(present) != 1:
+        fault = f"holds no {MANIFEST}" if not present else "holds several bundles"
+        raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
+    return present[0]
 
 
 def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from e2gan.base import Base
 from e2gan.concept.checks import (
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-__all__ = ["Adapter", "Concept"]
+__all__ = ["Adapter", "Concept", "Licenses"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,13 @@ class Adapter:
     """(T, D) float32: the prompt's token embeddings."""
 
 
+class Licenses(NamedTuple):
+    """The licences of what a concept was made from, in words or as SPDX expressions; empty if not stated."""
+
+    teacher: str = ""
+    photos: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Concept:
     """A concept on disk: its manifest is read and checked, its weights are not loaded yet."""
@@ -66,6 +73,8 @@ class Concept:
     version: str
     prompt: str
     license: str
+    licenses: Licenses
+    """The licences of what it was made from."""
     authors: tuple[str, ...]
     description: str
     base_id: str
@@ -93,6 +102,13 @@ class Concept:
     """Where it came from if not from that distribution, such as ``hub:OWNER/NAME@COMMIT``, or None."""
     manifest: dict[str, Any] = field(repr=False)
     """All of ``concept.toml``."""
+    other_name: str | None = None
+    """The name that it is installed under if its id means another concept, such as ``hub:OWNER/NAME``."""
+
+    @property
+    def name(self) -> str:
+        """What names it on this machine's command line, once it is installed: its id, or its other name."""
+        return self.other_name or self.id
 
     @classmethod
     def read(
@@ -116,6 +132,7 @@ class Concept:
             version=table.version("version"),
             prompt=table.text("prompt", limit=300),
             license=table.license("license"),
+            licenses=_licenses(table.sub("licenses", {})),
             authors=table.texts("authors", ()),
             description=table.text("description", "", limit=2000, lines=True),
             base_id=base.id("id"),
@@ -252,6 +269,12 @@ class Concept:
             if not np.isfinite(value).all():
                 refuse(file, f"the tensor {shown(tensor)} holds values that are not finite")
         return {tensor: value.astype(np.float32) for tensor, value in tensors.items()}
+
+
+def _licenses(table: Table) -> Licenses:
+    licenses = Licenses(*(table.text(name, "", limit=300) for name in Licenses._fields))
+    table.done()
+    return licenses
 
 
 def _tone(table: Table) -> Tone:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from e2gan.data.folders import Data
 from e2gan.errors import DataError
+from e2gan.installing import install_command
 from e2gan.leftovers import sweep
 from e2gan.plugins import OFFERED_BY, registry
 from e2gan.progress import Progress
@@ -30,7 +31,8 @@ def photographs(data: Data | None, recipe: Recipe, work: Path, progress: Progres
     if not colon or scheme not in registry().all("photo source"):
         if colon and (package := OFFERED_BY.get(("photo source", scheme))):
             raise DataError(
-                f"{shown(recipe.source)}: these photographs need the package '{package}'", hint=f"pip install {package}"
+                f"{shown(recipe.source)}: these photographs need the package '{package}'",
+                hint=install_command(package),
             )
         cause = (
             f"no plugin offers the recipe's source {shown(recipe.source)}"

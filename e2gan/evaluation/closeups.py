@@ -14,6 +14,7 @@ from PIL import Image
 from e2gan.errors import MissingExtraError
 from e2gan.evaluation.lattice import flat_areas
 from e2gan.evaluation.strokes import detail
+from e2gan.installing import install_command
 
 __all__ = ["KINDS", "Closeup", "Faces", "choose_closeups", "face_finder"]
 
@@ -92,7 +93,7 @@ def choose_closeups(
         photo, target, ours = (pictures[number].convert("RGB").crop(box) for pictures in (photos, targets, edited))
         closeups.append(Closeup(kind, photo, target, ours, sources[number]))
     if faces is None:
-        missing["face"] = "not looked for: pip install 'e2gan[faces]'"
+        missing["face"] = f"not looked for: {install_command('e2gan[faces]')}"
     order = {kind: place for place, kind in enumerate(KINDS)}
     closeups.sort(key=lambda closeup: order[closeup.kind])
     return closeups, dict(sorted(missing.items(), key=lambda item: order[item[0]]))

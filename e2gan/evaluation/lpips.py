@@ -9,6 +9,7 @@ import numpy as np
 
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
+from e2gan.installing import install_command
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,7 +39,7 @@ class Lpips:
         try:
             import lpips
         except ImportError as error:
-            raise E2GANError(f"the package '{error.name}' is not installed", hint="pip install lpips") from error
+            raise E2GANError(f"the package '{error.name}' is not installed", hint=install_command("lpips")) from error
         self._network: Any = lpips.LPIPS(net="alex", verbose=False)
 
     def __call__(self, a: Image.Image, b: Image.Image) -> float:

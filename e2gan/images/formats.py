@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from e2gan.errors import ImageError
+from e2gan.installing import install_command
 
 __all__ = [
     "FORMATS",
@@ -124,7 +125,7 @@ def why_left_out(path: str | os.PathLike[str]) -> str | None:
     """Why a file with that name does not count as a photo in a folder; None if it does."""
     suffix = Path(path).suffix.lower()
     if suffix in RAW_SUFFIXES and not reads_raw():
-        return "a raw photo, which needs: pip install 'e2gan[raw]'"
+        return f"a raw photo, which needs: {install_command('e2gan[raw]')}"
     return None if suffix in SUFFIXES else _OTHERS.get(suffix, "not a photo by its suffix")
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from e2gan.errors import ImageError
 from e2gan.images.formats import reads_raw
 from e2gan.images.limits import Limits
+from e2gan.installing import install_command
 
 __all__ = ["develop", "is_raw"]
 
@@ -44,7 +45,7 @@ def develop(stream: BinaryIO, name: str, limits: Limits) -> Image.Image:
     if not reads_raw():
         raise ImageError(
             f"{name}: a raw photo, which needs the package 'rawpy'",
-            hint="pip install 'e2gan[raw]'; or export it as JPEG or TIFF from a raw converter",
+            hint=f"{install_command('e2gan[raw]')}; or export it as JPEG or TIFF from a raw converter",
         )
     import rawpy
 

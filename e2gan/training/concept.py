@@ -38,6 +38,7 @@ from e2gan.concept import (
     MANIFEST,
     PREVIEW,
     Concept,
+    bundle_folder,
     record_quality,
     render_card,
     write_concept,
@@ -53,7 +54,7 @@ from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
 from e2gan.evaluation.page import PAGE, write_report
 from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.summary import summary
-from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
+from e2gan.files import atomic_write, finished, recover, sha256_file
 from e2gan.images import open_image
 from e2gan.kept import digest_of, folder_of, read_state
 from e2gan.models.discriminator import Discriminator, load_discriminator
@@ -68,33 +69,18 @@ from e2gan.training.metrics import read_metrics
 from e2gan.training.steps import Steps
 from e2gan.training.trainer import Trainer, all_processes
 
-__all__ = ["STEPS", "bundle_folder", "encode_prompt", "read_bundle", "train_concept"]
+__all__ = ["STEPS", "encode_prompt", "read_bundle", "train_concept"]
 
 STEPS = ("distill", "select", "train", "eval", "preview", "card")
 
 RUN = "run.json"
 
 
-def bundle_folder(folder: str | Path) -> Path:
-    """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
-
-    Raises:
-        ConceptError: there is no bundle, or more than one.
-    """
-    folder = Path(folder)
-    bundles = [folder, *sorted(folder.glob("*/bundle"))]
-    present = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
-    if len(present) != 1:
-        fault = f"holds no {MANIFEST}" if not present else "holds several bundles"
-        raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
-    return present[0]
-
-
 def read_bundle(folder: str | Path) -> Concept:
-    """The concept in :func:`bundle_folder`; if its last write was interrupted, as it will be once that is finished.
+    """The concept in that folder or distribution; if its last write was interrupted, as it will be once that is done.
 
     Raises:
-        ConceptError, RecipeError: as :func:`bundle_folder` and `Concept.read`.
+        ConceptError, RecipeError: as `e2gan.concept.bundle_folder` and `Concept.read`.
     """
     bundle = bundle_folder(folder)
     with finished(bundle) as readable:

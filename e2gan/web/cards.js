@@ -86,7 +86,7 @@ export class Cards {
     this.#none.hidden = matches > 0;
     this.#none.textContent = this.#cards.size
       ? `No concept matches “${this.#search.value.trim()}”.`
-      : "No concepts are installed. Try: pip install e2gan-concept-vangogh";
+      : "No concepts are installed.";
   }
 }
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-__all__ = ["LIBRARY", "TIMEOUT", "HubWarning", "Unreachable", "client", "failures", "is_offline", "patiently"]
+__all__ = [
+    "LIBRARY",
+    "TIMEOUT",
+    "HubWarning",
+    "Unreachable",
+    "client",
+    "endpoint",
+    "failures",
+    "is_offline",
+    "patiently",
+]
 
 LIBRARY: dict[str, Any] = {"library_name": "e2gan", "library_version": __version__}
 """The program's name, by which the Hub counts downloads."""
@@ -53,6 +63,13 @@ def is_offline() -> bool:
     """Whether the environment asks for offline mode, by huggingface_hub's rules."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in ("1", "ON", "YES", "TRUE")
+
+
+def endpoint() -> str:
+    """The address of the Hub, by huggingface_hub's rules."""
+    from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)
 
 
 def client(token: str | bool | None = None) -> HfApi:

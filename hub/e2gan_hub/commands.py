@@ -12,6 +12,7 @@ from e2gan.cli.help import Command
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan.terminal import echo, say
 
 if TYPE_CHECKING:
@@ -43,22 +44,22 @@ trusted_option = click.option(
 @click.command(
     cls=Command,
     section="share",
-    examples=["push ./crayon --repo ada/crayon --dry-run", "push ./crayon --repo ada/crayon"],
+    examples=["push ./crayon --repo ada/crayon --dry-run", "push crayon --repo ada/crayon"],
 )
-@click.argument("directory", type=folder, metavar="DIR")
+@click.argument("concept")
 @repo_option
 @private_option
 @revision_option
 @pr_option
 @message_option
-@click.option("--base-model", metavar="OWNER/NAME", help="The concept's base on the Hub; e2gan remembers it.")
+@click.option("--base-model", metavar="OWNER/NAME", help="The concept's base on the Hub; by default found there.")
 @click.option("--allow-large", is_flag=True, help="Allow more than 5 MB.")
 @click.option("--sign", is_flag=True, help="Sign it with Sigstore, with your identity in the browser or the CI job.")
 @token_option
 @dry_option
 @output_options(json=False)
 def push(
-    directory: Path,
+    concept: str,
     repo: str,
     private: bool,
     revision: str | None,
@@ -73,14 +74,18 @@ def push(
 ) -> None:
     """Publish a concept on the Hugging Face Hub.
 
-    The command makes one commit with the bundle in DIR and its model card, and a tag for the version. Files that have
-    not changed stay as they are. A version can be published once; to publish a change, raise the version in
-    concept.toml. Sign in first with: hf auth login.
+    CONCEPT is a folder, the id of an installed concept, or a repository. The command makes one commit with the bundle
+    and its model card, and a tag for the version. Files that have not changed stay as they are. A version can be
+    published once; to publish a change, raise the version in concept.toml. Sign in first with: hf auth login.
     """
+    from e2gan.blend import find_concept
     from e2gan_hub.push import concept_publication
 
     ref = _target(repo, revision)
-    publication = concept_publication(directory, ref.repo, base_model=base_model, allow_large=allow_large)
+    with out.warnings():
+        # A folder of that name comes first: it is what its author has just made.
+        bundle = find_concept(Path(concept) if Path(concept).is_dir() else concept)
+        publication = concept_publication(bundle, ref.repo, base_model=base_model, allow_large=allow_large, token=token)
     if dry_run:
         _show(out, publication)
         return
@@ -118,7 +123,8 @@ def push_base(
     Cards of concepts for the base in DIR link to it from then on.
     """
     from e2gan.base import Base
-    from e2gan_hub.push import base_publication, publish, remember_base
+    from e2gan_hub.base_repo import remember_base
+    from e2gan_hub.push import base_publication, publish
 
     ref = _target(repo, revision)
     publication = base_publication(directory, ref.repo)
@@ -153,6 +159,10 @@ def _tell(out: Output, done: Published) -> None:
     if done.pull_request:
         out.note(f"proposed: {done.pull_request}")
         return
+    from e2gan_hub import index
+
+    with out.warnings():
+        index.include(done.repo)
     action = "published" if done.committed else "is already published"
     tag = f", tagged {done.tag}" if done.tagged else f", as {done.tag}" if done.tag else ""
     out.note(f"{done.repo}: {action} at {done.commit[:12]}{tag}")
@@ -202,6 +212,7 @@ def pull(
         [
             {
                 "id": done.concept.id,
+                "name": done.concept.id if done.listed else f"hub:{done.ref.repo}",
                 "version": done.concept.version,
                 "repo": done.ref.repo,
                 "commit": done.commit,
@@ -214,15 +225,20 @@ def pull(
     )
 
 
-@click.command(cls=Command, section="share", examples=["remove ada/crayon"])
-@click.argument("repos", nargs=-1, required=True, metavar="OWNER/NAME...")
-def remove(repos: tuple[str, ...]) -> None:
-    """Remove concepts that were pulled from the Hub."""
-    from e2gan_hub.pull import remove
-    from e2gan_hub.ref import Ref
+@click.command(cls=Command, section="share", examples=["remove crayon", "remove ada/crayon"])
+@click.argument("concepts", nargs=-1, required=True, metavar="CONCEPT...")
+@output_options(json=False)
+def remove(concepts: tuple[str, ...], out: Output) -> None:
+    """Remove concepts that were pulled from the Hub.
 
-    for repo in repos:
-        remove(Ref.given(repo).repo)
+    CONCEPT is the id of a pulled concept, its repository, or its folder.
+    """
+    from e2gan_hub.installed import repository_of
+    from e2gan_hub.pull import remove
+
+    for repo in [repository_of(concept) for concept in concepts]:
+        remove(repo)
+        out.note(f"removed {repo}")
 
 
 @click.command(cls=Command, section="share", examples=["search winter", "search --license apache-2.0 --sort fid"])
@@ -373,10 +389,10 @@ def outdated(out: Output) -> None:
     out.data([vars(update) for update in updates])
     if updates:
         rows = [
-            (update.id, update.version, update.newest, f"e2gan pull {update.repo}@v{update.newest}")
+            (update.name, update.version, update.newest, f"e2gan pull {update.repo}@v{update.newest}")
             for update in updates
         ]
-        out.table(("ID", "VERSION", "NEWEST", "TO GET IT"), rows)
+        out.table(("NAME", "VERSION", "NEWEST", "TO GET IT"), rows)
     else:
         out.note("all pulled concepts are up to date")
 
@@ -393,10 +409,18 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     if away and not owners:
         raise click.UsageError("name the publishers to remove from the list.")
     if owners:
-        (trust.distrust if away else trust.trust)(owners)
-        return
+        done = (trust.distrust if away else trust.trust)(owners)
+        for owner in owners:
+            if away:
+                out.note(f"no longer trusted: {owner}")
+            else:
+                out.note(f"trusted: {owner}" if owner in done else f"already trusted: {owner}")
     trusted = read_config().trusted
     out.data(list(trusted))
+    if owners:
+        return
+    if not trusted:
+        out.note("you trust no publisher yet")
     for owner in trusted:
         out.line(owner)
 
@@ -441,7 +465,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
     try:
         from e2gan_hub.devserver import HubServer
     except ModuleNotFoundError as fault:
-        raise E2GANError(f"{fault.name} is not installed", hint="pip install 'e2gan-hub[server]'") from fault
+        raise E2GANError(f"{fault.name} is not installed", hint=install_command("e2gan-hub[server]")) from fault
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the temporary folder is deleted then, too
     with tempfile.TemporaryDirectory(prefix="e2gan-hub-") as temporary:
         place = Path(temporary) if folder is None else folder

@@ -6,8 +6,10 @@ It is fetched again when it is a day old, or on demand.  It is one SQLite file, 
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
+import warnings
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import astuple, dataclass, fields
@@ -20,10 +22,10 @@ from e2gan_hub import answers, client
 from e2gan_hub.metadata import CONCEPT_TAG
 from e2gan_hub.ref import Ref
 
-__all__ = ["Entry", "entry_of", "index_path", "is_stale", "refresh", "search", "write_index"]
+__all__ = ["Entry", "entry_of", "include", "index_path", "is_stale", "refresh", "search", "write_index"]
 
 DAY = 24 * 3600
-SCHEMA = 1
+SCHEMA = 2
 
 SORTS = {"downloads": "downloads DESC", "fid": "fid IS NULL, fid"}
 """The sort orders of a search, as SQL; ties are sorted by name."""
@@ -61,11 +63,43 @@ def index_path() -> Path:
 
 
 def is_stale() -> bool:
-    """Whether there is no index, or it is older than a day."""
+    """Whether there is no index, or it is older than a day, or of another Hub."""
     try:
-        return not 0 <= time.time() - index_path().stat().st_mtime < DAY
+        old = not 0 <= time.time() - index_path().stat().st_mtime < DAY
     except OSError:
         return True
+    return old or _endpoint() != client.endpoint()
+
+
+def _endpoint() -> str | None:
+    """The address of the Hub that the index is of; None if it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{index_path().as_uri()}?mode=ro", uri=True)) as database:
+            row = database.execute("SELECT endpoint FROM hub").fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
+
+
+def include(repo: str) -> None:
+    """Put a repository's present state into the index, for its publisher; nothing if there is no index of this Hub.
+
+    A fault is only noted: the index is fetched again within a day.
+    """
+    if is_stale():
+        return  # the next search fetches all of it
+    api = client.client()
+    try:
+        with client.failures(repo):
+            model = answers.parse(answers.read(api, f"/api/models/{repo}").body)
+        entry = entry_of(model) if CONCEPT_TAG in _list(model.get("tags")) else None
+        if entry is not None:
+            others = [old for old in search(limit=-1) if old.repo.lower() != entry.repo.lower()]
+            age = index_path().stat()
+            write_index([*others, entry])
+            os.utime(index_path(), ns=(age.st_atime_ns, age.st_mtime_ns))  # the rest of it is no newer than before
+    except (E2GANError, OSError) as error:
+        warnings.warn(client.HubWarning(f"searches show it within a day: {error}"), stacklevel=2)
 
 
 def refresh() -> int:
@@ -151,6 +185,8 @@ def write_index(entries: Iterable[Entry]) -> int:
             # The file is replaced as a whole, so it needs no journal, which could be left behind.
             database.execute("PRAGMA journal_mode = OFF")
             database.execute(f"PRAGMA user_version = {SCHEMA}")
+            database.execute("CREATE TABLE hub (endpoint)")
+            database.execute("INSERT INTO hub VALUES (?)", (client.endpoint(),))
             database.execute(f"CREATE TABLE concepts ({', '.join(COLUMNS)})")
             return database.executemany(f"INSERT INTO concepts VALUES ({marks})", map(astuple, entries)).rowcount
     except sqlite3.Error as fault:

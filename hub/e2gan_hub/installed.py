@@ -15,7 +15,8 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
-from e2gan.plugins import Registry
+from e2gan.plugins import Registry, registry
+from e2gan.tables import shown
 from e2gan_hub import store
 from e2gan_hub.pull import check_files, listing
 from e2gan_hub.ref import Ref
@@ -23,7 +24,7 @@ from e2gan_hub.ref import Ref
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-__all__ = ["Checked", "Outdated", "outdated", "source_of", "verify"]
+__all__ = ["Checked", "Outdated", "outdated", "repository_of", "source_of", "verify"]
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,38 @@ def source_of(concept: Concept) -> Ref | None:
     return Ref.parse(concept.source) if concept.source and concept.source.startswith("hub:") else None
 
 
+def repository_of(text: str) -> str:
+    """The repository of a pulled concept that is named by its id, its repository, or its folder in the store.
+
+    Raises:
+        E2GANError: no such concept was pulled.
+    """
+    installed = Registry.load().all("concept")
+    if concept := installed.get(text):
+        if ref := source_of(concept):
+            return ref.repo
+        package = concept.distribution or "a package"
+        raise E2GANError(
+            f"'{text}' was not pulled from the Hub: it is part of {package}", hint=f"pip uninstall {package}"
+        )
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        for concept in installed.values():
+            if (ref := source_of(concept)) and concept.path.resolve() == folder.resolve():
+                return ref.repo
+        raise E2GANError(f"{text}: a folder that was not pulled from the Hub", hint="delete it yourself")
+    if "/" not in text:
+        raise E2GANError(f"no concept {shown(text)} is installed", hint="e2gan list shows the installed concepts")
+    return Ref.given(text).repo
+
+
 def verify() -> Iterator[Checked]:
     """Check that all installed files are sound and have not changed since they were installed.
 
     Pulled concepts are compared with the record of the pull, concepts from pip with pip's record, and each base with
     its manifest.
     """
-    registry = Registry.load()
+    loaded = Registry.load()
     for record in store.records():
         if isinstance(record, E2GANError):
             yield Checked("concept", "?", "hub", str(record))
@@ -69,10 +95,10 @@ def verify() -> Iterator[Checked]:
                 yield Checked("concept", record.repo, source, str(error))
             else:
                 yield Checked("concept", concept.id, source, None)
-    for concept in registry.all("concept").values():
+    for concept in loaded.all("concept").values():
         if source_of(concept) is None:
             yield Checked("concept", concept.id, concept.distribution or "", _problem(concept))
-    for problem in registry.problems:
+    for problem in loaded.problems:
         if problem.distribution != "e2gan-hub":
             yield Checked("concept", "?", problem.distribution, problem.message)
     for manifest in sorted(bases.BUNDLED.glob("*/base.toml")):
@@ -121,6 +147,8 @@ class Outdated:
 
     repo: str
     id: str
+    name: str
+    """What it is installed as: its id, or ``hub:OWNER/NAME`` if another concept uses the id."""
     version: str
     newest: str
     """The newest version on the Hub."""
@@ -141,7 +169,7 @@ def outdated() -> Iterator[Outdated]:
         try:
             if isinstance(record, E2GANError):
                 raise record
-            if record.listed and (newer := _newer(record, record.listed, api)):
+            if record.pulled and (newer := _newer(record, record.pulled, api)):
                 yield newer
         except client.Unreachable:
             raise
@@ -173,4 +201,6 @@ def _newer(record: store.Record, commit: str, api: HfApi) -> Outdated | None:
     except InvalidVersion:
         return None  # such a version is neither newer nor older
     newest = max((version for version in versions if not version.is_prerelease), default=own)
-    return Outdated(ref.repo, concept.id, concept.version, str(newest)) if newest > own else None
+    known = [other.name for other in registry().all("concept").values() if other.path == concept.path]
+    name = known[0] if known else f"hub:{record.repo}"
+    return Outdated(ref.repo, concept.id, name, concept.version, str(newest)) if newest > own else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,6 +57,8 @@ class LockedConcept:
     repo: str = ""
     commit: str = ""
     distribution: str = ""
+    listed: bool = True
+    """Whether its id means it; if not, it is used as ``hub:OWNER/NAME``."""
 
     @property
     def source(self) -> str:
@@ -87,11 +90,15 @@ def installed() -> Lock:
         ref = source_of(concept)
         files = store.digests(concept.path)
         if ref and ref.commit:
-            concepts.append(LockedConcept(concept.id, concept.version, files, ref.repo, ref.commit))
+            listed = concept.other_name is None
+            concepts.append(LockedConcept(concept.id, concept.version, files, ref.repo, ref.commit, listed=listed))
         else:
             distribution = concept.distribution or ""
             concepts.append(LockedConcept(concept.id, _version(distribution), files, distribution=distribution))
         bases.setdefault(concept.base_id, sha256_file(find_base(concept.base_id).generator_path))
+    if problems := [problem.message for problem in registry().problems]:
+        told = f"{problems[0]}{f', and {len(problems) - 1} more' if problems[1:] else ''}"
+        warnings.warn(client.HubWarning(f"what has a problem is not locked (e2gan plugins): {told}"), stacklevel=2)
     return Lock(tuple(concepts), tuple(LockedBase(*item) for item in sorted(bases.items())))
 
 
@@ -106,7 +113,8 @@ def write_lock(lock: Lock, path: Path) -> None:
     """Write a lockfile, completely or not at all."""
     import tomlkit
 
-    concepts = [{k: v for k, v in vars(concept).items() if v != ""} for concept in lock.concepts]
+    usual = {"repo": "", "commit": "", "distribution": "", "listed": True}
+    concepts = [{k: v for k, v in vars(concept).items() if v != usual.get(k)} for concept in lock.concepts]
     data: dict[str, Any] = {"schema": SCHEMA}
     data |= {"base": [vars(base) for base in lock.bases]} if lock.bases else {}
     data |= {"concept": concepts} if concepts else {}
@@ -124,8 +132,8 @@ def read_lock(path: Path) -> Lock:
     bases = [_locked_base(row) for row in (table.tables("base") if "base" in table.data else [])]
     concepts = [_locked_concept(row) for row in (table.tables("concept") if "concept" in table.data else [])]
     table.done()
-    ids = [concept.id for concept in concepts]
-    if twice := next((id for id in ids if ids.count(id) > 1), None):
+    names = [concept.id if concept.listed else f"hub:{concept.repo.lower()}" for concept in concepts]
+    if twice := next((name for name in names if names.count(name) > 1), None):
         raise table.fault(f"the concept '{twice}' is locked twice")
     return Lock(tuple(concepts), tuple(bases))
 
@@ -149,6 +157,7 @@ def _locked_concept(table: Table) -> LockedConcept:
         repo=table.text("repo") if from_hub else "",
         commit=table.text("commit") if from_hub else "",
         distribution="" if from_hub else table.text("distribution"),
+        listed=table.flag("listed", True) if from_hub else True,
     )
     table.done()
     if from_hub and (Ref.parse(concept.repo).revision or not COMMIT.fullmatch(concept.commit)):
@@ -195,8 +204,8 @@ def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
     with temporary_folder() as place:
         from_hub: dict[str, Change] = {}
         wheels: list[tuple[LockedConcept, Path]] = []
-        for concept in lock.concepts:
-            folder = place / concept.id
+        for number, concept in enumerate(lock.concepts):
+            folder = place / str(number)
             done, problem = "is here", None
             try:
                 if not concept.repo:
@@ -265,15 +274,25 @@ def _check_hub(locked: LockedConcept, folder: Path, require_trusted: bool) -> tu
     if here is not None:
         ref, concept = here.ref, here.concept
         _compare(store.digests(concept.path), concept.id, locked)
-        change: Change = lambda: _listed(pull.install(ref, locked.commit, asked=asked))  # noqa: E731
+        change: Change = lambda: _listed(  # noqa: E731
+            pull.install(ref, locked.commit, asked=asked, by_id=locked.listed), locked
+        )
     else:
         api = client.client()
         found = pull.find(asked, api, require_trusted=require_trusted)
         ref, digests = found.ref, pull.fetch(found, folder, api)
         _compare(digests, Concept.read(folder).id, locked)
-        change = lambda: _listed(pull.adopt(found, folder, digests, asked=asked))  # noqa: E731
-    _check_id(locked, lambda other: any(_is_from(other, name) for name in (asked, ref)))
-    return ref.repo, None if here and here.listed else change
+        change = lambda: _listed(  # noqa: E731
+            pull.adopt(found, folder, digests, asked=asked, by_id=locked.listed), locked
+        )
+    if locked.listed:
+        _check_id(locked, lambda other: any(_is_from(other, name) for name in (asked, ref)))
+    return ref.repo, None if here and _is_installed(ref, locked) else change
+
+
+def _is_installed(ref: Ref, locked: LockedConcept) -> bool:
+    record = store.read_record(ref.repo)
+    return record.pulled == locked.commit and (record.listed == locked.commit) == locked.listed
 
 
 def _is_from(concept: Concept, ref: Ref) -> bool:
@@ -281,8 +300,8 @@ def _is_from(concept: Concept, ref: Ref) -> bool:
     return source is not None and ref.is_of(source.repo)
 
 
-def _listed(done: pull.Pulled) -> None:
-    if not done.listed:
+def _listed(done: pull.Pulled, locked: LockedConcept) -> None:
+    if locked.listed and not done.listed:
         raise E2GANError(f"another installed concept already uses the id '{done.concept.id}'", hint="e2gan list")
 
 

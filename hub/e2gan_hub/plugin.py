@@ -22,8 +22,14 @@ def register_concepts(register: RegisterConcept) -> None:
     for record in store.records():
         if isinstance(record, E2GANError):
             warnings.warn(E2GANWarning(f"{record}; the concept pulled from there is not used"), stacklevel=2)
-        elif record.listed:
-            register(store.bundle_folder(record.repo, record.listed), source=f"hub:{record.repo}@{record.listed}")
+            continue
+        if record.pulled:
+            register(
+                store.bundle_folder(record.repo, record.pulled),
+                source=f"hub:{record.repo}@{record.pulled}",
+                name=f"hub:{record.repo}",
+                by_id=record.pulled == record.listed,
+            )
 
 
 @e2gan.hookimpl

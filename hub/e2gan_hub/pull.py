@@ -20,6 +20,7 @@ from e2gan.base import Base, find_base
 from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, RecipeError
 from e2gan.files import temporary_folder
+from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
 from e2gan_hub import answers, client, config, signing, store, trust
 from e2gan_hub.client import HubWarning
@@ -158,7 +159,7 @@ def pull(
         offline: make no requests; a branch or tag means its last known commit.
         require_trusted: refuse publishers that are not on the allow-list.
         signer: who must have signed it; by default the signer in the settings for the publisher, if any.
-        list_it: let its id mean it from now on, unless another concept uses the id.
+        list_it: install it: from now on its id means it, or its repository's name if another concept uses the id.
 
     Raises:
         Unreachable: the Hub cannot be reached.
@@ -231,23 +232,39 @@ def find(ref: Ref, api: HfApi, *, require_trusted: bool = False, signer: config.
     return Found(listed, signer or settings.signer(listed.ref.owner), note)
 
 
-def install(ref: Ref, commit: str, *, asked: Ref | None = None) -> Pulled:
-    """Let a concept's id mean the one in the store, unless another concept uses the id.
+def install(ref: Ref, commit: str, *, asked: Ref | None = None, by_id: bool = True) -> Pulled:
+    """Install a concept that is in the store: under its id, or under ``hub:OWNER/NAME`` if another concept uses the id.
 
-    ``asked`` is the requested name.  If it is a former name of the repository, its entry is replaced.
+    Args:
+        asked: the requested name.  If it is a former name of the repository, its entry is replaced.
+        by_id: false to leave the id free for another concept.
     """
+    asked = asked or ref
     record = store.read_record(ref.repo)
     concept = record.concept(commit)
-    if record.listed != commit and _may_list(concept, ref, asked or ref):
+    listed = by_id and (record.listed == commit or _may_list(concept, ref, asked))
+    if record.pulled != commit or listed != (record.listed == commit):
+        if store.repo_folder(asked.repo) != store.repo_folder(ref.repo) and store.read_record(asked.repo).pulled:
+            _forget_former(asked.repo)
         with store.locked(ref.repo):
             record = store.read_record(ref.repo)
             if commit in record.commits:
-                record.listed = commit
+                record.pulled = commit
+                record.listed = commit if listed else None
                 record.save()
+        reload_registry()  # the next concept of the same command may have the same id
     return Pulled(ref, commit, concept, False, record.listed == commit)
 
 
-def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref) -> Pulled:
+def _forget_former(repo: str) -> None:
+    """A repository has another name now, so nothing is installed from the former one."""
+    with store.locked(repo):
+        former = store.read_record(repo)
+        former.listed = former.pulled = None
+        former.save()
+
+
+def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref, by_id: bool = True) -> Pulled:
     """Move files fetched into another folder into the store, and install the concept."""
     with store.locked(found.ref.repo):
         part = _part(found)
@@ -255,7 +272,7 @@ def adopt(found: Found, folder: Path, digests: dict[str, str], *, asked: Ref) ->
             shutil.rmtree(part, ignore_errors=True)
             shutil.copytree(folder, part)
         _keep(store.read_record(found.ref.repo), found, digests)
-    return install(found.ref, found.commit, asked=asked)
+    return install(found.ref, found.commit, asked=asked, by_id=by_id)
 
 
 def remove(repo: str) -> None:
@@ -297,8 +314,6 @@ def _is_here(record: store.Record, commit: str, signer: config.Signer | None) ->
 
 def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
     """Whether the concept's id is free or already this repository's, under its present or a former name."""
-    from e2gan.plugins import registry
-
     other = registry().all("concept").get(concept.id)
     if other is None:
         return True
@@ -308,10 +323,7 @@ def _may_list(concept: Concept, ref: Ref, asked: Ref) -> bool:
         _say(HubWarning(f"the id '{concept.id}' is already used by {owner}; use this concept as hub:{ref}"))
         return False
     if store.repo_folder(source.repo) != store.repo_folder(ref.repo):
-        with store.locked(source.repo):
-            former = store.read_record(source.repo)
-            former.listed = None
-            former.save()
+        _forget_former(source.repo)
     return True
 
 

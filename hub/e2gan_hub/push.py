@@ -7,6 +7,7 @@ push was interrupted before it set the tag, the next one sets it.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 from e2gan.base import Base
 from e2gan.concept import CARD, CONFIG, FILES, Concept, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
+from e2gan.evaluation.checklist import LARGE
+from e2gan.evaluation.summary import worse_than_nothing
 from e2gan.files import read_bytes, sha256_file
-from e2gan_hub import client, config, metadata, signing
+from e2gan_hub import client, metadata, signing
+from e2gan_hub.base_repo import base_repository
 from e2gan_hub.pull import NEEDED, Listing, RemoteFile, base_of, check_files, listing
 from e2gan_hub.ref import Ref
 
 if TYPE_CHECKING:
-    import tomlkit
     from huggingface_hub import HfApi
 
-__all__ = ["LARGE", "Publication", "Published", "base_publication", "concept_publication", "publish"]
-
-LARGE = 5_000_000
-"""Largest bundle, in bytes, that is published without ``--allow-large``."""
+__all__ = ["Publication", "Published", "base_publication", "concept_publication", "publish"]
 
 BASE_LIMIT = 1 << 30
 """Maximum bytes of a base's file."""
@@ -72,20 +72,22 @@ class Published:
 
 
 def concept_publication(
-    folder: Path, repo: str, *, base_model: str | None = None, allow_large: bool = False
+    concept: Concept, repo: str, *, base_model: str | None = None, allow_large: bool = False, token: str | None = None
 ) -> Publication:
-    """Check the concept in ``folder`` and prepare its publication, with a new model card.
+    """Check a concept and prepare its publication, with a new model card.
+
+    A concept that is worse than doing nothing gets a warning.
 
     Raises:
         ConceptError: the bundle is not sound, not trained, not measured, or too large.
-        E2GANError: the place of its base on the Hub is not known.
+        Unreachable: the Hub cannot be reached.
+        E2GANError: its base is not in the repository ``base_model``, or nowhere on the Hub.
     """
-    concept = Concept.read(_bundle(folder))
     check_files(concept)
     if not list(metadata.results(concept)):
         raise ConceptError(
             f"{concept.path}: '{concept.id}' has no quality figures, which publishing needs",
-            hint=f"e2gan eval {folder} --data PHOTOS --record",
+            hint=f"e2gan eval {concept.path} --data PHOTOS --record",
         )
     files: dict[str, bytes | Path] = {
         name: read_bytes(concept.path / name, limit=limit, error=ConceptError)
@@ -95,47 +97,18 @@ def concept_publication(
     if base := base_of(concept):
         # The order of its keys is fixed, so that a machine with the base need not fetch the file.
         files[CONFIG] = render_adapter_config(base.config, concept.ranks).encode()
-    files[CARD] = metadata.concept_card(concept, repo, _base_model(concept, base_model)).encode()
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in NEEDED}  # type: ignore[arg-type]
-    publication = Publication(concept.version, files, signing.statement(concept, digests))
-    total = sum(map(publication.size, files))
-    if total > LARGE and not allow_large:
+    sizes = (len(content) for content in files.values() if isinstance(content, bytes))
+    if (total := sum(sizes)) > LARGE and not allow_large:
         raise ConceptError(
             f"{concept.path}: the bundle has {total:,} bytes, which is more than {LARGE:,}",
             hint="to publish it anyway: --allow-large",
         )
-    return publication
-
-
-def _bundle(folder: Path) -> Path:
-    """``folder``, or the folder ``bundle`` inside a concept's distribution."""
-    inside = [manifest.parent for manifest in folder.glob("*/bundle/concept.toml")]
-    return inside[0] if len(inside) == 1 and not (folder / "concept.toml").exists() else folder
-
-
-def _base_model(concept: Concept, given: str | None) -> str:
-    """The base's repository: the given one, which is remembered, or the remembered one."""
-    remembered = config.read_config().bases.get(concept.base_sha256)
-    if given is None:
-        if remembered is None:
-            raise E2GANError(
-                f"the card must name the repository of the base '{concept.base_id}' on the Hub, which is not known yet",
-                hint="name it once with --base-model OWNER/NAME; e2gan push-base publishes a base",
-            )
-        return remembered
-    repo = Ref.given(given).repo
-    if repo != remembered:
-        remember_base(concept.base_sha256, repo)
-    return repo
-
-
-def remember_base(sha256: str, repo: str) -> None:
-    """Store the repository of the base with this generator in the settings."""
-
-    def edit(document: tomlkit.TOMLDocument) -> None:
-        document.setdefault("bases", {})[sha256] = repo
-
-    config.change(edit)
+    for line in worse_than_nothing(concept.quality):
+        warnings.warn(client.HubWarning(line.strip()), stacklevel=2)
+    base_repo = base_repository(concept, base_model, client.client(token))
+    files[CARD] = metadata.concept_card(concept, repo, base_repo).encode()
+    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in NEEDED}  # type: ignore[arg-type]
+    return Publication(concept.version, files, signing.statement(concept, digests))
 
 
 def base_publication(folder: Path, repo: str) -> Publication:

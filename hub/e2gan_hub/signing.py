@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan.tables import canonical_json
 from e2gan_hub.config import Signer
 
@@ -89,5 +90,6 @@ class MissingSigstoreError(E2GANError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what}: this needs the package 'sigstore', which is not installed", hint="pip install 'e2gan-hub[sign]'"
+            f"{what}: this needs the package 'sigstore', which is not installed",
+            hint=install_command("e2gan-hub[sign]"),
         )

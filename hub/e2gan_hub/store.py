@@ -1,7 +1,7 @@
 """The store of pulled concepts: one folder for each repository, below the user's data folder.
 
 ===================================== ========================================================================
-OWNER--NAME/record.toml               its name, the stored commits with their digests, and the listed commit
+OWNER--NAME/record.toml               its name, the stored commits with their digests, and which are in use
 OWNER--NAME/COMMIT/                   the bundle at that commit; never written to again
 OWNER--NAME/COMMIT.part/              a pull that has not ended: the next one fetches what is missing
 OWNER--NAME/lock                      held by a process that changes any of these
@@ -55,7 +55,9 @@ class Record:
     repo: str
     """The Hub's name if anything is stored; else the requested name."""
     listed: str | None = None
-    """The commit that ``e2gan list`` shows and the concept's id means, if any."""
+    """The commit that the concept's id means, if any."""
+    pulled: str | None = None
+    """The commit that was pulled last; the same as the listed one, unless the id means another concept."""
     revisions: dict[str, str] = field(default_factory=dict)
     """The last known commit of each branch and tag."""
     commits: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -68,8 +70,7 @@ class Record:
         import tomlkit
 
         data: dict[str, Any] = {"schema": SCHEMA, "repo": self.repo}
-        if self.listed:
-            data["listed"] = self.listed
+        data |= {name: commit for name in ("listed", "pulled") if (commit := getattr(self, name))}
         data |= {"revisions": self.revisions, "commits": self.commits, "signers": self.signers}
         atomic_write(repo_folder(self.repo) / RECORD, tomlkit.dumps(data))
 
@@ -133,12 +134,14 @@ def _read_record(path: Path) -> Record:
     if _folder_name(repo).lower() != path.parent.name.lower() or not is_repo(repo):
         raise table.fault(f"repo is {shown(repo)}, but the folder is {shown(path.parent.name)}")
     listed = table.text("listed", "") or None
+    pulled = table.text("pulled", "") or listed  # earlier versions wrote only the listed one
     revisions = table.sub("revisions", {})
     commits = table.sub("commits", {})
     signers = table.sub("signers", {})
     record = Record(
         repo,
         listed,
+        pulled,
         {name: revisions.text(name) for name in revisions.data},
         {commit: _digests(commits.sub(commit)) for commit in commits.data},
         {commit: signers.text(commit, limit=1000) for commit in signers.data},
@@ -147,8 +150,9 @@ def _read_record(path: Path) -> Record:
     for commit in (*record.commits, *record.revisions.values(), *record.signers):
         if not COMMIT.fullmatch(commit):
             raise table.fault(f"{shown(commit)} is not a commit")
-    if listed and listed not in record.commits:
-        raise table.fault("the listed commit is not stored")
+    for commit in filter(None, (listed, pulled)):
+        if commit not in record.commits:
+            raise table.fault(f"the {'listed' if commit == listed else 'pulled'} commit is not stored")
     return record
 
 

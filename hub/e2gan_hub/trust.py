@@ -54,14 +54,16 @@ def check_move(asked: Ref, found: Ref, settings: config.Config) -> str | None:
     return moved
 
 
-def trust(owners: tuple[str, ...]) -> None:
-    """Put publishers on the allow-list.
+def trust(owners: tuple[str, ...]) -> list[str]:
+    """Put publishers on the allow-list, and return those that were not on it.
 
     Raises:
         E2GANError: one cannot be a publisher's name.
     """
     for owner in owners:
         _check_owner(owner)
+    settings = config.read_config()
+    new = [owner for owner in owners if not settings.trusts(owner)]
 
     def edit(document: tomlkit.TOMLDocument) -> None:
         trusted = document.setdefault("trusted", [])
@@ -70,10 +72,11 @@ def trust(owners: tuple[str, ...]) -> None:
                 trusted.append(owner)
 
     config.change(edit)
+    return new
 
 
-def distrust(owners: tuple[str, ...]) -> None:
-    """Remove publishers from the allow-list; raises E2GANError for one that is not on it."""
+def distrust(owners: tuple[str, ...]) -> list[str]:
+    """Remove publishers from the allow-list, and return them; raises E2GANError for one that is not on it."""
     for owner in owners:
         if not config.read_config().trusts(owner):
             raise E2GANError(f"{shown(owner)} is not among the publishers you trust", hint="e2gan trust lists them")
@@ -85,6 +88,7 @@ def distrust(owners: tuple[str, ...]) -> None:
             trusted.remove(owner)
 
     config.change(edit)
+    return list(owners)
 
 
 def _check_owner(owner: str) -> None:

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 from e2gan.base import Base
 from e2gan.editor import Editor
 from e2gan.images import Limits, open_image, read_provenance
+from e2gan.installing import install_command
 from tests.cli.conftest import Run
 from tests.editor.tiny import photo, write_tiny_concept
 
@@ -219,7 +220,7 @@ def test_an_unknown_concept(run: Run, photos: list[str]) -> None:
 def test_a_concept_on_the_hub(run: Run, photos: list[str]) -> None:
     result = run("apply", "hub:someone/dusk@v1", photos[0], "-o", "out.png")
     assert result.exit_code == 1
-    assert lines(result.stderr)[1] == "hint: pip install e2gan-hub"
+    assert lines(result.stderr)[1] == f"hint: {install_command('e2gan-hub')}"
 
 
 def test_an_untrained_concept(run: Run, photos: list[str], base: Base) -> None:

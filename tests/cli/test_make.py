@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from e2gan.installing import install_command
 from e2gan.progress import Progress
 from tests.cli.conftest import Run
 
@@ -123,5 +124,5 @@ def test_a_package_that_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     result = run("train", "noon", "--data", "photos")
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: this needs the package 'peft', which is not installed\nhint: pip install 'e2gan[train]'\n"
+        f"error: this needs the package 'peft', which is not installed\nhint: {install_command('e2gan[train]')}\n"
     )

@@ -16,6 +16,7 @@ from e2gan import plugins
 from e2gan.base import Base
 from e2gan.cli import output
 from e2gan.cli.program import cli
+from e2gan.installing import install_command
 from e2gan.plugins import Registry
 from tests.cli.conftest import Run, install
 from tests.editor.tiny import write_tiny_concept
@@ -115,7 +116,7 @@ def test_list_of_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "")
     result = run("list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "no concepts are installed; try: pip install e2gan-concept-vangogh\n"
+    assert result.stderr == f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}\n"
     plugins.reload_registry()
     assert run("list", "--json").stdout == "[]\n"
 
@@ -153,16 +154,26 @@ def test_show(run: Run, base: Base, site: Path) -> None:
     assert result.stdout == (
         "Dusk (dusk 1.2.0)\n"
         "\n"
-        "prompt   in the style of dusk\n"
-        f"base     tiny ({base.sha256[:12]})\n"
-        "teacher  grade (name = dusk)\n"
-        "photos   not stated\n"
-        "ranks    1, 4, 8, 8; transformer 1\n"
-        "license  apache-2.0\n"
-        "authors  not stated\n"
-        "from     e2gan-dusk\n"
-        f"folder   {site / 'bundles' / 'dusk'}\n"
+        "edits a photo to  in the style of dusk\n"
+        "quality           not measured against the unedited photos\n"
+        "made from         grade (name = dusk), on photos that are not named\n"
+        "licence           apache-2.0\n"
+        f"base              tiny ({base.sha256[:12]})\n"
+        "\n"
+        "Everything else: e2gan show dusk --all\n"
     )
+
+
+def test_show_everything(run: Run, site: Path) -> None:
+    result = run("show", "dusk", "--all")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for line in (
+        "keeps          nothing",
+        "ranks          1, 4, 8, 8; transformer 1",
+        "from           e2gan-dusk",
+        f"folder         {site / 'bundles' / 'dusk'}",
+    ):
+        assert f"{line}\n" in result.stdout
 
 
 def test_show_as_json(run: Run) -> None:
@@ -175,7 +186,7 @@ def test_show_a_folder(run: Run, base: Base) -> None:
     write_tiny_concept(Path("new"), base, trained=False)
     result = run("show", "./new")
     assert result.exit_code == 0
-    assert "\nfrom     a folder (not trained)\nfolder   new\n\nNot trained yet.\n" in result.stdout
+    assert "quality           not trained yet\n" in result.stdout
 
 
 def test_show_what_is_not_there(run: Run) -> None:

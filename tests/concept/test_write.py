@@ -154,7 +154,7 @@ class TestCard:
         assert "\n# h" not in card
 
     def test_untrained_says_so(self, tmp_path: Path, manifest: dict[str, Any]) -> None:
-        assert "Not trained yet" in render_card(write_concept(tmp_path / "new", manifest=manifest))
+        assert "not trained yet" in render_card(write_concept(tmp_path / "new", manifest=manifest))
 
     def test_tables_lists_and_flags_are_no_python(
         self, write: Callable[..., Concept], manifest: dict[str, Any]

@@ -15,6 +15,7 @@ from PIL import Image
 from e2gan.data import crew, teachers
 from e2gan.data.cluster import run_on_ray
 from e2gan.errors import MissingExtraError
+from e2gan.installing import install_command
 from e2gan.recipe import Framing
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: e2gan[ray]")
@@ -101,4 +102,4 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, 
     job = crew.Job(tmp_path / "a", "", tmp_path / "b", tmp_path / "c")
     with pytest.raises(MissingExtraError) as error:
         list(run_on_ray(crew.Crew(dict, "t", {}, Framing(64)), [[job]], None, alone=False))
-    assert error.value.hint == "pip install 'e2gan[ray]'"
+    assert error.value.hint == install_command("e2gan[ray]")

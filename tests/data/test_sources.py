@@ -9,6 +9,7 @@ import pytest
 
 from e2gan.data.sources import photographs
 from e2gan.errors import DataError
+from e2gan.installing import install_command
 from e2gan.progress import Progress
 from e2gan.recipe import Recipe, TeacherChoice
 from e2gan.training.concept import train_concept
@@ -57,7 +58,7 @@ def test_else_what_the_source_makes(tmp_path: Path) -> None:
             "no folder of photographs is given, and no plugin offers the recipe's source 'attic: a box'",
             None,
         ),
-        ("ssd:dogs", "'ssd:dogs': these photographs need the package 'e2gan-ssd'", "pip install e2gan-ssd"),
+        ("ssd:dogs", "'ssd:dogs': these photographs need the package 'e2gan-ssd'", install_command("e2gan-ssd")),
     ],
 )
 def test_or_else_one_error(tmp_path: Path, source: str, message: str, hint: str | None) -> None:

@@ -13,6 +13,7 @@ from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.concept import Concept
 from e2gan.errors import ConceptError, E2GANError
+from e2gan.installing import install_command
 from e2gan.plugins import Registry, hookspecs, use_registry
 from tests.editor.tiny import write_tiny_concept
 
@@ -67,10 +68,15 @@ def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
         ("dusk=nan", "the weight of 'dusk' must be a number from 0 to 1, not 'nan'"),
         ({"dusk": float("inf")}, "the weight of 'dusk' must be a number from 0 to 1, not inf"),
         ("dusk=2", "the weight of 'dusk' must be a number from 0 to 1, not '2'"),
-        ("dusk,", "'=1' in the blend is not CONCEPT=WEIGHT"),
+        ("dusk,", "item 2 of the blend 'dusk,' is empty"),
+        (",dusk", "item 1 of the blend ',dusk' is empty"),
+        (",", "item 1 of the blend ',' is empty"),
+        ("dusk, ,dawn", "item 2 of the blend 'dusk, ,dawn' is empty"),
+        ("dusk=", "'dusk=' in the blend is not CONCEPT=WEIGHT: it has no weight"),
+        (" = ", "'=' in the blend is not CONCEPT=WEIGHT: it names no concept"),
         ({"dusk": None}, "the weight of 'dusk' must be a number from 0 to 1, not None"),
         ("dusk=1,dawn", "'dawn' in the blend is not CONCEPT=WEIGHT"),
-        ("dusk=1,,dawn=1", "'' in the blend is not CONCEPT=WEIGHT"),
+        ("dusk=1,,dawn=1", "item 2 of the blend 'dusk=1,,dawn=1' is empty"),
         ("=1", "'=1' in the blend is not CONCEPT=WEIGHT"),
         ("dusk=1,dusk=1", "the concept 'dusk' appears twice in the blend"),
         ("dusk=0", "a blend needs a concept with a weight above 0"),
@@ -98,7 +104,7 @@ def test_hints(dusk: Concept, base: Base, tmp_path: Path, monkeypatch: pytest.Mo
         return caught.value.hint
 
     assert hint("duks") == "did you mean 'dusk'?"
-    assert hint("hub:someone/dusk") == "pip install e2gan-hub"
+    assert hint("hub:someone/dusk") == install_command("e2gan-hub")
     monkeypatch.chdir(tmp_path)
     write_tiny_concept(tmp_path / "mine", base)
     assert hint("mine") == "to use the folder of that name, write ./mine"

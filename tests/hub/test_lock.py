@@ -342,7 +342,7 @@ class TestOutdated:
         for tag in ("v1.10.0", "v1.9.0", "v2.0.0rc1", "vX", "latest"):
             hub.repository("alice/dusk").set_ref(f"refs/tags/{tag}", published)
         (found,) = json.loads(run("outdated", "--json").stdout)
-        assert found == {"repo": "alice/dusk", "id": "dusk", "version": "1.2.0", "newest": "1.10.0"}
+        assert found == {"repo": "alice/dusk", "id": "dusk", "name": "dusk", "version": "1.2.0", "newest": "1.10.0"}
         assert "e2gan pull alice/dusk@v1.10.0" in run("outdated").stdout
 
     def test_no_network(self, hub: HubServer, run: Run, published: str) -> None:

@@ -21,6 +21,7 @@ from e2gan import plugins
 from e2gan.base import Base
 from e2gan.blend import find_concept, resolve
 from e2gan.errors import ConceptError, E2GANError
+from e2gan.installing import install_command
 from e2gan_hub import store
 from e2gan_hub.client import HubWarning
 from e2gan_hub.devserver import Forge, HubServer
@@ -33,7 +34,7 @@ from tests.hub.bundles import Run, finished, listed, program, visible
 Push = Callable[..., Result]
 
 
-def test_push_pull_apply(hub: HubServer, dusk: Path, base: Base, tmp_path: Path) -> None:
+def test_push_pull_apply(hub: HubServer, base_there: str, dusk: Path, base: Base, tmp_path: Path) -> None:
     """The whole way through processes of their own."""
     Image.fromarray(photo()).save(tmp_path / "photo.png")
     on_it = ("--base", str(base.path), str(tmp_path / "photo.png"), "-o")
@@ -190,7 +191,7 @@ class TestNamed:
         plugins.reload_registry()
         with pytest.raises(ConceptError, match="need the package 'e2gan-hub'") as caught:
             find_concept("hub:alice/dusk")
-        assert caught.value.hint == "pip install e2gan-hub"
+        assert caught.value.hint == install_command("e2gan-hub")
 
 
 class TestAddressed:
@@ -361,8 +362,42 @@ class TestIds:
         result = run("pull", "bob/dusk")
         assert result.exit_code == 0
         assert f"the id 'dusk' is already used by hub:alice/dusk@{published}" in result.stderr
-        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}"}
-        assert find_concept("hub:bob/dusk").source == f"hub:bob/dusk@{hub.repository('bob/dusk').resolve('main')}"
+        there = hub.repository("bob/dusk").resolve("main")
+        assert listed(run) == {"dusk": f"hub:alice/dusk@{published}", "hub:bob/dusk": f"hub:bob/dusk@{there}"}
+        hub.requests.clear()
+        for name in ("hub:bob/dusk", "bob/dusk"):
+            assert find_concept(name).source == f"hub:bob/dusk@{there}"
+        assert list(hub.requests) == []  # what is installed is used as it is
+        assert find_concept("dusk").source == f"hub:alice/dusk@{published}"
+
+    def test_without_its_id_it_is_visible_everywhere(
+        self, hub: HubServer, run: Run, published: str, dusk: Path, tmp_path: Path
+    ) -> None:
+        files = {name: (dusk / name).read_bytes() for name in NEEDED}
+        hub.put("bob/dusk", files, tags=["v1.2.0"])
+        run("pull", "alice/dusk", "bob/dusk")
+        table = run("list").stdout
+        assert re.search(r"^hub:bob/dusk +Dusk +1\.2\.0 +tiny +hub:bob/dusk$", table, re.M)
+        assert not re.search(r"[0-9a-f]{40}", table)
+        assert run("list", "-q").stdout.split() == ["dusk", "hub:bob/dusk"]
+
+        repository = hub.repository("bob/dusk")
+        repository.set_ref("refs/tags/v2.0.0", repository.resolve("main"))
+        assert "hub:bob/dusk  1.2.0    2.0.0" in run("outdated").stdout
+
+        before = listed(run)
+        assert "(concepts: 2, bases: 1)" in run("lock", "-o", tmp_path / "a.lock").stderr
+        run("remove", "dusk", "hub:bob/dusk")
+        assert listed(run) == {}
+        result = run("sync", tmp_path / "a.lock")
+        assert (result.exit_code, listed(run)) == (0, before), result.stderr
+        assert run("sync", tmp_path / "a.lock").stderr.count("is here") == 3
+        run("lock", "-o", tmp_path / "b.lock")
+        assert (tmp_path / "b.lock").read_text() == (tmp_path / "a.lock").read_text()
+
+        run("remove", "alice/dusk")
+        run("pull", "bob/dusk")  # the id is free now
+        assert list(listed(run)) == ["dusk"]
 
     def test_removed(self, run: Run, published: str) -> None:
         run("pull", "alice/dusk")

@@ -15,9 +15,11 @@ from e2gan.concept import Concept, record_quality
 from e2gan_hub.config import read_config
 from e2gan_hub.devserver import HubServer
 from tests.editor.tiny import write_tiny_concept
-from tests.hub.bundles import BASE_REPO, Run
+from tests.hub.bundles import BASE_REPO, Run, listed, put_base
 
 Push = Callable[..., object]
+
+pytestmark = pytest.mark.usefixtures("base_there")
 
 
 def set_version(folder: Path, version: str) -> None:
@@ -120,8 +122,11 @@ def test_what_is_no_part_of_it_goes(hub: HubServer, push: Push, dusk: Path) -> N
     assert names == {file.name for file in dusk.iterdir()}
 
 
-def test_the_card_alone_is_mended_without_a_new_version(hub: HubServer, run: Run, push: Push, dusk: Path) -> None:
+def test_the_card_alone_is_mended_without_a_new_version(
+    hub: HubServer, run: Run, push: Push, dusk: Path, base: Base
+) -> None:
     push(dusk)
+    put_base(hub, "alice/other-base", base)
     result = run("push", dusk, "--repo", "alice/dusk", "--base-model", "alice/other-base")
     assert result.exit_code == 0
     repository = hub.repository("alice/dusk")
@@ -160,10 +165,12 @@ class TestRefused:
         assert "to publish it anyway: --allow-large" in result.stderr
         push(dusk, "alice/dusk", "--allow-large")
 
-    def test_nobody_knows_the_base(self, run: Run, dusk: Path) -> None:
+    def test_nobody_knows_the_base(self, hub: HubServer, run: Run, base: Base, dusk: Path) -> None:
+        hub.put(BASE_REPO, {"generator.safetensors": b"of another base"})
         result = run("push", dusk, "--repo", "alice/dusk")
         assert result.exit_code == 1
         assert "the repository of the base 'tiny' on the Hub" in result.stderr
+        assert f"e2gan push-base {base.path} --repo OWNER/tiny publishes it" in result.stderr
         assert "--base-model OWNER/NAME" in result.stderr
 
     def test_somebody_elses_place(self, hub: HubServer, run: Run, dusk: Path) -> None:
@@ -193,7 +200,7 @@ class TestOptions:
         assert result.exit_code == 0
         assert "concept.toml" in result.stdout
         assert "library_name: e2gan" in result.stdout
-        assert list(hub.requests) == []
+        assert {request.method for request in hub.requests} <= {"GET", "HEAD"}
 
     def test_private(self, hub: HubServer, push: Push, dusk: Path) -> None:
         push(dusk, "alice/dusk", "--private")
@@ -247,3 +254,80 @@ class TestBase:
         assert result.exit_code == 1
         assert "generator.safetensors: differs from the digest in base.toml" in result.stderr
         assert list(hub.requests) == []
+
+
+class TestWhereTheBaseIs:
+    """It must exist and be the concept's own, before anything is published."""
+
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            (None, "no such repository on the Hub"),
+            ({"README.md": b"hello"}, "no base is there"),
+            ({"generator.safetensors": b"other weights"}, "another base is there than the concept's 'tiny'"),
+        ],
+    )
+    def test_it_is_not_there(
+        self, hub: HubServer, run: Run, dusk: Path, content: dict[str, bytes] | None, says: str
+    ) -> None:
+        if content is not None:
+            hub.put("alice/wrong", content)
+        result = run("push", dusk, "--repo", "alice/dusk", "--base-model", "alice/wrong")
+        assert (result.exit_code, says in result.stderr) == (1, True), result.stderr
+        assert read_config().bases == {}
+        assert run("show", "hub:alice/dusk").exit_code == 1
+
+    def test_it_is_found_and_remembered(self, hub: HubServer, run: Run, base: Base, dusk: Path) -> None:
+        hub.put("bob/other", {"generator.safetensors": b"other", "README.md": b"---\ntags: [e2gan-base]\n---\n"})
+        result = run("push", dusk, "--repo", "alice/dusk")
+        assert result.exit_code == 0, result.stderr
+        assert "note: the base 'tiny' is alice/tiny on the Hub" in result.stderr
+        assert read_config().bases == {base.sha256: BASE_REPO}
+        assert "note: the base" not in run("push", dusk, "--repo", "alice/dusk").stderr
+
+    def test_it_has_left(self, hub: HubServer, run: Run, push: Push, base: Base, dusk: Path) -> None:
+        push(dusk)
+        hub.put(BASE_REPO, {"generator.safetensors": b"other"})
+        put_base(hub, "bob/tiny", base)
+        result = run("push", dusk, "--repo", "alice/dusk")
+        assert (result.exit_code, "the base is no longer where it was" in result.stderr) == (0, True)
+        assert read_config().bases == {base.sha256: "bob/tiny"}
+
+
+def test_worse_than_doing_nothing_is_said(hub: HubServer, run: Run, dusk: Path) -> None:
+    record_quality(Concept.read(dusk), {"l1": 0.5, "l1_ratio": 3.84})
+    result = run("push", dusk, "--repo", "alice/dusk", "--dry-run")
+    assert result.exit_code == 0
+    assert "note: worse than doing nothing: L1 ratio 3.84" in result.stderr
+    assert "note: try: " in result.stderr
+
+
+def test_a_search_finds_ones_own_push(hub: HubServer, run: Run, push: Push, dusk: Path) -> None:
+    assert run("search").exit_code == 0  # the list is kept for a day
+    push(dusk)
+    assert "alice/dusk" in run("search", "--offline").stdout
+    set_version(dusk, "1.3.0")
+    (dusk / "concept.toml").write_text((dusk / "concept.toml").read_text().replace('"Dusk"', '"Nightfall"'))
+    push(dusk)
+    hub.requests.clear()
+    assert run("search", "nightfall").stdout.count("alice/dusk") == 1
+    assert list(hub.requests) == []
+
+
+def test_what_is_named_by_id_path_and_repository(hub: HubServer, run: Run, push: Push, dusk: Path) -> None:
+    push(dusk)
+    assert run("pull", "alice/dusk").exit_code == 0
+    for name in ("dusk", "alice/dusk", "ALICE/Dusk", "hub:alice/dusk", dusk):
+        result = run("show", name)
+        assert (result.exit_code, result.stdout.splitlines()[:1]) == (0, ["Dusk (dusk 1.2.0)"]), result.stderr
+        assert run("push", name, "--repo", "alice/again").exit_code == 0
+    assert "hub:alice/other" in run("show", "alice/other").stderr
+    for name in ("dusk", "alice/dusk", "hub:alice/dusk"):
+        result = run("remove", name)
+        assert (result.exit_code, result.stderr) == (0, "removed alice/dusk\n")
+        assert listed(run) == {}
+        run("pull", "alice/dusk")
+    for name, says in (("nothing", "no concept 'nothing' is installed"), (dusk, "was not pulled from the Hub")):
+        result = run("remove", name)
+        assert (result.exit_code, says in result.stderr) == (1, True)
+    assert listed(run)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from e2gan.errors import ImageError
 from e2gan.images import ImageWarning, formats, open_image
+from e2gan.installing import install_command
 from tests.images.patches import P3, SEEN, gamma, in_primaries, laid_out, light, looks, off, profile, saved, srgb, tiff
 from tests.images.table import COLOURS
 
@@ -201,7 +202,7 @@ def test_a_raw_photo_is_developed_or_refused_in_a_line(name: str, installed: boo
         opened = open_image(RAWS[name], name="IMG_3")
     except ImageError as error:
         assert "IMG_3: a raw photo" in str(error) and "\n" not in str(error) and error.hint
-        assert ("pip install 'e2gan[raw]'" in error.hint) is not installed
+        assert (install_command("e2gan[raw]") in error.hint) is not installed
     else:
         assert installed and opened.format == "raw"
         assert opened.width > THUMB.shape[1] and min(opened.size) > 32, "and not its preview"

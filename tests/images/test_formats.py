@@ -11,6 +11,7 @@ import pytest
 
 from e2gan.images import FORMATS, READABLE, SUFFIXES, WRITABLE, formats, why_left_out
 from e2gan.images.formats import RAW_SUFFIXES, left_out
+from e2gan.installing import install_command
 from tests.images import table
 
 REPOSITORY = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def test_raw_photos_count_where_they_can_be_read(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(formats, "find_spec", lambda name: object())
     assert why_left_out("a.NEF") is None
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    assert why_left_out("a.NEF") == "a raw photo, which needs: pip install 'e2gan[raw]'"
+    assert why_left_out("a.NEF") == f"a raw photo, which needs: {install_command('e2gan[raw]')}"
 
 
 def test_what_is_left_out_is_counted_and_named() -> None:

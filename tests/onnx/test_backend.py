@@ -13,6 +13,7 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, PluginError
+from e2gan.installing import install_command
 from e2gan.plugins import reload_registry
 from tests.editor.tiny import photo
 from tests.editor.torchless import imports_torch
@@ -69,7 +70,7 @@ def test_without_the_plugin_the_error_names_it(base: Base, monkeypatch: pytest.M
     reload_registry()
     with pytest.raises(PluginError, match="nothing installed runs on onnxruntime") as caught:
         Editor(base, backend="onnxruntime")
-    assert caught.value.hint == "pip install e2gan-onnx"
+    assert caught.value.hint == install_command("e2gan-onnx")
 
 
 def test_an_unknown_backend_is_one_error(base: Base) -> None:

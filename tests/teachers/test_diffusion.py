@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from e2gan.errors import TeacherError
+from e2gan.installing import install_command
 from e2gan.plugins import Registry
 from e2gan_teachers.catalogue import TEACHERS as BUNDLED
 from e2gan_teachers.diffusion import TEACHERS
@@ -385,7 +386,7 @@ def test_a_missing_package_is_one_error(
     monkeypatch.delitem(sys.modules, f"{package}.utils", raising=False)  # would be found without its parent
     with pytest.raises(TeacherError, match=f"needs the package '{package}'") as error:
         make("sd-img2img")(square_photos[0])
-    assert "pip install 'e2gan-teachers[diffusion]'" in str(error.value.hint)
+    assert install_command("e2gan-teachers[diffusion]") in str(error.value.hint)
     assert "grade" in str(error.value.hint)
 
 

@@ -71,7 +71,10 @@ def test_ranges_are_the_teachers(id: str, option: Any) -> None:
 def test_a_missing_option_and_an_unknown_one_are_named_with_what_is_wanted() -> None:
     with pytest.raises(TeacherError, match="the teacher 'magenta-multistyle' needs the option 'style'") as error:
         make_teacher("magenta-multistyle", {})
-    assert error.value.hint == "style: a whole number from 0 to 25, which painted style; docs/teachers.md shows them"
+    assert (
+        error.value.hint
+        == "style: a whole number from 0 to 25, which painted style; docs/teachers-styles.md shows them"
+    )
     with pytest.raises(TeacherError, match="has no option 'stile'") as error:
         make_teacher("magenta-multistyle", {"stile": 3})
     assert error.value.hint == "did you mean 'style'?"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from e2gan.base import Base
-from e2gan.concept import Concept
+from e2gan.concept import Concept, bundle_folder
 from e2gan.errors import ConceptError, DataError, E2GANError, RecipeError, TeacherError
 from e2gan.files import sha256_file
 from e2gan.progress import Progress
@@ -308,7 +308,7 @@ def test_a_teacher_that_is_not_installed(fresh: Path, base: Base) -> None:
 
 def test_a_folder_without_a_concept_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConceptError, match=r"holds no concept\.toml"):
-        training.bundle_folder(tmp_path)
+        bundle_folder(tmp_path)
 
 
 def stopped(folder: Path, base: Base, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 from types import ModuleType
 
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 
 __all__ = ["quiet_coremltools"]
 
@@ -35,7 +36,7 @@ def quiet_coremltools() -> Iterator[ModuleType]:
             except ModuleNotFoundError as fault:
                 raise E2GANError(
                     "this needs the package 'coremltools', which is not installed",
-                    hint="pip install coremltools; it supports Python 3.10 to 3.13",
+                    hint=f"{install_command('coremltools')}; it supports Python 3.10 to 3.13",
                 ) from fault
             yield coremltools
     finally:

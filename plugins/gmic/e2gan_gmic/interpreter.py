@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2gan.errors import TeacherError
+from e2gan.installing import install_command
 
 __all__ = ["SMALLEST", "run"]
 
@@ -39,7 +40,7 @@ def run(command: str, pixels: Pixels) -> Pixels:
     except ImportError as fault:
         raise TeacherError(
             f"the teacher 'gmic' needs the package gmic, which is not installed or does not load ({fault})",
-            hint="pip install gmic; on Linux it also needs the system's libX11 (Debian: apt install libx11-6)",
+            hint=f"{install_command('gmic')}; on Linux it needs libX11, too (Debian: apt install libx11-6)",
         ) from fault
     height, width = pixels.shape[:2]
     photo = gmic.Image.from_yxc(_drawn_out(pixels))

@@ -20,5 +20,9 @@ def register_teachers(register: Callable[..., Any]) -> None:
     from e2gan_gmic.catalogue import LOOKS, OPTIONS
 
     register(
-        "gmic", make, summary=f"{len(LOOKS)} filters of G'MIC: paintings, prints, drawings, films", options=OPTIONS
+        "gmic",
+        make,
+        summary=f"{len(LOOKS)} filters of G'MIC: paintings, prints, drawings, films",
+        options=OPTIONS,
+        license="CECILL-2.1",
     )

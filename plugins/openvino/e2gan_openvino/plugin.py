@@ -20,12 +20,14 @@ def register_backends(register: RegisterBackend) -> None:
 
 def _backend(base: Base, *, device: str | None, precision: str | None, threads: int | None) -> Backend:
     from e2gan.errors import E2GANError
+    from e2gan.installing import install_command
 
     try:
         from e2gan_openvino.backend import OpenVinoGenerator
     except (ImportError, OSError) as fault:  # its libraries may not fit this system
         raise E2GANError(
-            f"OpenVINO cannot be loaded: {fault}", hint="install it again: pip install --force-reinstall openvino"
+            f"OpenVINO cannot be loaded: {fault}",
+            hint=f"install it again: {install_command('openvino')} --force-reinstall",
         ) from fault
     return OpenVinoGenerator(base, device=device, precision=precision, threads=threads)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from e2gan_teachers.options import lazy
 
-__all__ = ["TEACHERS"]
+__all__ = ["LICENSES", "TEACHERS"]
 
 TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     "magenta-multistyle": (
@@ -48,3 +48,13 @@ TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 """Teacher id → (factory, summary).  A factory takes a teacher's options and returns the teacher."""
+
+LICENSES = {
+    **dict.fromkeys(TEACHERS, "Apache-2.0"),
+    "sd-img2img": "CreativeML-OpenRAIL-M",
+    "instruct-pix2pix": "MIT by its card; fine-tuned from Stable Diffusion 1.5, CreativeML-OpenRAIL-M",
+    "instruct-diffusion": "MIT by its repository; fine-tuned from Stable Diffusion 1.5, CreativeML-OpenRAIL-M",
+    "controlnet-normal": "CreativeML-OpenRAIL-M; OpenRAIL and Apache-2.0 by the cards of its two other networks",
+    "null-text-inversion": "CreativeML-OpenRAIL-M",
+}
+"""Teacher id → licence of its default weights, or of its program if it has none; docs/teachers.md has the sources."""

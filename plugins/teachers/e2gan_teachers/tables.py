@@ -56,7 +56,7 @@ _SAMPLING = (
 )
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
-    "magenta-multistyle": (_whole("style", "which painted style; docs/teachers.md shows them", None, 0, 25),),
+    "magenta-multistyle": (_whole("style", "which painted style; docs/teachers-styles.md shows them", None, 0, 25),),
     "magenta-arbitrary": (_text("painting", "path of a picture of the painting", required=True),),
     "opencv-stylization": (_SIGMA_S, _number("sigma_r", _SIGMA_R_HELP, 0.45, 0, 1)),
     "opencv-pencil-sketch": (

@@ -17,6 +17,7 @@ from e2gan.base import Base
 from e2gan.concept import ADAPTER, Concept
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
+from e2gan.installing import install_command, install_elsewhere
 from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
 from e2gan_demo.disk import KEPT
@@ -64,7 +65,7 @@ class Added:
 
 
 class Catalogue:
-    """Concepts by the page's names: ids, and ``hub:OWNER/NAME@COMMIT`` for those not listed."""
+    """Concepts by their names: those of the installed ones, and ``hub:OWNER/NAME@COMMIT`` for those of strangers."""
 
     def __init__(self, base: Base, previews: Path, *, strangers: Path | None = None) -> None:
         """Offer the concepts made for ``base``.
@@ -78,7 +79,6 @@ class Catalogue:
         self.public = strangers is not None
         self._strangers = strangers
         self._added: dict[str, Added] = {}
-        self._installed: dict[str, Concept] = {}
         self._additions = Buckets(ADDITIONS, IN_RESERVE)
         self._previews = previews
         self._lock = threading.Lock()
@@ -90,8 +90,8 @@ class Catalogue:
     # Concepts on offer
 
     def concepts(self) -> dict[str, Concept]:
-        """The usable installed concepts, by id."""
-        return {id: concept for id, concept in registry().all("concept").items() if self._fits(concept)}
+        """The usable installed concepts, by name."""
+        return {name: concept for name, concept in registry().all("concept").items() if self._fits(concept)}
 
     def cards(self) -> list[dict[str, Any]]:
         """The card of each installed concept."""
@@ -111,7 +111,7 @@ class Catalogue:
         """
         concept = None
         if isinstance(name, str):
-            concept = registry().all("concept").get(name) or self._installed.get(name)
+            concept = registry().all("concept").get(name)
             if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 concept = added.concept
@@ -190,7 +190,7 @@ class Catalogue:
                 visitors together, have asked for too many.
         """
         if not self.can_add:
-            raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint="pip install e2gan-hub")
+            raise E2GANError("adding concepts needs the package 'e2gan-hub'", hint=install_command("e2gan-hub"))
         from e2gan_hub.ref import Ref
 
         ref = Ref.given(repo if isinstance(repo, str) else "")
@@ -207,11 +207,8 @@ class Catalogue:
         pulled = pull(ref)
         self._must_fit(ref, pulled.concept)
         reload_registry()
-        if pulled.listed:
-            return self.card(pulled.concept.id, self.find(pulled.concept.id))
-        name = f"hub:{pulled.ref.repo}@{pulled.commit}"
-        self._installed[name] = pulled.concept
-        return self.card(name, pulled.concept)
+        name = pulled.concept.id if pulled.listed else f"hub:{pulled.ref.repo}"
+        return self.card(name, self.find(name))
 
     def _take_in(self, ref: Ref, visitor: str, place: Path) -> dict[str, Any]:
         """Get a concept for a stranger: without a token, and within limits in bytes."""
@@ -260,7 +257,7 @@ class Catalogue:
 def _install(concept: Concept) -> str:
     if concept.source and concept.source.startswith("hub:"):
         return f"e2gan pull {concept.source.removeprefix('hub:')}"
-    return f"pip install {concept.distribution}" if concept.distribution else f"e2gan show {concept.path}"
+    return install_elsewhere(concept.distribution) if concept.distribution else ""
 
 
 def _facts(concept: Concept) -> list[tuple[str, str]]:

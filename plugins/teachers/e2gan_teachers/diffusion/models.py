@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from e2gan.errors import TeacherError
+from e2gan.installing import install_command
 from e2gan.quiet import quiet_transformers
 from e2gan_teachers.catalogue import TEACHERS as BUNDLED
 
@@ -51,7 +52,7 @@ def reading(model: str) -> Iterator[None]:
         package = (error.name or "diffusers").partition(".")[0]
         raise TeacherError(
             f"this teacher needs the package '{package}', which is not installed or does not work ({_line(error)})",
-            hint=f"pip install 'e2gan-teachers[diffusion]', or {_others()}",
+            hint=f"{install_command('e2gan-teachers[diffusion]')}, or {_others()}",
         ) from error
     # The loaders raise the errors of their parts: OSError, ValueError, KeyError, safetensors' and pickle's own.
     except Exception as error:

@@ -8,7 +8,7 @@ const CHECKED = "It is checked before it is used: data only, no code.";
 export function adding({ add: form, repo: input, "add-button": button, "add-text": text }, ask, { can_add, public: open }, added) {
   if (!can_add) {
     input.disabled = button.disabled = true;
-    text.textContent = "This needs the package e2gan-hub: pip install e2gan-hub";
+    text.textContent = "This needs the package e2gan-hub on the machine that runs this page.";
   } else {
     text.textContent = `${CHECKED} ${open ? "Only you see it here." : "It stays installed, as with e2gan pull."}`;
   }

@@ -1,0 +1,59 @@
+"""``e2gan check``: the checklist, its exit code, and its JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def dusk(site: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(site / "bundles" / "dusk", tmp_path / "dusk"))
+
+
+def test_each_line_says_what_was_found_and_what_to_do(run: Run, dusk: Path) -> None:
+    result = run("check", "./dusk")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "dusk: Dusk (dusk 1.2.0)"
+    assert "  passed       bundle               every file is sound and fits the base" in lines
+    assert "  failed       authors              concept.toml names no authors" in lines
+    assert '                                    hint: authors = ["Ada Lovelace"]' in lines
+    assert "  not checked  better than nothing  nothing is measured" in lines
+    assert "  not checked  reproducible         not asked for" in lines
+    assert lines[-1] == "  5 passed, 4 failed, 2 not checked"
+
+
+def test_as_json(run: Run, dusk: Path) -> None:
+    result = run("check", "dusk", "nowhere", "--json")
+    assert result.exit_code == 1
+    first, second = json.loads(result.stdout)
+    assert (first["id"], first["version"], first["passed"]) == ("dusk", "1.2.0", False)
+    assert first["checks"][0] == {
+        "name": "bundle",
+        "status": "passed",
+        "detail": "every file is sound and fits the base",
+        "hint": None,
+    }
+    assert (second["id"], second["checks"][0]["status"]) == (None, "failed")
+
+
+def test_quietly(run: Run, dusk: Path) -> None:
+    assert "passed       " not in run("check", "dusk", "-q").stdout
+
+
+def test_misuse(run: Run, dusk: Path) -> None:
+    assert run("check").exit_code == 2
+    result = run("check", "dusk", "--data", "photos")
+    assert (result.exit_code, "--data is for --reproduce" in result.stderr) == (2, True)
+
+
+def test_what_cannot_be_reproduced_fails(run: Run, dusk: Path) -> None:
+    result = run("check", "dusk", "--reproduce", "--data", "nowhere")
+    assert result.exit_code == 1
+    assert "  failed       reproducible         " in result.stdout
