@@ -14,6 +14,7 @@ from pathlib import Path
 from e2gan.errors import ImageError
 
 __all__ = [
+    "CLIPS",
     "FORMATS",
     "RAW_SUFFIXES",
     "READABLE",
@@ -100,13 +101,23 @@ RAW_SUFFIXES = frozenset(
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.all_suffixes) | RAW_SUFFIXES
 """The suffixes of files that count as photos in a folder."""
 
+CLIPS: Mapping[str, str | None] = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    **dict.fromkeys((".avi", ".3gp", ".3g2", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv")),
+}
+"""The suffixes of clips, and FFmpeg's name of the container that is written; None for those that are only read."""
+
 NAMED = 5
 """Maximum files named in a line."""
 
 TITLES = ", ".join(format.title for format in FORMATS[:-1]) + f" and {FORMATS[-1].title}"
 
 _OTHERS: Mapping[str, str] = {
-    **dict.fromkeys((".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp"), "a film"),
+    **dict.fromkeys(CLIPS, "a clip, which is edited if you name it"),
     **dict.fromkeys((".xmp", ".aae", ".thm", ".pp3", ".dop"), "a photo's side file"),
     **dict.fromkeys(
         (".jxl", ".psd", ".psb", ".svg", ".eps", ".ai", ".pdf", ".exr", ".hdr", ".jxr", ".xcf", ".kra", ".ico", ".tga"),
