@@ -325,7 +325,7 @@ def _faults_name(name: str) -> Iterator[None]:
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What `e2gan.video.edit_clip` wrote about how a clip was made; None if it says nothing.
+    """What `e2gan.moving.clips.edit_clip` wrote about how a clip was made; None if it says nothing.
 
     Raises:
         ImageError: the clip cannot be opened.

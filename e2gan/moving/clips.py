@@ -13,11 +13,11 @@ from PIL import Image
 
 from e2gan.files import atomic_path
 from e2gan.images import PHOTO, Limits
+from e2gan.moving.reading import Frame, open_clip
+from e2gan.moving.steady import STEADY, Steady
+from e2gan.moving.writing import ClipWriter, codec_for
 from e2gan.pipeline import pipeline
 from e2gan.progress import Progress
-from e2gan.video.reading import Frame, open_clip
-from e2gan.video.steady import STEADY, Steady
-from e2gan.video.writing import ClipWriter, codec_for
 
 __all__ = ["edit_clip"]
 
@@ -46,7 +46,7 @@ def edit_clip(
         target: where to write; the suffix says in which container.
         edit: edits a frame, RGB, such as ``lambda frame: editor.apply(frame, "vangogh")``.  The result's
             ``info["e2gan"]``, which the editor sets, becomes the last line of the clip's comment.
-        steady: from 0, where frames are edited independently, to 1 (`e2gan.video.steady`).
+        steady: from 0, where frames are edited independently, to 1 (`e2gan.moving.steady`).
         codec: ``h264``, ``h265``, ``vp9`` or ``av1``; by default H.264, in WebM VP9.
         keep_location: whether the metadata may say where the clip was recorded.
         limits: how large a frame may be.

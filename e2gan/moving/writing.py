@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange
 from e2gan.errors import ImageError
 from e2gan.images import ImageWarning
 from e2gan.images.formats import CLIPS
-from e2gan.video.reading import Clip, Colours, Frame, is_record, swscale_matrix
+from e2gan.moving.reading import Clip, Colours, Frame, is_record, swscale_matrix
 
 __all__ = ["CODECS", "ClipWriter", "codec_for"]
 
