@@ -21,6 +21,7 @@ __all__ = [
     "SUFFIXES",
     "WRITABLE",
     "Format",
+    "container_for",
     "format_for",
     "left_out",
     "reads_raw",
@@ -169,3 +170,18 @@ def format_for(path: str | os.PathLike[str]) -> str:
         ending = f"'{suffix}' pictures cannot be written" if suffix else "the name does not say which format to write"
         raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"use one of these suffixes: {', '.join(usual)}")
     return WRITABLE[suffix]
+
+
+def container_for(path: str | os.PathLike[str]) -> str:
+    """FFmpeg's name of the container that a clip's suffix stands for.
+
+    Raises:
+        ImageError: the suffix stands for none that can be written.
+    """
+    suffix = Path(path).suffix.lower()
+    container = CLIPS.get(suffix)
+    if container is None:
+        usual = ", ".join(name for name, written in CLIPS.items() if written)
+        ending = f"clips cannot be written as '{suffix}'" if suffix else "the name does not say which format to write"
+        raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"use one of these suffixes: {usual}")
+    return container

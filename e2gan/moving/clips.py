@@ -13,8 +13,9 @@ from PIL import Image
 
 from e2gan.files import atomic_path
 from e2gan.images import PHOTO, Limits
+from e2gan.moving.defaults import STEADY
 from e2gan.moving.reading import Frame, open_clip
-from e2gan.moving.steady import STEADY, Steady
+from e2gan.moving.steady import Steady
 from e2gan.moving.writing import ClipWriter, codec_for
 from e2gan.pipeline import pipeline
 from e2gan.progress import Progress

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-__all__ = ["STEADY", "Steady"]
+from e2gan.moving.defaults import STEADY
 
-STEADY = 0.85
-"""Usual share of the former result where it fits."""
+__all__ = ["Steady"]
 
 MOST = 0.97
 """Largest share: with more, a wrong colour would stay for seconds, and warping would blur strokes."""

@@ -15,18 +15,19 @@ from av.video.reformatter import ColorRange
 
 from e2gan.errors import ImageError
 from e2gan.images import ImageWarning
-from e2gan.images.formats import CLIPS
+from e2gan.images.formats import container_for
+from e2gan.moving.defaults import CODECS
 from e2gan.moving.reading import Clip, Colours, Frame, is_record, swscale_matrix
 
-__all__ = ["CODECS", "ClipWriter", "codec_for"]
+__all__ = ["ClipWriter", "codec_for"]
 
-CODECS: Mapping[str, tuple[str, dict[str, str]]] = {
+ENCODERS: Mapping[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"crf": "17", "preset": "medium"}),
     "h265": ("libx265", {"crf": "20", "preset": "medium", "x265-params": "log-level=none"}),
     "vp9": ("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}),
     "av1": ("libsvtav1", {"crf": "24", "preset": "7"}),
 }
-"""Encoders and their settings by the names that users give.  Strokes are fine detail, so quality is set high."""
+"""Encoders and their settings by the names in `CODECS`.  Strokes are fine detail, so quality is set high."""
 
 USUAL = {"webm": "vp9"}
 """The codec by container; otherwise H.264, which plays everywhere."""
@@ -50,12 +51,7 @@ def codec_for(target: str | os.PathLike[str], codec: str | None = None) -> str:
     Raises:
         ImageError: the suffix stands for no container that can be written.
     """
-    suffix = Path(target).suffix.lower()
-    if CLIPS.get(suffix) is None:
-        usual = ", ".join(name for name, container in CLIPS.items() if container)
-        ending = f"'{suffix}' clips cannot be written" if suffix else "the name does not say which format to write"
-        raise ImageError(f"{os.fspath(target)}: {ending}", hint=f"use one of these suffixes: {usual}")
-    return codec or USUAL.get(str(CLIPS[suffix]), "h264")
+    return codec or USUAL.get(container_for(target), "h264")
 
 
 class ClipWriter:
@@ -94,7 +90,7 @@ class ClipWriter:
         self._range = ColorRange.JPEG if self._colours.full else ColorRange.MPEG
         self._durations: dict[int, int] = {}
         self._begun = False
-        container = str(CLIPS[path.suffix.lower()])
+        container = container_for(path)
         if self._size != size:
             warnings.warn(
                 f"{name}: {size[0]}×{size[1]} is odd: its last row or column is there twice", ImageWarning, stacklevel=2
@@ -155,7 +151,7 @@ class ClipWriter:
             raise ImageError(f"{self._name}: cannot be written ({fault.strerror})") from fault
 
     def _encoder(self, container: str, codec: str) -> Any:
-        encoder, options = CODECS[codec]
+        encoder, options = ENCODERS[codec]
         clip = self._clip
         try:
             stream = self._out.add_stream(encoder, rate=clip.rate, options=options, time_base=clip.time_base)
