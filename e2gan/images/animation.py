@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -94,20 +94,21 @@ def open_animation(
         ImageError: it is missing or damaged, has another format, or its frames exceed the limits.
     """
     name = name or os.fspath(source)
-    with _faults(name), opened(source, name, limits) as stream:
-        with silence():
-            image = Image.open(stream, formats=["GIF", "PNG", "WEBP"])
-        yield Animation(image, name, limits)
+    with ExitStack() as stack:
+        with _faults(name), silence():
+            stream = stack.enter_context(opened(source, name, limits))
+            animation = Animation(Image.open(stream, formats=["GIF", "PNG", "WEBP"]), name, limits)
+        yield animation
 
 
 @contextmanager
 def _faults(name: str) -> Iterator[None]:
     try:
         yield
-    except (ImageError, GeneratorExit):
+    except ImageError:
         raise
     # Decoders raise almost anything on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, MemoryError) as fault:
+    except Exception as fault:
         reason = getattr(fault, "strerror", None) or f"damaged or cut off ({one_line(fault)})"
         raise ImageError(f"{name}: {reason}") from fault
 

@@ -44,6 +44,9 @@ UNKNOWN = 2
 BT2020 = 9
 """Its code point for primaries."""
 
+EBML, SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
+"""How Matroska and WebM begin, and how their one large element does."""
+
 MATRICES = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -271,8 +274,12 @@ def open_clip(path: str | os.PathLike[str], *, name: str | None = None, limits: 
 
 def _opened(path: str | os.PathLike[str], name: str) -> Any:
     try:
-        if os.path.getsize(path) == 0:
+        size = os.path.getsize(path)
+        if size == 0:
             raise ImageError(f"{name}: the file is empty")
+        with open(path, "rb") as file:
+            if _matroska_size(file.read(4096)) > size:
+                raise ImageError(f"{name}: damaged or cut off")
     except (OSError, ValueError) as fault:
         raise ImageError(f"{name}: {getattr(fault, 'strerror', None) or fault}") from fault
     try:
@@ -286,6 +293,18 @@ def _opened(path: str | os.PathLike[str], name: str) -> Any:
             f"{name}: not a clip, damaged or cut off",
             hint="e2gan reads MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, WMV and Ogg",
         ) from fault
+
+
+def _matroska_size(head: bytes) -> int:
+    """The bytes that a Matroska or WebM file says it has; 0 if it is none or does not say (RFC 8794, RFC 9559)."""
+    at = head.find(SEGMENT)
+    if not head.startswith(EBML) or at < 0 or at + 12 > len(head):
+        return 0
+    first = head[at + 4]
+    length = 9 - first.bit_length()
+    value = int.from_bytes(head[at + 4 : at + 4 + length], "big") & ((1 << 7 * length) - 1)
+    unknown = value == (1 << 7 * length) - 1 or not first
+    return 0 if unknown else at + 4 + length + value
 
 
 def _picture_stream(container: Any, name: str) -> Any:
