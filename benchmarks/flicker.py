@@ -90,7 +90,7 @@ def clips(frames: int, width: int, height: int) -> dict[str, list[np.ndarray]]:
 
 def flicker(photos: Sequence[np.ndarray], edits: Sequence[np.ndarray]) -> float:
     """How much the edits change along the photos' motion, divided by how much the photos do."""
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     own = made = 0.0
     for (before, now), (edit_before, edit_now) in zip(pairwise(photos), pairwise(edits), strict=True):
         grey = [cv2.cvtColor(cv2.GaussianBlur(p, (0, 0), 1.0), cv2.COLOR_RGB2GRAY) for p in (before, now)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ def pipeline(
     size: Callable[[T], int],
     most: int,
     writers: int = 1,
-) -> Iterator[W]:
+) -> Generator[W, None, None]:
     """What ``write`` returns for each item of ``source``, in the order of the items.
 
     Leaving the iterator early (``contextlib.closing``), an error or Ctrl-C waits for the item that is being read and

@@ -163,7 +163,7 @@ def apply(
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
         blend = resolve(concept)
-        settings: dict[str, Any] = {"size": size} if size else {}
+        settings: dict[str, Any] = {"size": size}
 
         @cache
         def editor() -> Editor:
@@ -199,7 +199,8 @@ def apply(
             edit=edited,
             write=lambda job, edit, format: _write(edit, job, format, sources, keep_location, results),
         )
-        outcomes.update(out.bar(edits, "photo", len(jobs) - len(moving)))
+        with contextlib.closing(edits):
+            outcomes.update(out.bar(edits, "photo", len(jobs) - len(moving)))
         for job in moving:
             options = moving_options(job.moves, steady, codec)
             try:

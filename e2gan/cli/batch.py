@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -62,10 +62,11 @@ def edit_photos(
     prepare: Callable[[], Any],
     edit: Callable[[Image.Image], Image.Image],
     write: Callable[[J, Image.Image, str | None], Any],
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Read, edit and write the photo of each job, print what is said of it, and give its outcome, in order.
 
-    A known error of one photo is reported and stops no other.
+    A known error of one photo is reported and stops no other.  Close it if you leave it early (`contextlib.closing`):
+    threads wait for that.
 
     Args:
         is_finished: whether the job's photo need not be edited.

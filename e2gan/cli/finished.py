@@ -18,9 +18,10 @@ __all__ = ["is_finished", "recorded"]
 
 
 def recorded(edit: Image.Image, settings: Mapping[str, Any]) -> Image.Image:
-    """The edit, with the settings added to its provenance."""
-    if settings:
-        edit.info["e2gan"] = json.dumps({**json.loads(edit.info["e2gan"]), **settings})
+    """The edit, with the settings that are not None added to its provenance."""
+    told = {name: value for name, value in settings.items() if value is not None}
+    if told:
+        edit.info["e2gan"] = json.dumps({**json.loads(edit.info["e2gan"]), **told})
     return edit
 
 
@@ -30,7 +31,7 @@ def is_finished(source: str, target: str, made: Mapping[str, Any]) -> bool:
     Anything else in its place is not: a file that is cut off, another concept's edit, a copy of the photo.
 
     Args:
-        made: the entries that the edit's provenance must have.
+        made: the entries that the edit's provenance must have, or if None must not have.
     """
     try:
         photo, edit = os.stat(source), os.stat(target)

@@ -35,7 +35,7 @@ def _suffix(path: str) -> str:
 def moving_options(kind: str, steady: float | None, codec: str | None) -> dict[str, Any]:
     """The options that apply to a clip or an animation; they are recorded with the edit."""
     options: dict[str, Any] = {"steady": (STEADY if kind == CLIP else 0.0) if steady is None else steady}
-    if kind == CLIP and codec:
+    if kind == CLIP:
         options["codec"] = codec
     return options
 

@@ -53,7 +53,7 @@ class Animation:
             raise ImageError(
                 f"{name}: its {self.count} frames of {image.width}×{image.height} pixels are too many", hint=limits.hint
             )
-        limits.check(name, *image.size, CLEAR)
+        limits.check(name, image.width, image.height, CLEAR)
 
     def frames(self) -> Iterator[Image.Image]:
         """The frames as they are shown, as `e2gan.images.open_image` gives pictures.

@@ -36,7 +36,7 @@ def edit_animation(
         target: a path whose suffix is of one of these, or a stream.
         edit: edits a frame, RGB or RGBA, such as ``lambda frame: editor.apply(frame, "vangogh")``.
         steady: as for `e2gan.moving.clips.edit_clip`; above 0 it needs the extra ``video``.
-        format: ``GIF``, ``PNG`` or ``WEBP``; by default the one for the path's suffix.
+        format: ``GIF``, ``PNG`` or ``WEBP``; by default the one for the path's suffix; in a stream, the source's.
         keep_location: whether the metadata may say where it was taken.
         limits: how much memory it may take.
         progress: ``advance`` is called with the frames done and their number.
@@ -53,6 +53,8 @@ def edit_animation(
     advance = (progress or Progress()).advance
     edits: list[Image.Image] = []
     with open_animation(source, limits=limits) as animation:
+        if not isinstance(target, (str, os.PathLike)):
+            format = format or animation.format
         for frame in animation.frames():
             result = edit(frame)
             if steadied is not None:

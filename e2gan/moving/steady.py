@@ -15,6 +15,7 @@ At a cut nothing fits, and both start anew.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class Steady:
             raise ValueError(f"share must be from 0 to 1, not {share}")
         self.share = share * MOST
         self._former: _Former | None = None
-        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def __call__(self, photo: np.ndarray, edit: np.ndarray) -> np.ndarray:
         """The steady edit.
