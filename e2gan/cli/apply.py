@@ -24,7 +24,7 @@ from e2gan.cli.options import editor_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
-from e2gan.moving.defaults import CODECS
+from e2gan.moving.defaults import CODECS, STEADY
 from e2gan.terminal import say, stdout_for_results
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Share(click.FloatRange):
     "--steady",
     type=Share(),
     help="How much of the former frame's edit is carried along the motion: 0 edits each frame by itself, 1 carries "
-    "most. By default 0.85 for clips, and 0 for animations.",
+    f"most. By default {STEADY:g} for clips, and 0 for animations.",
 )
 @click.option(
     "--codec",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["CODECS", "STEADY"]
 
-STEADY = 0.85
+STEADY = 0.9
 """Usual share of the former frame's edit."""
 
 CODECS = ("h264", "h265", "vp9", "av1")

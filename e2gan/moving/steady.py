@@ -67,7 +67,7 @@ class Steady:
             raise ValueError(f"share must be from 0 to 1, not {share}")
         self.share = share * MOST
         self._former: _Former | None = None
-        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def __call__(self, photo: np.ndarray, edit: np.ndarray) -> np.ndarray:
         """The steady edit.

@@ -331,7 +331,7 @@ def test_a_clip(run: Run, clip: Path) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote out.mp4\n")
     assert len(read_clip("out.mp4").pictures) == 6
     provenance = made("out.mp4") or {}
-    assert (provenance["concepts"][0]["id"], provenance["steady"]) == ("dusk", 0.85)
+    assert (provenance["concepts"][0]["id"], provenance["steady"]) == ("dusk", 0.9)
     assert run("apply", "dusk", "clip.mp4", "-o", "out.mp4", "--skip-existing").stderr == "out.mp4 is already there\n"
     data = Path("out.mp4").read_bytes()
     Path("out.mp4").write_bytes(data[: len(data) // 2])
