@@ -149,7 +149,7 @@ def apply(
     read does not stop the others. Files in a folder that are not photos are skipped and named.
 
     A PHOTO may also be a clip, such as .mp4, .mov, .mkv or .webm, which needs the extra e2gan[video],
-    or an animated GIF, PNG or WebP: every frame is edited.
+    or an animated GIF, PNG or WebP: every frame is edited. Clips in a folder are skipped; name them.
     """
     from e2gan.base import DEFAULT, find_base
     from e2gan.blend import resolve
@@ -177,16 +177,16 @@ def apply(
             editor.use(blend)
             return editor
 
-        @cache
-        def made() -> dict[str, Any]:
-            """What the edits' provenance says."""
+        made: dict[str, Any] | None = None
+        """What the provenance of finished edits says."""
+        if skip_existing:
             provenance = blend.provenance(find_base(base or blend.base_id or DEFAULT))
-            return {**provenance, "strength": strength, **settings}
+            made = {**provenance, "strength": strength, **settings}
 
         def finished(job: Job, **more: Any) -> bool:
-            if not skip_existing or STREAM in (job.source, job.target):
+            if made is None or STREAM in (job.source, job.target):
                 return False
-            return is_finished(job.source, job.target, {**made(), **more})
+            return is_finished(job.source, job.target, {**made, **more})
 
         def edited(photo: Image.Image, **more: Any) -> Image.Image:
             return recorded(editor().apply(photo, blend, strength, size), {**settings, **more})
@@ -435,13 +435,14 @@ def _write(
         save_image(image, stdout, format=format, keep_location=keep_location)
         stdout.flush()
         return
+    # Check again right before writing: a folder on the path may have been created or replaced by a link meanwhile.
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
     _check_target(job, sources)
     save_image(image, job.target, keep_location=keep_location)
 
 
 def _check_target(job: Job, sources: Mapping[object, str]) -> None:
-    """Check again right before writing: a folder on the path may have been created or replaced by a link meanwhile."""
-    with contextlib.suppress(OSError):
-        os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
+    """Check that no photo would be overwritten now."""
     if job.target != STREAM and (photo := _overwritten(job.target, sources)):
         raise ImageError(f"{job.target}: the photo {photo} would be overwritten", hint="choose another OUT")

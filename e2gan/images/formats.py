@@ -118,7 +118,7 @@ NAMED = 5
 TITLES = ", ".join(format.title for format in FORMATS[:-1]) + f" and {FORMATS[-1].title}"
 
 _OTHERS: Mapping[str, str] = {
-    **dict.fromkeys(CLIPS, "a clip, which is edited if you name it"),
+    **dict.fromkeys(CLIPS, "a clip"),
     **dict.fromkeys((".xmp", ".aae", ".thm", ".pp3", ".dop"), "a photo's side file"),
     **dict.fromkeys(
         (".jxl", ".psd", ".psb", ".svg", ".eps", ".ai", ".pdf", ".exr", ".hdr", ".jxr", ".xcf", ".kra", ".ico", ".tga"),

@@ -77,6 +77,6 @@ def test_raw_photos_count_where_they_can_be_read(monkeypatch: pytest.MonkeyPatch
 def test_what_is_left_out_is_counted_and_named() -> None:
     files = [f"{n}.mov" for n in range(7)] + ["notes.txt", "a.jpg"]
     assert left_out(files) == [
-        "left out: 7 files, a clip, which is edited if you name it: 0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 2 more",
+        "left out: 7 files, a clip: 0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 2 more",
         "left out: 1 file, not a photo by its suffix: notes.txt",
     ]
