@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from e2gan.images import FORMATS, READABLE, SUFFIXES, WRITABLE, formats, why_left_out
-from e2gan.images.formats import RAW_SUFFIXES, left_out
+from e2gan.images.animation import ANIMATED
+from e2gan.images.formats import CLIPS, RAW_SUFFIXES, left_out
 from tests.images import table
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,9 +25,16 @@ def test_the_documents_table_is_what_trying_finds_out() -> None:
 
 
 def test_the_documents_suffixes_are_the_tables() -> None:
-    rows = re.findall(r"^\| ([^|]+) \| ((?:`\.\w+` ?)+) \| (yes|no) \|$", table.DOCUMENT.read_text(), re.M)
+    rows = re.findall(r"^\| ([^|]+) \| ((?:`\.\w+` ?)+) \| (yes|no|animations) \|$", table.DOCUMENT.read_text(), re.M)
     shown = [(title, tuple(re.findall(r"\.\w+", suffixes)), written == "yes") for title, suffixes, written in rows]
     assert shown == [(format.title, format.all_suffixes, format.written) for format in FORMATS]
+    moving = {title for title, _, written in rows if written == "animations"}
+    assert moving == {format.title for format in FORMATS if not format.written and {*format.suffixes} & {*ANIMATED}}
+
+
+def test_the_documents_say_which_clips_are_written() -> None:
+    (row,) = re.findall(r"^\| written \| (.*?),", table.DOCUMENT.with_name("video.md").read_text(), re.M)
+    assert re.findall(r"\.\w+", row) == [suffix for suffix, container in CLIPS.items() if container]
 
 
 def test_the_pages_offer_the_tables_suffixes() -> None:
