@@ -241,8 +241,8 @@ def test_missing_files_are_not_finished(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_whole_edits_only(environment: dict[str, str], bases: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    for number in range(60):
-        Image.fromarray(photo(400, 300, number)).save(folder / f"{number:02}.png")
+    for number in range(24):
+        Image.fromarray(photo(200, 152, number)).save(folder / f"{number:02}.png")
     program = (
         "import pathlib, sys, e2gan.base, e2gan.cli;"
         f"e2gan.base.BUNDLED = pathlib.Path({str(bases)!r}); e2gan.cli.main()"
@@ -256,13 +256,13 @@ def test_ctrl_c_leaves_whole_edits_only(environment: dict[str, str], bases: Path
     _, said = process.communicate(timeout=120)
     assert (process.returncode, lines(said)[-1]) == (130, "interrupted"), said
     edits = names(out)
-    assert 3 <= len(edits) < 60 and not [name for name in edits if kind(name)]
+    assert 3 <= len(edits) < 24 and not [name for name in edits if kind(name)]
     for name in edits:
         open_image(out / name)
     done = subprocess.run([*command, "--skip-existing"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0
-    assert lines(done.stderr)[-1] == f"{60 - len(edits)} of 60 photos edited into out, {len(edits)} already there"
-    assert len(names(out)) == 60
+    assert lines(done.stderr)[-1] == f"{24 - len(edits)} of 24 photos edited into out, {len(edits)} already there"
+    assert len(names(out)) == 24
 
 
 # Animations
@@ -422,7 +422,7 @@ def test_ctrl_c_leaves_no_half_clip(environment: dict[str, str], bases: Path, tm
     pytest.importorskip("av")
     from tests.moving.film import write_clip
 
-    write_clip(tmp_path / "clip.mp4", frames=200, size=(320, 240))
+    write_clip(tmp_path / "clip.mp4", frames=120, size=(160, 120))
     program = (
         "import pathlib, sys, e2gan.base, e2gan.cli;"
         f"e2gan.base.BUNDLED = pathlib.Path({str(bases)!r}); e2gan.cli.main()"
