@@ -22,13 +22,13 @@ from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, ratio, re
 from e2gan.images import LARGE, open_image, save_image
 from e2gan.images.saving import ENCODING
 
-__all__ = ["measure"]
+__all__ = ["large_photo", "measure"]
 
 MOST = 1.2
 """As a multiple of the libraries' own time."""
 
 
-def _photo(pixels: int) -> Image.Image:
+def large_photo(pixels: int) -> Image.Image:
     """A sample photograph, enlarged, with grain: as hard to encode as a camera's photo."""
     with Image.open(sorted(SAMPLES.glob("*.jpg"))[0]) as sample:
         scale = (pixels / (sample.width * sample.height)) ** 0.5
@@ -83,7 +83,7 @@ def _wide_profile() -> bytes:
 
 def measure(megapixels: float = 24, rounds: int = 5) -> list[Figure]:
     figures = []
-    photo = _photo(round(megapixels * 1e6))
+    photo = large_photo(round(megapixels * 1e6))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, (ours, theirs) in _jobs(Path(folder), photo).items():

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-__all__ = ["echo", "one_line", "printable", "say", "stdout_for_results"]
+__all__ = ["echo", "held", "one_line", "printable", "say", "stdout_for_results"]
+
+_held = threading.local()
 
 
 def printable(text: object) -> str:
@@ -47,12 +50,25 @@ def echo(text: object = "") -> None:
 
 def say(text: object) -> None:
     """Print remarks to stderr, above the progress bar if there is one."""
-    if "tqdm" in sys.modules:
+    lines: list[str] | None = getattr(_held, "lines", None)
+    if lines is not None:
+        lines.append(str(text))
+    elif "tqdm" in sys.modules:
         from tqdm import tqdm
 
         tqdm.write(printable(text), file=sys.stderr)
     else:
         print(printable(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def held(lines: list[str]) -> Iterator[None]:
+    """Add the remarks of this thread to ``lines`` instead of printing them, for a job among others at the same time."""
+    outer, _held.lines = getattr(_held, "lines", None), lines
+    try:
+        yield
+    finally:
+        _held.lines = outer
 
 
 @contextmanager

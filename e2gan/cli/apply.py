@@ -7,19 +7,24 @@ import ctypes
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from e2gan.cli.batch import Outcome, edit_photos
+from e2gan.cli.finished import is_finished, recorded
 from e2gan.cli.help import Command
+from e2gan.cli.moving import ANIMATION, CLIP, edit_moving, kind_of, moving_options
 from e2gan.cli.options import editor_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
+from e2gan.moving.defaults import CODECS, STEADY
 from e2gan.terminal import say, stdout_for_results
 
 if TYPE_CHECKING:
@@ -42,6 +47,8 @@ class Job:
 
     source: str
     target: str
+    moves: str = ""
+    """:data:`CLIP` or :data:`ANIMATION`, or empty for a photo."""
 
     @property
     def name(self) -> str:
@@ -78,6 +85,7 @@ class Share(click.FloatRange):
     examples=[
         "apply vangogh photo.jpg -o edited.jpg",
         "apply vangogh=0.6,ukiyoe=0.4 holiday/ -o edited/ --strength 0.8",
+        "apply winter clip.mp4 -o edited.mp4",
     ],
 )
 @click.argument("concept")
@@ -95,6 +103,22 @@ class Share(click.FloatRange):
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )
 @click.option("--keep-location", is_flag=True, help="Keep the place where the photo was taken in the metadata.")
+@click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Skip photos whose edit, made with the same concept and options, is already whole in OUT.",
+)
+@click.option(
+    "--steady",
+    type=Share(),
+    help="How much of the former frame's edit is carried along the motion: 0 edits each frame by itself, 1 carries "
+    f"most. By default {STEADY:g} for clips, and 0 for animations.",
+)
+@click.option(
+    "--codec",
+    type=click.Choice(CODECS),
+    help="How a clip's pictures are compressed; by default h264, in .webm vp9.",
+)
 @editor_options
 @output_options(json=False)
 def apply(
@@ -106,13 +130,16 @@ def apply(
     base: str | None,
     large: bool,
     keep_location: bool,
+    skip_existing: bool,
+    steady: float | None,
+    codec: str | None,
     device: str | None,
     threads: int | None,
     backend: str | None,
     precision: str | None,
     out: Output,
 ) -> None:
-    """Edit photos with a concept.
+    """Edit photos and clips with a concept.
 
     CONCEPT is the id of an installed concept (see e2gan list), a folder such as ./my-concept,
     hub:OWNER/NAME@REVISION, or a blend such as vangogh=0.6,ukiyoe=0.4. Plugins may add sources.
@@ -120,17 +147,23 @@ def apply(
     A PHOTO is a file, a folder (every photo directly in it), or - for standard input. OUT is a
     file for one photo, a folder for several, or - for standard output. A photo that cannot be
     read does not stop the others. Files in a folder that are not photos are skipped and named.
+
+    A PHOTO may also be a clip, such as .mp4, .mov, .mkv or .webm, which needs the extra e2gan[video],
+    or an animated GIF, PNG or WebP: every frame is edited. Clips in a folder are skipped; name them.
     """
-    from e2gan.base import DEFAULT
+    from e2gan.base import DEFAULT, find_base
     from e2gan.blend import resolve
     from e2gan.images.formats import left_out
 
     planned = plan(photos, output)
     jobs = planned.jobs
-    failed = 0
+    moving = [job for job in jobs if job.moves]
+    _check_options(moving, steady, codec)
+    outcomes: Counter[Outcome] = Counter()
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
         blend = resolve(concept)
+        settings: dict[str, Any] = {"size": size}
 
         @cache
         def editor() -> Editor:
@@ -144,34 +177,81 @@ def apply(
             editor.use(blend)
             return editor
 
-        for job in out.bar(jobs, "photo"):
+        made: dict[str, Any] | None = None
+        """What the provenance of finished edits says."""
+        if skip_existing:
+            provenance = blend.provenance(find_base(base or blend.base_id or DEFAULT))
+            made = {**provenance, "strength": strength, **settings}
+
+        def finished(job: Job, **more: Any) -> bool:
+            if made is None or STREAM in (job.source, job.target):
+                return False
+            return is_finished(job.source, job.target, {**made, **more})
+
+        def edited(photo: Image.Image, **more: Any) -> Image.Image:
+            return recorded(editor().apply(photo, blend, strength, size), {**settings, **more})
+
+        edits = edit_photos(
+            [job for job in jobs if not job.moves],
+            is_finished=finished,
+            read=lambda job: _read(job, large),
+            prepare=editor,
+            edit=edited,
+            write=lambda job, edit, format: _write(edit, job, format, sources, keep_location, results),
+        )
+        with contextlib.closing(edits):
+            outcomes.update(out.bar(edits, "photo", len(jobs) - len(moving)))
+        for job in moving:
+            options = moving_options(job.moves, steady, codec)
             try:
-                photo = _read(job, large)
+                if finished(job, **options):
+                    outcomes[Outcome.SKIPPED] += 1
+                    continue
+                _check_target(job, sources)
+                edit_moving(
+                    job.moves,
+                    job.source,
+                    results if job.target == STREAM else job.target,
+                    partial(edited, **options),
+                    out,
+                    large=large,
+                    keep_location=keep_location,
+                    **options,
+                )
+                outcomes[Outcome.EDITED] += 1
             except E2GANError as error:
-                failed += 1
-                report(error)
-                continue
-            ready = editor()
-            try:
-                edit = ready.apply(photo, blend, strength, size)
-                _write(edit, job, photo.format, sources, keep_location, results)
-            except E2GANError as error:
-                failed += 1
+                outcomes[Outcome.FAILED] += 1
                 report(error)
     for clash in planned.clashes:
-        failed += len(clash)
+        outcomes[Outcome.FAILED] += len(clash)
         report(_clash(clash))
-    total = len(jobs) + sum(map(len, planned.clashes))
     for line in left_out(planned.left_out):
         out.note(line)
-    if total > 1 or planned.left_out:
-        done = f"{total - failed} of {total}" if failed else f"{total}"
-        if failed or not out.quiet:
-            say(f"{done} {'photo' if done == '1' else 'photos'} edited into {output}")
-    elif not failed and output != STREAM:
-        out.note(f"wrote {jobs[0].target}")
-    if failed:
+    _summarise(planned, outcomes, output, out)
+    if outcomes[Outcome.FAILED]:
         sys.exit(EXIT_ERROR)
+
+
+def _check_options(moving: Sequence[Job], steady: float | None, codec: str | None) -> None:
+    if steady is not None and not moving:
+        raise click.UsageError("--steady is for clips and animations, and there is none.")
+    if codec is not None and all(job.moves != CLIP for job in moving):
+        raise click.UsageError("--codec is for clips, and there is none.")
+
+
+def _summarise(planned: Plan, outcomes: Mapping[Outcome, int], output: str, out: Output) -> None:
+    edited, failed, skipped = (outcomes[each] for each in Outcome)
+    total = edited + failed + skipped
+    there = f", {skipped} already there" if skipped else ""
+    if total > 1 or planned.left_out:
+        done = f"{edited} of {total}" if failed or skipped else f"{total}"
+        noun = "file" if any(job.moves for job in planned.jobs) else "photo"
+        if failed or not out.quiet:
+            say(f"{done} {noun if done == '1' else noun + 's'} edited into {output}{there}")
+    elif skipped:
+        out.note(f"{planned.jobs[0].target} is already there")
+    elif edited and output != STREAM:
+        out.note(f"wrote {planned.jobs[0].target}")
 
 
 def _keep_freed_memory() -> None:
@@ -197,11 +277,13 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
     is_folder = os.path.isdir(output) or output.endswith(("/", os.sep))
     if not is_folder and len(photos) == 1 and not os.path.isdir(photos[0]):
         if output == STREAM:
+            if kind_of(photos[0], output) == CLIP:
+                raise click.UsageError("a clip is written into a file: give one as OUT.")
             if sys.stdout.isatty():
                 raise click.UsageError("standard output is a terminal: send the picture into a file or a pipe.")
         else:
-            _check_suffix(output)
-        jobs = [Job(photos[0], output)]
+            _check_suffix(photos[0], output)
+        jobs = [Job(photos[0], output, kind_of(photos[0], output))]
     elif output == STREAM:
         raise click.UsageError("standard output takes one photo: give a folder as OUT.")
     elif STREAM in photos:
@@ -211,7 +293,9 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
     elif not is_folder and _has_a_pictures_suffix(output):
         raise click.UsageError(f"OUT must be a folder for several photos, and {output} names one picture.")
     else:
-        jobs = [Job(source, _target(source, output)) for photo in photos for source in _photos_of(photo, left_out)]
+        sources = [source for photo in photos for source in _photos_of(photo, left_out)]
+        targets = [_target(source, output) for source in sources]
+        jobs = [Job(source, target, kind_of(source, target)) for source, target in zip(sources, targets)]
     jobs, clashes = _apart(jobs)
     if not jobs:
         raise click.UsageError(f"{_clash(clashes[0])}.")
@@ -219,19 +303,26 @@ def plan(photos: tuple[str, ...], output: str) -> Plan:
     return Plan(jobs, clashes, left_out)
 
 
-def _check_suffix(output: str) -> None:
-    from e2gan.images import format_for
+def _check_suffix(source: str, output: str) -> None:
+    from e2gan.images.formats import CLIPS, container_for, format_for
 
+    suffix = Path(output).suffix.lower()
+    clip = Path(source).suffix.lower() in CLIPS
     try:
-        format_for(output)
+        if clip:
+            container_for(output)
+        elif suffix in CLIPS:
+            raise click.UsageError(f"{output} names a clip, and {source} is none.")
+        elif kind_of(source, output) != ANIMATION:
+            format_for(output)
     except ImageError as error:
         raise click.UsageError(f"{error}; {error.hint}.") from None
 
 
 def _has_a_pictures_suffix(output: str) -> bool:
-    from e2gan.images.formats import SUFFIXES
+    from e2gan.images.formats import CLIPS, SUFFIXES
 
-    return Path(output).suffix.lower() in SUFFIXES
+    return Path(output).suffix.lower() in {*SUFFIXES, *CLIPS}
 
 
 def _photos_of(photo: str, left_out: list[str]) -> list[str]:
@@ -256,11 +347,17 @@ def _photos_of(photo: str, left_out: list[str]) -> list[str]:
 
 
 def _target(source: str, folder: str) -> str:
-    """The photo's own name in the folder, with the suffix .png if its format cannot be written."""
+    """The photo's own name in the folder, with the suffix .png, or .mp4 for a clip, if its format cannot be written."""
     from e2gan.images import WRITABLE
+    from e2gan.images.animation import ANIMATED, is_animation
+    from e2gan.images.formats import CLIPS
 
     path = Path(source)
-    return str(Path(folder, path.name if path.suffix.lower() in WRITABLE else path.stem + ".png"))
+    suffix = path.suffix.lower()
+    if suffix in CLIPS:
+        return str(Path(folder, path.name if CLIPS[suffix] else path.stem + ".mp4"))
+    kept = suffix in WRITABLE or (suffix in ANIMATED and is_animation(source))
+    return str(Path(folder, path.name if kept else path.stem + ".png"))
 
 
 def _apart(jobs: list[Job]) -> tuple[list[Job], list[list[Job]]]:
@@ -341,6 +438,11 @@ def _write(
     # Check again right before writing: a folder on the path may have been created or replaced by a link meanwhile.
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
-    if photo := _overwritten(job.target, sources):
-        raise ImageError(f"{job.target}: the photo {photo} would be overwritten", hint="choose another OUT")
+    _check_target(job, sources)
     save_image(image, job.target, keep_location=keep_location)
+
+
+def _check_target(job: Job, sources: Mapping[object, str]) -> None:
+    """Check that no photo would be overwritten now."""
+    if job.target != STREAM and (photo := _overwritten(job.target, sources)):
+        raise ImageError(f"{job.target}: the photo {photo} would be overwritten", hint="choose another OUT")

@@ -86,12 +86,27 @@ class Output:
             warnings.showwarning = show
             yield
 
-    def bar(self, items: Sequence[T], unit: str) -> Iterable[T]:
-        """Iterate over the items, with a progress bar on a terminal."""
+    def bar(self, items: Iterable[T], unit: str, total: int) -> Iterable[T]:
+        """Iterate over the ``total`` items, with a progress bar on a terminal: how many a second, and the time left."""
         from tqdm import tqdm
 
-        disable = True if self.quiet or len(items) < 2 else None
-        return tqdm(items, unit=unit, disable=disable, dynamic_ncols=True)
+        disable = True if self.quiet or total < 2 else None
+        return tqdm(items, unit=unit, total=total, disable=disable, dynamic_ncols=True)
+
+    @contextmanager
+    def counter(self, unit: str) -> Iterator[Progress]:
+        """A `Progress` whose steps move a bar on a terminal, which counts them in ``unit`` a second."""
+        from tqdm import tqdm
+
+        from e2gan.progress import Progress
+
+        with tqdm(unit=unit, disable=True if self.quiet else None, dynamic_ncols=True) as bar:
+
+            def advance(done: int, total: int, metrics: dict[str, float]) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield Progress(advance=advance)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 
 __all__ = [
     "ADOBE_RGB",
+    "HLG_PEAK",
     "SRGB",
     "SRGB_CURVE",
     "Colour",
@@ -178,17 +179,20 @@ def named_by_gamma(gamma: float, primaries: Primaries | None) -> Colour | None:
 # Conversion
 
 
-def to_srgb(pixels: Image.Image | np.ndarray, colour: Colour | None, *, own: bool = False) -> Image.Image:
+def to_srgb(
+    pixels: Image.Image | np.ndarray, colour: Colour | None, *, own: bool = False, peak: float | None = None
+) -> Image.Image:
     """Convert to 8-bit sRGB.
 
     Args:
         pixels: a Pillow image of mode L, RGB, CMYK or LAB; or (H, W) or (H, W, 3) of uint16, all of its range used.
         colour: what they mean; sRGB if None, or if it does not suit such pixels, as in viewers.
         own: whether the image may be modified.
+        peak: the brightest value of HDR, in cd/m²; by default that of the picture.
     """
     colour = _by_numbers(colour)
     if colour and colour.encoding and colour.encoding.hdr:
-        return _from_hdr(_samples(pixels), colour.encoding)
+        return _from_hdr(_samples(pixels), colour.encoding, peak)
     if isinstance(pixels, np.ndarray):
         return _from_deep(pixels, colour)
     converted = _through_profile(pixels, colour, own)
@@ -371,11 +375,11 @@ def tone_mapped(light: np.ndarray, peak: float) -> np.ndarray:
     return pq_to_light(np.where(e < knee, e, spline) * top)
 
 
-def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
+def _from_hdr(samples: np.ndarray, encoding: Encoding, peak: float | None = None) -> Image.Image:
     """PQ or HLG, (H, W, 3) uint8 or uint16, to SDR in sRGB.
 
-    The peak is the picture's own: the brightest channel of all but one in 10,000 pixels.  The curve applies to the
-    brightest channel of each pixel and the others follow, which keeps hues.
+    By default, the peak is the picture's own: the brightest channel of all but one in 10,000 pixels.  The curve applies
+    to the brightest channel of each pixel and the others follow, which keeps hues.
     """
     most = np.iinfo(samples.dtype).max
     codes = np.arange(most + 1) / most
@@ -393,12 +397,13 @@ def _from_hdr(samples: np.ndarray, encoding: Encoding) -> Image.Image:
         y = np.maximum(linear @ luminance, 1e-9)[..., None]
         return linear * (HLG_PEAK * y ** np.float32(0.2))
 
-    bins = np.zeros(4096, np.int64)
-    for rows in _strips(samples):
-        brightest = light_to_pq(light(rows).max(-1))
-        bins += np.bincount((brightest * 4095).astype(np.int64).ravel().clip(0, 4095), minlength=4096)
-    above = np.cumsum(bins[::-1])[::-1]
-    peak = float(pq_to_light(np.array((np.flatnonzero(above > bins.sum() // 10_000)[-1] + 1) / 4096)))
+    if peak is None:
+        bins = np.zeros(4096, np.int64)
+        for rows in _strips(samples):
+            brightest = light_to_pq(light(rows).max(-1))
+            bins += np.bincount((brightest * 4095).astype(np.int64).ravel().clip(0, 4095), minlength=4096)
+        above = np.cumsum(bins[::-1])[::-1]
+        peak = float(pq_to_light(np.array((np.flatnonzero(above > bins.sum() // 10_000)[-1] + 1) / 4096)))
 
     grid = np.linspace(0, 1, 4096)
     mapped = tone_mapped(pq_to_light(grid), peak) / np.maximum(pq_to_light(grid), 1e-9)

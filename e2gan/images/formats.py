@@ -15,12 +15,14 @@ from e2gan.errors import ImageError
 from e2gan.installing import install_command
 
 __all__ = [
+    "CLIPS",
     "FORMATS",
     "RAW_SUFFIXES",
     "READABLE",
     "SUFFIXES",
     "WRITABLE",
     "Format",
+    "container_for",
     "format_for",
     "left_out",
     "reads_raw",
@@ -101,13 +103,23 @@ RAW_SUFFIXES = frozenset(
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.all_suffixes) | RAW_SUFFIXES
 """The suffixes of files that count as photos in a folder."""
 
+CLIPS: Mapping[str, str | None] = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    **dict.fromkeys((".avi", ".3gp", ".3g2", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv")),
+}
+"""The suffixes of clips, and FFmpeg's name of the container that is written; None for those that are only read."""
+
 NAMED = 5
 """Maximum files named in a line."""
 
 TITLES = ", ".join(format.title for format in FORMATS[:-1]) + f" and {FORMATS[-1].title}"
 
 _OTHERS: Mapping[str, str] = {
-    **dict.fromkeys((".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp"), "a film"),
+    **dict.fromkeys(CLIPS, "a clip"),
     **dict.fromkeys((".xmp", ".aae", ".thm", ".pp3", ".dop"), "a photo's side file"),
     **dict.fromkeys(
         (".jxl", ".psd", ".psb", ".svg", ".eps", ".ai", ".pdf", ".exr", ".hdr", ".jxr", ".xcf", ".kra", ".ico", ".tga"),
@@ -159,3 +171,18 @@ def format_for(path: str | os.PathLike[str]) -> str:
         ending = f"'{suffix}' pictures cannot be written" if suffix else "the name does not say which format to write"
         raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"use one of these suffixes: {', '.join(usual)}")
     return WRITABLE[suffix]
+
+
+def container_for(path: str | os.PathLike[str]) -> str:
+    """FFmpeg's name of the container that a clip's suffix stands for.
+
+    Raises:
+        ImageError: the suffix stands for none that can be written.
+    """
+    suffix = Path(path).suffix.lower()
+    container = CLIPS.get(suffix)
+    if container is None:
+        usual = ", ".join(name for name, written in CLIPS.items() if written)
+        ending = f"clips cannot be written as '{suffix}'" if suffix else "the name does not say which format to write"
+        raise ImageError(f"{os.fspath(path)}: {ending}", hint=f"use one of these suffixes: {usual}")
+    return container

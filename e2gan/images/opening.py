@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -117,12 +118,40 @@ def open_image(source: Source, *, name: str | None = None, opaque: bool = False,
     return image
 
 
+_OTHERS = r"(PIL|tifffile|imagecodecs|pillow_heif|rawpy|numpy)\b"
+_silenced = ExitStack()
+_silent = 0
+_silencing = threading.Lock()
+
+
 @contextmanager
 def silence() -> Iterator[None]:
-    """Suppress warnings about large pictures and odd metadata: we check sizes and drop odd metadata ourselves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Suppress libraries' warnings of large pictures and odd metadata: we check sizes and drop odd metadata ourselves.
+
+    Our own warnings stay, because pictures may be opened in several threads, and Python has one list of what to
+    suppress: the first to enter extends it, the last to leave restores it.
+    """
+    global _silent
+    with _silencing:
+        if not _silent:
+            _silenced.enter_context(warnings.catch_warnings())
+            for category in (
+                RuntimeWarning,
+                DeprecationWarning,
+                PendingDeprecationWarning,
+                FutureWarning,
+                BytesWarning,
+            ):
+                warnings.simplefilter("ignore", category)
+            warnings.filterwarnings("ignore", module=_OTHERS)
+        _silent += 1
+    try:
         yield
+    finally:
+        with _silencing:
+            _silent -= 1
+            if not _silent:
+                _silenced.close()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from e2gan.images.formats import READABLE, format_for
 from e2gan.images.limits import PHOTO
 from e2gan.images.opening import ImageWarning, Source, one_line, open_image, opened, silence
 
-__all__ = ["ENCODING", "read_provenance", "save_image"]
+__all__ = ["ENCODING", "LONGEST_SIDE", "metadata_options", "read_provenance", "save_image"]
 
 ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},
@@ -87,7 +87,7 @@ def _encode(image: Image.Image, format: str, record: str | None, name: str, posi
             warnings.warn(f"{name}: JPEG has no transparency: the picture is laid on white", ImageWarning, stacklevel=3)
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    options = {**ENCODING[format], **_metadata_options(info, format, record, name, position)}
+    options = {**ENCODING[format], **metadata_options(info, format, record, name, position)}
     buffer = io.BytesIO()
     try:
         image.save(buffer, format=format, **options)
@@ -96,7 +96,7 @@ def _encode(image: Image.Image, format: str, record: str | None, name: str, posi
     return buffer.getvalue()
 
 
-def _metadata_options(
+def metadata_options(
     info: Mapping[Any, Any], format: str, record: str | None, name: str, position: bool
 ) -> dict[str, Any]:
     """Pillow's options that write the metadata."""
@@ -187,6 +187,9 @@ def _find_record(source: Source, name: str) -> str | None:
 
 def _record_in(info: Mapping[Any, Any]) -> str | None:
     record = info.get("e2gan")
+    comment = info.get("comment")
+    if record is None and isinstance(comment, bytes) and comment.startswith(b'{"program": "e2gan"'):  # a GIF
+        return comment.decode("utf-8", "replace")
     if record is None and isinstance(xmp := info.get("xmp"), bytes):
         match = re.search(rb"<e2gan:provenance>(.*?)</e2gan:provenance>", xmp, re.DOTALL)
         record = unescape(match[1].decode("utf-8", "replace")) if match else None

@@ -290,7 +290,7 @@ def test_what_a_folder_holds_besides_photos_is_counted_and_named(run: Run, photo
     assert result.exit_code == 0
     assert lines(result.stderr) == [
         "left out: 1 file, a picture of a format that is not read: photos/art.psd",
-        "left out: 1 file, a film: photos/film.mov",
+        "left out: 1 file, a clip: photos/film.mov",
         "left out: 2 files, not a photo by its suffix: photos/more.txt, photos/notes.txt",
         "3 photos edited into out",
     ]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from e2gan.images import FORMATS, READABLE, SUFFIXES, WRITABLE, formats, why_left_out
-from e2gan.images.formats import RAW_SUFFIXES, left_out
+from e2gan.images.animation import ANIMATED
+from e2gan.images.formats import CLIPS, RAW_SUFFIXES, left_out
 from e2gan.installing import install_command
 from tests.images import table
 
@@ -25,9 +26,16 @@ def test_the_documents_table_is_what_trying_finds_out() -> None:
 
 
 def test_the_documents_suffixes_are_the_tables() -> None:
-    rows = re.findall(r"^\| ([^|]+) \| ((?:`\.\w+` ?)+) \| (yes|no) \|$", table.DOCUMENT.read_text(), re.M)
+    rows = re.findall(r"^\| ([^|]+) \| ((?:`\.\w+` ?)+) \| (yes|no|animations) \|$", table.DOCUMENT.read_text(), re.M)
     shown = [(title, tuple(re.findall(r"\.\w+", suffixes)), written == "yes") for title, suffixes, written in rows]
     assert shown == [(format.title, format.all_suffixes, format.written) for format in FORMATS]
+    moving = {title for title, _, written in rows if written == "animations"}
+    assert moving == {format.title for format in FORMATS if not format.written and {*format.suffixes} & {*ANIMATED}}
+
+
+def test_the_documents_say_which_clips_are_written() -> None:
+    (row,) = re.findall(r"^\| written \| (.*?),", table.DOCUMENT.with_name("video.md").read_text(), re.M)
+    assert re.findall(r"\.\w+", row) == [suffix for suffix, container in CLIPS.items() if container]
 
 
 def test_the_pages_offer_the_tables_suffixes() -> None:
@@ -57,7 +65,7 @@ def test_every_suffix_belongs_to_one_format() -> None:
         ("a.HEIC", None),
         ("a.j2k", None),
         ("a.pnm", None),
-        ("a.mov", "a film"),
+        ("a.mov", "a clip"),
         ("a.xmp", "a photo's side file"),
         ("a.psd", "a picture of a format that is not read"),
         ("a", "not a photo by its suffix"),
@@ -78,6 +86,6 @@ def test_raw_photos_count_where_they_can_be_read(monkeypatch: pytest.MonkeyPatch
 def test_what_is_left_out_is_counted_and_named() -> None:
     files = [f"{n}.mov" for n in range(7)] + ["notes.txt", "a.jpg"]
     assert left_out(files) == [
-        "left out: 7 files, a film: 0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 2 more",
+        "left out: 7 files, a clip: 0.mov, 1.mov, 2.mov, 3.mov, 4.mov and 2 more",
         "left out: 1 file, not a photo by its suffix: notes.txt",
     ]

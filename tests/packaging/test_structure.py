@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 BELOW = {
-    "cli": {"training", "evaluation", "data", "concept", "images", "models", "core"},
+    "cli": {"training", "evaluation", "data", "moving", "concept", "images", "models", "core"},
     "training": {"evaluation", "data", "concept", "images", "models", "core"},
     "evaluation": {"data", "concept", "images", "models", "core"},
     "data": {"concept", "images", "models", "core"},
     "concept": {"models", "core"},
+    "moving": {"images", "core"},
     "images": {"core"},
     "models": {"core"},
     "web": set(),
