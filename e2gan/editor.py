@@ -1,8 +1,8 @@
 """The editor: concepts on photos.
 
-The generator works at up to about one megapixel.  Smaller photos are edited at
-full resolution; larger ones are scaled down, edited, and brought back to size with
-the photo as the guide (:mod:`e2gan.upsample`).
+How coarse strokes are depends on the size at which a photo is edited.  By default, that is its own, up to about one
+megapixel; larger photos are scaled down, edited, and brought back to size with the photo as the guide
+(:mod:`e2gan.upsample`).  At more than a megapixel, a photo is edited in tiles (:mod:`e2gan.models.tiles`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.arrays import Array
 from e2gan.models.deltas import delta_weights
-from e2gan.models.layout import GeneratorConfig
+from e2gan.models.layout import GeneratorConfig, Keeps
 from e2gan.models.look import Look, blended, look_of
 from e2gan.strength import mix
+from e2gan.stroke import MAX_PIXELS, MEDIUM, STROKES
 from e2gan.upsample import guided_upsample
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from e2gan.pytorch import TorchEdits
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "Editor"]
-
-MAX_PIXELS = 1 << 20
-"""Largest edit: one megapixel."""
 
 MIN_SIDE = 32
 """Smallest side that goes through the generator, in pixels; smaller photos are padded to it."""
@@ -159,7 +157,14 @@ class Editor:
 
         return torch.float32 if isinstance(self._edits, _BackendEdits) else self._edits.dtype
 
-    def apply(self, photo: Source, concepts: Concepts, strength: float = 1.0, size: int | None = None) -> Image.Image:
+    def apply(
+        self,
+        photo: Source,
+        concepts: Concepts,
+        strength: float = 1.0,
+        size: int | None = None,
+        stroke: str = MEDIUM,
+    ) -> Image.Image:
         """Edit a photo.
 
         Args:
@@ -168,7 +173,12 @@ class Editor:
                 another model (`e2gan.blend.OtherModel`), which is applied in float32, on PyTorch.
             strength: 0 gives the photo, 1 the edit, and values between them a mix.
             size: longer side in pixels to edit at, at least 32: smaller gives broader strokes.  Never more
-                than the photo's, or about one megapixel, which is the default.
+                than the photo's.  It takes the place of ``stroke``.
+            stroke: one of `e2gan.stroke.STROKES`: ``fine`` edits at the photo's own size, ``medium`` at up to about one
+                megapixel, ``broad`` at up to a quarter of one.
+
+        On another backend than PyTorch, with a concept that keeps the photo's detail, and with another model, a photo
+        is edited at no more than about one megapixel.
 
         Returns:
             RGB, or RGBA with the photo's transparency, at the size at which the photo is displayed.
@@ -179,7 +189,7 @@ class Editor:
             ImageError: the photo cannot be read.
             ConceptError: a concept is unknown, malformed, untrained or made for another base.
         """
-        return self.apply_batch([photo], concepts, strength, size)[0]
+        return self.apply_batch([photo], concepts, strength, size, stroke)[0]
 
     def apply_batch(
         self,
@@ -187,6 +197,7 @@ class Editor:
         concepts: Concepts | Sequence[Concepts],
         strength: float = 1.0,
         size: int | None = None,
+        stroke: str = MEDIUM,
     ) -> list[Image.Image]:
         """Edit several photos: with one concept or blend for all, or with a list of one for each.
 
@@ -197,14 +208,23 @@ class Editor:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
         if size is not None and size < MIN_SIDE:
             raise ValueError(f"size must be at least {MIN_SIDE} pixels, not {size}")
+        if stroke not in STROKES:
+            raise ValueError(f"stroke must be one of {', '.join(STROKES)}, not {stroke!r}")
+        pixels = STROKES[stroke] if size is None else math.inf
         blends = self._blends(concepts, len(photos))
         images = [open_image(photo) for photo in photos]
         groups: dict[Any, list[int]] = defaultdict(list)
         for i, (image, blend) in enumerate(zip(images, blends)):
-            groups[blend, _working_size(*image.size, size, blend.longest)].append(i)
+            most = pixels if self._tiles(blend) else min(pixels, MAX_PIXELS)
+            width, height = _working_size(*image.size, most, size, blend.longest)
+            groups[blend, width, height, width * height > MAX_PIXELS < most].append(i)
         results: dict[int, Image.Image] = {}
-        for (blend, (width, height)), members in groups.items():
+        for (blend, width, height, in_tiles), members in groups.items():
             right, down = self._paddings(width, height, blend)
+            if in_tiles:
+                for i in members:
+                    results[i] = self._edit_in_tiles(images[i], width, height, blend, strength)
+                continue
             at_once = max(1, MAX_PIXELS // ((width + right) * (height + down)))
             for start in range(0, len(members), at_once):
                 batch = members[start : start + at_once]
@@ -233,9 +253,13 @@ class Editor:
         """The edit at the photo's size, mixed with the photo, with its transparency and metadata."""
         photo = np.asarray(opaque(image))
         if edit.shape == photo.shape:
-            result = Image.fromarray(mix(photo, edit, strength))
+            mixed = mix(photo, edit, strength)
         else:
-            result = Image.fromarray(guided_upsample(photo, small, edit, strength))
+            mixed = guided_upsample(photo, small, edit, strength)
+        return self._with_metadata(mixed, image, blend, strength)
+
+    def _with_metadata(self, edit: np.ndarray, image: Image.Image, blend: Blend, strength: float) -> Image.Image:
+        result = Image.fromarray(edit)
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
         provenance = {
@@ -246,6 +270,32 @@ class Editor:
         }
         result.info = {**image.info, "e2gan": json.dumps(provenance)}
         return result
+
+    def _tiles(self, blend: Blend) -> bool:
+        """Whether the blend can be applied in tiles."""
+        keeps_detail = any(part.concept.keeps == Keeps.DETAIL for part in blend.parts)
+        return blend.load is None and not keeps_detail and not isinstance(self._edits, _BackendEdits)
+
+    def _edit_in_tiles(self, image: Image.Image, width: int, height: int, blend: Blend, strength: float) -> Image.Image:
+        """The edit of one photo, computed at more than `MAX_PIXELS`."""
+        assert not isinstance(self._edits, _BackendEdits)
+        small = _resized(image, width, height)
+        right, down = self._paddings(width, height, blend)
+        padded = np.pad(small, ((0, down), (0, right), (0, 0)), mode="reflect") if right or down else small
+        own = image.size == (width, height)
+        # At the photo's own size, no picture of floats is needed.
+        result = np.empty(small.shape, np.uint8 if own else np.float32)
+        with self._lock:
+            look = self._look(self._fold(blend.parts), blend.parts)
+            for box, made in self._edits.in_tiles(padded, look):
+                if not np.isfinite(made).all():
+                    raise blend.not_finite(self.precision)
+                rows, columns = slice(box.top, min(box.bottom, height)), slice(box.left, min(box.right, width))
+                edit = ((made[: rows.stop - rows.start, : columns.stop - columns.start] + 1) / 2).clip(0, 1)
+                result[rows, columns] = mix(small[rows, columns], edit, strength) if own else edit
+        if own:
+            return self._with_metadata(result, image, blend, strength)
+        return self._finish(image, small, result, blend, strength)
 
     def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
         """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1, of the same shape."""
@@ -288,8 +338,11 @@ class Editor:
 
     def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: np.ndarray) -> np.ndarray:
         """The edit that the base's generator makes with the folded concepts."""
+        return self._edits(x, self._look(loaded, parts))
+
+    def _look(self, loaded: Sequence[_Loaded], parts: Sequence[Part]) -> Look:
         looks = [_look(part.concept, adapter.prompt) for part, adapter in zip(parts, loaded)]
-        return self._edits(x, blended(looks, [part.weight for part in parts]))
+        return blended(looks, [part.weight for part in parts])
 
     def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         """Load concepts and fold them in, unless they already are."""
@@ -325,12 +378,14 @@ def _is_on_cpu() -> bool:
     return choose_device(None).type == "cpu"
 
 
-def _working_size(width: int, height: int, *longest: int | None) -> tuple[int, int]:
-    """Width and height to edit a photo at: its own, or smaller."""
+def _working_size(width: int, height: int, pixels: float, *longest: int | None) -> tuple[int, int]:
+    """Width and height to edit a photo at: its own, or smaller, of at most so many pixels."""
     limit = min((most for most in longest if most), default=math.inf)
-    scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)), limit / max(width, height))
-    # A photo one pixel high is padded to MIN_SIDE, so its length must be bounded, too.
-    width, height = (min(max(1, round(n * scale)), MAX_PIXELS // MIN_SIDE) for n in (width, height))
+    scale = min(1.0, math.sqrt(pixels / (width * height)), limit / max(width, height))
+    width, height = (max(1, round(n * scale)) for n in (width, height))
+    if min(width, height) < MIN_SIDE:
+        # It will be padded to MIN_SIDE, so its length must be bounded, too.
+        width, height = (min(n, MAX_PIXELS // MIN_SIDE) for n in (width, height))
     return width, height
 
 

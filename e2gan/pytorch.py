@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.models.deltas import delta_weights
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit
+from e2gan.models.generator import Generator
 from e2gan.models.look import Look
 from e2gan.models.lora import CrucialWeights
+from e2gan.models.noise import SIDE
+from e2gan.models.tiles import Box, Tiling, edit_in_tiles, measure
 
 __all__ = ["TorchEdits", "choose_device", "run"]
 
@@ -48,6 +51,36 @@ class TorchEdits:
         """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
         look = look.to(self.device).expand(len(x))
         return run(lambda photo: self.network(photo, look), x, self.device)
+
+    @torch.inference_mode()
+    def in_tiles(self, photo: np.ndarray, look: Look) -> Iterator[tuple[Box, np.ndarray]]:
+        """Edit a picture of any size in bounded memory (`e2gan.models.tiles`).
+
+        Args:
+            photo: (H, W, 3) uint8; H and W are multiples of the generator's stride.
+            look: of one row; it does not keep detail.
+
+        Yields:
+            Boxes, and their parts of the edit, each (H, W, 3) float32 in [-1, 1], or beyond if something is kept.
+        """
+        look = look.to(self.device)
+        picture = Box(0, photo.shape[0], 0, photo.shape[1])
+
+        def part(box: Box) -> Tensor:
+            pixels = photo[box.top : box.bottom, box.left : box.right].transpose(2, 0, 1)
+            return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)[None] / 127.5 - 1
+
+        def seen(box: Box) -> Tensor:
+            place = torch.tensor([[box.top % SIDE, box.left % SIDE]])
+            return look.before(part(box), place).to(look.prompt.dtype)
+
+        generator = self.network.generator
+        assert isinstance(generator, Generator)
+        norms = measure(generator, seen, picture, look)
+        moments = look.moments(part(box) for box in picture.strips(Tiling.strip))
+        for box, made in edit_in_tiles(generator, seen, picture, look, norms):
+            edit = look.after(made.float(), part(box), moments=moments)
+            yield box, edit[0].permute(1, 2, 0).cpu().numpy()
 
 
 def run(network: Callable[[Tensor], Tensor], x: np.ndarray, device: torch.device) -> np.ndarray:

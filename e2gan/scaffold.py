@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2gan._version import __version__
 from e2gan.base import find_base
@@ -23,9 +23,6 @@ from e2gan.models.layout import Keeps
 from e2gan.plugins import registry
 from e2gan.recipe import GIVEN
 from e2gan.tables import ID_PATTERN, Table, shown
-
-if TYPE_CHECKING:
-    from e2gan.training.keeping import Kept
 
 __all__ = ["TEACHER", "new_concept"]
 
@@ -202,7 +199,8 @@ def new_concept(
     teacher: str = TEACHER[0],
     options: Mapping[str, Any] | None = None,
     base: str = "scenery",
-    kept: Kept | None = None,
+    keeps: Keeps = Keeps.NOTHING,
+    why: str = "",
     side: int = 0,
 ) -> Concept:
     """Write the distribution ``e2gan-concept-ID`` into ``folder``, whole or not at all; the concept in it is untrained.
@@ -217,7 +215,8 @@ def new_concept(
         teacher: id of the teacher, which need not be installed.
         options: its options, plain values; if None, those of `TEACHER` for that teacher.
         base: id or folder of the base that is pinned.
-        kept: what the teacher's edits, or the given ones, keep of their photos; if None, the concept keeps nothing.
+        keeps: what the edits keep of their photos.
+        why: a comment on that, in one line.
         side: the shortest side of given pairs, in pixels; training then crops larger ones than its crop.
 
     Raises:
@@ -266,8 +265,8 @@ def new_concept(
         "train": f"{f'e2gan train . --data {data}/':<47} # {first}trains, measures, draws",
         "options": "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in options.items()),
         "pictures": "" if teacher == GIVEN else PICTURES,
-        "keeps": _keeps(kept),
-        **(PHOTOGRAPH if kept and kept.keeps == Keeps.DETAIL else PAINTING),
+        "keeps": f'keeps = "{keeps}"   # {why or KEEPS}',
+        **(PHOTOGRAPH if keeps == Keeps.DETAIL else PAINTING),
         "scales": f"scales = [{CROP / side:.2f}, 1.0]   # {SCALES}\n" if side * SMALLER > CROP else "",
         "base": foundation.id,
         "sha256": foundation.sha256,
@@ -293,10 +292,6 @@ def new_concept(
             atomic_write(new / name, text)
         Concept.read(new / package / "bundle")
     return Concept.read(target / package / "bundle")
-
-
-def _keeps(kept: Kept | None) -> str:
-    return f'keeps = "{kept.keeps}"   # {kept.reason}' if kept else f'keeps = "nothing"   # {KEEPS}'
 
 
 def _licenses(teacher: str) -> str:

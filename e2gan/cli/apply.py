@@ -25,6 +25,7 @@ from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
 from e2gan.moving.defaults import CODECS, STEADY
+from e2gan.stroke import MEDIUM, STROKES
 from e2gan.terminal import say, stdout_for_results
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ class Share(click.FloatRange):
     metavar="PIXELS",
     help="Longer side to edit at; smaller gives broader strokes. The result keeps the photo's size.",
 )
+@click.option(
+    "--stroke",
+    type=click.Choice(list(STROKES)),
+    help="How coarse strokes are: fine edits at the photo's own size, medium at up to a megapixel, broad at up to a "
+    "quarter of one. By default medium.",
+)
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concept names.")
 @click.option(
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
@@ -127,6 +134,7 @@ def apply(
     output: str,
     strength: float,
     size: int | None,
+    stroke: str | None,
     base: str | None,
     large: bool,
     keep_location: bool,
@@ -158,12 +166,15 @@ def apply(
     planned = plan(photos, output)
     jobs = planned.jobs
     moving = [job for job in jobs if job.moves]
+    if size is not None and stroke is not None:
+        raise click.UsageError("--stroke and --size both say how coarse strokes are: give one of them.")
+    stroke = stroke or MEDIUM
     _check_options(moving, steady, codec)
     outcomes: Counter[Outcome] = Counter()
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
         blend = resolve(concept)
-        settings: dict[str, Any] = {"size": size}
+        settings: dict[str, Any] = {"size": size, "stroke": None if stroke == MEDIUM else stroke}
 
         @cache
         def editor() -> Editor:
@@ -189,7 +200,7 @@ def apply(
             return is_finished(job.source, job.target, {**made, **more})
 
         def edited(photo: Image.Image, **more: Any) -> Image.Image:
-            return recorded(editor().apply(photo, blend, strength, size), {**settings, **more})
+            return recorded(editor().apply(photo, blend, strength, size, stroke), {**settings, **more})
 
         edits = edit_photos(
             [job for job in jobs if not job.moves],

@@ -99,8 +99,8 @@ def new(
         license=license,
         teacher=teacher,
         options=options,
-        kept=kept,
         side=side,
+        **({} if kept is None else {"keeps": kept.keeps, "why": kept.reason}),
     )
     photos = data or ("PAIRS" if teacher == GIVEN else "PHOTOS")
     out.note(f"made {output}; next:\n  {install_folder(output)}\n  e2gan train {output} --data {photos}")

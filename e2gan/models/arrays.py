@@ -66,6 +66,9 @@ class Functions(Protocol):
     def mean(self, x: Array) -> Array:
         """Mean of each channel, (N, C, 1, 1)."""
 
+    def doubled(self, x: Array) -> Array:
+        """The same values in double precision."""
+
     def cells(self, x: Array) -> Array:
         """Means over squares of `CELL` pixels."""
 
@@ -133,6 +136,9 @@ class _Numpy:
     def std_mean(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # With Bessel's correction, as PyTorch.
         return x.std((2, 3), ddof=1, keepdims=True), self.mean(x)
+
+    def doubled(self, x: np.ndarray) -> np.ndarray:
+        return x.astype(np.float64)
 
     def mean(self, x: np.ndarray) -> np.ndarray:
         return x.mean((2, 3), keepdims=True)
@@ -224,6 +230,9 @@ class _Torch:
 
         deviation, mean = torch.std_mean(x, dim=(2, 3), keepdim=True)
         return deviation, mean
+
+    def doubled(self, x: Tensor) -> Tensor:
+        return x.double()
 
     def mean(self, x: Tensor) -> Tensor:
         return x.mean((2, 3), keepdim=True)

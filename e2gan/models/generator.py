@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from e2gan.models.layout import MAX_KEYS, SMOOTHING, GeneratorConfig
+from e2gan.models.layout import SMOOTHING, GeneratorConfig
+from e2gan.models.norms import OWN, Own
 from e2gan.models.weights import draw_weights, load_weights
 
-__all__ = ["Generator", "OutConv", "ResBlock", "UpConv", "load_generator", "norm_relu"]
+__all__ = ["Generator", "OutConv", "ResBlock", "Shares", "UpConv", "load_generator", "norm_relu", "shares_of"]
+
+Shares: TypeAlias = "tuple[Tensor | None, ...]"
+"""How much bypasses the bottleneck at full, half and quarter size, each (N, 1, 1, 1); None: nothing."""
 
 
 class ResBlock(nn.Module):
@@ -24,9 +29,9 @@ class ResBlock(nn.Module):
         # A ReflectionPad2d of its own, because PEFT's LoRA does not carry padding_mode over.
         self.pad = nn.ReflectionPad2d(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = norm_relu(self.conv1(self.pad(x)), self.training)
-        return x + F.instance_norm(self.conv2(self.pad(h)))
+    def forward(self, x: Tensor, norms: Own = OWN, name: str = "") -> Tensor:
+        h = norms.instance_relu(f"{name}.conv1", self.conv1(self.pad(x)), self.training)
+        return x + norms.instance(f"{name}.conv2", self.conv2(self.pad(h)))
 
 
 class Attention(nn.Module):
@@ -158,27 +163,26 @@ class TransformerBlock(nn.Module):
         self.mlp = GEGLU(c)
         self.proj_out = nn.Conv2d(c, c, 1)
 
-    def forward(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, norms: Own = OWN, name: str = ""
+    ) -> Tensor:
         indices: Tensor | None = None
         if self.sampling == "conv":
-            x = norm_relu(self.down(x), self.training)
+            x = norms.instance_relu(f"{name}.down", self.down(x), self.training)
         elif self.sampling == "pool":
             x, indices = F.max_pool2d(x, 2, return_indices=True)
-        x = x + self._attend(x, prompt, prompt_bias)
+        x = x + self._attend(x, prompt, prompt_bias, norms, name)
         if self.sampling == "conv":
-            x = norm_relu(self.up(x), self.training)
+            x = norms.instance_relu(f"{name}.up", self.up(x), self.training)
         elif indices is not None:
             x = F.max_unpool2d(x, indices, [2, 2])
         return x
 
-    def _attend(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None) -> Tensor:
+    def _attend(self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, norms: Own, name: str) -> Tensor:
         height, width = x.shape[-2:]
-        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        h = self.proj_in(norms.group(f"{name}.norm", self.norm, x)).flatten(2).transpose(1, 2)
         n = self.norm1(h)
-        # The cost of attention grows with the square of the tokens.  In a large photo, neighbours say the same, so all
-        # tokens attend to a regular subset.
-        keys = n[:, :: max(1, n.shape[1] // MAX_KEYS)]
-        h = h + self.self_attention(n, keys)
+        h = h + self.self_attention(n, norms.keys(name, n))
         h = h + self.cross_attention(self.norm2(h), prompt, prompt_bias)
         h = h + self.mlp(self.norm3(h))
         return self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
@@ -242,20 +246,36 @@ class Generator(nn.Module):
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
-        shares = (None, None, None) if skips is None else skips[..., None, None, None].unbind(1)
-        x = norm_relu(self.conv_in(self.pad(x)), self.training)
+        shares = shares_of(skips)
+        x, half, full = self.encode(x, shares)
+        x = self.trunk(x, prompt, prompt_bias, shares[2])
+        return self.decode(x, half, full, shares)
+
+    def encode(self, x: Tensor, shares: Shares, norms: Own = OWN) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Photos (N, 3, H, W) to the trunk's input, and to what bypasses the rest at half and at full size."""
+        x = norms.instance_relu("conv_in", self.conv_in(self.pad(x)), self.training)
         full = _times(shares[0], x)
-        x = norm_relu(self.down1(x), self.training)
+        x = norms.instance_relu("down1", self.down1(x), self.training)
         half = _times(shares[1], x)
-        x = norm_relu(self.down2(x), self.training)
+        return norms.instance_relu("down2", self.down2(x), self.training), half, full
+
+    def trunk(
+        self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, share: Tensor | None, norms: Own = OWN
+    ) -> Tensor:
+        """The residual and transformer blocks, of which ``share`` (N, 1, 1, 1) of the input bypasses the latter."""
         for position in range(len(self.res) + 1):
             if position:
-                x = self.res[position - 1](x)
+                x = self.res[position - 1](x, norms, f"res.{position - 1}")
             if str(position) in self.transformers:
-                quarter = _times(shares[2], x)
-                x = _plus(self.transformers[str(position)](x, prompt, prompt_bias), quarter, shares[2])
-        x = _plus(norm_relu(self.up2(x), self.training), half, shares[1])
-        x = _plus(norm_relu(self.up1(x), self.training), full, shares[0])
+                skipped = _times(share, x)
+                block = self.transformers[str(position)](x, prompt, prompt_bias, norms, f"transformers.{position}")
+                x = _plus(block, skipped, share)
+        return x
+
+    def decode(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
+        """The trunk's output, with what bypassed it, to pictures (N, 3, H, W) in [-1, 1]."""
+        x = _plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
+        x = _plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
         x = self.pad(x)
         # The last layer's type may differ from the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
@@ -275,6 +295,11 @@ class Generator(nn.Module):
         draw_weights(self, std)
 
 
+def shares_of(skips: Tensor | None) -> Shares:
+    """The shares (N, 3) as three of (N, 1, 1, 1)."""
+    return (None, None, None) if skips is None else skips[..., None, None, None].unbind(1)
+
+
 def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
     return None if share is None else share.to(x.dtype) * x
 
@@ -286,12 +311,7 @@ def _plus(x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
 
 def norm_relu(x: Tensor, training: bool = False) -> Tensor:
     """Instance norm without parameters, then ReLU."""
-    if not training:
-        return F.relu(F.instance_norm(x), inplace=True)
-    # Bit-equal, by what instance_norm calls itself.  That returns a view, and in place on a view, autograd copies
-    # everything three times.
-    h = F.batch_norm(x.reshape(1, -1, *x.shape[2:]), None, None, training=True)
-    return F.relu(h, inplace=True).view_as(x)
+    return OWN.instance_relu("", x, training)
 
 
 def load_generator(path: str | Path, config: GeneratorConfig) -> Generator:

@@ -10,14 +10,15 @@ teacher's.  A photo that has lost its colours does not show what green turns int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import add
+from typing import TypeAlias
 
 from e2gan.models.arrays import Array, Functions, functions_of
 from e2gan.models.layout import Keeps
 
-__all__ = ["keep", "toned"]
+__all__ = ["Moments", "keep", "moments_of", "toned"]
 
 SPAN = 3.0
 """The generator's -1 and 1 in standard deviations from the photo's mean, if it repaints the picture."""
@@ -32,13 +33,23 @@ STEADINESS = 0.01
 """Variance of a neighbourhood, for values in [-1, 1], below which the whole picture's slope outweighs its own."""
 
 
+Moments: TypeAlias = "Mapping[Keeps, tuple[Array, Array]]"
+"""Standard deviation and mean, (1, C, 1, 1), of what `LIGHT` and `COLOUR` keep of a picture."""
+
+
 def toned(photo: Array, tones: Array, *, half: bool = False) -> Array:
     """Photos (N, 3, H, W) in [-1, 1] under their tones (N, 3, 4), in [-1, 1] again; ``half`` as of `keep`."""
     return functions_of(photo, half=half).toned(photo, tones)
 
 
 def keep(
-    made: Array, photo: Array, keeps: Sequence[Keeps], shares: Array | None = None, *, half: bool = False
+    made: Array,
+    photo: Array,
+    keeps: Sequence[Keeps],
+    shares: Array | None = None,
+    *,
+    half: bool = False,
+    moments: Moments | None = None,
 ) -> Array:
     """The generator's picture with what is kept of the photo, or a weighted mean of several such pictures.
 
@@ -53,12 +64,13 @@ def keep(
         shares: (N, len(keeps)): the share of each kind that a picture keeps; each row adds up to 1.  None if all
             pictures keep the same one kind.
         half: compute sums in a form that half precision can hold (`e2gan.models.arrays.functions_of`).
+        moments: those of the whole picture, if ``photo`` is a part of it (`moments_of`); ``detail`` needs the whole.
 
     Returns:
         (N, 3, H, W); if something is kept, values may leave [-1, 1].
     """
     f = functions_of(photo, half=half)
-    pictures = [_kept(kind, made, photo, f) for kind in keeps]
+    pictures = [_kept(kind, made, photo, f, moments or {}) for kind in keeps]
     if shares is None:
         (picture,) = pictures
         return picture
@@ -66,20 +78,41 @@ def keep(
     return reduce(add, parts)
 
 
-def _kept(what: Keeps, made: Array, photo: Array, f: Functions) -> Array:
-    if what == Keeps.LIGHT:
-        return _anchored(made, f.mixed(photo, LUMA), f)
-    if what == Keeps.COLOUR:
-        return _anchored(made, photo, f)
+def moments_of(parts: Iterable[Array], keeps: Sequence[Keeps]) -> Moments:
+    """The moments of a whole picture from its parts, each (1, 3, H, W), ``toned``."""
+    kinds = [kind for kind in keeps if kind in (Keeps.LIGHT, Keeps.COLOUR)]
+    count, sums, first = 0, dict.fromkeys(kinds, (0.0, 0.0)), None
+    for part in parts:
+        f = functions_of(part)
+        count += part.shape[2] * part.shape[3]
+        for kind in kinds:
+            # In double precision: millions of pixels are added up.
+            anchor = f.doubled(_anchor(kind, part, f))
+            total, squares = sums[kind]
+            sums[kind] = total + anchor.sum((0, 2, 3)), squares + (anchor * anchor).sum((0, 2, 3))
+        first = part if first is None else first
+    moments = {}
+    for kind, (total, squares) in sums.items():
+        # With Bessel's correction, as in one piece.
+        variance = (squares - total * total / count) / (count - 1)
+        deviation, mean = (x[None, :, None, None] for x in (variance.clip(0) ** 0.5, total / count))
+        moments[kind] = functions_of(first).like(deviation, first), functions_of(first).like(mean, first)
+    return moments
+
+
+def _kept(what: Keeps, made: Array, photo: Array, f: Functions, moments: Moments) -> Array:
+    if what in (Keeps.LIGHT, Keeps.COLOUR):
+        deviation, mean = moments[what] if what in moments else f.std_mean(_anchor(what, photo, f))
+        return mean + SPAN * deviation * made
     if what == Keeps.DETAIL:
         deviation, _ = f.std_mean(photo)
         return photo + _guided(SHIFT * deviation * made, photo, f)
     return made
 
 
-def _anchored(made: Array, anchor: Array, f: Functions) -> Array:
-    deviation, mean = f.std_mean(anchor)
-    return mean + SPAN * deviation * made
+def _anchor(what: Keeps, photo: Array, f: Functions) -> Array:
+    """What the picture's own mean and contrast are replaced by those of."""
+    return f.mixed(photo, LUMA) if what == Keeps.LIGHT else photo
 
 
 def _guided(shift: Array, photo: Array, f: Functions) -> Array:

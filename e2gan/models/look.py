@@ -6,7 +6,7 @@ The arrays are NumPy's or PyTorch's, as the prompt's are (`e2gan.models.arrays`)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from e2gan.models.arrays import Array, functions_of
 from e2gan.models.layout import NEUTRAL, NO_SKIPS, Keeps, Skips, Tone
-from e2gan.models.light import keep, toned
+from e2gan.models.light import Moments, keep, moments_of, toned
 from e2gan.models.noise import noisy
 
 if TYPE_CHECKING:
@@ -63,12 +63,19 @@ class Look:
         """
         return photo if self.noise is None else noisy(photo, self.noise, offsets)
 
-    def after(self, made: Array, photo: Array, *, half: bool = False) -> Array:
-        """The generator's pictures of ``photo`` with what the edits keep of it; ``half`` as of `light.keep`."""
+    def after(self, made: Array, photo: Array, *, half: bool = False, moments: Moments | None = None) -> Array:
+        """The generator's pictures of ``photo`` with what the edits keep of it; the options are `light.keep`'s."""
         if not self.keeps:
             return made
         assert self.tones is not None
-        return keep(made, toned(photo, self.tones, half=half), self.keeps, self.shares, half=half)
+        return keep(made, toned(photo, self.tones, half=half), self.keeps, self.shares, half=half, moments=moments)
+
+    def moments(self, parts: Iterable[Array]) -> Moments:
+        """What `after` takes from a whole picture, whose parts (1, 3, H, W) these are."""
+        if self.tones is None:
+            return {}
+        tones = self.tones
+        return moments_of((toned(part, tones) for part in parts), self.keeps)
 
     def _each(self, change: Callable[[Array], Array]) -> Look:
         names = ("prompt", "prompt_bias", "skips", "noise", "shares", "tones")

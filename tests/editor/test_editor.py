@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, ConceptError, E2GANError, ImageError
 from e2gan.images import read_provenance, save_image
 from e2gan.models.deltas import delta_weights
+from e2gan.models.layout import Keeps
 from e2gan.models.lora import CrucialWeights
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 
@@ -180,6 +182,7 @@ def test_large_photos_are_edited_small_and_brought_back_to_size(
     editor: Editor, dusk: Concept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PIXELS", 48 * 40)
+    monkeypatch.setattr(module, "STROKES", {"medium": 48 * 40})
     shapes: list[tuple[int, ...]] = []
     monkeypatch.setattr(
         editor, "_forward", lambda batch, blend: shapes.append(batch.shape) or np.zeros(batch.shape, np.float32)
@@ -205,7 +208,74 @@ def test_large_photos_are_edited_small_and_brought_back_to_size(
     ],
 )
 def test_working_size(size: tuple[int, int], longest: int | None, worked_at: tuple[int, int]) -> None:
-    assert module._working_size(*size, longest) == worked_at
+    assert module._working_size(*size, module.MAX_PIXELS, longest) == worked_at
+
+
+@pytest.mark.parametrize(
+    ("size", "stroke", "longest", "worked_at"),
+    [
+        ((4000, 3000), "fine", None, (4000, 3000)),
+        ((4000, 3000), "fine", 2000, (2000, 1500)),
+        ((1, 1_000_000), "fine", None, (1, 32_768)),
+        ((4000, 3000), "broad", None, (591, 443)),
+        ((300, 200), "broad", None, (300, 200)),
+    ],
+)
+def test_working_size_by_stroke(
+    size: tuple[int, int], stroke: str, longest: int | None, worked_at: tuple[int, int]
+) -> None:
+    assert module._working_size(*size, module.STROKES[stroke], longest) == worked_at
+
+
+@pytest.fixture
+def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos of more than 64×64 pixels are edited in tiles."""
+    monkeypatch.setattr(module, "MAX_PIXELS", 64 * 64)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_photo_in_tiles_is_edited_as_in_one_piece(
+    editor: Editor, dusk: Concept, monkeypatch: pytest.MonkeyPatch, strength: float, mode: str
+) -> None:
+    picture = Image.fromarray(photo(203, 150)).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    expected = editor.apply(picture, dusk, strength)
+    monkeypatch.setattr(module, "MAX_PIXELS", 64 * 64)
+    edited = editor.apply(picture, dusk, strength, stroke="fine")
+    assert (edited.mode, edited.size, edited.info) == (expected.mode, expected.size, expected.info)
+    difference = np.abs(np.asarray(edited).astype(int) - np.asarray(expected))
+    assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("keeps", ["light", "colour"])
+def test_tiles_keep_what_the_whole_photo_has(
+    editor: Editor, dusk: Concept, monkeypatch: pytest.MonkeyPatch, keeps: str
+) -> None:
+    concept = replace(dusk, keeps=Keeps(keeps), tone=((0.8, 0.1, 0, 0.1), (0, 0.7, 0.1, 0), (0.1, 0, 0.9, -0.1)))
+    picture = Image.fromarray(photo(160, 96))
+    expected = editor.apply(picture, concept)
+    monkeypatch.setattr(module, "MAX_PIXELS", 64 * 64)
+    edited = editor.apply(picture, concept, stroke="fine")
+    assert np.abs(np.asarray(edited).astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_a_size_between_is_brought_back_with_the_photo_as_guide(editor: Editor, dusk: Concept, tiled: None) -> None:
+    picture = Image.fromarray(photo(203, 150))
+    edited = editor.apply(picture, dusk, size=120)
+    assert edited.size == picture.size
+    assert not nearly(edited, editor.apply(picture, dusk, stroke="fine"))
+
+
+def test_detail_is_not_kept_in_tiles(editor: Editor, dusk: Concept, tiled: None) -> None:
+    picture, detail = Image.fromarray(photo(203, 150)), replace(dusk, keeps=Keeps.DETAIL)
+    assert nearly(editor.apply(picture, detail, stroke="fine"), editor.apply(picture, detail))
+
+
+def test_strokes_have_names(editor: Editor, dusk: Concept) -> None:
+    with pytest.raises(ValueError, match="stroke must be one of fine, medium, broad, not 'thin'"):
+        editor.apply(Image.fromarray(photo(40, 40)), dusk, stroke="thin")
 
 
 def test_size_makes_the_edit_smaller_but_not_the_result(editor: Editor, dusk: Concept) -> None:

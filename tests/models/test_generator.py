@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2gan.models import generator as module
+from e2gan.models import norms
 from e2gan.models.generator import Generator, OutConv, UpConv, norm_relu
 from e2gan.models.layout import GeneratorConfig
 
@@ -57,7 +57,7 @@ def test_attention_to_a_share_of_the_tokens_changes_a_smooth_photo_little(monkey
     prompt = torch.randn(1, 3, 8)
     with torch.no_grad():
         whole = model(photo, prompt)
-        monkeypatch.setattr(module, "MAX_KEYS", 64)
+        monkeypatch.setattr(norms, "MAX_KEYS", 64)
         share = model(photo, prompt)
         other = model(photo.flip(-1), prompt)
     assert not torch.equal(share, whole)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from e2gan.errors import E2GANError
-from e2gan.models import generator as generator_module
+from e2gan.models import norms as norms_module
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan_onnx import network as network_module
@@ -57,7 +57,7 @@ def test_it_is_the_generator_at_any_size(layout: str) -> None:
 
 
 def test_in_a_large_photo_tokens_attend_to_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (network_module, generator_module):
+    for module in (network_module, norms_module):
         monkeypatch.setattr(module, "MAX_KEYS", 7)
     check(CONFIG, [(1, 32, 32, 3), (1, 64, 48, 3), (2, 40, 72, 3)])
 
