@@ -33,8 +33,9 @@ __all__ = ["FORMATS", "Studio", "answering", "data_url"]
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 """Formats of downloads, by the names in requests; the suffix is the name."""
 
-SIZES = (192, SMALL)
-"""Longer sides of previews: of a sheet's pictures, and of the main picture."""
+SIZES = (384, SMALL)
+"""Longer sides of previews: of the contact sheet's pictures, in which smaller faces would vanish, and of the main
+picture."""
 
 SHOWN = 1280
 """Longer side of a full-size edit on the page; the download has all pixels."""
@@ -102,7 +103,7 @@ class Studio:
     def edit(self, requests: Sequence[object]) -> list[dict[str, Any]]:
         """Answer each request with its edit, independently of the others.
 
-        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``;
+        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 384, 512 or null}``;
         null means the photo's own size, as in a download.  An answer is ``{"picture": DATA_URL}``.
         """
         jobs = [answering(self._job, request) for request in requests]

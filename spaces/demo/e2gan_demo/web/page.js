@@ -1,7 +1,7 @@
 // The demo's page: the server edits, and what is shown follows from `state`.
 
 import { adding } from "./adding.js";
-import { asked, keep, rounded } from "./address.js";
+import { asked, keep, rounded } from "./shared/address.js";
 import { ContactSheet } from "./contact-sheet.js";
 import { server } from "./server.js";
 import { about, Cards } from "./shared/cards.js";
@@ -13,6 +13,7 @@ import { themeButton } from "./shared/theme.js";
 import { Work } from "./shared/work.js";
 
 const LIVE = 256; // longer side of a frame, in pixels
+const PREVIEW = 384; // longer side of a card's picture that the page makes itself
 const FIRST = "winter"; // the concept one meets first, where it is installed
 
 /**
@@ -36,6 +37,7 @@ export function start({ element, trigger, props, upload, watch }) {
     size: 512, // null: full size
   };
   let wanted = false; // an edit that is not the one shown
+  const drawn = new Map(); // pictures for cards without a preview, by their names; null: none could be made
 
   const stage = new Stage(at.stage, at.caption, "img");
   const samples = props.samples.map((sample) => ({ ...sample, picture: `${props.served}/samples/${sample.name}.jpg` }));
@@ -67,7 +69,7 @@ export function start({ element, trigger, props, upload, watch }) {
   function next() {
     if (camera.on) return blend() && frame; // one at a time: none queues up, and the picture is never old
     if (wanted && state.photo && blend()) return edit;
-    return sheet.next(state.photo);
+    return sheet.next(state.photo) ?? preview();
   }
 
   async function edit() {
@@ -96,6 +98,19 @@ export function start({ element, trigger, props, upload, watch }) {
     }
     await put(stage.after, answer.picture);
     stage.say(`Live · ${names()} · ${camera.count().toFixed(1)} frames per second`);
+  }
+
+  /** A picture for a card whose concept brings none: the first sample, edited; null if all have one. */
+  function preview() {
+    const card = sheet.on || !samples.length ? null : all().find(({ name, preview }) => !preview && !drawn.has(name));
+    if (!card) return null;
+    return async () => {
+      drawn.set(card.name, null); // not again
+      const answer = await ask("edit", { photo: samples[0].name, concepts: { [card.name]: 1 }, size: PREVIEW });
+      if (answer.error) return;
+      drawn.set(card.name, answer.picture);
+      cards.picture(card.name, answer.picture, !sheet.on);
+    };
   }
 
   async function put(image, url) {
@@ -137,15 +152,23 @@ export function start({ element, trigger, props, upload, watch }) {
   function opening(text) {
     if (camera.on) stage.after.removeAttribute("src"); // a frame
     sources.stopCamera();
+    sheet.reset(null); // nobody should see another person's tiles
     stage.complain(null);
     stage.say(text);
     show("loading");
   }
 
+  /** The photo could not be opened: the one before it is back. */
+  function back(fault) {
+    fail(fault);
+    sheet.reset(state.photo);
+    work.wake();
+  }
+
   async function takePhoto(request, sample) {
     opening("Opening the photo …");
     const answer = await ask("photo", request);
-    if (answer.error) return fail(answer);
+    if (answer.error) return back(answer);
     state.photo = { ...answer, alt: sample?.alt, credit: sample?.credit ?? "" };
     stage.after.removeAttribute("src");
     stage.ratio = answer.width / answer.height;
@@ -172,7 +195,7 @@ export function start({ element, trigger, props, upload, watch }) {
     try {
       sent = await upload(file);
     } catch {
-      return fail({ error: "The photo could not be sent", hint: "try again, or choose a smaller one" });
+      return back({ error: "The photo could not be sent", hint: "try again, or choose a smaller one" });
     }
     await takePhoto({ path: sent.path });
   }
@@ -205,6 +228,7 @@ export function start({ element, trigger, props, upload, watch }) {
   const add = adding(at, ask, props, (card) => {
     added.set(card.name, card);
     draw();
+    work.wake(); // it may need a picture
     choose(card.name);
     cards.element(card.name)?.scrollIntoView({ block: "nearest" });
   });
@@ -212,6 +236,7 @@ export function start({ element, trigger, props, upload, watch }) {
   function draw() {
     const pictures = (card) => ({ ...card, preview: card.preview && `${props.served}/previews/${card.preview}` });
     cards.draw(all().map(pictures), state.concept);
+    for (const [name, picture] of drawn) if (picture && cards.has(name)) cards.picture(name, picture);
     at.other.replaceChildren(new Option("nothing", ""), ...all().map((card) => new Option(card.title, card.name)));
     at.other.value = state.other ?? "";
     sheet.reset(state.photo);
@@ -286,6 +311,7 @@ export function start({ element, trigger, props, upload, watch }) {
   }
 
   themeButton(at.theme);
+  if (props.catalogue) Object.assign(at.catalogue, { href: props.catalogue, hidden: false });
   watch("cards", draw);
   begin();
 }
