@@ -1,6 +1,8 @@
 """Edit a photo with several concepts, and put it and its edits on one sheet, each under its name.
 
 python samples/sheet.py photo.jpg vangogh autumn -o sheet/
+
+One process makes all edits, because starting takes longer than an edit.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from e2gan.blend import find_concept
 from e2gan.drawing import picture_grid
 from e2gan.editor import Editor
 from e2gan.files import atomic_path
@@ -27,14 +30,16 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the edits and of sheet.jpg")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    editor = Editor()
+    editor, concepts = Editor(), [find_concept(name) for name in args.concepts]
     pictures = [open_image(args.photo)]
-    for concept in tqdm(args.concepts, unit="edit", disable=None):
+    for concept in tqdm(concepts, unit="edit", disable=None):
         pictures.append(editor.apply(args.photo, concept))
-        save_image(pictures[-1], args.output / f"{concept}.jpg")
+        save_image(pictures[-1], args.output / f"{concept.id}.jpg")
     columns = math.ceil(math.sqrt(len(pictures)))
     side = min(800, WIDTH // columns)
-    page = picture_grid(pictures, columns, titles=["photo", *args.concepts], cell=(side, side), gap=16)
+    page = picture_grid(
+        pictures, columns, titles=["photo", *(concept.id for concept in concepts)], cell=(side, side), gap=16
+    )
     with atomic_path(args.output / "sheet.jpg") as temporary:
         page.save(temporary, format="JPEG", quality=90)
 

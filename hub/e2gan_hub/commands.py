@@ -452,7 +452,7 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
 )
 @click.option(
     "--catalogue",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=folder,
     metavar="DIR",
     help="A site that e2gan catalogue made, to show to browsers.",
 )
@@ -468,6 +468,8 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...], catalo
     tokens = {name: token for name, _, token in (pair.partition("=") for pair in accounts)}
     if not all(name and token for name, token in tokens.items()):
         raise click.UsageError("--account takes NAME=TOKEN.")
+    if catalogue and not (catalogue / "index.html").is_file():
+        raise E2GANError(f"{catalogue} holds no site", hint=f"make it first: e2gan catalogue -o {catalogue}")
     try:
         from e2gan_hub.devserver import HubServer
     except ModuleNotFoundError as fault:

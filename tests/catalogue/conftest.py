@@ -11,11 +11,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import tomlkit
 from PIL import Image
 
 from e2gan.base import Base
-from e2gan.concept import PREVIEW, Concept, record_quality
+from e2gan.concept import PREVIEW, Concept, record_quality, write_concept
 from tests.editor.tiny import photo, write_tiny_concept
 
 QUALITY = {"l1_ratio": 0.3, "headline": "net", "net": {"features": "a net", "fid_ratio": 0.15}, "stroke_energy": 0.5}
@@ -28,10 +27,9 @@ def tiny(folder: Path, base: Base, *, seed: int = 1, preview: bool = True, **tex
     """A concept with a preview; ``texts`` replace those of its manifest."""
     concept = write_tiny_concept(folder, base, seed=seed)
     if texts:
-        manifest = folder / "concept.toml"
-        document = tomlkit.parse(manifest.read_text(encoding="utf-8"))
-        document.update({**texts})
-        manifest.write_text(tomlkit.dumps(document), encoding="utf-8")
+        adapter = concept.load(base)
+        manifest = {**concept.manifest, **texts}
+        write_concept(folder, manifest=manifest, tensors=adapter.tensors, prompt=adapter.prompt)
     if preview:
         Image.fromarray(photo(180, 60, seed)).save(folder / PREVIEW)
     return Concept.read(concept.path)

@@ -30,7 +30,7 @@ __all__ = ["catalogue"]
 @click.option("--title", default="E²GAN concepts", show_default=True, metavar="TEXT", help="Title of the site.")
 @click.option(
     "--runtime",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=folder,
     metavar="DIR",
     help="Files of onnxruntime-web: adds the page that edits in the browser. Needs e2gan-onnx.",
 )
