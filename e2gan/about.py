@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,9 @@ VERDICTS = (
     (0.0, "far from its teacher"),
 )
 """From which share of the way on what is said."""
+
+LARGEST = 1e9
+"""A larger figure is none."""
 
 NO_CLOSER = "no closer to its teacher than the unedited photo"
 UNMEASURED = "not measured yet"
@@ -113,6 +115,6 @@ def _way(label: str, side: str, ratio: float) -> Judgement:
 
 def _figure(table: object, key: str) -> float | None:
     value = table.get(key) if isinstance(table, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
         return None
     return float(value)

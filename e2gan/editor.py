@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from e2gan.pytorch import TorchEdits
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "Editor"]
+__all__ = ["FORWARD", "MAX_PIXELS", "MIN_SIDE", "Editor"]
 
 MAX_PIXELS = 1 << 20
 """Largest edit: one megapixel."""
@@ -48,6 +48,9 @@ MIN_SIDE = 32
 
 FAINT = 16
 """Opacity, of 255, below which a pixel of a scaled photo takes the colours around it."""
+
+FORWARD = 24.0
+"""Work of a pixel in the generator, about, where enlarging an edit to it has 1: only for saying how much is done."""
 
 LOADED = 16
 """Maximum concepts kept ready; each takes about 14 MB for the ΔW of every crucial layer."""
@@ -187,11 +190,16 @@ class Editor:
         concepts: Concepts | Sequence[Concepts],
         strength: float = 1.0,
         size: int | None = None,
+        *,
+        advance: Callable[[float], None] | None = None,
     ) -> list[Image.Image]:
         """Edit several photos: with one concept or blend for all, or with a list of one for each.
 
         Photos of one size and concept go through the generator together, up to a megapixel at once.
         See :meth:`apply` for the rest; the first unreadable photo raises.
+
+        Args:
+            advance: is told now and then which share of the work is done, from 0 to 1; what it raises ends the work.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
@@ -203,6 +211,14 @@ class Editor:
         for i, (image, blend) in enumerate(zip(images, blends)):
             groups[blend, _working_size(*image.size, size, blend.longest)].append(i)
         results: dict[int, Image.Image] = {}
+        done, work = 0.0, sum(_work(width, height, images[i]) for (_, (width, height)), m in groups.items() for i in m)
+
+        def told(more: float) -> None:
+            nonlocal done
+            done += more
+            if advance is not None:
+                advance(min(1.0, done / work))
+
         for (blend, (width, height)), members in groups.items():
             right, down = self._paddings(width, height, blend)
             at_once = max(1, MAX_PIXELS // ((width + right) * (height + down)))
@@ -210,8 +226,9 @@ class Editor:
                 batch = members[start : start + at_once]
                 small = [_resized(images[i], width, height) for i in batch]
                 edits = self._forward(np.stack(small), blend)
+                told(FORWARD * width * height * len(batch))
                 for i, before, edit in zip(batch, small, edits):
-                    results[i] = self._finish(images[i], before, edit, blend, strength)
+                    results[i] = self._finish(images[i], before, edit, blend, strength, told)
         return [results[i] for i in range(len(photos))]
 
     def use(self, concepts: Concepts | None) -> None:
@@ -228,14 +245,24 @@ class Editor:
         return [resolve(concept) for concept in concepts]
 
     def _finish(
-        self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
+        self,
+        image: Image.Image,
+        small: np.ndarray,
+        edit: np.ndarray,
+        blend: Blend,
+        strength: float,
+        told: Callable[[float], None],
     ) -> Image.Image:
-        """The edit at the photo's size, mixed with the photo, with its transparency and metadata."""
+        """The edit at the photo's size, mixed with the photo, with its transparency and metadata.
+
+        ``told`` is called with each number of pixels that are finished.
+        """
         photo = np.asarray(opaque(image))
         if edit.shape == photo.shape:
             result = Image.fromarray(mix(photo, edit, strength))
+            told(image.width * image.height)
         else:
-            result = Image.fromarray(guided_upsample(photo, small, edit, strength))
+            result = Image.fromarray(guided_upsample(photo, small, edit, strength, told))
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
         provenance = {
@@ -312,6 +339,11 @@ class Editor:
         if len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[key]
+
+
+def _work(width: int, height: int, image: Image.Image) -> float:
+    """How much there is to do for a photo that is edited at that size, in pixels of the finished edit."""
+    return FORWARD * width * height + image.width * image.height
 
 
 def _look(concept: Concept, prompt: Array) -> Look:

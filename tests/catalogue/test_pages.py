@@ -125,7 +125,7 @@ def test_a_link_to_a_search(browser: Any, address: str) -> None:
     page.goto(f"{address}index.html?q=dawn&order=title")
     assert titles(page) == ["Dawn"]
     page.get_by_label("Search concepts").fill("dusk")
-    assert page.url.endswith("?q=dusk&order=title")
+    page.wait_for_url("**/index.html?q=dusk&order=title")
     page.goto(f"{address}index.html?order=constructor")
     assert len(titles(page)) == 3
     page.close()

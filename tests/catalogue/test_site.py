@@ -232,7 +232,7 @@ class TestWords:
         st.dictionaries(
             st.sampled_from(["l1_ratio", "headline", "net", "stroke_energy"]),
             st.one_of(
-                st.floats(), st.integers(), st.booleans(), st.text(), st.none(),
+                st.floats(), st.integers(), st.just(10**400), st.booleans(), st.text(), st.none(),
                 st.just("net"), st.dictionaries(st.just("fid_ratio"), st.floats()),
             ),
         )

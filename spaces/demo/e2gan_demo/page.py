@@ -45,7 +45,7 @@ BATCH = 8
 SWEEP = 60
 """Seconds between two deletions of old files."""
 
-ASKED = ("photo", "edit", "save", "add")
+ASKED = ("photo", "edit", "save", "add", "left", "cancel")
 """The requests of the page's script."""
 
 _COMMAND = re.compile(r"\b(e2gan|pip) [a-z-]")
@@ -125,11 +125,21 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
             repo = _from(request, "repo")
             return for_visitors(answering(lambda: {"card": studio.catalogue.add(repo, visitor)}))
 
+        def left(request: Any) -> Any:
+            """The seconds that a long job still takes, or null."""
+            return {"left": studio.jobs.left(_from(request, "job"))}
+
+        def cancel(request: Any) -> Any:
+            studio.jobs.cancel(_from(request, "job"))
+            return {}
+
         works: dict[str, tuple[Any, dict[str, Any]]] = {
             "photo": (photo, {}),
             "edit": (edit, {"batch": True, "max_batch_size": BATCH}),
             "save": (save, {}),
             "add": (add, {}),
+            "left": (left, {}),
+            "cancel": (cancel, {}),
         }
         for name, (work, options) in works.items():
             done = getattr(desk, f"ask_{name}")(

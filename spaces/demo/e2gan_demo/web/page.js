@@ -4,6 +4,7 @@ import { adding } from "./adding.js";
 import { asked, keep, rounded } from "./shared/address.js";
 import { ContactSheet } from "./contact-sheet.js";
 import { server } from "./server.js";
+import { Waiting } from "./waiting.js";
 import { about, Cards } from "./shared/cards.js";
 import { parts } from "./shared/dom.js";
 import { copyText, save } from "./shared/save.js";
@@ -12,6 +13,7 @@ import { Stage, told } from "./shared/stage.js";
 import { themeButton } from "./shared/theme.js";
 import { Work } from "./shared/work.js";
 
+const QUICK = 512; // longer side of a quick edit, in pixels
 const LIVE = 256; // longer side of a frame, in pixels
 const PREVIEW = 384; // longer side of a card's picture that the page makes itself
 const FIRST = "winter"; // the concept one meets first, where it is installed
@@ -34,9 +36,10 @@ export function start({ element, trigger, props, upload, watch }) {
     other: null,
     mix: 0.5,
     strength: 1,
-    size: 512, // null: full size
+    size: QUICK, // null: full size
   };
   let wanted = false; // an edit that is not the one shown
+  let saving = false;
   const drawn = new Map(); // pictures for cards without a preview, by their names; null: none could be made
 
   const stage = new Stage(at.stage, at.caption, "img");
@@ -49,6 +52,11 @@ export function start({ element, trigger, props, upload, watch }) {
     work.wake();
   });
   const work = new Work(next, () => show());
+  const waiting = new Waiting(at.wait, at["wait-text"], at["wait-cancel"], ask);
+  const megapixels = () => {
+    const count = Math.max(1, Math.round((state.photo.width * state.photo.height) / 1e6));
+    return `${count} megapixel${count === 1 ? "" : "s"}`;
+  };
 
   // --- Editing --------------------------------------------------------------------------------------------------
 
@@ -62,6 +70,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   function refresh() {
     wanted = true;
+    if (!at.wait.hidden && !saving) waiting.cancel(); // another edit is wanted than the one under way
     describe();
     work.wake();
   }
@@ -77,8 +86,12 @@ export function start({ element, trigger, props, upload, watch }) {
     const photo = state.photo;
     show(stage.after.hasAttribute("src") ? "working" : "starting");
     const begun = performance.now();
-    const answer = await ask("edit", { photo: photo.photo, concepts: blend(), size: state.size });
+    const request = { photo: photo.photo, concepts: blend(), size: state.size };
+    const whole = state.size === null && !saving; // a download is what one waits for then
+    const answer = whole ? await waiting.answer("edit", request, `Editing ${megapixels()}`) : await ask("edit", request);
     if (photo !== state.photo || camera.on) return;
+    if (!answer && !wanted) quick(); // cancelled by the visitor, not by another wish
+    if (!answer) return;
     if (answer.error) return fail(answer);
     await put(stage.after, answer.picture);
     const { naturalWidth: width, naturalHeight: height } = stage.after;
@@ -86,6 +99,13 @@ export function start({ element, trigger, props, upload, watch }) {
     stage.say(told(names(), (performance.now() - begun) / 1000, [size]));
     stage.complain(null);
     show("ready");
+  }
+
+  /** Back to quick edits. */
+  function quick() {
+    state.size = QUICK;
+    at.detail.value = String(QUICK);
+    refresh();
   }
 
   async function frame() {
@@ -125,8 +145,9 @@ export function start({ element, trigger, props, upload, watch }) {
     const settled = !state.photo ? "empty" : blend() && stage.after.src ? "ready" : "plain";
     stage.state = camera.on ? "live" : mode ?? settled;
     const ready = !!state.photo && !camera.on;
-    at.save.disabled = !(ready && blend());
-    at["save-sheet"].disabled = sheet.disabled = !ready;
+    at.save.disabled = !(ready && blend()) || saving;
+    at["save-sheet"].disabled = !ready || saving;
+    sheet.disabled = !ready;
     sources.show(!!state.photo);
   }
 
@@ -152,6 +173,7 @@ export function start({ element, trigger, props, upload, watch }) {
   function opening(text) {
     if (camera.on) stage.after.removeAttribute("src"); // a frame
     sources.stopCamera();
+    waiting.cancel();
     sheet.reset(null); // nobody should see another person's tiles
     stage.complain(null);
     stage.say(text);
@@ -201,6 +223,7 @@ export function start({ element, trigger, props, upload, watch }) {
   }
 
   function remove() {
+    waiting.cancel();
     state.photo = null;
     sheet.on = false;
     for (const image of [stage.before, stage.after]) image.removeAttribute("src");
@@ -278,9 +301,13 @@ export function start({ element, trigger, props, upload, watch }) {
     button.disabled = true;
     button.textContent = "Making it …";
     const begun = performance.now();
-    const answer = await ask("save", { photo: state.photo.photo, format: at.format.value, ...request });
+    saving = true;
+    const title = request.sheet ? "Making the sheet" : `Making ${megapixels()}`;
+    const answer = await waiting.answer("save", { photo: state.photo.photo, format: at.format.value, ...request }, title);
+    saving = false;
     button.textContent = before;
     show();
+    if (!answer) return; // cancelled
     if (answer.error) return fail(answer);
     save(answer.file, answer.name);
     stage.say(`${answer.name} · ${((performance.now() - begun) / 1000).toFixed(1)} s`);
