@@ -54,17 +54,17 @@ $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | 
 	@touch $@
 
 $(HUB): $(CORE) hub/pyproject.toml
-	@echo "Installing e2gan-hub: less than a minute"
+	@echo "Installing e2gan-hub: a minute or so"
 	@$(PIP) -e 'hub[server]'
 	@touch $@
 
 $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
-	@echo "Installing e2gan-demo with Gradio: about a minute"
+	@echo "Installing e2gan-demo with Gradio: a minute or so"
 	@$(PIP) -e hub -e spaces/demo
 	@touch $@
 
 $(WEB): $(CORE) plugins/onnx/pyproject.toml plugins/catalogue/pyproject.toml
-	@echo "Installing e2gan-catalogue and e2gan-onnx: about a minute"
+	@echo "Installing e2gan-catalogue and e2gan-onnx: a minute or so"
 	@$(PIP) -e plugins/onnx -e plugins/catalogue
 	@touch $@
 

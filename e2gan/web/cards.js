@@ -110,7 +110,7 @@ function placeholder(text) {
 export function about(place, card) {
   place.hidden = !card;
   if (!card) return;
-  const nodes = [make("h3", {}, card.title), make("p", { className: "prompt" }, `“${card.prompt}”`)];
+  const nodes = [make("h2", {}, card.title), make("p", { className: "prompt" }, `“${card.prompt}”`)];
   if (card.description) nodes.push(make("p", {}, card.description));
   if (card.verdict) {
     const entries = make("dl", { className: "quality" }, ...(card.quality ?? []).flatMap(judgement));

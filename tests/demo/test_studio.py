@@ -15,6 +15,7 @@ from PIL import Image
 
 from e2gan.errors import E2GANError, ImageError
 from e2gan_demo.limits import Buckets
+from e2gan_demo.page import for_strangers
 from e2gan_demo.photos import Photo, Photos
 from e2gan_demo.studio import FORMATS, Studio, answering, data_url
 from tests.demo.serving import Served, png
@@ -238,3 +239,18 @@ class TestLimits:
     def test_what_costs_more_takes_more(self) -> None:
         buckets = Buckets(rate=0, reserve=10, clock=lambda: 0.0)
         assert [buckets.take("a", 5) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "hint, kept",
+    [
+        ("choose it again", True),
+        (None, True),
+        ("run the demo on your own machine", True),
+        ("install it: pip install e2gan-hub", False),
+        ("e2gan train ./dusk", False),
+    ],
+)
+def test_strangers_are_told_nothing_about_the_hosts_commands(hint: str | None, kept: bool) -> None:
+    answer = {"error": "it is not there", "hint": hint}
+    assert for_strangers(answer) == (answer if kept else {**answer, "hint": None})

@@ -67,4 +67,4 @@ def write_pictures(concept: Concept, site: Path, slug: str) -> Pictures | None:
             small.save(site / file, format="WEBP", quality=QUALITY, method=4)
             files[-1][wide] = file
     largest = max(files[0])
-    return Pictures(*files, largest, max(1, round(height * largest / width)))
+    return Pictures(files[0], files[1], largest, max(1, round(height * largest / width)))

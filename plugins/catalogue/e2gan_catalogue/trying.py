@@ -129,7 +129,7 @@ def _made_from(entries: Sequence[Entry]) -> dict[str, object]:
             if file.is_file():
                 digest.update(f"{file.name}\0".encode() + file.read_bytes())
         concepts.append([entry.concept.id, digest.hexdigest()])
-    return {"program": __version__, "concepts": concepts}
+    return {"program": __version__, "concepts": sorted(concepts)}
 
 
 def _kept(former: Path, made_from: dict[str, object]) -> bool:

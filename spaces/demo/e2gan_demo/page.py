@@ -31,7 +31,7 @@ from e2gan_demo.photos import Photo
 from e2gan_demo.studio import FORMATS, Studio, answering
 from e2gan_demo.uploads import MAX_UPLOAD, Uploads
 
-__all__ = ["build", "launching", "make_studio"]
+__all__ = ["build", "for_strangers", "launching", "make_studio"]
 
 HERE = Path(__file__).parent
 SAMPLES = ASSETS / "samples"
@@ -94,21 +94,18 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
         asked = {name: gr.JSON(visible=False) for name in ASKED}
         answered = {name: gr.JSON(visible=False) for name in ASKED}
 
-        def for_visitors(answer: Any) -> Any:
-            """An answer as this page's visitors may see it: a hint about the host's commands is none for strangers."""
-            if studio.catalogue.public and _COMMAND.search(str(_from(answer, "hint"))):
-                return {**answer, "hint": None}
-            return answer
+        def told(answer: Any) -> Any:
+            return for_strangers(answer) if studio.catalogue.public else answer
 
         def photo(request: Any, http: gr.Request) -> Any:
             """Accept an uploaded file, or a sample."""
             if (name := _from(request, "sample")) is not None:
                 return answering(lambda: {"photo": name, **studio.shown(studio.photos.get(name))})
             given = _from(request, "path")
-            return for_visitors(answering(lambda: studio.open(_uploaded(given), str(http.session_hash))))
+            return told(answering(lambda: studio.open(_uploaded(given), str(http.session_hash))))
 
         def edit(requests: list[Any]) -> Any:
-            return [[for_visitors(answer) for answer in studio.edit(requests)]]
+            return [[told(answer) for answer in studio.edit(requests)]]
 
         def save(request: Any) -> Any:
             def file() -> dict[str, Any]:
@@ -118,12 +115,12 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
                     path = studio.save(request)
                 return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name}
 
-            return for_visitors(answering(file))
+            return told(answering(file))
 
         def add(request: Any, http: gr.Request) -> Any:
             visitor = access.visitor(http.request.scope) if http.request else ""
             repo = _from(request, "repo")
-            return for_visitors(answering(lambda: {"card": studio.catalogue.add(repo, visitor)}))
+            return told(answering(lambda: {"card": studio.catalogue.add(repo, visitor)}))
 
         def left(request: Any) -> Any:
             """The seconds that a long job still takes, or null."""
@@ -213,6 +210,11 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
     gr.api(concepts, api_name="concepts")
     gr.api(edit, api_name="edit")
     gr.api(sheet, api_name="sheet")
+
+
+def for_strangers(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without a hint that names commands of the machine that runs the page."""
+    return {**answer, "hint": None} if _COMMAND.search(str(answer.get("hint"))) else answer
 
 
 @contextmanager
