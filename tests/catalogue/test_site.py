@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.numpy import save_file
 
 import e2gan
 from e2gan import plugins
@@ -154,6 +155,18 @@ class TestBroken:
         assert built.shown == ["dusk", "dawn", "trick"]
         assert len(built.left_out) == 2 and "cut" in built.left_out[0] and "gone" in built.left_out[1]
         assert not list(tmp_path.glob("site/*/cut*"))
+
+    def test_tensors_that_do_not_fit_the_installed_base(
+        self, concepts: list[Concept], base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("e2gan.base.BUNDLED", base.path.parent)
+        odd = tiny(tmp_path / "odd", base)
+        adapter = odd.load(base)
+        first = next(name for name in adapter.tensors if name.endswith("conv_in.lora_A.weight"))
+        tensors = {**adapter.tensors, first: adapter.tensors[first][..., :1].copy()}
+        save_file(tensors, odd.path / ADAPTER, metadata=odd.header())
+        built = build([odd, *concepts], tmp_path / "site")
+        assert built.shown == ["dusk", "dawn", "trick"] and first in built.left_out[0]
 
     def test_none_that_can_be_shown(self, base: Base, tmp_path: Path) -> None:
         cut = tiny(tmp_path / "cut", base)

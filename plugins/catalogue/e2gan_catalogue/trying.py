@@ -10,13 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from e2gan import __version__
 from e2gan.errors import E2GANError
-
-if TYPE_CHECKING:
-    from e2gan_catalogue.entries import Entry
+from e2gan_catalogue.entries import Entry, base_of
 
 __all__ = ["CARDS", "Runtime", "write_editor"]
 
@@ -76,18 +73,11 @@ def write_editor(
         The entries that the page edits with: one for each id.
 
     Raises:
-        E2GANError: the base is not installed, or a model differs too much from the editor.
+        E2GANError: no concept's base is installed, or a model differs too much from the editor.
     """
-    from e2gan.base import find_base
-
     chosen = _chosen(entries)
-    base = find_base(chosen[0].concept.base_id)
-    if base.sha256 != chosen[0].concept.base_sha256:
-        raise E2GANError(
-            f"the concepts are for the base '{base.id}' {chosen[0].concept.base_sha256[:12]}…, and another one of "
-            "that name is installed",
-            hint="leave --runtime out, or train the concepts again",
-        )
+    base = base_of(chosen[0].concept)
+    assert base is not None
     shutil.copytree(PAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "ort").mkdir()
     for name in FILES:
@@ -112,7 +102,15 @@ def write_editor(
 
 
 def _chosen(entries: Sequence[Entry]) -> list[Entry]:
-    (most, _), *_ = Counter(entry.concept.base_sha256 for entry in entries).most_common(1)
+    """The entries for the installed base that most are for, one for each id."""
+    bases = Counter(entry.concept.base_sha256 for entry in entries if base_of(entry.concept))
+    if not bases:
+        concept = entries[0].concept
+        raise E2GANError(
+            f"the base of the concepts, '{concept.base_id}' {concept.base_sha256[:12]}…, is not installed",
+            hint="leave --runtime out, or install the base",
+        )
+    (most, _), *_ = bases.most_common(1)
     by_id: dict[str, Entry] = {}
     for entry in entries:
         if entry.concept.base_sha256 == most:
