@@ -506,6 +506,7 @@ def test_it_fits_its_width_and_everybody_can_use_it(
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:
+    page.wait_for_selector('.stage[data-state="ready"]')  # so that there is something to save
     page.focus("[data-at=split]")
     reached = []
     for _ in range(16):
