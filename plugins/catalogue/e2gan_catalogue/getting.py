@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from e2gan.installing import install_elsewhere
+
 if TYPE_CHECKING:
     from e2gan.concept import Concept
 
@@ -21,7 +23,10 @@ class Step:
 
 def step_to_install() -> Step:
     """How to install the program itself."""
-    return Step("Install the program, in a copy of its repository", "pip install -c constraints.txt .")
+    command = install_elsewhere("e2gan")
+    if not command or " ." in command:  # relative to a clone
+        return Step("Install the program, in a copy of its repository", command or "pip install -c constraints.txt .")
+    return Step("Install the program", command)
 
 
 def steps_to_get(concept: Concept, archive: str) -> list[Step]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from e2gan import __version__
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan_catalogue.entries import Entry, base_of
 
 __all__ = ["CARDS", "Runtime", "write_editor"]
@@ -55,7 +56,8 @@ class Runtime:
             import e2gan_onnx  # noqa: F401
         except ImportError:
             raise E2GANError(
-                "the page that edits needs the package 'e2gan-onnx'", hint="install it, or leave --runtime out"
+                "the page that edits needs the package 'e2gan-onnx'",
+                hint=f"{install_command('e2gan-onnx')}, or leave --runtime out",
             ) from None
         return cls(folder)
 
