@@ -1,6 +1,7 @@
 # make demo     edit a sample photo with the shipped concepts and show the sheet
 # make space    edit photos on a web page: the demo on this machine
-# make web      a page that edits in the browser, in build/web, and a server for it   WEB_PORT=8080
+# make web      the catalogue of concepts with a page that edits in the browser, in build/site, and a server for it
+#               WEB_PORT=8080
 # make test     lint, format, types, tests
 # make docs     the documentation as a site, in build/docs
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
@@ -9,6 +10,8 @@
 # make base     train the base model again     DATA=folder of photos
 # make concepts train the shipped concepts again, on that base   DATA=folder of photos
 # make clean    remove the environment, what was built and the caches (never runs/)
+#
+# Each target installs only what it needs, into .venv, and says beforehand what takes long.
 #
 # PYTHON=python3.12        the interpreter that the environment is made with (3.10 or later)
 # PIP_FLAGS="…"            more options for pip. On Linux, plain pip may fetch PyTorch with CUDA, some gigabytes;
@@ -27,10 +30,12 @@ WEB_PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
+HUB := $(VENV)/.hub
 SPACE := $(VENV)/.space
+WEB := $(VENV)/.web
 DEV := $(VENV)/.dev
-PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
-PLUGINS := teachers[diffusion] gmic baselines coreml litert onnx openvino ssd reproduce
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+PLUGINS := teachers[diffusion] gmic baselines catalogue coreml litert onnx openvino ssd reproduce
 CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 
 .PHONY: demo space web test docs hub dist bench base concepts clean
@@ -40,19 +45,33 @@ CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "E²GAN needs Python 3.10 or later: make PYTHON=…")'
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making the environment $(VENV): some seconds"
+	@$(PYTHON) -m venv $(VENV)
 
 $(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | $(BIN)/python
-	$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
+	@echo "Installing e2gan and its concepts: some minutes the first time, most of it for PyTorch"
+	@$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
+	@touch $@
+
+$(HUB): $(CORE) hub/pyproject.toml
+	@echo "Installing e2gan-hub: a minute or so"
+	@$(PIP) -e 'hub[server]'
 	@touch $@
 
 $(SPACE): $(CORE) hub/pyproject.toml spaces/demo/pyproject.toml
-	$(PIP) -e hub -e spaces/demo
+	@echo "Installing e2gan-demo with Gradio: a minute or so"
+	@$(PIP) -e hub -e spaces/demo
 	@touch $@
 
-$(DEV): $(SPACE) requirements/no-deps.txt $(wildcard plugins/*/pyproject.toml)
-	$(PIP) -e '.[all,dev,ray]' -e 'hub[server,sign]' $(PLUGINS:%=-e 'plugins/%')
-	$(PIP) --no-deps -r requirements/no-deps.txt
+$(WEB): $(CORE) plugins/onnx/pyproject.toml plugins/catalogue/pyproject.toml
+	@echo "Installing e2gan-catalogue and e2gan-onnx: a minute or so"
+	@$(PIP) -e plugins/onnx -e plugins/catalogue
+	@touch $@
+
+$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml spaces/demo/pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	@echo "Installing everything, for development: many minutes the first time, and some gigabytes"
+	@$(PIP) -e '.[all,dev,ray]' -e 'hub[server,sign]' -e spaces/demo $(PLUGINS:%=-e 'plugins/%')
+	@$(PIP) --no-deps -r requirements/no-deps.txt
 	@touch $@
 
 # --- demo --------------------------------------------------------------------------------------------------------
@@ -63,49 +82,41 @@ MODELS := $(wildcard e2gan/*.py e2gan/models/*.py e2gan/bases/scenery/* concepts
 demo: $(DEMO)/sheet.jpg
 	@echo "The photo and its edits are side by side in $(abspath $<)"
 
-$(DEMO)/sheet.jpg: samples/sheet.py $(CONCEPTS:%=$(DEMO)/%.jpg)
-	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS:%=$(DEMO)/%.jpg) -o $@
-
-$(CONCEPTS:%=$(DEMO)/%.jpg): $(DEMO)/%.jpg: $(PHOTO) $(MODELS) $(CORE)
-	@mkdir -p $(@D)
-	$(BIN)/e2gan apply $* "$(PHOTO)" -o $@
+$(DEMO)/sheet.jpg: samples/sheet.py $(PHOTO) $(MODELS) $(CORE)
+	@echo "Editing $(PHOTO) with $(words $(CONCEPTS)) concepts: a few seconds for each"
+	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS) -o $(@D)
 
 space: $(SPACE)
-	$(BIN)/e2gan demo $(SPACE_FLAGS)
+	@echo "Starting the demo: some seconds"
+	@$(BIN)/e2gan demo $(SPACE_FLAGS)
 
-# --- the page in the browser -------------------------------------------------------------------------------------
+# --- the pages of static files -----------------------------------------------------------------------------------
 
 # Two builds: for WebAssembly alone, and with WebGPU.
 ORT_WEB_VERSION := 1.30.0
 ORT_WEB := build/onnxruntime-web/$(ORT_WEB_VERSION)
 ORT_WEB_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
     ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
-PAGE := $(wildcard spaces/web/*.html spaces/web/*.css spaces/web/*.js)
-SHARED := $(wildcard e2gan/web/*.css e2gan/web/*.js e2gan/web/*.png) e2gan/web/fonts
 
-web: $(DEV) $(ORT_WEB) build/web/models/concepts.json
-	@mkdir -p build/web/ort build/web/shared
-	@cp $(PAGE) build/web/
-	@cp -R $(SHARED) build/web/shared/
-	@cp $(ORT_WEB)/* build/web/ort/
-	@cp "$(PHOTO)" build/web/sample.jpg
-	@echo "http://localhost:$(WEB_PORT)/ serves build/web, which any host of static files can"
-	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/web $(WEB_PORT)
+web: $(WEB) $(ORT_WEB)
+	@echo "Building the site in build/site: some minutes the first time, for the models"
+	@$(BIN)/e2gan catalogue $(CONCEPTS) -o build/site --runtime $(ORT_WEB)
+	@echo "http://localhost:$(WEB_PORT)/ serves build/site, which any host of static files can; Ctrl-C ends it"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(WEB_PORT)
 
 $(ORT_WEB):
 	@command -v npm >/dev/null || { echo "onnxruntime-web comes from npm: install Node.js" >&2; exit 1; }
+	@echo "Fetching onnxruntime-web $(ORT_WEB_VERSION): some seconds"
 	@rm -rf $(@D) && mkdir -p $(@D)/new
 	@npm pack --silent --pack-destination $(@D) onnxruntime-web@$(ORT_WEB_VERSION) >/dev/null
 	@tar -xzf $(@D)/*.tgz -C $(@D)/new --strip-components=2 $(ORT_WEB_FILES:%=package/dist/%)
 	@rm $(@D)/*.tgz && mv $(@D)/new $@
 
-build/web/models/concepts.json: $(wildcard plugins/onnx/e2gan_onnx/*.py) $(MODELS) | $(DEV)
-	$(BIN)/e2gan export onnx $(CONCEPTS) --swap -o $(@D)
-
 # --- checks ------------------------------------------------------------------------------------------------------
 
 test: $(DEV)
 	@$(MAKE) --silent $(ORT_WEB) || echo "the page's tests are left out" >&2
+	@echo "Checking and testing: many minutes"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -120,7 +131,7 @@ docs: $(DEV)
 
 # --- a Hub to try things out on ----------------------------------------------------------------------------------
 
-hub: $(DEV)
+hub: $(HUB)
 	@mkdir -p build/hub
 	@$(BIN)/e2gan hub-server --port $(HUB_PORT) --folder build/hub
 

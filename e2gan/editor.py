@@ -39,13 +39,16 @@ if TYPE_CHECKING:
 
     from e2gan.pytorch import TorchEdits
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "Editor"]
+__all__ = ["FORWARD", "MAX_PIXELS", "MIN_SIDE", "Editor"]
 
 MIN_SIDE = 32
 """Smallest side that goes through the generator, in pixels; smaller photos are padded to it."""
 
 FAINT = 16
 """Opacity, of 255, below which a pixel of a scaled photo takes the colours around it."""
+
+FORWARD = 24.0
+"""Work of a pixel in the generator, about, where enlarging an edit to it has 1: only for saying how much is done."""
 
 LOADED = 16
 """Maximum concepts kept ready; each takes about 14 MB for the ΔW of every crucial layer."""
@@ -198,11 +201,16 @@ class Editor:
         strength: float = 1.0,
         size: int | None = None,
         stroke: str = MEDIUM,
+        *,
+        advance: Callable[[float], None] | None = None,
     ) -> list[Image.Image]:
         """Edit several photos: with one concept or blend for all, or with a list of one for each.
 
         Photos of one size and concept go through the generator together, up to a megapixel at once.
         See :meth:`apply` for the rest; the first unreadable photo raises.
+
+        Args:
+            advance: is told now and then which share of the work is done, from 0 to 1; what it raises ends the work.
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
@@ -219,19 +227,29 @@ class Editor:
             width, height = _working_size(*image.size, most, size, blend.longest)
             groups[blend, width, height, width * height > MAX_PIXELS < most].append(i)
         results: dict[int, Image.Image] = {}
+        sizes = [(width, height, i) for (_, width, height, _), members in groups.items() for i in members]
+        done, work = 0.0, sum(_work(width, height, images[i]) for width, height, i in sizes)
+
+        def told(more: float) -> None:
+            nonlocal done
+            done += more
+            if advance is not None:
+                advance(min(1.0, done / work))
+
         for (blend, width, height, in_tiles), members in groups.items():
             right, down = self._paddings(width, height, blend)
             if in_tiles:
                 for i in members:
-                    results[i] = self._edit_in_tiles(images[i], width, height, blend, strength)
+                    results[i] = self._edit_in_tiles(images[i], width, height, blend, strength, told)
                 continue
             at_once = max(1, MAX_PIXELS // ((width + right) * (height + down)))
             for start in range(0, len(members), at_once):
                 batch = members[start : start + at_once]
                 small = [_resized(images[i], width, height) for i in batch]
                 edits = self._forward(np.stack(small), blend)
+                told(FORWARD * width * height * len(batch))
                 for i, before, edit in zip(batch, small, edits):
-                    results[i] = self._finish(images[i], before, edit, blend, strength)
+                    results[i] = self._finish(images[i], before, edit, blend, strength, told)
         return [results[i] for i in range(len(photos))]
 
     def use(self, concepts: Concepts | None) -> None:
@@ -248,14 +266,24 @@ class Editor:
         return [resolve(concept) for concept in concepts]
 
     def _finish(
-        self, image: Image.Image, small: np.ndarray, edit: np.ndarray, blend: Blend, strength: float
+        self,
+        image: Image.Image,
+        small: np.ndarray,
+        edit: np.ndarray,
+        blend: Blend,
+        strength: float,
+        told: Callable[[float], None],
     ) -> Image.Image:
-        """The edit at the photo's size, mixed with the photo, with its transparency and metadata."""
+        """The edit at the photo's size, mixed with the photo, with its transparency and metadata.
+
+        ``told`` is called with each number of pixels that are finished.
+        """
         photo = np.asarray(opaque(image))
         if edit.shape == photo.shape:
             mixed = mix(photo, edit, strength)
+            told(image.width * image.height)
         else:
-            mixed = guided_upsample(photo, small, edit, strength)
+            mixed = guided_upsample(photo, small, edit, strength, told)
         return self._with_metadata(mixed, image, blend, strength)
 
     def _with_metadata(self, edit: np.ndarray, image: Image.Image, blend: Blend, strength: float) -> Image.Image:
@@ -293,9 +321,11 @@ class Editor:
                 rows, columns = slice(box.top, min(box.bottom, height)), slice(box.left, min(box.right, width))
                 edit = ((made[: rows.stop - rows.start, : columns.stop - columns.start] + 1) / 2).clip(0, 1)
                 result[rows, columns] = mix(small[rows, columns], edit, strength) if own else edit
+                told(FORWARD * edit.shape[0] * edit.shape[1])
         if own:
+            told(image.width * image.height)
             return self._with_metadata(result, image, blend, strength)
-        return self._finish(image, small, result, blend, strength)
+        return self._finish(image, small, result, blend, strength, told)
 
     def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
         """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1, of the same shape."""
@@ -365,6 +395,11 @@ class Editor:
         if len(self._loaded) > LOADED:
             self._loaded.popitem(last=False)
         return self._loaded[key]
+
+
+def _work(width: int, height: int, image: Image.Image) -> float:
+    """How much there is to do for a photo that is edited at that size, in pixels of the finished edit."""
+    return FORWARD * width * height + image.width * image.height
 
 
 def _look(concept: Concept, prompt: Array) -> Look:

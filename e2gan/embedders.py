@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-__all__ = ["ClipImage", "DinoV2", "EfficientNetLite0", "Embedder", "FaceNet", "batches", "clean_resize"]
+__all__ = ["BATCH", "ClipImage", "DinoV2", "EfficientNetLite0", "Embedder", "FaceNet", "batches", "clean_resize"]
 
 BATCH = 16
 """Number of pictures that go through a network together."""

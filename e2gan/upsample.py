@@ -15,6 +15,8 @@ as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -34,7 +36,13 @@ STRIP = 1 << 20
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, strength: float = 1.0) -> np.ndarray:
+def guided_upsample(
+    photo: np.ndarray,
+    small: np.ndarray,
+    edit: np.ndarray,
+    strength: float = 1.0,
+    told: Callable[[float], None] = lambda pixels: None,
+) -> np.ndarray:
     """Enlarge an edit to the size of its photo.
 
     Args:
@@ -42,6 +50,7 @@ def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, stre
         small: (h, w, 3) uint8, the photo scaled down.
         edit: (h, w, 3) float32 in 0 to 1, the edit of ``small``.
         strength: 0 gives the photo, 1 the edit.
+        told: is called with each number of pixels that are finished; what it raises ends the work.
 
     Returns:
         (H, W, 3) uint8.
@@ -60,6 +69,7 @@ def guided_upsample(photo: np.ndarray, small: np.ndarray, edit: np.ndarray, stre
         luminance = _luminance(strip)[..., 0]
         whole = np.stack([a * luminance + b for a, b in zip(enlarged[:3], enlarged[3:])], axis=-1)
         result[top : top + rows] = mix(strip, whole, strength)
+        told(strip.shape[0] * width)
     return result
 
 

@@ -1,6 +1,8 @@
-"""Put a photo and its edits on one sheet, side by side, each under its name.
+"""Edit a photo with several concepts, and put it and its edits on one sheet, each under its name.
 
-python samples/sheet.py photo.jpg vangogh.jpg autumn.jpg -o sheet.jpg
+python samples/sheet.py photo.jpg vangogh autumn -o sheet/
+
+One process makes all edits, because starting takes longer than an edit.
 """
 
 from __future__ import annotations
@@ -9,27 +11,37 @@ import argparse
 import math
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from tqdm import tqdm
 
+from e2gan.blend import find_concept
 from e2gan.drawing import picture_grid
+from e2gan.editor import Editor
+from e2gan.files import atomic_path
+from e2gan.images import open_image, save_image
 
 WIDTH = 2400
 """Of the sheet, about, in pixels."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Put a photo and its edits on one sheet.")
+    parser = argparse.ArgumentParser(description="Edit a photo with several concepts, and put all on one sheet.")
     parser.add_argument("photo", type=Path)
-    parser.add_argument("edits", nargs="+", type=Path, help="pictures, named as what they are edits to")
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("concepts", nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the edits and of sheet.jpg")
     args = parser.parse_args()
-    pictures = [ImageOps.exif_transpose(Image.open(path)) for path in (args.photo, *args.edits)]
+    args.output.mkdir(parents=True, exist_ok=True)
+    editor, concepts = Editor(), [find_concept(name) for name in args.concepts]
+    pictures = [open_image(args.photo)]
+    for concept in tqdm(concepts, unit="edit", disable=None):
+        pictures.append(editor.apply(args.photo, concept))
+        save_image(pictures[-1], args.output / f"{concept.id}.jpg")
     columns = math.ceil(math.sqrt(len(pictures)))
     side = min(800, WIDTH // columns)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    titles = ["photo", *(path.stem for path in args.edits)]
-    page = picture_grid(pictures, columns, titles=titles, cell=(side, side), gap=16)
-    page.save(args.output, quality=90)
+    page = picture_grid(
+        pictures, columns, titles=["photo", *(concept.id for concept in concepts)], cell=(side, side), gap=16
+    )
+    with atomic_path(args.output / "sheet.jpg") as temporary:
+        page.save(temporary, format="JPEG", quality=90)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def distill(
     plugin generate the photographs, they go to runs/ID/photos. A second run makes only the missing pairs.
     OUT/contact-sheet.jpg shows some of them.
     """
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan.data.make_pairs import write_pairs
         from e2gan.data.sources import photographs
 

@@ -167,7 +167,7 @@ def train(
     The command runs six steps on the concept in FOLDER: distill, select, train, eval, preview, card. A step is skipped
     if nothing it depends on has changed. An interrupted training continues where it stopped.
     """
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan.training.concept import train_concept
 
         train_concept(
@@ -210,7 +210,7 @@ def train_base(
 
     work = work or Path("runs", BaseRecipe.read(recipe).id)
     output = output or recipe.parent
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan.training import base
 
         written = base.train_base(recipe, data, output, work=work, workers=workers, device=device, progress=progress)

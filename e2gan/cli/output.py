@@ -109,10 +109,13 @@ class Output:
             yield Progress(advance=advance)
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
+    def progress(self, *, resumes: bool = False) -> Iterator[Progress]:
         """A `Progress` that prints stages as lines and steps as bars on stderr; bars appear only on a terminal.
 
         It prints nothing with ``--json`` or ``-q``.
+
+        Args:
+            resumes: whether the same command continues work that was interrupted; whoever interrupts it is told so.
         """
         from tqdm import tqdm
 
@@ -141,6 +144,13 @@ class Output:
         try:
             with stdout_for_results():
                 yield Progress(stage, advance)
+        except KeyboardInterrupt:
+            if bar is not None:
+                bar.close()
+            bar = None
+            if resumes:
+                say("to go on later, run the same command again: it continues where it stopped")
+            raise
         finally:
             if bar is not None:
                 bar.close()

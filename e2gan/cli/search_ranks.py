@@ -79,7 +79,7 @@ def search_ranks(
     Each concept is trained with rank 1 everywhere; then its ranks are doubled as long as that brings it closer to its
     teacher on the validation photos. An interrupted search continues where it stopped.
     """
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan.training import ranks
 
         result = ranks.search_ranks(

@@ -16,7 +16,7 @@ from PIL import Image
 from e2gan.concept import Concept
 from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
-from e2gan.embedders import Embedder
+from e2gan.embedders import BATCH, Embedder
 from e2gan.errors import E2GANError
 from e2gan.evaluation.closeups import Closeup, choose_closeups, face_finder
 from e2gan.evaluation.cost import cost
@@ -101,7 +101,7 @@ def examine(
         encode: the base's prompt encoder; by default the one from the extra ``train``.
         segmenter: a network that labels photographs, if the pairs are label maps and photographs.
         training_flops: operations of the concept's training (`e2gan.training.flops.recorded_flops`), if known.
-        progress: reports the edited photos, then the sets of pictures that a network has embedded.
+        progress: reports the edited photos, then the pictures that a network has embedded.
 
     Raises:
         DataError: there are fewer than two pairs, or the teacher changed nothing.
@@ -131,15 +131,17 @@ def examine(
         progress.advance(len(edited), len(photos), {})
     progress.stage("compare with the teacher's pictures")
     groups = [photograph(pair.source) for pair in test]
-    looked = 0
+    looked, all_looks = 0, 3 * len(photos) * len(networks)  # photos, edits and the teacher's pictures
 
     def counted(embed: Embedder) -> Embedder:
         def look(images: Sequence[Image.Image]) -> np.ndarray:
             nonlocal looked
-            features = embed(images)
-            looked += 1
-            progress.advance(looked, 3 * len(networks), {})  # photos, edits and the teacher's pictures
-            return features
+            features = []
+            for start in range(0, len(images), BATCH):  # the embedders' own batches: the same features
+                features.append(embed(images[start : start + BATCH]))
+                looked += len(features[-1])
+                progress.advance(looked, all_looks, {})
+            return np.concatenate(features) if features else embed(images)
 
         return look
 

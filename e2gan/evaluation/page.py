@@ -19,6 +19,7 @@ from e2gan.evaluation.closeups import Closeup
 from e2gan.evaluation.measure import Example, draw_examples
 from e2gan.evaluation.summary import duration, worse_than_nothing
 from e2gan.files import atomic_write
+from e2gan.models.pixels import as_reported
 from e2gan.tables import flat_rows, readable
 
 __all__ = ["PAGE", "SHEET", "write_report"]
@@ -146,7 +147,7 @@ def write_report(
         missing=missing or {},
         warnings=worse_than_nothing(quality),
         unmeasured=unmeasured or {},
-        curves=list(_curves(list(history))),
+        curves=list(_curves([as_reported(row) for row in history])),
         times=times or {},
         pairs=pairs or {},
         forgetting=quality.get("forgetting", {}),

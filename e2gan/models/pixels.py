@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["to_images", "to_tensor"]
+__all__ = ["as_reported", "to_images", "to_tensor"]
+
+DIFFERENCES = ("l1", "val_l1")
+"""The figures of a training that are differences of pixels in [-1, 1]."""
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
@@ -19,3 +24,8 @@ def to_images(x: Tensor) -> list[Image.Image]:
     """(N, 3, H, W) in [-1, 1], with values beyond clipped, to N pictures."""
     arrays = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(array) for array in arrays]
+
+
+def as_reported(figures: Mapping[str, float]) -> dict[str, float]:
+    """A training's figures for people: differences of pixels are for values from 0 to 1, as in every report."""
+    return {name: value / 2 if name in DIFFERENCES else value for name, value in figures.items()}

@@ -15,6 +15,7 @@ import torch
 
 from e2gan.errors import TrainingError
 from e2gan.files import atomic_write
+from e2gan.models.pixels import as_reported
 from e2gan.training.metrics import cut_metrics, draw_metrics, log_metrics
 
 __all__ = ["CHECKPOINT", "CHECKPOINT_EVERY", "LOSSES", "METRICS", "Loop"]
@@ -117,7 +118,7 @@ class Loop(ABC):
             for key, value in metrics.items():
                 window.setdefault(key, []).append(value)
             if self.report is not None and self.writes:
-                self.report(self.step, self.steps, metrics)
+                self.report(self.step, self.steps, as_reported(metrics))
             if self.step % every == 0 or self.step == self.steps:
                 means = self.over_processes({key: float(np.mean(values)) for key, values in window.items()})
                 if not all(math.isfinite(v) for v in means.values()):

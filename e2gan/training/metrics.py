@@ -12,6 +12,7 @@ import torch
 
 from e2gan.drawing import chart
 from e2gan.files import atomic_write
+from e2gan.models.pixels import as_reported
 
 __all__ = ["cut_metrics", "device_name", "draw_metrics", "log_metrics", "read_metrics"]
 
@@ -54,8 +55,11 @@ def cut_metrics(path: Path, step: int) -> None:
 
 
 def draw_metrics(metrics: Path, out: Path, names: Sequence[str]) -> None:
-    """Plot those of ``names`` that were logged against the step; write no file if there are none."""
-    rows = list(read_metrics(metrics))
+    """Plot those of ``names`` that were logged against the step; write no file if there are none.
+
+    L1 is plotted as reports give it (`e2gan.models.pixels.as_reported`).
+    """
+    rows = [as_reported(row) for row in read_metrics(metrics)]
     names = [name for name in names if any(name in row for row in rows)]
     if not names:
         return

@@ -1,6 +1,6 @@
-"""The modules, look and fonts that the two web pages share.  The pages are in ``spaces/``.
+"""The modules, look, fonts and samples that the web pages share: the demo's, and the catalogue's.
 
-Each page finds these files in a folder ``shared`` beside its own: the demo serves them, and ``make web`` copies them.
+Each page finds these files in a folder ``shared`` beside its own: the demo serves them, and the catalogue copies them.
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 // Concepts as cards: a strip of pictures to choose from, a search, and the details of the chosen concept.
 //
-// A card is {name, title, prompt, description, preview, facts, more, quality, install}: the picture's address, pairs of
-// label and value and what they are about, triples of label, figure and meaning, and a command. The last six may be
-// missing.
+// A card is {name, title, prompt, description, preview, whole, facts, verdict, quality, install, link}: the address of a
+// picture with before and after side by side, or if `whole`, of the edit alone; pairs of label and value; how good it is,
+// in a few words and as triples of label, share from 0 to 1 and sentence; a command; and the address of a page about it.
+// The last eight may be missing.
 
 import { make } from "./dom.js";
 import { copyText } from "./save.js";
@@ -52,8 +53,17 @@ export class Cards {
     input.addEventListener("change", () => this.#chosen(card.name));
     const preview = card.preview ?? placeholder(card.title);
     const image = make("img", { src: preview, "data-preview": preview, alt: "", loading: "lazy" });
+    if (card.whole && card.preview) image.dataset.whole = "true";
     const frame = make("span", { className: "frame" }, image);
     return make("label", { className: "card", "data-name": card.name }, input, frame, make("span", { className: "name" }, card.title));
+  }
+
+  /** Give a card a picture of the edit alone, in place of a preview; `shown`: at once. */
+  picture(name, url, shown = true) {
+    const image = this.element(name)?.querySelector("img");
+    if (!image) return;
+    Object.assign(image.dataset, { preview: url, whole: "true" });
+    if (shown) image.src = url;
   }
 
   /** The element of a card. */
@@ -86,7 +96,7 @@ export class Cards {
     this.#none.hidden = matches > 0;
     this.#none.textContent = this.#cards.size
       ? `No concept matches “${this.#search.value.trim()}”.`
-      : "No concepts are installed.";
+      : "There are no concepts here yet.";
   }
 }
 
@@ -100,22 +110,26 @@ function placeholder(text) {
 export function about(place, card) {
   place.hidden = !card;
   if (!card) return;
-  const nodes = [make("h3", {}, card.title), make("p", { className: "prompt" }, `“${card.prompt}”`)];
+  const nodes = [make("h2", {}, card.title), make("p", { className: "prompt" }, `“${card.prompt}”`)];
   if (card.description) nodes.push(make("p", {}, card.description));
-  if (card.quality?.length) nodes.push(make("dl", { className: "quality" }, ...card.quality.flatMap(figure)));
-  if (card.install) nodes.push(command(card.install));
+  if (card.verdict) {
+    const entries = make("dl", { className: "quality" }, ...(card.quality ?? []).flatMap(judgement));
+    const summary = make("summary", {}, "How good is it? ", make("span", { className: "verdict" }, card.verdict));
+    nodes.push(make("details", {}, summary, entries));
+  }
   if (card.facts?.length) {
     const facts = card.facts.flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, value)]);
-    nodes.push(make("details", {}, make("summary", {}, card.more ?? "Licence, recipe and size"), make("dl", { className: "facts" }, ...facts)));
+    nodes.push(make("details", {}, make("summary", {}, "Licence, recipe and size"), make("dl", { className: "facts" }, ...facts)));
   }
+  if (card.install) nodes.push(command(card.install));
+  if (card.link) nodes.push(make("p", {}, make("a", { href: card.link }, `More about ${card.title}`)));
   place.replaceChildren(...nodes);
 }
 
-function figure([label, value, meaning]) {
-  const meter = make("span", { className: "meter" });
-  meter.style.setProperty("--value", Math.min(1, value));
-  const entry = make("dd", {}, meter, make("span", {}, value.toFixed(2)), make("small", {}, meaning));
-  return [make("dt", { title: meaning }, label), entry];
+function judgement([label, share, words]) {
+  const meter = make("span", { className: "meter", "aria-hidden": "true" });
+  meter.style.setProperty("--value", share);
+  return [make("dt", {}, label), make("dd", {}, meter, make("small", {}, words))];
 }
 
 function command(text) {

@@ -21,7 +21,8 @@ export function icon(path, size = 24) {
   return `<svg viewBox="0 0 ${size} ${size}" aria-hidden="true">${path}</svg>`;
 }
 
-/** A fault's text as a sentence. */
+/** A fault's text as a sentence; a name at its beginning, such as of a file, stays as it is. */
 export function sentence(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  const first = /^[a-z]+(?= )/.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
+  return first + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

@@ -450,7 +450,13 @@ def trust(owners: tuple[str, ...], away: bool, out: Output) -> None:
     show_default=True,
     help="An account and its token; may be repeated.",
 )
-def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> None:
+@click.option(
+    "--catalogue",
+    type=folder,
+    metavar="DIR",
+    help="A site that e2gan catalogue made, to show to browsers.",
+)
+def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...], catalogue: Path | None) -> None:
     """Run a small Hugging Face Hub on this machine, to try out publishing.
 
     You need no account. The command prints the variables that make e2gan, and every other program that uses
@@ -462,6 +468,8 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
     tokens = {name: token for name, _, token in (pair.partition("=") for pair in accounts)}
     if not all(name and token for name, token in tokens.items()):
         raise click.UsageError("--account takes NAME=TOKEN.")
+    if catalogue and not (catalogue / "index.html").is_file():
+        raise E2GANError(f"{catalogue} holds no site", hint=f"make it first: e2gan catalogue -o {catalogue}")
     try:
         from e2gan_hub.devserver import HubServer
     except ModuleNotFoundError as fault:
@@ -470,7 +478,7 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
     with tempfile.TemporaryDirectory(prefix="e2gan-hub-") as temporary:
         place = Path(temporary) if folder is None else folder
         try:
-            hub = HubServer(place, tokens, port).start()
+            hub = HubServer(place, tokens, port, catalogue).start()
         except OSError as fault:
             if fault.filename is not None:
                 raise E2GANError(f"{fault.filename}: {fault.strerror}", hint="name another --folder") from fault
@@ -482,6 +490,8 @@ def hub_server(port: int, folder: Path | None, accounts: tuple[str, ...]) -> Non
             echo(f"  export HF_HOME={place.resolve() / 'home'} HF_HUB_DISABLE_XET=1")
             for name, token in others:
                 echo(f"  export HF_TOKEN={token}    # to be {name}")
+            if catalogue:
+                echo(f"\nThe catalogue is at {hub.endpoint}/")
             echo("\nCtrl-C ends it.")
             hub.wait()
         except KeyboardInterrupt:

@@ -8,8 +8,9 @@ import warnings
 import click
 import pytest
 from click.testing import CliRunner
+from tqdm import tqdm
 
-from e2gan.cli.output import Output, output_options
+from e2gan.cli.output import Output, _fitting, output_options
 from e2gan.errors import E2GANWarning
 
 
@@ -61,3 +62,24 @@ def test_a_bar_is_drawn_for_several_things_only(capsys: pytest.CaptureFixture[st
     for items in ([], [1], [1, 2]):
         assert list(Output().bar(items, "photo")) == items
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("columns", [70, 80, 96, 110, 140])
+def test_the_bar_of_a_training_keeps_a_bar(columns: int) -> None:
+    """Beside its counts, times and figures, on terminals of usual widths."""
+    figures = {"l1": 0.12345, "val_l1": 0.14567, "perceptual": 1.2345, "style": 0.0012, "gan": 0.5}
+    line = tqdm.format_meter(
+        1351, 12_000, 5025, ncols=columns, unit="it", postfix=_fitting(figures, columns), unit_scale=False
+    )
+    assert len(line) <= columns
+    assert len(line.split("|")[1]) >= 5
+    assert ("l1=" in line) == (columns >= 80)
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_whoever_interrupts_a_long_job_is_told_how_to_go_on(resumes: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Output().progress(resumes=resumes) as progress:
+        progress.stage("train")
+        progress.advance(1, 10, {})
+        raise KeyboardInterrupt
+    assert ("run the same command again" in capsys.readouterr().err) is resumes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 from e2gan.base import Base
 from e2gan.images import read_provenance, save_image
 from e2gan_demo.guard import Access
+from e2gan_demo.jobs import Cancelled
 from e2gan_demo.studio import data_url
 from tests.demo.conftest import ready
 from tests.demo.serving import PATIENCE, Proxy, Served, pixels, png, serve
@@ -126,7 +128,16 @@ class TestEditing:
         page.get_by_role("button", name="Try all on my photo").click()
         page.wait_for_function("document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length === 2")
         page.get_by_role("button", name="Show the examples").click()
-        assert page.locator('.card img[src^="data:image/jpeg"]').count() == 0
+        assert page.locator('[data-name="dusk"] img[src^="data:image/jpeg"]').count() == 0
+
+    def test_a_concept_without_a_preview_gets_a_picture(self, page: Any, served: Served) -> None:
+        picture = page.locator('[data-name="dawn"] img[src^="data:image/jpeg"]')
+        picture.wait_for(state="attached")
+        sample = served.studio.samples["aitzgorri"].small.copy()
+        sample.thumbnail((384, 384), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        assert picture.get_attribute("src") == data_url(
+            served.editor.apply(sample, served.studio.catalogue.find("dawn"))
+        )
 
     def test_full_size_is_what_is_downloaded(self, page: Any, served: Served) -> None:
         upload(page, png(700, 500))
@@ -134,6 +145,124 @@ class TestEditing:
         page.get_by_label("Shown at").select_option("")
         status(page, "700 × 500, full size")
         assert shown(page).shape == (500, 700, 3)
+
+
+class Slow:
+    """An editor that is never done with a photo from a file, until it is told to be or cancelled."""
+
+    def __init__(self, edit: Callable[..., Any]) -> None:
+        self.edit = edit
+        self.go_on = threading.Event()
+        self.cancelled = threading.Event()
+
+    def __call__(self, photos: Any, concepts: Any, *rest: Any, advance: Any = None) -> Any:
+        if advance is not None:
+            try:
+                while not self.go_on.wait(0.05):
+                    advance(0.5)
+            except Cancelled:
+                self.cancelled.set()
+                raise
+        return self.edit(photos, concepts, *rest)
+
+
+class TestWaiting:
+    @pytest.fixture
+    def slow(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> Slow:
+        slow = Slow(served.studio._edit)
+        monkeypatch.setattr(served.studio, "_edit", slow)
+        return slow
+
+    def test_full_size_says_how_long_and_can_be_cancelled(self, page: Any, slow: Slow) -> None:
+        upload(page, png(700, 500))
+        opened(page, "512 × 366")
+        page.get_by_label("Shown at").select_option("")
+        line = page.locator("[data-at=wait]")
+        line.get_by_text(re.compile(r"Editing 1 megapixel: (a moment|about \d+ (seconds|minutes)) left")).wait_for()
+        line.get_by_role("button", name="Cancel").click()
+        assert slow.cancelled.wait(PATIENCE / 1000), "the server goes on"
+        opened(page, "512 × 366, quick")
+        assert page.get_by_label("Shown at").input_value() == "512" and line.is_hidden()
+
+    def test_so_does_a_download(self, page: Any, slow: Slow) -> None:
+        page.get_by_role("button", name="Download", exact=True).click()
+        page.locator("[data-at=wait]").get_by_text(re.compile("Making 1 megapixel: .* left")).wait_for()
+        assert page.get_by_role("button", name="Making it …").is_disabled()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Download", exact=True).wait_for()
+        assert slow.cancelled.wait(PATIENCE / 1000)
+        slow.go_on.set()
+        assert download(page, "png")[0].endswith(".png")
+
+    def test_another_wish_takes_its_place(self, page: Any, slow: Slow) -> None:
+        upload(page, png(700, 500))
+        opened(page, "512 × 366")
+        page.get_by_label("Shown at").select_option("")
+        page.locator("[data-at=wait]").wait_for()
+        page.get_by_label("Shown at").select_option("512")
+        assert slow.cancelled.wait(PATIENCE / 1000)
+        opened(page, "512 × 366, quick")
+
+
+class TestContactSheet:
+    def test_tiles_of_an_earlier_photo_go_at_once(self, page: Any, served: Served) -> None:
+        upload(page, png())
+        opened(page)
+        page.get_by_role("button", name="Try all on my photo").click()
+        tiles = "document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length"
+        page.wait_for_function(f"{tiles} === 2")
+        page.evaluate(
+            """() => {
+                const stage = document.querySelector(".stage");
+                const count = () => document.querySelectorAll(".card img[src]").length;
+                new MutationObserver(() => {
+                    if (stage.dataset.state === "loading") document.body.left = count();
+                }).observe(stage, { attributes: true, attributeFilter: ["data-state"] });
+            }"""
+        )
+        upload(page, png(200, 400, seed=3))
+        opened(page, "200 × 400")
+        assert page.evaluate("document.body.left") == 0
+        page.wait_for_function(f"{tiles} === 2")
+        shape = page.locator(".card .frame").first.bounding_box()
+        assert shape["height"] > shape["width"], "a portrait keeps its head"
+
+    def test_they_are_edited_large_enough_for_faces(self, page: Any) -> None:
+        upload(page, png(800, 600))
+        opened(page, "512 × 384")
+        page.get_by_role("button", name="Try all on my photo").click()
+        page.wait_for_function("document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length === 2")
+        assert page.locator(".card img").first.evaluate("image => image.naturalWidth") >= 384
+
+    def test_a_bad_file_brings_the_tiles_back(self, page: Any) -> None:
+        upload(page, png())
+        opened(page)
+        page.get_by_role("button", name="Try all on my photo").click()
+        page.wait_for_function("document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length === 2")
+        upload(page, b"no picture at all")
+        page.get_by_role("alert").filter(has_text="not a picture").wait_for()
+        page.wait_for_function("document.querySelectorAll('.card img[src^=\"data:image/jpeg\"]').length === 2")
+
+
+class TestPhone:
+    def test_result_and_concepts_are_in_view_together_and_stay(self, browser: Any, served: Served) -> None:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.set_default_timeout(PATIENCE)
+        page.goto(served.url)
+        ready(page)
+
+        def seen(selector: str) -> bool:
+            box = page.locator(selector).first.bounding_box()
+            return bool(box and box["y"] >= 0 and box["y"] + box["height"] <= 844)
+
+        assert seen(".stage") and seen(".card")
+        choose(page, "Dawn")
+        ready(page)
+        assert seen(".stage") and seen(".card")
+        page.locator("[data-at=strength]").scroll_into_view_if_needed()
+        page.evaluate("scrollBy(0, 200)")
+        assert seen(".stage"), "what the strength does can be seen"
+        page.close()
 
 
 class TestDownloads:
@@ -248,6 +377,7 @@ class TestFinding:
         about = page.locator("[data-at=about]")
         about.get_by_text("Licence, recipe and size").click()
         text = about.inner_text()
+        assert "not measured yet" in text
         for part in ("in the style of dawn", "1.2.0", "apache-2.0", "grade", "1, 4, 8, 8", "kB"):
             assert part in text
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from e2gan.errors import E2GANError, ImageError
 from e2gan_demo.limits import Buckets
+from e2gan_demo.page import for_strangers
 from e2gan_demo.photos import Photo, Photos
 from e2gan_demo.studio import FORMATS, Studio, answering, data_url
 from tests.demo.serving import Served, png
@@ -33,7 +34,7 @@ requests = st.fixed_dictionaries(
         "photo": st.sampled_from(["aitzgorri", "friends", "", "x"]) | json_values,
         "frame": st.just("data:image/jpeg;base64,") | st.text(max_size=40) | json_values,
         "concepts": st.dictionaries(names, st.floats(-1, 2) | json_values, max_size=3) | json_values,
-        "size": st.sampled_from([192, 512, None, 10**9, 1]) | json_values,
+        "size": st.sampled_from([384, 512, None, 10**9, 1]) | json_values,
         "strength": json_values,
         "format": st.sampled_from([*FORMATS, "gif", "../x"]) | json_values,
     },
@@ -67,7 +68,7 @@ class TestEdits:
             assert not any(near(answer["picture"], other["picture"]) for other in others)
 
     def test_a_fault_is_its_own(self, studio: Studio) -> None:
-        good = {"photo": "aitzgorri", "concepts": {"dusk": 1}, "size": 192}
+        good = {"photo": "aitzgorri", "concepts": {"dusk": 1}, "size": 384}
         answers = studio.edit([good, {**good, "photo": "gone"}, {**good, "concepts": {"nope": 1}}, good, 7])
         assert [("picture" in answer, "error" in answer) for answer in answers] == [
             (True, False),
@@ -80,13 +81,13 @@ class TestEdits:
     def test_a_concept_that_breaks_spoils_no_other(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
         edit = studio._edit
 
-        def breaking(photos: Any, blends: Any) -> Any:
+        def breaking(photos: Any, blends: Any, *rest: Any) -> Any:
             if any(concept.id == "dawn" for blend in blends for concept in blend):
                 raise E2GANError("dawn is broken")
-            return edit(photos, blends)
+            return edit(photos, blends, *rest)
 
         monkeypatch.setattr(studio, "_edit", breaking)
-        good = {"photo": "aitzgorri", "concepts": {"dusk": 1}, "size": 192}
+        good = {"photo": "aitzgorri", "concepts": {"dusk": 1}, "size": 384}
         first, second = studio.edit([good, {**good, "concepts": {"dawn": 1}}])
         assert "picture" in first
         assert second["error"] == "dawn is broken"
@@ -238,3 +239,18 @@ class TestLimits:
     def test_what_costs_more_takes_more(self) -> None:
         buckets = Buckets(rate=0, reserve=10, clock=lambda: 0.0)
         assert [buckets.take("a", 5) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "hint, kept",
+    [
+        ("choose it again", True),
+        (None, True),
+        ("run the demo on your own machine", True),
+        ("install it: pip install e2gan-hub", False),
+        ("e2gan train ./dusk", False),
+    ],
+)
+def test_strangers_are_told_nothing_about_the_hosts_commands(hint: str | None, kept: bool) -> None:
+    answer = {"error": "it is not there", "hint": hint}
+    assert for_strangers(answer) == (answer if kept else {**answer, "hint": None})

@@ -16,6 +16,7 @@ from e2gan.editor import Editor
 from e2gan.errors import DataError, ImageError
 from e2gan.evaluation import measure as measuring
 from e2gan.evaluation.measure import draw_preview, examine, photograph
+from e2gan.progress import Progress
 from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 from tests.evaluation.test_report import colours
 
@@ -147,3 +148,14 @@ def test_it_takes_none_of_the_training_packages() -> None:
         "import e2gan.evaluation.page, e2gan.data.pairs"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_picture_that_is_measured_moves_the_bar(editor: Editor, dusk: Concept, pairs: list[Pair]) -> None:
+    """And does not change what is measured."""
+    told: list[tuple[int, int]] = []
+    many = [pair for pair in pairs for _ in range(3)]
+    counted = examine(editor, dusk, many, progress=Progress(advance=lambda done, total, _: told.append((done, total))))
+    edits, looks = ([done for done, total in told if total == all] for all in (36, 3 * 36))
+    assert edits[-1] == 36 and looks == sorted(looks) and looks[-1] == 3 * 36
+    assert max(b - a for a, b in zip([0, *looks], looks)) <= 16
+    assert counted.quality["colours"] == examine(editor, dusk, many).quality["colours"]

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from huggingface_hub import (
     CommitInfo,
@@ -804,3 +805,23 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
 def test_an_account_without_a_token_is_misuse() -> None:
     done = run_server("--account", "alice")
     assert done.returncode == 2 and "NAME=TOKEN" in done.stderr
+
+
+def test_a_browser_gets_the_catalogue(tmp_path: Path) -> None:
+    (tmp_path / "site/concepts").mkdir(parents=True)
+    (tmp_path / "site/index.html").write_text("the front page")
+    (tmp_path / "site/concepts/dusk.html").write_text("dusk")
+    server = HubServer(tmp_path / "hub", {"alice": "hf_alice"}, catalogue=tmp_path / "site").start()
+    try:
+        with httpx.Client(base_url=server.endpoint, follow_redirects=True) as client:
+            assert client.get("/").text == "the front page"
+            assert client.get("/catalogue/concepts/dusk.html").text == "dusk"
+            assert client.get("/catalogue/../hub").status_code == 404
+            assert client.get("/api/models").json() == []
+    finally:
+        server.stop()
+
+
+def test_a_folder_without_a_site_is_told_in_a_line(tmp_path: Path) -> None:
+    done = run_server("--port", "0", "--catalogue", str(tmp_path))
+    assert done.returncode == 1 and "holds no site" in done.stderr and "e2gan catalogue" in done.stderr

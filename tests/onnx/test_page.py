@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,15 +21,21 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+import e2gan_catalogue
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.images import open_image
 from e2gan.images.alpha import opaque
+from e2gan.upsample import guided_upsample
 from e2gan.web import ASSETS
+from e2gan_catalogue.entries import write_entry
+from e2gan_catalogue.trying import CARDS
 from tests.editor.tiny import photo
 from tests.images import patches
 from tests.images.test_colour import IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, avif
 from tests.images.test_metadata import XMP
+
+PAGE = Path(e2gan_catalogue.__file__).parent / "try"
 
 RUNTIME = next(iter(Path(__file__).parents[2].glob("build/onnxruntime-web/*/ort.wasm.min.mjs")), None)
 
@@ -51,16 +58,19 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def put_together(folder: Path, repository: Path, models: Path) -> Path:
-    """What ``make web`` puts together, with tiny models."""
-    for file in (repository / "spaces/web").iterdir():
-        if file.suffix in (".html", ".css", ".js"):
-            shutil.copy(file, folder)
-    (folder / "shared").symlink_to(ASSETS)
+def put_together(folder: Path, models: Path, concepts: Iterable[Concept]) -> Path:
+    """What ``e2gan catalogue --runtime`` puts together, with tiny models."""
+    entries = [write_entry(concept, folder, concept.id) for concept in concepts]
+    shutil.copytree(PAGE, folder / "try")
+    cards = [entry.card("../") for entry in entries]
+    (folder / "try" / CARDS).write_text(json.dumps(cards), encoding="utf-8")
     assert RUNTIME is not None
-    (folder / "ort").symlink_to(RUNTIME.parent)
-    (folder / "models").symlink_to(models)
-    Image.fromarray(photo(96, 64)).save(folder / "sample.jpg")
+    (folder / "try/ort").symlink_to(RUNTIME.parent)
+    (folder / "try/models").symlink_to(models)
+    shutil.copytree(ASSETS, folder / "shared")
+    sample = {"name": "ridge", "title": "a mountain ridge", "alt": "a ridge", "credit": "Photo: nobody"}
+    (folder / "shared/samples/samples.json").write_text(json.dumps([sample]), encoding="utf-8")
+    Image.fromarray(photo(96, 64)).save(folder / "shared/samples/ridge.jpg")
     return folder
 
 
@@ -71,7 +81,7 @@ def served(site: Path) -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/", handler.asked
+        yield f"http://127.0.0.1:{server.server_port}/try/", handler.asked
         server.shutdown()
 
 
@@ -90,9 +100,9 @@ def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, repository: Path, swappable: Path
+    tmp_path_factory: pytest.TempPathFactory, swappable: Path, concepts: dict[str, Concept]
 ) -> Iterator[tuple[str, list[str]]]:
-    with served(put_together(tmp_path_factory.mktemp("site"), repository, swappable)) as server:
+    with served(put_together(tmp_path_factory.mktemp("site"), swappable, concepts.values())) as server:
         yield server
 
 
@@ -124,6 +134,8 @@ def choose_photo(page: Any, picture: np.ndarray) -> None:
 
 
 def choose_concept(page: Any, id: str) -> None:
+    if page.is_checked(f'input[value="{id}"]'):
+        return
     before = edits(page)
     page.check(f'input[value="{id}"]', force=True)
     wait_for_edit(page, before)
@@ -154,19 +166,18 @@ def pictures_of(page: Any, picture: np.ndarray, editor: Editor, concepts: dict[s
 
 
 def test_the_pages_pictures_are_the_editors(page: Any, editor: Editor, concepts: dict[str, Concept]) -> None:
-    made = pictures_of(page, photo(96, 64, seed=5), editor, concepts)
+    made = pictures_of(page, photo(97, 61, seed=5), editor, concepts)
     assert np.abs(made["paint"] - made["winter"]).mean() > 10
 
 
 def test_so_they_are_with_skips_smoothing_and_noise(
     browser: Any,
-    repository: Path,
     tmp_path: Path,
     new_swappable: Path,
     new_editor: Editor,
     new_concepts: dict[str, Concept],
 ) -> None:
-    site = put_together(tmp_path, repository, new_swappable)
+    site = put_together(tmp_path, new_swappable, new_concepts.values())
     with served(site) as (address, _), opened(browser, address) as page:
         made = pictures_of(page, photo(264, 64, seed=5), new_editor, new_concepts)  # wider than the tile of noise
     assert np.abs(made["painting"] - made["drawing"]).mean() > 10
@@ -268,7 +279,7 @@ def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]
     start = len(asked)
     choose_concept(page, "winter")
     choose_concept(page, "paint")
-    assert set(asked[start:]) <= {"/models/winter.part", "/models/paint.part"}
+    assert set(asked[start:]) - {"/shared/favicon.png"} <= {"/try/models/winter.part", "/try/models/paint.part"}
 
 
 def test_it_computes_with_threads_on_a_host_that_sends_no_headers(page: Any) -> None:
@@ -278,11 +289,11 @@ def test_it_computes_with_threads_on_a_host_that_sends_no_headers(page: Any) -> 
 
 def test_a_large_photo_is_made_smaller(page: Any) -> None:
     choose_photo(page, photo(700, 430))
-    assert shown(page).shape == (232, 384, 3)
+    assert shown(page).shape == (236, 384, 3)
     before = edits(page)
     page.select_option("[data-at=size]", "256")
     wait_for_edit(page, before)
-    assert shown(page).shape == (152, 256, 3)
+    assert shown(page).shape == (157, 256, 3)
 
 
 def test_what_is_no_picture_is_told(page: Any) -> None:
@@ -312,13 +323,122 @@ def test_a_frame_of_the_camera_becomes_the_photo(page: Any) -> None:
     assert max(shown(page).shape) == int(page.input_value("[data-at=size]"))
 
 
-def test_the_edit_is_saved_as_it_is_shown(page: Any) -> None:
-    choose_photo(page, photo(96, 64))
+def saved(page: Any, format: str = "png") -> tuple[str, Image.Image]:
+    page.get_by_label("Format of the download").select_option(format)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download").click()
+    return waiting.value.suggested_filename, Image.open(waiting.value.path())
+
+
+def test_the_edit_is_saved_as_it_is_shown(page: Any) -> None:
+    choose_photo(page, photo(96, 64))
+    name, picture = saved(page)
     concept = page.evaluate("document.querySelector('[data-at=cards] input:checked').value")
-    assert waiting.value.suggested_filename == f"{concept}.png"
-    assert np.array_equal(np.asarray(Image.open(waiting.value.path()).convert("RGB")), shown(page))
+    assert name == f"photo-{concept}.png"
+    assert np.array_equal(np.asarray(picture.convert("RGB")), shown(page))
+
+
+def enlarged(page: Any, whole: np.ndarray, strength: float) -> np.ndarray:
+    """What e2gan's own enlargement makes of the pictures on the page."""
+    before, after = (pixels_of(page, which)[..., :3] for which in ("before", "after"))
+    return guided_upsample(whole, before, after.astype(np.float32) / 255, strength)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+@pytest.mark.parametrize("width, height", [(700, 430), (431, 802)])
+def test_it_is_saved_at_the_photos_size(page: Any, width: int, height: int, strength: float) -> None:
+    whole = photo(width, height, seed=3)
+    choose_photo(page, whole)
+    page.locator("[data-at=strength]").fill(str(100 * strength))
+    _, picture = saved(page)
+    page.locator("[data-at=strength]").fill("100")
+    assert picture.size == (width, height)
+    off = np.abs(np.asarray(picture.convert("RGB")).astype(int) - enlarged(page, whole, strength))
+    assert off.max() <= 1
+    assert "Saved at" in page.inner_text("[data-at=status]")
+
+
+def test_strength_is_in_the_file(page: Any) -> None:
+    whole = photo(96, 64, seed=4)
+    choose_photo(page, whole)
+    page.locator("[data-at=strength]").fill("25")
+    assert page.locator("[data-at=after]").evaluate("node => node.style.opacity") == "0.25"
+    _, picture = saved(page)
+    page.locator("[data-at=strength]").fill("100")
+    mixed = whole + 0.25 * (shown(page).astype(float) - whole)
+    assert np.abs(np.asarray(picture.convert("RGB")) - mixed).max() <= 1
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp"])
+def test_other_formats(page: Any, format: str) -> None:
+    choose_photo(page, np.dstack([photo(96, 64), np.full((64, 96), 0, np.uint8)]))
+    name, picture = saved(page, format)
+    page.get_by_label("Format of the download").select_option("png")
+    assert name.endswith(f".{format}") and picture.format == format.upper() and picture.size == (96, 64)
+    if format == "jpeg":
+        assert np.asarray(picture.convert("RGB")).min() > 250, "transparent parts lie on white"
+
+
+def blend(page: Any, other: str, share: int) -> None:
+    before = edits(page)
+    page.select_option("[data-at=other]", other)
+    wait_for_edit(page, before)
+    before = edits(page)
+    if page.input_value("[data-at=mix]") != str(share):
+        page.locator("[data-at=mix]").fill(str(share))
+        wait_for_edit(page, before)
+    page.wait_for_selector('.stage[data-state="ready"]')
+
+
+@pytest.mark.parametrize("share", [5, 40, 50, 95])
+def test_a_blend_is_the_editors(page: Any, editor: Editor, concepts: dict[str, Concept], share: int) -> None:
+    picture = photo(96, 64, seed=6)
+    choose_photo(page, picture)
+    for one, other in (("paint", "winter"), ("glow", "winter")):
+        choose_concept(page, one)
+        blend(page, other, share)
+        shares = {concepts[one]: 1 - share / 100, concepts[other]: share / 100}
+        wanted = np.asarray(editor.apply(Image.fromarray(picture), shares)).astype(int)
+        assert np.abs(shown(page) - wanted).mean() < 0.5
+        name, _ = saved(page)
+        assert name == f"photo-{one}-{other}.png"
+        before = edits(page)
+        page.select_option("[data-at=other]", "")
+        wait_for_edit(page, before)
+
+
+def test_so_is_one_with_skips_and_noise(
+    browser: Any, tmp_path: Path, new_swappable: Path, new_editor: Editor, new_concepts: dict[str, Concept]
+) -> None:
+    site = put_together(tmp_path, new_swappable, new_concepts.values())
+    picture = photo(96, 64, seed=7)
+    with served(site) as (address, _), opened(browser, f"{address}?concept=painting&with=mixed&blend=0.3") as page:
+        assert page.input_value("[data-at=mix]") == "30"
+        choose_photo(page, picture)
+        for other in ("mixed", "drawing"):
+            blend(page, other, 30)
+            shares = {new_concepts["painting"]: 0.7, new_concepts[other]: 0.3}
+            wanted = np.asarray(new_editor.apply(Image.fromarray(picture), shares)).astype(int)
+            assert np.abs(shown(page) - wanted).mean() < 0.5
+
+
+def test_a_link_brings_it_back(page: Any, server: tuple[str, list[str]]) -> None:
+    choose_concept(page, "winter")
+    blend(page, "glow", 25)
+    page.locator("[data-at=strength]").fill("60")
+    address = page.url
+    assert address.endswith("?concept=winter&with=glow&blend=0.25&strength=0.6")
+    with opened(page.context.browser, address) as again:
+        assert again.is_checked('input[value="winter"]')
+        assert (again.input_value("[data-at=other]"), again.input_value("[data-at=mix]")) == ("glow", "25")
+        assert again.input_value("[data-at=strength]") == "60"
+        again.goto(f"{server[0]}?concept=../x&with=<b>&blend=9&strength=no")
+        again.wait_for_selector('.stage[data-state="ready"]')
+        assert again.input_value("[data-at=strength]") == "100"
+    page.locator("[data-at=strength]").fill("100")
+    before = edits(page)
+    page.select_option("[data-at=other]", "")
+    wait_for_edit(page, before)
 
 
 def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None:
@@ -386,14 +506,16 @@ def test_it_fits_its_width_and_everybody_can_use_it(
 
 
 def test_the_keyboard_reaches_everything(page: Any) -> None:
+    page.wait_for_selector('.stage[data-state="ready"]')  # so that there is something to save
     page.focus("[data-at=split]")
     reached = []
-    for _ in range(8):
+    for _ in range(16):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate("(({ dataset, name }) => dataset.at || dataset.name || name)(document.activeElement)")
         )
-    assert reached == ["file", "camera", "clear", "sample", "save", "size", "search", "concept"]
+    assert reached[:8] == ["file", "camera", "clear", "ridge", "strength", "other", "size", "save"]
+    assert "concept" in reached and "search" in reached
     page.check('input[value="paint"]', force=True)
     before = edits(page)
     page.keyboard.press("ArrowDown")

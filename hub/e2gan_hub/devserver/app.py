@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from e2gan_hub.devserver import downloads, listings, repos, uploads
@@ -82,9 +85,12 @@ class Moved:
         await self.app(scope, receive, send)
 
 
-def application(state: State) -> ASGIApp:
-    """The server as an ASGI application, without faults."""
-    routes = [Route(path, endpoint(handler), methods=[method]) for method, path, handler in ROUTES]
+def application(state: State, catalogue: Path | None = None) -> ASGIApp:
+    """The server as an ASGI application, without faults; a browser at ``/`` gets the site in ``catalogue``, if any."""
+    routes: list[BaseRoute] = [Route(path, endpoint(handler), methods=[method]) for method, path, handler in ROUTES]
+    if catalogue is not None:
+        routes.append(Mount("/catalogue", StaticFiles(directory=catalogue, html=True)))
+        routes.append(Route("/", lambda request: RedirectResponse("/catalogue/"), methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={Refusal: answer})
     app.state.hub = state
     return RawPaths(Moved(app, state))

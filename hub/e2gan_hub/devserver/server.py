@@ -30,9 +30,10 @@ class HubServer:
         folder: for the repositories.
         tokens: by account, as in ``{"alice": "hf_alice"}``.
         port: 0 takes a free one.
+        catalogue: folder of a site of concepts, shown to browsers.
     """
 
-    def __init__(self, folder: Path, tokens: Mapping[str, str], port: int = 0) -> None:
+    def __init__(self, folder: Path, tokens: Mapping[str, str], port: int = 0, catalogue: Path | None = None) -> None:
         self.folder = folder
         self.tokens = dict(tokens)
         self.port = port
@@ -40,7 +41,7 @@ class HubServer:
         self.state = State(Store(folder), accounts, secrets.token_hex())
         self.faults = Faults()
         self.requests = Requests()
-        self._app = Watched(application(self.state), self.faults, self.requests)
+        self._app = Watched(application(self.state, catalogue), self.faults, self.requests)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 

@@ -54,7 +54,7 @@ def train_baseline(
 
     chosen = find_concept(concept)
     output = output or Path("runs", f"{model}-{chosen.id}")
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan_baselines.baseline import train_baseline as run
 
         quality = run(

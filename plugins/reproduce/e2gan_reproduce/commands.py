@@ -94,7 +94,7 @@ def _command(entry: Entry) -> click.Command:
         device: str | None,
         out: Output,
     ) -> None:
-        with needs_extra("train"), out.progress() as progress:
+        with needs_extra("train"), out.progress(resumes=True) as progress:
             from e2gan_reproduce.run import run
             from e2gan_reproduce.table import markdown
 

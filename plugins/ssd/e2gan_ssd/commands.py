@@ -76,7 +76,7 @@ def train(
     DIR/model.safetensors is the generator that fooled the discriminator best, DIR/last.safetensors that of the last
     epoch. DIR/samples.png and DIR/samples-last.png show their pictures, DIR/losses.png plots the losses.
     """
-    with needs_extra("train"), out.progress() as progress:
+    with needs_extra("train"), out.progress(resumes=True) as progress:
         from e2gan_ssd.training import Settings, read_photos
         from e2gan_ssd.training import train as run
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2gan.about import facts, judgements, verdict
 from e2gan.base import Base
-from e2gan.concept import ADAPTER, Concept
+from e2gan.concept import Concept
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
 from e2gan.installing import install_command, install_elsewhere
@@ -39,19 +40,6 @@ ADDITIONS, IN_RESERVE = 1 / 60, 20.0
 
 MOST_BLENDED = 4
 """Maximum concepts in one blend."""
-
-CLOSENESS = {
-    "l1_ratio": (
-        "Difference to the teacher",
-        "mean difference of pixels: the unedited photo has 1, the teacher 0",
-    ),
-    "fid_ratio": ("Distance in features", "Fréchet distance: the unedited photos have 1, the teacher 0"),
-    "stroke_energy": ("Stroke energy", "fine detail as a share of the teacher's; 1 is the same amount"),
-}
-"""The measured figures on a card: name and meaning."""
-
-MOST_FIGURE = 1e9
-"""Largest figure that is shown; a larger ratio has no meaning."""
 
 
 @dataclass
@@ -145,13 +133,20 @@ class Catalogue:
             "prompt": concept.prompt,
             "description": concept.description,
             "preview": self._preview(concept),
-            "install": _install(concept),
-            "facts": _facts(concept),
-            "quality": _quality(concept),
+            "install": self._install(concept),
+            "facts": [*facts(concept), ("From", concept.source or concept.distribution or "a folder")],
+            "verdict": verdict(concept.quality),
+            "quality": [(each.label, each.share, each.words) for each in judgements(concept.quality)],
         }
 
     def _fits(self, concept: Concept) -> bool:
         return concept.trained and concept.base_sha256 == self.base.sha256
+
+    def _install(self, concept: Concept) -> str | None:
+        """The command by which a visitor gets the concept; None if it cannot be had from anywhere."""
+        if concept.source and concept.source.startswith("hub:"):
+            return f"e2gan pull {concept.source.removeprefix('hub:')}"
+        return install_elsewhere(concept.distribution) if concept.distribution else None
 
     def _preview(self, concept: Concept) -> str | None:
         """File name of the card's picture among the previews; None if the bundle has none."""
@@ -252,38 +247,3 @@ class Catalogue:
         for name in [name for name, added in list(self._added.items()) if added.used < oldest]:
             added = self._added.pop(name)
             shutil.rmtree(added.concept.path, ignore_errors=True)
-
-
-def _install(concept: Concept) -> str:
-    if concept.source and concept.source.startswith("hub:"):
-        return f"e2gan pull {concept.source.removeprefix('hub:')}"
-    return install_elsewhere(concept.distribution) if concept.distribution else ""
-
-
-def _facts(concept: Concept) -> list[tuple[str, str]]:
-    recipe = concept.recipe
-    selection = recipe.selection
-    pairs = "all" if selection.method == "all" else f"{selection.clusters}, by {selection.method}"
-    return [
-        ("Version", concept.version),
-        ("Licence", concept.license),
-        ("Authors", ", ".join(concept.authors) or "not stated"),
-        ("Size", f"{(concept.path / ADAPTER).stat().st_size / 1000:,.0f} kB"),
-        ("Base", f"{concept.base_id}, {concept.base_sha256[:12]}"),
-        ("Teacher", "; ".join(map(str, recipe.teachers))),
-        ("Photos", recipe.source or "not stated"),
-        ("Pairs kept", pairs),
-        ("Ranks", f"{', '.join(map(str, concept.ranks.sampling))}; transformer {concept.ranks.transformer}"),
-        ("From", concept.source or concept.distribution or "a folder"),
-    ]
-
-
-def _quality(concept: Concept) -> list[tuple[str, float, str]]:
-    quality = concept.quality
-    headline = quality.get(str(quality.get("headline")), {})
-    figures = {**(headline if isinstance(headline, Mapping) else {}), **quality}
-    return [
-        (label, float(value), meaning)
-        for key, (label, meaning) in CLOSENESS.items()
-        if isinstance(value := figures.get(key), (int, float)) and -MOST_FIGURE <= value <= MOST_FIGURE
-    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 import os
+import re
 import shutil
 import threading
 import time
@@ -29,10 +31,10 @@ from e2gan_demo.photos import Photo
 from e2gan_demo.studio import FORMATS, Studio, answering
 from e2gan_demo.uploads import MAX_UPLOAD, Uploads
 
-__all__ = ["build", "launching", "make_studio"]
+__all__ = ["build", "for_strangers", "launching", "make_studio"]
 
 HERE = Path(__file__).parent
-SAMPLES = HERE / "samples"
+SAMPLES = ASSETS / "samples"
 
 WAITING = 64
 """Maximum requests in the queue; more are turned away."""
@@ -43,17 +45,11 @@ BATCH = 8
 SWEEP = 60
 """Seconds between two deletions of old files."""
 
-TITLES = {
-    "aitzgorri": ("Aitzgorri", "a mountain ridge above autumn woods and a green meadow"),
-    "picosdeeuropa": ("Picos de Europa", "a path up to grey peaks with snow under a blue sky"),
-    "friends": ("Friends", "two spaniels looking out of the door of a wooden house"),
-}
-"""The samples: title and description.  All are by one photographer."""
-
-CREDIT = "Photo: Aitzol Berasategi, CC BY 4.0"
-
-ASKED = ("photo", "edit", "save", "add")
+ASKED = ("photo", "edit", "save", "add", "left", "cancel")
 """The requests of the page's script."""
+
+_COMMAND = re.compile(r"\b(e2gan|pip) [a-z-]")
+"""A command of the machine that runs the page, in a hint."""
 
 START = f"""
 const events = {[f"ask_{name}" for name in ASKED]}; // Gradio takes these names from here
@@ -71,13 +67,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 
-def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
+def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None = None) -> gr.Blocks:
     """The page and its API.
 
     Args:
         studio: does the work.
         served: the folder of public files: modules, styles, fonts, samples, previews.
         access: the rules for access.
+        catalogue: address of a catalogue to link to.
     """
     with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False) as page:
         desk = gr.HTML(
@@ -87,23 +84,28 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
             elem_id="e2gan",
             served=_address(served),
             cards=studio.catalogue.cards(),
-            samples=[_sample(studio, name) for name in studio.samples],
+            samples=_samples(studio),
             limits={"upload": MAX_UPLOAD, "formats": list(FORMATS)},
             can_add=studio.catalogue.can_add,
             public=studio.catalogue.public,
+            catalogue=catalogue or "",
         )
         # Requests of the page's script and their answers: the script supplies the one and receives the other.
         asked = {name: gr.JSON(visible=False) for name in ASKED}
         answered = {name: gr.JSON(visible=False) for name in ASKED}
 
+        def told(answer: Any) -> Any:
+            return for_strangers(answer) if studio.catalogue.public else answer
+
         def photo(request: Any, http: gr.Request) -> Any:
             """Accept an uploaded file, or a sample."""
             if (name := _from(request, "sample")) is not None:
                 return answering(lambda: {"photo": name, **studio.shown(studio.photos.get(name))})
-            return answering(lambda: studio.open(_uploaded(_from(request, "path")), str(http.session_hash)))
+            given = _from(request, "path")
+            return told(answering(lambda: studio.open(_uploaded(given), str(http.session_hash))))
 
         def edit(requests: list[Any]) -> Any:
-            return [studio.edit(requests)]
+            return [[told(answer) for answer in studio.edit(requests)]]
 
         def save(request: Any) -> Any:
             def file() -> dict[str, Any]:
@@ -113,17 +115,28 @@ def build(studio: Studio, served: Path, access: Access) -> gr.Blocks:
                     path = studio.save(request)
                 return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name}
 
-            return answering(file)
+            return told(answering(file))
 
         def add(request: Any, http: gr.Request) -> Any:
             visitor = access.visitor(http.request.scope) if http.request else ""
-            return answering(lambda: {"card": studio.catalogue.add(_from(request, "repo"), visitor)})
+            repo = _from(request, "repo")
+            return told(answering(lambda: {"card": studio.catalogue.add(repo, visitor)}))
+
+        def left(request: Any) -> Any:
+            """The seconds that a long job still takes, or null."""
+            return {"left": studio.jobs.left(_from(request, "job"))}
+
+        def cancel(request: Any) -> Any:
+            studio.jobs.cancel(_from(request, "job"))
+            return {}
 
         works: dict[str, tuple[Any, dict[str, Any]]] = {
             "photo": (photo, {}),
             "edit": (edit, {"batch": True, "max_batch_size": BATCH}),
             "save": (save, {}),
             "add": (add, {}),
+            "left": (left, {}),
+            "cancel": (cancel, {}),
         }
         for name, (work, options) in works.items():
             done = getattr(desk, f"ask_{name}")(
@@ -199,6 +212,11 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
     gr.api(sheet, api_name="sheet")
 
 
+def for_strangers(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without a hint that names commands of the machine that runs the page."""
+    return {**answer, "hint": None} if _COMMAND.search(str(answer.get("hint"))) else answer
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Report errors to the calling program."""
@@ -252,15 +270,17 @@ def _web(name: str) -> str:
     return (HERE / "web" / name).read_text(encoding="utf-8")
 
 
-def _sample(studio: Studio, name: str) -> dict[str, Any]:
-    title, alt = TITLES[name]
-    width, height = studio.samples[name].size
-    return {"name": name, "title": title, "alt": alt, "credit": CREDIT, "width": width, "height": height}
+def _samples(studio: Studio) -> list[dict[str, Any]]:
+    """The samples: name, title, description and credit of each, and its size."""
+    samples: list[dict[str, Any]] = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
+    for sample in samples:
+        sample["width"], sample["height"] = studio.samples[sample["name"]].size
+    return samples
 
 
 def _lay_out(folder: Path) -> None:
     """Fill the folder of public files."""
-    files = shutil.ignore_patterns("__pycache__", "*.py")
+    files = shutil.ignore_patterns("__pycache__", "*.py", "samples")
     shutil.copytree(HERE / "web", folder, dirs_exist_ok=True)
     shutil.copytree(ASSETS, folder / "shared", ignore=files)
     (folder / "samples").mkdir()

@@ -48,6 +48,13 @@ def register_commands(cli: click.Group) -> None:
     metavar="ORIGIN",
     help="A site whose pages may show this one in a frame; may be repeated.",
 )
+@click.option(
+    "--catalogue",
+    metavar="URL",
+    envvar="E2GAN_CATALOGUE",
+    show_envvar=True,
+    help="Address of a catalogue of concepts, to link to.",
+)
 def demo(
     host: str,
     port: int | None,
@@ -63,6 +70,7 @@ def demo(
     proxies: int | None,
     root_path: str | None,
     frames: tuple[str, ...],
+    catalogue: str | None,
 ) -> None:
     """Edit photos on a web page.
 
@@ -76,6 +84,8 @@ def demo(
         root_path = root_path.rstrip("/")
         if not root_path.startswith(("/", "http://", "https://")):
             raise click.BadParameter("the path must begin with a slash, such as /studio.", param_hint="--root-path")
+    if catalogue and not catalogue.startswith(("/", "http://", "https://")):
+        raise click.BadParameter("the address must begin with https:// or a slash.", param_hint="--catalogue")
 
     launch(
         host=host,
@@ -90,4 +100,5 @@ def demo(
         precision=precision,
         access=access,
         root_path=root_path,
+        catalogue=catalogue,
     )

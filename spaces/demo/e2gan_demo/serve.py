@@ -35,6 +35,7 @@ def launch(
     precision: str | None = None,
     access: Access | None = None,
     root_path: str | None = None,
+    catalogue: str | None = None,
 ) -> None:
     """Start the page, and serve until interrupted or terminated; no files stay on disk afterwards.
 
@@ -42,6 +43,7 @@ def launch(
         host: address to listen on, with ``port``; None leaves the choice to Gradio.
         access: the rules for access; by default those that this machine or its Space needs.
         root_path: a proxy's path or address of the page.
+        catalogue: address of a catalogue to link to.
 
     Raises:
         E2GANError: the base, the device or the backend does not exist, or the port is taken.
@@ -57,7 +59,7 @@ def launch(
         served.mkdir()
         editor = Editor(base, device=device, dtype=precision, threads=threads, backend=backend)
         studio = make_studio(editor, served, strangers=place / "added" if public else None)
-        page = build(studio, served, access)
+        page = build(studio, served, access, catalogue=catalogue)
         try:
             page.launch(
                 server_name=host,

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from PIL import Image
 
 from e2gan.concept import Concept
 from e2gan.drawing import picture_grid
-from e2gan.editor import Editor
+from e2gan.editor import FORWARD, MAX_PIXELS, Editor
 from e2gan.errors import E2GANError, E2GANWarning, ImageError
 from e2gan.images import PREVIEW, open_image, save_image
 from e2gan_demo.catalogue import Catalogue
 from e2gan_demo.disk import Disk
+from e2gan_demo.jobs import Cancelled, Jobs
 from e2gan_demo.photos import SMALL, Photo, Photos
 
 __all__ = ["FORMATS", "Studio", "answering", "data_url"]
@@ -33,8 +35,9 @@ __all__ = ["FORMATS", "Studio", "answering", "data_url"]
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 """Formats of downloads, by the names in requests; the suffix is the name."""
 
-SIZES = (192, SMALL)
-"""Longer sides of previews: of a sheet's pictures, and of the main picture."""
+SIZES = (384, SMALL)
+"""Longer sides of previews: of the contact sheet's pictures, in which smaller faces would vanish, and of the main
+picture."""
 
 SHOWN = 1280
 """Longer side of a full-size edit on the page; the download has all pixels."""
@@ -49,14 +52,26 @@ SHEET_CELL = 480
 """Width of a picture on the downloaded sheet."""
 
 
+ENCODE = {"png": 6.0, "jpeg": 0.5, "webp": 6.0}
+"""Work of encoding a pixel of a download, about, where enlarging an edit to it has 1: only for saying how much time is
+left."""
+
+
+Advance = Callable[[float], None]
+
+
 @dataclass(frozen=True)
-class Job:
+class Wanted:
     """One requested edit."""
 
     photo: Image.Image | Path
     blend: dict[Concept, float]
     shown: int | None
     """Longer side of the answer, if smaller than the photo's."""
+    job: object = None
+    """Name of a long job."""
+    pixels: int = 0
+    """Of the photo, for a long job."""
 
 
 class Studio:
@@ -67,7 +82,9 @@ class Studio:
         self.catalogue = catalogue
         self.disk = disk
         self.photos = Photos(delete=disk.delete)
+        self.jobs = Jobs()
         self._edit = _on_zero_gpu(editor.apply_batch)
+        self._elsewhere = self._edit != editor.apply_batch
         self.samples = {path.stem: Photo.read(path, kept=True) for path in sorted(samples.glob("*.jpg"))}
         for name, photo in self.samples.items():
             self.photos.add(photo, name)
@@ -102,42 +119,58 @@ class Studio:
     def edit(self, requests: Sequence[object]) -> list[dict[str, Any]]:
         """Answer each request with its edit, independently of the others.
 
-        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 192, 512 or null}``;
+        A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 384, 512 or null}``;
         null means the photo's own size, as in a download.  An answer is ``{"picture": DATA_URL}``.
         """
         jobs = [answering(self._job, request) for request in requests]
-        wanted = [job for job in jobs if isinstance(job, Job)]
+        wanted = [job for job in jobs if isinstance(job, Wanted)]
         edits = iter(self._edit_all(wanted))
-        return [_answer(job, next(edits)) if isinstance(job, Job) else job for job in jobs]
+        return [_answer(job, next(edits)) if isinstance(job, Wanted) else job for job in jobs]
 
-    def _job(self, request: object) -> Job:
+    def _job(self, request: object) -> Wanted:
         if not isinstance(request, Mapping):
             raise E2GANError("a request must be an object")
         blend = self.catalogue.blend(request.get("concepts"))
         if (frame := request.get("frame")) is not None:
-            return Job(_frame(frame), blend, None)
+            return Wanted(_frame(frame), blend, None)
         photo, size = self.photos.get(request.get("photo")), request.get("size")
         if size is None:
-            return Job(photo.path, blend, SHOWN)
+            return Wanted(photo.path, blend, SHOWN, request.get("job"), photo.size[0] * photo.size[1])
         if size not in SIZES:
             raise E2GANError(f"the size must be one of {', '.join(map(str, SIZES))}, or null")
-        return Job(_scaled(photo.small, size), blend, None)
+        return Wanted(_scaled(photo.small, size), blend, None)
 
-    def _edit_all(self, jobs: Sequence[Job]) -> list[Image.Image | E2GANError]:
-        """Run all jobs at once; if that fails, one by one, so that a fault affects only its own job."""
-        try:
-            return list(self._edit([job.photo for job in jobs], [job.blend for job in jobs])) if jobs else []
-        except E2GANError as error:
-            if len(jobs) == 1:
-                return [error]
-        return [edit for job in jobs for edit in self._edit_all([job])]
+    def _edit_all(self, jobs: Sequence[Wanted]) -> list[Image.Image | E2GANError]:
+        """Run quick jobs at once; long ones, and all if that fails, one by one, so that a fault harms only its own."""
+        if len(jobs) > 1 and not any(job.pixels for job in jobs):
+            try:
+                return list(self._edit([job.photo for job in jobs], [job.blend for job in jobs]))
+            except E2GANError:
+                pass
+        edits: list[Image.Image | E2GANError] = []
+        for job in jobs:
+            try:
+                with self.jobs.running(job.job, _work(job.pixels)) if job.pixels else nullcontext() as running:
+                    edits.append(self._edit_one(job.photo, job.blend, 1.0, running.advance if running else None))
+            except E2GANError as error:
+                edits.append(error)
+        return edits
+
+    def _edit_one(
+        self, photo: Image.Image | Path, blend: Mapping[Concept, float], strength: float, advance: Advance | None
+    ) -> Image.Image:
+        """One edit; ``advance`` is told how far it is, unless it runs in another process."""
+        more = {"advance": advance} if advance and not self._elsewhere else {}
+        edit: Image.Image = self._edit([photo], [blend], strength, **more)[0]
+        return edit
 
     # Downloads
 
     def save(self, request: object) -> Path:
         """Write an edit at full size, with its provenance, exactly as ``e2gan apply`` does.
 
-        A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of FORMATS}``.
+        A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of FORMATS, "job": NAME}``; the
+        name of the job, which may be left out, is for `jobs`.
 
         Raises:
             E2GANError: the request names something that does not exist, or the picture cannot be written.
@@ -146,15 +179,42 @@ class Studio:
             raise E2GANError("a request must be an object")
         photo = self.photos.get(request.get("photo"))
         blend = self.catalogue.blend(request.get("concepts"))
-        return self.write(photo.path, blend, request.get("strength", 1), request.get("format", "png"))
+        strength, format, pixels = (
+            request.get("strength", 1),
+            request.get("format", "png"),
+            photo.size[0] * photo.size[1],
+        )
+        self._check(strength, format)
+        editing, encoding = _work(pixels), ENCODE[str(format)] * pixels
+        with self.jobs.running(request.get("job"), editing + encoding) as job:
+            share = editing / (editing + encoding)
+            path = self.write(photo.path, blend, strength, format, advance=lambda done: job.advance(share * done))
+            try:
+                job.advance(1)
+            except Cancelled:
+                self.disk.delete(path)
+                raise
+        return path
 
-    def write(self, path: Path, blend: Mapping[Concept, float], strength: object, format: object) -> Path:
+    def write(
+        self,
+        path: Path,
+        blend: Mapping[Concept, float],
+        strength: object,
+        format: object,
+        *,
+        advance: Advance | None = None,
+    ) -> Path:
         """Write the edit of a photo given by its path, which must come from this program, not from a visitor."""
+        strength, suffix = self._check(strength, format)
+        edit = self._edit_one(path, blend, strength, advance)
+        return self._written(edit, f"{path.stem}-{'-'.join(concept.id for concept in blend)}{suffix}")
+
+    def _check(self, strength: object, format: object) -> tuple[float, str]:
+        """A strength and the suffix of a format; raises E2GANError if one of them is none."""
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
             raise E2GANError("the strength must be a number from 0 to 1")
-        suffix = self._suffix(format)
-        edit = self._edit([path], [blend], strength)[0]
-        return self._written(edit, f"{path.stem}-{'-'.join(concept.id for concept in blend)}{suffix}")
+        return strength, self._suffix(format)
 
     def sheet(self, photo: Photo, format: object) -> Path:
         """Write one picture with the photo and its edits by all installed concepts, side by side."""
@@ -200,10 +260,15 @@ def _problem(error: E2GANError) -> dict[str, Any]:
     return {"error": str(error), "hint": error.hint}
 
 
-def _answer(job: Job, edit: Image.Image | E2GANError) -> dict[str, Any]:
+def _answer(job: Wanted, edit: Image.Image | E2GANError) -> dict[str, Any]:
     if isinstance(edit, E2GANError):
         return _problem(edit)
     return {"picture": data_url(edit if job.shown is None else _scaled(edit, job.shown))}
+
+
+def _work(pixels: int) -> float:
+    """How much there is to do for the edit of a photo of that many pixels, in those of an enlarged edit."""
+    return FORWARD * min(pixels, MAX_PIXELS) + pixels
 
 
 def _scaled(image: Image.Image, longest: int) -> Image.Image:

@@ -6,7 +6,9 @@ const CHECKED = "It is checked before it is used: data only, no code.";
 
 /** Set up the form; gives add(repo), which resolves with the concept's card, or null. */
 export function adding({ add: form, repo: input, "add-button": button, "add-text": text }, ask, { can_add, public: open }, added) {
-  if (!can_add) {
+  if (!can_add && open) {
+    form.hidden = true; // visitors cannot change that
+  } else if (!can_add) {
     input.disabled = button.disabled = true;
     text.textContent = "This needs the package e2gan-hub on the machine that runs this page.";
   } else {

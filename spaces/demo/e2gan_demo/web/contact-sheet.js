@@ -1,6 +1,7 @@
 // The contact sheet: every concept on the visitor's own photo, made between the edits that are asked for.
 
-const SIDE = 192; // longer side of a picture, in pixels
+const SIDE = 384; // longer side of an edit, in pixels: in smaller ones, faces vanish; the page shrinks the picture
+const WIDEST = 16 / 9, NARROWEST = 3 / 4; // width over height beyond which a tile cuts the photo
 
 export class ContactSheet {
   #cards;
@@ -27,13 +28,15 @@ export class ContactSheet {
     this.#button.disabled = disabled;
   }
 
-  /** Begin again: with another photo, other cards, or none (`photo` is null). */
+  /** Begin again: with another photo, other cards, or none yet (`photo` is null). Tiles of an earlier photo go at once. */
   reset(photo) {
     this.#done.clear();
+    if (photo) this.#place.style.setProperty("--tile", Math.min(WIDEST, Math.max(NARROWEST, photo.width / photo.height)));
     for (const card of this.#cards.elements) {
       card.classList.toggle("waiting", this.on && !!photo);
       const image = card.querySelector("img");
-      if (!this.on) image.src = image.dataset.preview;
+      if (this.on) image.removeAttribute("src");
+      else image.src = image.dataset.preview;
     }
     this.#place.classList.toggle("own", this.on);
     this.#button.setAttribute("aria-pressed", String(this.on));

@@ -1,9 +1,10 @@
 // The demo's page: the server edits, and what is shown follows from `state`.
 
 import { adding } from "./adding.js";
-import { asked, keep, rounded } from "./address.js";
+import { asked, keep, rounded } from "./shared/address.js";
 import { ContactSheet } from "./contact-sheet.js";
 import { server } from "./server.js";
+import { Waiting } from "./waiting.js";
 import { about, Cards } from "./shared/cards.js";
 import { parts } from "./shared/dom.js";
 import { copyText, save } from "./shared/save.js";
@@ -12,7 +13,9 @@ import { Stage, told } from "./shared/stage.js";
 import { themeButton } from "./shared/theme.js";
 import { Work } from "./shared/work.js";
 
+const QUICK = 512; // longer side of a quick edit, in pixels
 const LIVE = 256; // longer side of a frame, in pixels
+const PREVIEW = 384; // longer side of a card's picture that the page makes itself
 const FIRST = "winter"; // the concept one meets first, where it is installed
 
 /**
@@ -33,9 +36,11 @@ export function start({ element, trigger, props, upload, watch }) {
     other: null,
     mix: 0.5,
     strength: 1,
-    size: 512, // null: full size
+    size: QUICK, // null: full size
   };
   let wanted = false; // an edit that is not the one shown
+  let saving = false;
+  const drawn = new Map(); // pictures for cards without a preview, by their names; null: none could be made
 
   const stage = new Stage(at.stage, at.caption, "img");
   const samples = props.samples.map((sample) => ({ ...sample, picture: `${props.served}/samples/${sample.name}.jpg` }));
@@ -47,6 +52,11 @@ export function start({ element, trigger, props, upload, watch }) {
     work.wake();
   });
   const work = new Work(next, () => show());
+  const waiting = new Waiting(at.wait, at["wait-text"], at["wait-cancel"], ask);
+  const megapixels = () => {
+    const count = Math.max(1, Math.round((state.photo.width * state.photo.height) / 1e6));
+    return `${count} megapixel${count === 1 ? "" : "s"}`;
+  };
 
   // --- Editing --------------------------------------------------------------------------------------------------
 
@@ -60,6 +70,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   function refresh() {
     wanted = true;
+    if (!at.wait.hidden && !saving) waiting.cancel(); // another edit is wanted than the one under way
     describe();
     work.wake();
   }
@@ -67,7 +78,7 @@ export function start({ element, trigger, props, upload, watch }) {
   function next() {
     if (camera.on) return blend() && frame; // one at a time: none queues up, and the picture is never old
     if (wanted && state.photo && blend()) return edit;
-    return sheet.next(state.photo);
+    return sheet.next(state.photo) ?? preview();
   }
 
   async function edit() {
@@ -75,8 +86,12 @@ export function start({ element, trigger, props, upload, watch }) {
     const photo = state.photo;
     show(stage.after.hasAttribute("src") ? "working" : "starting");
     const begun = performance.now();
-    const answer = await ask("edit", { photo: photo.photo, concepts: blend(), size: state.size });
+    const request = { photo: photo.photo, concepts: blend(), size: state.size };
+    const whole = state.size === null && !saving; // a download is what one waits for then
+    const answer = whole ? await waiting.answer("edit", request, `Editing ${megapixels()}`) : await ask("edit", request);
     if (photo !== state.photo || camera.on) return;
+    if (!answer && !wanted) quick(); // cancelled by the visitor, not by another wish
+    if (!answer) return;
     if (answer.error) return fail(answer);
     await put(stage.after, answer.picture);
     const { naturalWidth: width, naturalHeight: height } = stage.after;
@@ -84,6 +99,13 @@ export function start({ element, trigger, props, upload, watch }) {
     stage.say(told(names(), (performance.now() - begun) / 1000, [size]));
     stage.complain(null);
     show("ready");
+  }
+
+  /** Back to quick edits. */
+  function quick() {
+    state.size = QUICK;
+    at.detail.value = String(QUICK);
+    refresh();
   }
 
   async function frame() {
@@ -98,6 +120,19 @@ export function start({ element, trigger, props, upload, watch }) {
     stage.say(`Live · ${names()} · ${camera.count().toFixed(1)} frames per second`);
   }
 
+  /** A picture for a card whose concept brings none: the first sample, edited; null if all have one. */
+  function preview() {
+    const card = sheet.on || !samples.length ? null : all().find(({ name, preview }) => !preview && !drawn.has(name));
+    if (!card) return null;
+    return async () => {
+      drawn.set(card.name, null); // not again
+      const answer = await ask("edit", { photo: samples[0].name, concepts: { [card.name]: 1 }, size: PREVIEW });
+      if (answer.error) return;
+      drawn.set(card.name, answer.picture);
+      cards.picture(card.name, answer.picture, !sheet.on);
+    };
+  }
+
   async function put(image, url) {
     image.src = url;
     await image.decode().catch(() => {});
@@ -110,8 +145,9 @@ export function start({ element, trigger, props, upload, watch }) {
     const settled = !state.photo ? "empty" : blend() && stage.after.src ? "ready" : "plain";
     stage.state = camera.on ? "live" : mode ?? settled;
     const ready = !!state.photo && !camera.on;
-    at.save.disabled = !(ready && blend());
-    at["save-sheet"].disabled = sheet.disabled = !ready;
+    at.save.disabled = !(ready && blend()) || saving;
+    at["save-sheet"].disabled = !ready || saving;
+    sheet.disabled = !ready;
     sources.show(!!state.photo);
   }
 
@@ -137,15 +173,24 @@ export function start({ element, trigger, props, upload, watch }) {
   function opening(text) {
     if (camera.on) stage.after.removeAttribute("src"); // a frame
     sources.stopCamera();
+    waiting.cancel();
+    sheet.reset(null); // nobody should see another person's tiles
     stage.complain(null);
     stage.say(text);
     show("loading");
   }
 
+  /** The photo could not be opened: the one before it is back. */
+  function back(fault) {
+    fail(fault);
+    sheet.reset(state.photo);
+    work.wake();
+  }
+
   async function takePhoto(request, sample) {
     opening("Opening the photo …");
     const answer = await ask("photo", request);
-    if (answer.error) return fail(answer);
+    if (answer.error) return back(answer);
     state.photo = { ...answer, alt: sample?.alt, credit: sample?.credit ?? "" };
     stage.after.removeAttribute("src");
     stage.ratio = answer.width / answer.height;
@@ -172,12 +217,13 @@ export function start({ element, trigger, props, upload, watch }) {
     try {
       sent = await upload(file);
     } catch {
-      return fail({ error: "The photo could not be sent", hint: "try again, or choose a smaller one" });
+      return back({ error: "The photo could not be sent", hint: "try again, or choose a smaller one" });
     }
     await takePhoto({ path: sent.path });
   }
 
   function remove() {
+    waiting.cancel();
     state.photo = null;
     sheet.on = false;
     for (const image of [stage.before, stage.after]) image.removeAttribute("src");
@@ -205,6 +251,7 @@ export function start({ element, trigger, props, upload, watch }) {
   const add = adding(at, ask, props, (card) => {
     added.set(card.name, card);
     draw();
+    work.wake(); // it may need a picture
     choose(card.name);
     cards.element(card.name)?.scrollIntoView({ block: "nearest" });
   });
@@ -212,6 +259,7 @@ export function start({ element, trigger, props, upload, watch }) {
   function draw() {
     const pictures = (card) => ({ ...card, preview: card.preview && `${props.served}/previews/${card.preview}` });
     cards.draw(all().map(pictures), state.concept);
+    for (const [name, picture] of drawn) if (picture && cards.has(name)) cards.picture(name, picture);
     at.other.replaceChildren(new Option("nothing", ""), ...all().map((card) => new Option(card.title, card.name)));
     at.other.value = state.other ?? "";
     sheet.reset(state.photo);
@@ -253,9 +301,13 @@ export function start({ element, trigger, props, upload, watch }) {
     button.disabled = true;
     button.textContent = "Making it …";
     const begun = performance.now();
-    const answer = await ask("save", { photo: state.photo.photo, format: at.format.value, ...request });
+    saving = true;
+    const title = request.sheet ? "Making the sheet" : `Making ${megapixels()}`;
+    const answer = await waiting.answer("save", { photo: state.photo.photo, format: at.format.value, ...request }, title);
+    saving = false;
     button.textContent = before;
     show();
+    if (!answer) return; // cancelled
     if (answer.error) return fail(answer);
     save(answer.file, answer.name);
     stage.say(`${answer.name} · ${((performance.now() - begun) / 1000).toFixed(1)} s`);
@@ -286,6 +338,7 @@ export function start({ element, trigger, props, upload, watch }) {
   }
 
   themeButton(at.theme);
+  if (props.catalogue) Object.assign(at.catalogue, { href: props.catalogue, hidden: false });
   watch("cards", draw);
   begin();
 }

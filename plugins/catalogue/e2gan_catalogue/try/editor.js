@@ -29,14 +29,19 @@ export class Editor {
     return editor;
   }
 
-  /** Load a concept, unless it is loaded, and append it to the base. */
-  async use(concept) {
-    Object.assign(this, await this.#ask("use", { concept }));
+  /** Append a concept, or a blend, to the base: {id: share}; the shares add up to 1. */
+  async use(shares) {
+    Object.assign(this, await this.#ask("use", { shares }));
   }
 
-  /** The edit of an ImageData whose sides are multiples of the stride, and how long it took. */
+  /** The edit of an ImageData, in the same form. */
   edit(pixels) {
     return this.#ask("edit", { pixels }, [pixels.data.buffer]);
+  }
+
+  /** The edit of a photo's smaller copy, brought to the photo's size and mixed with it; all are ImageData. */
+  enlarge(photo, small, edit, strength) {
+    return this.#ask("enlarge", { photo, small, edit, strength }, [photo.data.buffer]);
   }
 
   #ask(job, details, transfer = []) {

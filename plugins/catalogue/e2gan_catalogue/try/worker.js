@@ -1,5 +1,6 @@
-// Off the page's thread: the model, and nothing else.
+// Off the page's thread: the model, and enlarging its edits.
 
+import { enlarge } from "./enlarge.js";
 import { Model } from "./model.js";
 
 let model;
@@ -9,11 +10,15 @@ const jobs = {
     model = await Model.open(models, runtime, (progress) => self.postMessage({ progress }));
     return { index: model.index, runtime: model.runtime };
   },
-  async use({ concept }) {
-    await model.use(concept);
+  async use({ shares }) {
+    await model.use(shares);
     return { runtime: model.runtime };
   },
   edit: ({ pixels }) => model.edit(pixels),
+  enlarge({ photo, small, edit, strength }) {
+    enlarge(photo, small, edit, strength);
+    return photo;
+  },
 };
 
 let turn = Promise.resolve();

@@ -1,6 +1,9 @@
 // Models that `e2gan export onnx --swap` wrote, on onnxruntime-web: the base, with the part of a concept appended.
 
+import { blended } from "./blend.js";
+
 const MOST_THREADS = 8;
+const LEAST_SIDE = 32; // of a picture, in pixels
 
 export class Model {
   #ort;
@@ -34,11 +37,11 @@ export class Model {
     return this.#providers[0] === "webgpu" ? "WebGPU" : this.wasm;
   }
 
-  /** Put a concept behind the base; only its part is loaded, and that once. */
-  async use(id) {
-    const concept = this.index.concepts.find((each) => each.id === id);
-    if (!this.#parts.has(id)) this.#parts.set(id, await read(`${this.#models}${concept.file}`, concept.bytes));
-    const part = this.#parts.get(id);
+  /** Put a concept, or a blend, behind the base: {id: share}; only parts are loaded, and each once. */
+  async use(shares) {
+    const ids = Object.keys(shares);
+    const parts = await Promise.all(ids.map((id) => this.#part(id)));
+    const part = parts.length > 1 ? blended(parts, Object.values(shares)) : parts[0];
     const whole = new Uint8Array(this.#base.length + part.length);
     whole.set(this.#base);
     whole.set(part, this.#base.length);
@@ -53,29 +56,49 @@ export class Model {
     }
   }
 
+  async #part(id) {
+    const { file, bytes } = this.index.concepts.find((each) => each.id === id);
+    if (!this.#parts.has(id)) this.#parts.set(id, await read(`${this.#models}${file}`, bytes));
+    return this.#parts.get(id);
+  }
+
   #create(bytes) {
     return this.#ort.InferenceSession.create(bytes, { executionProviders: this.#providers, graphOptimizationLevel: "all" });
   }
 
-  /** An ImageData to its edit, of the same opacity, and the milliseconds that it took. */
+  /** An ImageData to its edit, of the same size and opacity. */
   async edit({ data, width, height }) {
-    const start = performance.now();
-    const size = width * height;
+    const columns = places(width, this.index.stride), rows = places(height, this.index.stride);
+    const size = columns.length * rows.length;
     const planes = new Float32Array(3 * size);
-    for (let i = 0; i < size; i++) {
-      for (let c = 0; c < 3; c++) planes[c * size + i] = data[4 * i + c] / 255;
+    let to = 0;
+    for (const y of rows) {
+      for (const x of columns) {
+        const from = 4 * (y * width + x);
+        for (let c = 0; c < 3; c++) planes[c * size + to] = data[from + c] / 255;
+        to++;
+      }
     }
-    const photo = new this.#ort.Tensor("float32", planes, [1, 3, height, width]);
+    const photo = new this.#ort.Tensor("float32", planes, [1, 3, rows.length, columns.length]);
     const { edit } = await this.#session.run({ photo });
     const made = await edit.getData();
     edit.dispose();
     const picture = new ImageData(width, height);
-    for (let i = 0; i < size; i++) {
-      picture.data[4 * i + 3] = data[4 * i + 3];
-      for (let c = 0; c < 3; c++) picture.data[4 * i + c] = 255 * made[c * size + i]; // rounds, and stays in range
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const at = 4 * (y * width + x), from = y * columns.length + x;
+        picture.data[at + 3] = data[at + 3];
+        for (let c = 0; c < 3; c++) picture.data[at + c] = 255 * made[c * size + from]; // rounds, and stays in range
+      }
     }
-    return { picture, milliseconds: performance.now() - start };
+    return picture;
   }
+}
+
+/** The places of a row's pixels, with as many mirrored ones behind them as the model needs. */
+function places(count, stride) {
+  const padded = Math.max(LEAST_SIDE, Math.ceil(count / stride) * stride), period = Math.max(1, 2 * (count - 1));
+  return Array.from({ length: padded }, (_, i) => Math.min(i % period, period - (i % period)));
 }
 
 async function found(url) {

@@ -1,0 +1,144 @@
+"""The page that edits the visitor's photo: the models, the runtime, and the page itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2gan import __version__
+from e2gan.errors import E2GANError
+from e2gan.installing import install_command
+from e2gan_catalogue.entries import Entry, base_of
+
+__all__ = ["CARDS", "Runtime", "write_editor"]
+
+PAGE = Path(__file__).parent / "try"
+
+CARDS = "cards.json"
+"""The concepts' cards, for the page's script."""
+
+MADE = "made.json"
+"""What the models were made from: unchanged ones are not made again."""
+
+FILES = (
+    *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    *("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm"),
+)
+"""Of onnxruntime-web: a build for WebAssembly alone, and one with WebGPU."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The files of onnxruntime-web."""
+
+    folder: Path
+
+    @classmethod
+    def found_in(cls, folder: Path) -> Runtime:
+        """The runtime in a folder, such as the ``dist`` of its npm package.
+
+        Raises:
+            E2GANError: a file is missing, or e2gan-onnx is not installed.
+        """
+        missing = [name for name in FILES if not (folder / name).is_file()]
+        if missing:
+            raise E2GANError(
+                f"{folder}: {missing[0]} of onnxruntime-web is not there",
+                hint="npm pack onnxruntime-web, unpack the file, and name its folder package/dist",
+            )
+        try:
+            import e2gan_onnx  # noqa: F401
+        except ImportError:
+            raise E2GANError(
+                "the page that edits needs the package 'e2gan-onnx'",
+                hint=f"{install_command('e2gan-onnx')}, or leave --runtime out",
+            ) from None
+        return cls(folder)
+
+
+def write_editor(
+    entries: Sequence[Entry], place: Path, runtime: Runtime, *, former: Path, tell: Callable[[str], object]
+) -> list[Entry]:
+    """Write the page that edits into ``place``, with the concepts of the base that most of them are for.
+
+    Args:
+        former: the page of an earlier run, whose models are taken if they would be the same.
+        tell: is told what is being done, a line at a time.
+
+    Returns:
+        The entries that the page edits with: one for each id.
+
+    Raises:
+        E2GANError: no concept's base is installed, or a model differs too much from the editor.
+    """
+    chosen = _chosen(entries)
+    base = base_of(chosen[0].concept)
+    assert base is not None
+    shutil.copytree(PAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "ort").mkdir()
+    for name in FILES:
+        shutil.copy(runtime.folder / name, place / "ort" / name)
+    made_from = _made_from(chosen)
+    models = place / "models"
+    if _kept(former, made_from):
+        shutil.copytree(former / "models", models)
+    else:
+        import torch
+
+        from e2gan.editor import Editor
+        from e2gan_onnx.options import OPSETS
+        from e2gan_onnx.swap import export_swappable
+
+        editor = Editor(base, device="cpu", dtype=torch.float32)
+        export_swappable([e.concept for e in chosen], base, models, opset=OPSETS[0], editor=editor, tell=tell)
+        for preview in models.glob("*.webp"):
+            preview.unlink()  # the catalogue has them in better sizes
+    (place / MADE).write_text(json.dumps(made_from), encoding="utf-8")
+    return chosen
+
+
+def _chosen(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries for the installed base that most are for, one for each id."""
+    bases = Counter(entry.concept.base_sha256 for entry in entries if base_of(entry.concept))
+    if not bases:
+        concept = entries[0].concept
+        raise E2GANError(
+            f"the base of the concepts, '{concept.base_id}' {concept.base_sha256[:12]}…, is not installed",
+            hint="leave --runtime out, or install the base",
+        )
+    (most, _), *_ = bases.most_common(1)
+    by_id: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.concept.base_sha256 == most:
+            by_id.setdefault(entry.concept.id, entry)
+    return list(by_id.values())
+
+
+def _made_from(entries: Sequence[Entry]) -> dict[str, object]:
+    """What the models depend on."""
+    concepts = []
+    for entry in entries:
+        digest = hashlib.sha256()
+        for file in sorted(entry.concept.path.iterdir()):
+            if file.is_file():
+                digest.update(f"{file.name}\0".encode() + file.read_bytes())
+        concepts.append([entry.concept.id, digest.hexdigest()])
+    return {"program": __version__, "concepts": sorted(concepts)}
+
+
+def _kept(former: Path, made_from: dict[str, object]) -> bool:
+    """Whether an earlier run left the same models, and all of them."""
+    try:
+        if json.loads((former / MADE).read_text(encoding="utf-8")) != made_from:
+            return False
+        index = json.loads((former / "models/concepts.json").read_text(encoding="utf-8"))
+        parts = [index["base"], *index["concepts"]]
+        return all(os.path.getsize(former / "models" / part["file"]) == part["bytes"] for part in parts)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
