@@ -304,8 +304,16 @@ class Editor:
         keeps_detail = any(part.concept.keeps == Keeps.DETAIL for part in blend.parts)
         return blend.load is None and not keeps_detail and not isinstance(self._edits, _BackendEdits)
 
-    def _edit_in_tiles(self, image: Image.Image, width: int, height: int, blend: Blend, strength: float) -> Image.Image:
-        """The edit of one photo, computed at more than `MAX_PIXELS`."""
+    def _edit_in_tiles(
+        self,
+        image: Image.Image,
+        width: int,
+        height: int,
+        blend: Blend,
+        strength: float,
+        told: Callable[[float], None],
+    ) -> Image.Image:
+        """The edit of one photo, computed at more than `MAX_PIXELS`; ``told`` as for `_finish`."""
         assert not isinstance(self._edits, _BackendEdits)
         small = _resized(image, width, height)
         right, down = self._paddings(width, height, blend)

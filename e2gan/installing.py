@@ -31,7 +31,7 @@ CONCEPTS = (
     *("autumn", "winter", "dusk", "old-photo"),
 )
 
-PLUGINS = ("baselines", "catalogue", "coreml", "gmic", "onnx", "openvino", "reproduce", "ssd", "teachers")
+PLUGINS = ("baselines", "catalogue", "coreml", "gmic", "litert", "onnx", "openvino", "reproduce", "ssd", "teachers")
 
 DISTRIBUTIONS = {
     "e2gan": ".",
