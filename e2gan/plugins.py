@@ -76,6 +76,7 @@ A plugin may add a hook and so a kind of its own, whose error is PluginError.
 
 _OFFERS: dict[str, dict[str, str]] = {
     "e2gan-baselines": {"command": "train-baseline", "source": "baseline"},
+    "e2gan-catalogue": {"command": "catalogue"},
     "e2gan-coreml": {"exporter": "coreml"},
     "e2gan-demo": {"command": "demo"},
     "e2gan-gmic": {"teacher": "gmic"},
@@ -83,6 +84,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "command": "push push-base pull remove search lock sync verify outdated trust hub-server",
         "source": "hub https http",
     },
+    "e2gan-litert": {"exporter": "litert"},
     "e2gan-onnx": {"exporter": "onnx", "backend": "onnxruntime"},
     "e2gan-openvino": {"backend": "openvino"},
     "e2gan-reproduce": {"command": "reproduce"},

@@ -70,6 +70,7 @@ def new(
     lower-case letters, digits and hyphens. With --data, the recipe suits the edits of these photographs or pairs.
     """
     from e2gan.installing import install_folder
+    from e2gan.models.layout import Keeps
     from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
 
@@ -99,8 +100,9 @@ def new(
         license=license,
         teacher=teacher,
         options=options,
+        keeps=kept.keeps if kept else Keeps.NOTHING,
+        why=kept.reason if kept else "",
         side=side,
-        **({} if kept is None else {"keeps": kept.keeps, "why": kept.reason}),
     )
     photos = data or ("PAIRS" if teacher == GIVEN else "PHOTOS")
     out.note(f"made {output}; next:\n  {install_folder(output)}\n  e2gan train {output} --data {photos}")

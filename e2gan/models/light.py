@@ -81,23 +81,24 @@ def keep(
 def moments_of(parts: Iterable[Array], keeps: Sequence[Keeps]) -> Moments:
     """The moments of a whole picture from its parts, each (1, 3, H, W), ``toned``."""
     kinds = [kind for kind in keeps if kind in (Keeps.LIGHT, Keeps.COLOUR)]
-    count, sums, first = 0, dict.fromkeys(kinds, (0.0, 0.0)), None
+    count, sums, squares = 0, dict[Keeps, Array](), dict[Keeps, Array]()
+    part: Array = None
     for part in parts:
         f = functions_of(part)
         count += part.shape[2] * part.shape[3]
         for kind in kinds:
             # In double precision: millions of pixels are added up.
             anchor = f.doubled(_anchor(kind, part, f))
-            total, squares = sums[kind]
-            sums[kind] = total + anchor.sum((0, 2, 3)), squares + (anchor * anchor).sum((0, 2, 3))
-        first = part if first is None else first
-    moments = {}
-    for kind, (total, squares) in sums.items():
+            sums[kind] = sums.get(kind, 0) + anchor.sum((0, 2, 3))
+            squares[kind] = squares.get(kind, 0) + (anchor * anchor).sum((0, 2, 3))
+
+    def moments(kind: Keeps) -> tuple[Array, Array]:
         # With Bessel's correction, as in one piece.
-        variance = (squares - total * total / count) / (count - 1)
-        deviation, mean = (x[None, :, None, None] for x in (variance.clip(0) ** 0.5, total / count))
-        moments[kind] = functions_of(first).like(deviation, first), functions_of(first).like(mean, first)
-    return moments
+        variance = (squares[kind] - sums[kind] ** 2 / count) / (count - 1)
+        deviation, mean = (x[None, :, None, None] for x in (variance.clip(0) ** 0.5, sums[kind] / count))
+        return functions_of(part).like(deviation, part), functions_of(part).like(mean, part)
+
+    return {kind: moments(kind) for kind in kinds}
 
 
 def _kept(what: Keeps, made: Array, photo: Array, f: Functions, moments: Moments) -> Array:

@@ -22,8 +22,9 @@ from e2gan.data.folders import Data, find_photos, named
 from e2gan.data.pairs import Pair, given_pairs, picture_size
 from e2gan.errors import DataError, MissingExtraError
 from e2gan.files import sha256_file
+from e2gan.models.arrays import CELL
 from e2gan.models.layout import Keeps
-from e2gan.models.light import CELL, LUMA
+from e2gan.models.light import LUMA
 from e2gan.progress import Progress
 from e2gan.recipe import GIVEN
 from e2gan.training.batches import load_pair

@@ -19,6 +19,7 @@ from PIL import Image
 from e2gan.cli import batch
 from e2gan.cli.finished import is_finished
 from e2gan.images import open_image, read_provenance, save_image
+from e2gan.installing import install_command
 from e2gan.leftovers import kind
 from e2gan.pipeline import pipeline
 from tests.cli.conftest import Run
@@ -411,7 +412,7 @@ def test_without_the_extra(run: Run, package: str, monkeypatch: pytest.MonkeyPat
     assert result.exit_code == 1
     assert lines(result.stderr) == [
         f"error: this needs the package '{package}', which is not installed",
-        "hint: pip install 'e2gan[video]'",
+        f"hint: {install_command('e2gan[video]')}",
     ]
     animate("a.gif")
     assert run("apply", "dusk", "a.gif", "-o", "out.gif").exit_code == 0

@@ -20,6 +20,7 @@ from e2gan.cli import cli
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError
+from e2gan.installing import install_command
 from e2gan.plugins import reload_registry
 from e2gan_litert.check import compare, run
 from e2gan_litert.convert import convert, stored
@@ -166,7 +167,7 @@ def test_without_the_converter_the_error_names_it(base: Base, winter: Concept, m
     monkeypatch.setitem(sys.modules, "litert_torch", None)
     with pytest.raises(E2GANError, match="needs the package 'litert-torch'") as caught:
         convert(base, winter, SIZE)
-    assert caught.value.hint == "pip install 'e2gan-litert[convert]'"
+    assert caught.value.hint == install_command("e2gan-litert[convert]")
 
 
 def test_what_cannot_be_converted_is_one_error(base: Base, winter: Concept, monkeypatch: pytest.MonkeyPatch) -> None:

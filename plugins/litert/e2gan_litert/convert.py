@@ -15,6 +15,7 @@ from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
 from e2gan.files import temporary_folder
+from e2gan.installing import install_command
 from e2gan_litert.network import PHOTO, build
 
 __all__ = ["convert", "stored"]
@@ -35,7 +36,7 @@ def convert(base: Base, concept: Concept, size: tuple[int, int]) -> bytes:
     except ImportError as fault:
         raise E2GANError(
             f"writing LiteRT models needs the package 'litert-torch' ({fault})",
-            hint="pip install 'e2gan-litert[convert]'",
+            hint=install_command("e2gan-litert[convert]"),
         ) from fault
     width, height = size
     example = torch.zeros(1, height, width, 3, dtype=torch.uint8)

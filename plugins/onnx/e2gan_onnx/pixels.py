@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -54,7 +55,7 @@ class _Around:
         self.constants: list[onnx.TensorProto] = []
         self._count = 0
 
-    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         self._count += 1
         name = output or f"pixels.{self._count}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name=f"pixels.{kind}.{self._count}", **attributes))
