@@ -141,7 +141,7 @@ def _quality(base: Base, concepts: Sequence[Concept], data: Path, folder: Path) 
         wanted = embed([teacher(photo) for photo in photos])
         distances = {}
         for precision in ("fp32", "int8"):
-            edit = run(export(concept, base, folder / f"{concept.id}.onnx", precision=precision).path)
+            edit = run(export(concept, base, folder / f"{concept.id}.onnx", precision=precision, io="float32").path)
             distances[precision] = fid(embed([_picture(edit(as_input(photo))) for photo in photos]), wanted)
         figures += [
             *(Figure(f"{concept.id}: {name} EfficientNet-FID", value) for name, value in distances.items()),

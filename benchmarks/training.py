@@ -77,7 +77,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 ``higher-rate`` and ``shorter`` do so at a higher learning rate, in more or fewer steps.  ``half-first`` only begins
 with half-size pictures, and its VGG16 sees all of them whole."""
 
-TOGETHER = ("sparing", "shorter", "higher-rate")
+TOGETHER = ("sparing", "shorter", "higher-rate", "half-first")
 """The ways that must halve the time with the former's figures."""
 
 SHOWN = 8

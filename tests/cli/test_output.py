@@ -60,7 +60,7 @@ def test_a_command_may_have_one_of_the_options() -> None:
 
 def test_a_bar_is_drawn_for_several_things_only(capsys: pytest.CaptureFixture[str]) -> None:
     for items in ([], [1], [1, 2]):
-        assert list(Output().bar(items, "photo")) == items
+        assert list(Output().bar(items, "photo", len(items))) == items
     assert capsys.readouterr().out == ""
 
 

@@ -88,7 +88,7 @@ def test_list(run: Run) -> None:
     result = run("list")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "ID    TITLE  VERSION  BASE  FROM\n"
+        "NAME  TITLE  VERSION  BASE  FROM\n"
         "dawn  Dawn   1.2.0    tiny  e2gan-dawn\n"
         "dusk  Dusk   1.2.0    tiny  e2gan-dusk\n"
     )
@@ -99,6 +99,7 @@ def test_list_as_json(run: Run, base: Base, site: Path) -> None:
     dawn, dusk = json.loads(run("list", "--json").stdout)
     assert dawn["id"] == "dawn"
     assert dusk == {
+        "name": "dusk",
         "id": "dusk",
         "title": "Dusk",
         "version": "1.2.0",
@@ -259,4 +260,4 @@ def test_a_plugin_that_fails_or_takes_a_name_adds_none(run: Run, with_commands, 
     with_commands(register_commands)
     assert run("--help").exit_code == 0
     assert run("greet").exit_code == 2
-    assert run("list").stdout.startswith("ID")
+    assert run("list").stdout.startswith("NAME")

@@ -185,7 +185,7 @@ def test_what_is_given_besides_is_shown(tmp_path: Path, dusk: Concept) -> None:
         "train 1 h 01 min",
         "together 1 h 03 min",
         "photos 1,000 rejected: nothing was done 12",
-        "L1, training: 1.00 to 0.00200, at the end 0.00200; 499 steps",
+        "L1, training: 0.500 to 0.00100, at the end 0.00100; 499 steps",
     ):
         assert words in page.text, words
     curves = [path["d"] or "" for path in page.attributes("path")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,10 @@ Open = Callable[..., Catalogue]
 
 @pytest.fixture
 def open_catalogue(base: Base, tmp_path: Path) -> Open:
+    numbers = itertools.count()
+
     def open_catalogue(public: bool = False) -> Catalogue:
-        return Catalogue(base, tmp_path / f"previews-{public}", strangers=tmp_path / "added" if public else None)
+        return Catalogue(base, tmp_path / f"previews-{next(numbers)}", strangers=tmp_path / "added" if public else None)
 
     return open_catalogue
 

@@ -156,7 +156,7 @@ def test_any_file_is_an_index_or_one_error(content: bytes) -> None:
 def test_an_index_of_another_version_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     write_index([])
     assert search() == []
-    monkeypatch.setattr(index, "SCHEMA", 2)
+    monkeypatch.setattr(index, "SCHEMA", index.SCHEMA + 1)
     with pytest.raises(E2GANError) as caught:
         search()
     assert caught.value.hint == "e2gan search --refresh"
