@@ -77,18 +77,18 @@ def install_command(requirement: str, *, no_deps: bool = False) -> str:
         return shlex.join([*pip, requirement])
     origin = _origin()
     if origin.clone and (folder := _folder(origin.clone, name)):
-        words = [*pip, *_constraints(origin.clone), *(["-e"] if origin.editable else []), _path(folder) + extras]
+        words = [*pip, *_constraints(origin.clone), *(["-e"] if origin.editable else []), _text_of(folder) + extras]
         line = shlex.join(words)
         file = origin.clone / NO_DEPS
         if name == "e2gan" and NEEDS_NO_DEPS & set(re.findall(r"[\w-]+", extras)) and file.is_file():
-            line += " && " + shlex.join([*_pip(), "install", "--no-deps", "-r", _path(file)])
+            line += " && " + shlex.join([*_pip(), "install", "--no-deps", "-r", _text_of(file)])
         return line
     if there := _in_repository(origin, name, extras):
         return shlex.join([*pip, there])
     if own := _recorded(name):
         return shlex.join([*pip, own + extras])
     if origin.wheels or not PUBLISHED:
-        return shlex.join([*pip, "--find-links", _path(origin.wheels) if origin.wheels else "WHEELS", name + extras])
+        return shlex.join([*pip, "--find-links", _text_of(origin.wheels) if origin.wheels else "WHEELS", name + extras])
     return shlex.join([*pip, name + extras])
 
 
@@ -131,16 +131,16 @@ def _pip() -> list[str]:
     return (
         ["pip"]
         if found and Path(found).parent == Path(sys.executable).parent
-        else [_path(Path(sys.executable)), "-m", "pip"]
+        else [_text_of(Path(sys.executable)), "-m", "pip"]
     )
 
 
 def _constraints(clone: Path) -> list[str]:
     file = clone / "constraints.txt"
-    return ["-c", _path(file)] if file.is_file() else []
+    return ["-c", _text_of(file)] if file.is_file() else []
 
 
-def _path(path: Path) -> str:
+def _text_of(path: Path) -> str:
     """A path as pip reads it: relative to the current folder if it lies in it."""
     here = Path.cwd()
     if path == here:
@@ -196,7 +196,7 @@ def _recorded(name: str) -> str | None:
         return f"{vcs.get('vcs', 'git')}+{url}@{vcs.get('commit_id', '')}{part}".replace("@#", "#")
     if url.startswith("file:"):
         place = _local(url)
-        return _path(place) if place and place.exists() else None
+        return _text_of(place) if place and place.exists() else None
     return url or None
 
 

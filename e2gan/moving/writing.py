@@ -83,7 +83,7 @@ class ClipWriter:
             ImageError: the container does not hold the codec, or the clip's sound.
             OSError: the file cannot be written.
         """
-        self._path, self._name, self._clip, self._keep_location = path, name, clip, keep_location
+        self._target, self._name, self._clip, self._keep_location = path, name, clip, keep_location
         self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._colours = clip.colours if clip.hdr is None else SDR
         self._matrix = swscale_matrix(self._colours.matrix, clip.height)
@@ -147,7 +147,7 @@ class ClipWriter:
             yield
         except av.FFmpegError as fault:
             if isinstance(fault, OSError):
-                raise OSError(fault.errno, fault.strerror, str(self._path)) from fault
+                raise OSError(fault.errno, fault.strerror, str(self._target)) from fault
             raise ImageError(f"{self._name}: cannot be written ({fault.strerror})") from fault
 
     def _encoder(self, container: str, codec: str) -> Any:

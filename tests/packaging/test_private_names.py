@@ -53,8 +53,8 @@ NEEDED: Mapping[str, tuple[str, str]] = {
 
 PLACES = ("e2gan", "hub", "plugins", "spaces", "concepts")
 
-DOCUMENTED = ("_exit",)
-"""Names that only look private: Python documents `os._exit`."""
+DOCUMENTED = ("_exit", "_asdict", "_fields")
+"""Names that only look private: Python documents `os._exit`, and these two of named tuples."""
 
 
 def sources(root: Path) -> dict[str, ast.Module]:

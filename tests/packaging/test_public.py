@@ -17,10 +17,10 @@ HOMES = {
     "e2gan_hub": "hub/e2gan_hub",
     "e2gan_demo": "spaces/demo/e2gan_demo",
     "benchmarks": "benchmarks",
-    **{f"e2gan_{name}": f"plugins/{name}/e2gan_{name}" for name in ("baselines", "coreml", "gmic", "onnx")},
+    **{f"e2gan_{name}": f"plugins/{name}/e2gan_{name}" for name in ("baselines", "catalogue", "coreml")},
     **{
         f"e2gan_{name}": f"plugins/{name}/e2gan_{name}"
-        for name in ("litert", "openvino", "reproduce", "ssd", "teachers")
+        for name in ("gmic", "litert", "onnx", "openvino", "reproduce", "ssd", "teachers")
     },
 }
 """Packages of ours by their folders."""
