@@ -516,7 +516,7 @@ def test_the_keyboard_reaches_everything(page: Any) -> None:
         )
     assert reached[:8] == ["file", "camera", "clear", "ridge", "strength", "other", "size", "save"]
     assert "concept" in reached and "search" in reached
-    page.check('input[value="paint"]', force=True)
+    page.focus("[data-at=cards] input:checked")
     before = edits(page)
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.querySelector('[data-at=cards] input:checked').value === 'winter'")

@@ -23,5 +23,5 @@ def test_photo_and_edits_stand_side_by_side(repository: Path, tmp_path: Path) ->
     assert np.abs(edits[0] - edits[1]).mean() > 10
     page = Image.open(tmp_path / "out/sheet.jpg")
     assert page.width > 1600
-    cells = [page.crop((x, y, x + 600, y + 400)) for x, y in ((200, 200), (1400, 200), (200, 1300))]
+    cells = [page.crop((x, y, x + 400, y + 200)) for x, y in ((200, 200), (1000, 200), (200, 800))]
     assert all(np.asarray(cell).std() > 5 for cell in cells)
