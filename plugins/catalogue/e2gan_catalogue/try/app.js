@@ -5,6 +5,7 @@ import { isolate } from "./isolate.js";
 import { fillHidden, openPhoto } from "./photo.js";
 import { asked, keep, rounded } from "../shared/address.js";
 import { about, Cards } from "../shared/cards.js";
+import { Dials } from "../shared/dials.js";
 import { parts } from "../shared/dom.js";
 import { copyText, save } from "../shared/save.js";
 import { Sources } from "../shared/sources.js";
@@ -26,6 +27,7 @@ const state = {
 let stage, sources, samples; // from the beginning on
 const cards = new Cards(at.cards, at.search, at.none, choose);
 const work = new Work(next, () => show());
+const dials = new Dials(at, state, { describe, refresh });
 
 let editor; // once it is loaded
 let loaded = null; // the blend that the editor has, as text
@@ -121,10 +123,7 @@ function show(mode) {
 /** Name what is shown, and keep in the page's address what is wanted. */
 function describe() {
   stage.describe(shown?.names ?? "", state.photo?.alt);
-  at.mix.disabled = !state.other;
-  at["mix-row"].classList.toggle("off", !state.other);
-  at["mix-text"].textContent = state.other ? `${Math.round(100 * state.mix)} % ${cards.title(state.other)}` : "–";
-  at["strength-text"].textContent = `${Math.round(100 * state.strength)} %`;
+  dials.show(cards.title(state.other));
   stage.after.style.opacity = state.strength;
   keep(state);
 }
@@ -219,29 +218,13 @@ at.save.addEventListener("click", async () => {
 
 function choose(name) {
   state.concept = name;
-  if (state.other === name) {
-    state.other = null;
-    at.other.value = "";
-  }
+  dials.apart();
   cards.mark(name);
   about(at.about, cards.get(name));
   refresh();
 }
 
 at.size.addEventListener("change", refresh);
-at.strength.addEventListener("input", () => {
-  state.strength = at.strength.value / 100;
-  describe();
-});
-at.mix.addEventListener("input", () => {
-  state.mix = at.mix.value / 100;
-  refresh();
-});
-at.other.addEventListener("change", () => {
-  state.other = at.other.value && at.other.value !== state.concept ? at.other.value : null;
-  if (!state.other) at.other.value = "";
-  refresh();
-});
 at.link.addEventListener("click", () => copyText(location.href, at.link));
 
 /** The cards of the concepts that can be edited with here; the catalogue has written them. */
@@ -262,9 +245,7 @@ async function begin() {
   show("loading");
   if (await isolate()) return; // the page is about to be loaded again, with threads
   const wish = asked();
-  Object.assign(state, { mix: wish.mix, strength: wish.strength });
-  at.strength.value = 100 * state.strength;
-  at.mix.value = 100 * state.mix;
+  dials.set(wish);
   try {
     const loading = Editor.open("models/", "ort/", (share) => {
       at.progress.value = share;
@@ -272,8 +253,7 @@ async function begin() {
     });
     cards.draw(await readCards());
     at.other.append(...cards.names.map((name) => new Option(cards.title(name), name)));
-    state.other = cards.has(wish.other) && wish.other !== wish.concept ? wish.other : null;
-    at.other.value = state.other ?? "";
+    state.other = cards.has(wish.other) ? wish.other : null;
     choose([wish.concept, ...cards.names].find((name) => cards.has(name)));
     if (!state.photo && samples.length) await takeSample(samples[0]);
     editor = await loading;

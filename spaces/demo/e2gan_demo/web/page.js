@@ -6,6 +6,7 @@ import { ContactSheet } from "./contact-sheet.js";
 import { server } from "./server.js";
 import { Waiting } from "./waiting.js";
 import { about, Cards } from "./shared/cards.js";
+import { Dials } from "./shared/dials.js";
 import { parts } from "./shared/dom.js";
 import { copyText, save } from "./shared/save.js";
 import { Sources } from "./shared/sources.js";
@@ -52,6 +53,7 @@ export function start({ element, trigger, props, upload, watch }) {
     work.wake();
   });
   const work = new Work(next, () => show());
+  const dials = new Dials(at, state, { describe, refresh });
   const waiting = new Waiting(at.wait, at["wait-text"], at["wait-cancel"], ask);
   const megapixels = () => {
     const count = Math.max(1, Math.round((state.photo.width * state.photo.height) / 1e6));
@@ -159,10 +161,7 @@ export function start({ element, trigger, props, upload, watch }) {
   /** Name what is shown, and keep it in the page's address. */
   function describe() {
     stage.describe(names(), state.photo?.alt);
-    at.mix.disabled = !state.other;
-    at["mix-row"].classList.toggle("off", !state.other);
-    at["mix-text"].textContent = state.other ? `${Math.round(100 * state.mix)} % ${cards.title(state.other)}` : "–";
-    at["strength-text"].textContent = `${Math.round(100 * state.strength)} %`;
+    dials.show(cards.title(state.other));
     // The edit is mixed with the photo pixel by pixel: the browser can do that, and at once.
     stage.after.style.opacity = state.strength;
     keep(state);
@@ -267,10 +266,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   function choose(name) {
     state.concept = cards.has(name) ? name : null;
-    if (state.other === state.concept) {
-      state.other = null;
-      at.other.value = "";
-    }
+    dials.apart();
     cards.mark(name);
     about(at.about, cards.get(name));
     refresh();
@@ -278,19 +274,6 @@ export function start({ element, trigger, props, upload, watch }) {
 
   // --- The other controls ---------------------------------------------------------------------------------------
 
-  at.strength.addEventListener("input", () => {
-    state.strength = at.strength.value / 100;
-    describe();
-  });
-  at.mix.addEventListener("input", () => {
-    state.mix = at.mix.value / 100;
-    refresh();
-  });
-  at.other.addEventListener("change", () => {
-    state.other = at.other.value && at.other.value !== state.concept ? at.other.value : null;
-    if (!state.other) at.other.value = "";
-    refresh();
-  });
   at.detail.addEventListener("change", () => {
     state.size = at.detail.value ? Number(at.detail.value) : null;
     refresh();
@@ -321,9 +304,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   async function begin() {
     const wish = asked();
-    Object.assign(state, { mix: wish.mix, strength: wish.strength });
-    at.strength.value = 100 * state.strength;
-    at.mix.value = 100 * state.mix;
+    dials.set(wish);
     draw();
     show("loading");
     // A link may name a concept that must be fetched first.
@@ -331,7 +312,6 @@ export function start({ element, trigger, props, upload, watch }) {
       if (name?.startsWith("hub:") && !cards.has(name)) await add(name);
     }
     state.other = cards.has(wish.other) ? wish.other : null;
-    at.other.value = state.other ?? "";
     choose([wish.concept, FIRST, ...cards.names].find((name) => cards.has(name)));
     if (samples.length) await takeSample(samples[0]);
     else show();
