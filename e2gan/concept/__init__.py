@@ -16,6 +16,7 @@ untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 
 from e2gan.concept.card import render_card
 from e2gan.concept.facts import main_facts, ratios
+from e2gan.concept.fit import base_of, check_bundle
 from e2gan.concept.layout import (
     ADAPTER,
     CARD,
@@ -45,7 +46,9 @@ __all__ = [
     "Adapter",
     "Concept",
     "Licenses",
+    "base_of",
     "bundle_folder",
+    "check_bundle",
     "main_facts",
     "ratios",
     "record_quality",

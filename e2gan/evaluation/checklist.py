@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from e2gan.base import Base, find_base
-from e2gan.concept import CARD, Concept, bundle_folder, ratios, render_card
+from e2gan.base import find_base
+from e2gan.concept import CARD, Concept, bundle_folder, check_bundle, ratios, render_card
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.evaluation.summary import worse_than_nothing
 from e2gan.files import read_toml
@@ -76,11 +76,8 @@ def _asked(name: str, question: Callable[[_Subject], str], subject: _Subject) ->
 
 
 def _bundle(subject: _Subject) -> str:
-    concept, base = subject.concept, _base_of(subject.concept)
-    if base:
-        concept.load(base)
+    if check_bundle(subject.concept):
         return "every file is sound and fits the base"
-    concept.check()
     return "every file is sound, as far as that can be seen without its base"
 
 
@@ -96,14 +93,6 @@ def _base(subject: _Subject) -> str:
             hint="train it again: e2gan train",
         )
     return f"'{base.id}', as installed here"
-
-
-def _base_of(concept: Concept) -> Base | None:
-    try:
-        base = find_base(concept.base_id)
-    except BaseModelError:
-        return None
-    return base if base.sha256 == concept.base_sha256 else None
 
 
 def _package(subject: _Subject) -> str:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from e2gan import base as bases
 from e2gan.base import Base
-from e2gan.concept import Concept
+from e2gan.concept import Concept, check_bundle
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
 from e2gan.plugins import Registry, registry
 from e2gan.tables import shown
 from e2gan_hub import store
-from e2gan_hub.pull import check_files, listing
+from e2gan_hub.pull import listing
 from e2gan_hub.ref import Ref
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def verify() -> Iterator[Checked]:
                 changed = store.differing(digests, expected)
                 if changed:
                     raise E2GANError(f"{', '.join(changed)}: changed since the pull")
-                check_files(concept)
+                check_bundle(concept)
             except (E2GANError, OSError) as error:
                 yield Checked("concept", record.repo, source, str(error))
             else:
@@ -109,7 +109,7 @@ def _problem(concept: Concept) -> str | None:
     """What is wrong with a concept from a distribution, if anything."""
     try:
         if concept.trained:
-            check_files(concept)
+            check_bundle(concept)
         recorded = _recorded(concept.distribution or "")
         for file in concept.path.iterdir():
             if recorded.get(file.resolve(), sha256_file(file)) != sha256_file(file):

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from e2gan.base import Base, find_base
-from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, render_adapter_config
-from e2gan.errors import BaseModelError, ConceptError, E2GANError, RecipeError
+from e2gan.concept import CONFIG, FILES, MANIFEST, TRAINED, Concept, base_of, check_bundle, render_adapter_config
+from e2gan.errors import ConceptError, E2GANError, RecipeError
 from e2gan.files import temporary_folder
 from e2gan.plugins import registry, reload_registry
 from e2gan.tables import shown
@@ -36,8 +35,6 @@ __all__ = [
     "Pulled",
     "RemoteFile",
     "adopt",
-    "base_of",
-    "check_files",
     "concept_from",
     "fetch",
     "find",
@@ -491,29 +488,8 @@ def _make_config(folder: Path, file: RemoteFile) -> None:
 def _checked(folder: Path) -> Concept:
     """The concept in a folder, fully checked."""
     concept = Concept.read(folder)
-    check_files(concept)
+    check_bundle(concept)
     return concept
-
-
-def check_files(concept: Concept) -> None:
-    """Check every file of a bundle, and if its base is installed, their contents against the base.
-
-    Raises:
-        ConceptError: something is wrong.
-    """
-    if base := base_of(concept):
-        concept.load(base)
-    else:
-        concept.check()
-
-
-def base_of(concept: Concept) -> Base | None:
-    """The base that a concept was made for, if it is installed."""
-    try:
-        base = find_base(concept.base_id)
-    except BaseModelError:
-        return None
-    return base if base.sha256 == concept.base_sha256 else None
 
 
 def _check_signature(api: HfApi, ref: Ref, file: RemoteFile | None, statement: bytes, signer: config.Signer) -> None:

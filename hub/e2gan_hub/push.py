@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2gan.base import Base
-from e2gan.concept import CARD, CONFIG, FILES, Concept, render_adapter_config
+from e2gan.concept import CARD, CONFIG, FILES, Concept, base_of, check_bundle, render_adapter_config
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.evaluation.checklist import LARGE
 from e2gan.evaluation.summary import worse_than_nothing
 from e2gan.files import read_bytes, sha256_file
 from e2gan_hub import client, metadata, signing
 from e2gan_hub.base_repo import base_repository
-from e2gan_hub.pull import NEEDED, Listing, RemoteFile, base_of, check_files, listing
+from e2gan_hub.pull import NEEDED, Listing, RemoteFile, listing
 from e2gan_hub.ref import Ref
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def concept_publication(
         Unreachable: the Hub cannot be reached.
         E2GANError: its base is not in the repository ``base_model``, or nowhere on the Hub.
     """
-    check_files(concept)
+    check_bundle(concept)
     if not list(metadata.results(concept)):
         raise ConceptError(
             f"{concept.path}: '{concept.id}' has no quality figures, which publishing needs",

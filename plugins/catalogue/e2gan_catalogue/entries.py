@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from e2gan.about import Judgement, facts, judgements, verdict
-from e2gan.base import Base, find_base
-from e2gan.concept import FILES, Concept
-from e2gan.errors import ConceptError, E2GANError
+from e2gan.concept import FILES, Concept, check_bundle
+from e2gan.errors import ConceptError
 from e2gan.files import read_bytes
 from e2gan_catalogue.getting import Step, steps_to_get
 from e2gan_catalogue.pictures import Pictures, write_pictures
 
-__all__ = ["Entry", "base_of", "write_entry"]
+__all__ = ["Entry", "write_entry"]
 
 STAMP = (1980, 1, 1, 0, 0, 0)
 """The time of all files in an archive, so that the same bundle gives the same archive."""
@@ -97,7 +96,7 @@ def write_entry(concept: Concept, site: Path, slug: str) -> Entry:
     Raises:
         ConceptError: the bundle is damaged, not trained, or not there any more; nothing was written.
     """
-    _check(concept)
+    check_bundle(concept)
     try:
         data, rows = _archived(concept), facts(concept)
     except OSError as fault:
@@ -116,24 +115,6 @@ def write_entry(concept: Concept, site: Path, slug: str) -> Entry:
         facts=rows,
         steps=steps_to_get(concept, Path(archive).name),
     )
-
-
-def base_of(concept: Concept) -> Base | None:
-    """The installed base that a concept was made for; None if there is none."""
-    try:
-        base = find_base(concept.base_id)
-    except E2GANError:
-        return None
-    return base if base.sha256 == concept.base_sha256 else None
-
-
-def _check(concept: Concept) -> None:
-    """Check a bundle as far as that is possible here: its tensors' shapes follow from its base."""
-    base = base_of(concept)
-    if base is None:
-        concept.check()
-    else:
-        concept.load(base)
 
 
 def _archived(concept: Concept) -> bytes:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2gan import __version__
+from e2gan.concept import base_of
 from e2gan.errors import E2GANError
 from e2gan.installing import install_command
-from e2gan_catalogue.entries import Entry, base_of
+from e2gan_catalogue.entries import Entry
 
 __all__ = ["CARDS", "Runtime", "write_editor"]
 
