@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from e2gan.backends import PRECISIONS
 
 __all__ = [
+    "PictureSize",
     "data_option",
     "device_option",
     "editor_options",
@@ -27,6 +29,35 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 folder = click.Path(file_okay=False, path_type=Path)
+
+
+class PictureSize(click.ParamType):
+    """``256x256``: width and height in pixels, of a model that takes pictures of one size."""
+
+    name = "WxH"
+
+    def __init__(self, multiple: int = 1) -> None:
+        """``multiple``: what width and height must be multiples of."""
+        self.multiple = multiple
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        from e2gan.editor import MAX_PIXELS, MIN_SIDE
+
+        if isinstance(value, tuple):
+            return cast("tuple[int, int]", value)
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
+        if not match:
+            self.fail(f"{value!r} is not a size such as 256x256.", param, ctx)
+        width, height = int(match[1]), int(match[2])
+        uneven = width % self.multiple or height % self.multiple
+        if min(width, height) < MIN_SIDE or uneven or width * height > MAX_PIXELS:
+            multiples = f"multiples of {self.multiple}, " if self.multiple > 1 else ""
+            self.fail(
+                f"{value}: width and height must be {multiples}at least {MIN_SIDE}, and a megapixel at most.",
+                param,
+                ctx,
+            )
+        return width, height
 
 
 def _one_or_several(ctx: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from e2gan.cli.help import Command
+from e2gan.cli.options import PictureSize
 from e2gan.cli.output import Output, output_options
 from e2gan.errors import E2GANError
 
@@ -21,29 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["coreml"]
 
 SUFFIX = ".mlpackage"
-
-
-class SizeType(click.ParamType):
-    """``256x256``: width and height in pixels."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
-        from e2gan.editor import MAX_PIXELS, MIN_SIDE
-
-        if isinstance(value, tuple):
-            return cast("Size", value)
-        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
-        if not match:
-            self.fail(f"{value!r} is not a size such as 256x256.", param, ctx)
-        width, height = int(match[1]), int(match[2])
-        if min(width, height) < MIN_SIDE or width % 8 or height % 8 or width * height > MAX_PIXELS:
-            self.fail(
-                f"{value}: width and height must be multiples of 8, at least {MIN_SIDE}, and a megapixel at most.",
-                param,
-                ctx,
-            )
-        return width, height
 
 
 @click.command(
@@ -66,7 +43,7 @@ class SizeType(click.ParamType):
 @click.option(
     "--size",
     "sizes",
-    type=SizeType(),
+    type=PictureSize(multiple=8),
     multiple=True,
     default=["256x256"],
     show_default=True,

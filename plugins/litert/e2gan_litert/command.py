@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from e2gan.cli.help import Command
+from e2gan.cli.options import PictureSize
 from e2gan.cli.output import Output, output_options
 from e2gan_litert.options import LEAST_PSNR
 
 __all__ = ["litert"]
 
 SUFFIX = ".tflite"
-
-
-class SizeType(click.ParamType):
-    """``256x256``: width and height in pixels."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        from e2gan.editor import MAX_PIXELS, MIN_SIDE
-
-        if isinstance(value, tuple):
-            return cast("tuple[int, int]", value)
-        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
-        if not match:
-            self.fail(f"{value!r} is not a size such as 256x256.", param, ctx)
-        width, height = int(match[1]), int(match[2])
-        if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-            self.fail(f"{value}: width and height must be at least {MIN_SIDE}, and a megapixel at most.", param, ctx)
-        return width, height
 
 
 @click.command(
@@ -57,7 +38,7 @@ class SizeType(click.ParamType):
     help="How the weights are stored; int8 also rounds the inputs of most layers.",
 )
 @click.option(
-    "--size", type=SizeType(), default="256x256", show_default=True, help="Width and height of the photos in pixels."
+    "--size", type=PictureSize(), default="256x256", show_default=True, help="Width and height of the photos in pixels."
 )
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concept names.")
 @click.option("--no-check", is_flag=True, help="Do not compare the model with the editor.")
