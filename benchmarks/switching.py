@@ -15,10 +15,9 @@ from e2gan.base import Base, find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError
-from e2gan.models.deltas import delta_weights
 from e2gan.models.edit import Edit
 from e2gan.models.look import Look
-from e2gan.models.lora import CrucialWeights
+from e2gan.models.lora import fold_adapter
 
 SHIPPED = Path(__file__).parent.parent / "concepts"
 
@@ -59,8 +58,7 @@ def _folded_over_bare(base: Base, concept: Concept, size: int, rounds: int) -> f
     """Time of the generator with a concept folded in over its time without."""
     bare, folded = base.generator(), base.generator()
     adapter = concept.load(base)
-    deltas = delta_weights(base.config, {name: torch.from_numpy(value) for name, value in adapter.tensors.items()})
-    CrucialWeights(folded).fold([(1.0, deltas)])
+    fold_adapter(folded, adapter.tensors)
     x, look = torch.rand(1, 3, size, size) * 2 - 1, Look(torch.from_numpy(adapter.prompt)[None])
     edits = {"bare": Edit(bare, at_once=True), "folded": Edit(folded, at_once=True)}
     with torch.inference_mode():

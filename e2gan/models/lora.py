@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from e2gan.models.deltas import folded
+from e2gan.models.deltas import delta_weights, folded
 from e2gan.models.generator import Generator, UpConv
 from e2gan.models.layout import GeneratorConfig, Ranks, crucial_layers
 
 if TYPE_CHECKING:
+    import numpy as np
     from peft import LoraConfig, PeftModel
 
-__all__ = ["CrucialWeights", "adapter_state", "attach", "lora_config"]
+__all__ = ["CrucialWeights", "adapter_state", "attach", "fold_adapter", "lora_config"]
 
 
 class CrucialWeights:
@@ -42,6 +43,12 @@ class CrucialWeights:
     def unfold(self) -> None:
         """Give the generator the base's weights back."""
         self.fold([])
+
+
+def fold_adapter(generator: Generator, tensors: Mapping[str, np.ndarray]) -> None:
+    """Fold an adapter into a generator for good; ``tensors`` as for `e2gan.models.deltas.delta_weights`."""
+    factors = {name: torch.from_numpy(value) for name, value in tensors.items()}
+    CrucialWeights(generator).fold([(1.0, delta_weights(generator.config, factors))])
 
 
 def _weight(layer: nn.Module) -> Tensor:

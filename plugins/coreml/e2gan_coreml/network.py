@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.deltas import delta_weights
 from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
 from e2gan.models.layout import ADAPTER_PREFIX, crucial_layers
 from e2gan.models.look import Look, look_of
-from e2gan.models.lora import CrucialWeights
+from e2gan.models.lora import fold_adapter
 from e2gan.models.noise import SIDE, noise_tile
 
 __all__ = ["PackagedEdit", "build"]
@@ -100,11 +99,11 @@ def build(base: Base, concept: Concept, sizes: Sequence[tuple[int, int]], *, fol
         BaseModelError: the base's files are damaged.
     """
     adapter = concept.load(base)
-    tensors = {name: torch.from_numpy(value) for name, value in adapter.tensors.items()}
     generator = base.generator()
     if folded:
-        CrucialWeights(generator).fold([(1.0, delta_weights(base.config, tensors))])
+        fold_adapter(generator, adapter.tensors)
     else:
+        tensors = {name: torch.from_numpy(value) for name, value in adapter.tensors.items()}
         for layer in crucial_layers(base.config):
             a, b = (tensors[f"{ADAPTER_PREFIX}{layer.name}.lora_{factor}.weight"] for factor in "AB")
             generator.set_submodule(layer.name, Branched(generator.get_submodule(layer.name), a, b))

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from e2gan.base import Base
 from e2gan.concept import Concept
-from e2gan.models.deltas import delta_weights
 from e2gan.models.edit import Edit
 from e2gan.models.generator import UpConv
 from e2gan.models.look import Look, look_of
-from e2gan.models.lora import CrucialWeights
+from e2gan.models.lora import fold_adapter
 
 __all__ = ["EDIT", "PHOTO", "PixelEdit", "build"]
 
@@ -47,9 +46,8 @@ def build(base: Base, concept: Concept) -> PixelEdit:
         BaseModelError: the base's files are damaged.
     """
     adapter = concept.load(base)
-    tensors = {name: torch.from_numpy(value) for name, value in adapter.tensors.items()}
     generator = base.generator()
-    CrucialWeights(generator).fold([(1.0, delta_weights(base.config, tensors))])
+    fold_adapter(generator, adapter.tensors)
     for name, module in [*generator.named_modules()]:
         if isinstance(module, UpConv):
             generator.set_submodule(name, _even(module))

@@ -19,7 +19,7 @@ from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator, UpConv
 from e2gan.models.layout import Keeps
 from e2gan.models.look import Look, look_of
-from e2gan.models.lora import CrucialWeights
+from e2gan.models.lora import fold_adapter
 
 __all__ = ["FoldedEdit", "SwappableEdit", "folded", "traceable"]
 
@@ -78,8 +78,7 @@ def folded(base: Base, concept: Concept, dtype: torch.dtype = torch.float32) -> 
     """
     adapter = concept.load(base)
     generator = base.generator()
-    deltas = delta_weights(base.config, {name: torch.from_numpy(value) for name, value in adapter.tensors.items()})
-    CrucialWeights(generator).fold([(1.0, deltas)])
+    fold_adapter(generator, adapter.tensors)
     if dtype == torch.float32:
         _fold_filters(generator)
     prompt = torch.from_numpy(adapter.prompt).to(dtype)
