@@ -86,10 +86,14 @@ def new(
     kept, side = None, 0
     if data is not None:
         with needs_extra("train"), out.progress() as progress:
-            from e2gan.training.keeping import look_at, smallest_side
+            from e2gan.data.pairs import given_pairs
+            from e2gan.training.keeping import kept_by_teacher, kept_in, smallest_side
 
-            kept = look_at(data, teacher, options, progress)
-            side = smallest_side(data) if teacher == GIVEN else 0
+            if teacher == GIVEN:
+                pairs = given_pairs(data).split("train")
+                kept, side = kept_in(pairs), smallest_side(pairs)
+            else:
+                kept = kept_by_teacher(data, teacher, options, progress)
         out.note(f'keeps = "{kept.keeps}": {kept.reason}')
     new_concept(
         output,

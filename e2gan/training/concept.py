@@ -62,9 +62,9 @@ from e2gan.models.layout import NEUTRAL, Keeps, Tone
 from e2gan.models.lora import adapter_state, attach
 from e2gan.models.prompt import PromptEncoder
 from e2gan.progress import Progress
-from e2gan.training.batches import ConceptPairs, load_pair
+from e2gan.training.batches import ConceptPairs
 from e2gan.training.flops import recorded_flops
-from e2gan.training.keeping import kept_by, some_of
+from e2gan.training.keeping import kept_in
 from e2gan.training.metrics import read_metrics
 from e2gan.training.steps import Steps
 from e2gan.training.trainer import Trainer, all_processes
@@ -242,7 +242,7 @@ class _Job:
             cache = self.work / "embeddings"
             selected = select_pairs(pairs, recipe.selection, recipe.training.seed, cache=cache, progress=progress)
             progress.stage(f"selected {len(selected)} of {len(pairs)} pairs")
-            kept = kept_by(map(load_pair, some_of(selected)))
+            kept = kept_in(selected)
             if kept.keeps != self.concept.keeps:
                 progress.stage(
                     f'note: {MANIFEST} says keeps = "{self.concept.keeps}", but "{kept.keeps}" may suit the pairs '

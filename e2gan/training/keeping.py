@@ -19,18 +19,17 @@ import numpy as np
 from e2gan.data.crew import Job
 from e2gan.data.distill import distill
 from e2gan.data.folders import Data, find_photos, named
-from e2gan.data.pairs import Pair, given_pairs, picture_size
+from e2gan.data.pairs import Pair, picture_size
 from e2gan.errors import DataError, MissingExtraError
 from e2gan.files import sha256_file
 from e2gan.models.arrays import CELL
 from e2gan.models.layout import Keeps
 from e2gan.models.light import LUMA
 from e2gan.progress import Progress
-from e2gan.recipe import GIVEN
 from e2gan.training.batches import load_pair
 from e2gan.training.tone import fit_tone
 
-__all__ = ["Kept", "kept_by", "look_at", "smallest_side", "some_of"]
+__all__ = ["Kept", "kept_by", "kept_by_teacher", "kept_in", "smallest_side"]
 
 ENOUGH = 16
 """Number of pairs to look at."""
@@ -115,19 +114,20 @@ def kept_by(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Kept:
     )
 
 
-def look_at(data: Data, teacher: str, options: Mapping[str, Any], progress: Progress | None = None) -> Kept:
-    """What the edits in a folder of pairs keep; or, unless the teacher is ``given``, those of the teacher on photos.
+def kept_in(pairs: Sequence[Pair]) -> Kept:
+    """What edits keep of their photos, from `ENOUGH` of the pairs, or all of fewer; raises DataError as `load_pair`."""
+    return kept_by(map(load_pair, _some_of(pairs)))
 
-    It looks at `ENOUGH` pairs or photos of the training split, or all of fewer.
+
+def kept_by_teacher(data: Data, teacher: str, options: Mapping[str, Any], progress: Progress | None = None) -> Kept:
+    """What a teacher's edits keep of photos: it edits `ENOUGH` of those to train on, or all of fewer.
 
     Raises:
-        DataError: there are no pairs or photos, or no pair can be made of them.
+        DataError: there are no photos, or no pair can be made of them.
         TeacherError: the teacher is unknown or has wrong options.
     """
     progress = progress or Progress()
-    if teacher == GIVEN:
-        return kept_by(load_pair(pair) for pair in some_of(given_pairs(data).split("train")))
-    photos = some_of([photo for split, photo in find_photos(data) if split == "train"])
+    photos = _some_of([photo for split, photo in find_photos(data) if split == "train"])
     progress.stage(f"{teacher} edits {len(photos)} photos, to see what it keeps of them")
     with tempfile.TemporaryDirectory(prefix="e2gan-") as folder:
         jobs = [
@@ -144,14 +144,14 @@ def look_at(data: Data, teacher: str, options: Mapping[str, Any], progress: Prog
                 progress.advance(done, len(jobs), {})
         if not pairs:
             raise DataError(f"{named(data)}: none of {len(photos)} photos to train on gave a pair: {fault}")
-        return kept_by(map(load_pair, pairs))
+        return kept_in(pairs)
 
 
-def smallest_side(data: Data) -> int:
-    """The smallest side of given pairs to train on, in pixels; raises DataError as `given_pairs`."""
-    return min(min(picture_size(pair.input)) for pair in given_pairs(data).split("train"))
+def smallest_side(pairs: Sequence[Pair]) -> int:
+    """The smallest side of the pairs' pictures, in pixels; raises DataError as `picture_size`."""
+    return min(min(picture_size(pair.input)) for pair in pairs)
 
 
-def some_of(items: Sequence[T]) -> list[T]:
+def _some_of(items: Sequence[T]) -> list[T]:
     """`ENOUGH` of the items, from all over the list, or all of fewer."""
     return [items[at * len(items) // ENOUGH] for at in range(ENOUGH)] if len(items) > ENOUGH else list(items)

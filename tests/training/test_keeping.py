@@ -8,9 +8,10 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 from e2gan.data.import_dataset import import_dataset
+from e2gan.data.pairs import given_pairs
 from e2gan.errors import DataError
 from e2gan.models.layout import Keeps
-from e2gan.training.keeping import ENOUGH, kept_by, look_at, smallest_side, some_of
+from e2gan.training.keeping import ENOUGH, _some_of, kept_by, kept_by_teacher, kept_in, smallest_side
 
 Edit = Callable[[Image.Image], Image.Image]
 
@@ -70,8 +71,8 @@ def test_one_pair_is_enough_for_its_detail() -> None:
 
 
 def test_some_of_a_list_are_from_all_over_it() -> None:
-    assert some_of(range(3)) == [0, 1, 2]
-    some = some_of(range(1000))
+    assert _some_of(range(3)) == [0, 1, 2]
+    some = _some_of(range(1000))
     assert len(some) == ENOUGH and some[0] == 0 and some[-1] > 900
 
 
@@ -87,17 +88,18 @@ def own(tmp_path: Path) -> Path:
 def test_given_pairs_and_a_teacher_are_looked_at_alike(own: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     pairs = tmp_path_factory.mktemp("pairs") / "own"
     import_dataset("pairs", own, pairs, size=80, whole=True)
-    assert look_at(pairs, "given", {}).keeps == Keeps.DETAIL
-    assert smallest_side(pairs) == 80
+    train = given_pairs(pairs).split("train")
+    assert kept_in(train).keeps == Keeps.DETAIL
+    assert smallest_side(train) == 80
     with pytest.raises(DataError, match="these are pairs, not photos"):
-        look_at(pairs, "grade", {"name": "dusk"})
+        kept_by_teacher(pairs, "grade", {"name": "dusk"})
     with pytest.raises(DataError, match="no pairs here"):
-        look_at(own / "before", "given", {})
-    assert look_at(own / "before", "grade", {"name": "dusk"}).keeps == Keeps.DETAIL
+        given_pairs(own / "before")
+    assert kept_by_teacher(own / "before", "grade", {"name": "dusk"}).keeps == Keeps.DETAIL
 
 
 def test_photos_that_cannot_be_read_are_one_error(tmp_path: Path) -> None:
     for n in range(3):
         (tmp_path / f"{n}.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"none of 2 photos to train on gave a pair: .*\.jpg"):
-        look_at(tmp_path, "grade", {"name": "dusk"})
+        kept_by_teacher(tmp_path, "grade", {"name": "dusk"})
