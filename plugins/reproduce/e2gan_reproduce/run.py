@@ -65,34 +65,33 @@ def run(
     photos = find_photos(data)
     folders = " and ".join(folder.resolve().name for folder in folders_of(data))
     count = seeds or (entry.seeds if scale == "small" else 1)
-    labs = [
-        Lab(
-            data,
-            work,
-            SCALES[scale],
-            find_base(base),
-            [Subject.of(find_concept(name)) for name in names],
-            seed=number,
-            device=device,
-            progress=progress,
-        )
-        for number in range(seed, seed + count)
-    ]
-    lab = labs[0]
+    lab = Lab(
+        data,
+        work,
+        SCALES[scale],
+        find_base(base),
+        [Subject.of(find_concept(name)) for name in names],
+        device=device,
+        progress=progress,
+    )
     started = time.monotonic()
-    found: list[Findings] = [make(lab) for lab in labs]
+    numbers = range(seed, seed + count)
+    found: list[Findings] = []
+    for number in numbers:
+        lab.seed = number  # what does not depend on it is read and embedded once
+        found.append(make(lab))
     findings = found[0]
     facts = {
         "scale": scale,
         "data": f"{folders}, {len(photos):,} photographs",
         "concepts": list(names),
         "base": lab.base.id,
-        "seeds": [lab.seed for lab in labs],
+        "seeds": [*numbers],
         "hardware": device_name(all_processes(device).device),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "e2gan": __version__,
-        "training_minutes": round(sum(lab.seconds for lab in labs) / 60, 1),
+        "training_minutes": round(lab.seconds / 60, 1),
         "minutes": round((time.monotonic() - started) / 60, 1),
         "at": _settings(lab),
     }
