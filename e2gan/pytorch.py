@@ -33,7 +33,11 @@ class TorchEdits:
         self._config = base.config
         generator = base.generator().to(device)
         self.weights = CrucialWeights(generator)  # before they lose precision
-        self.network = Edit(generator.to_precision(self.dtype), at_once=device.type == "cpu")
+        on_cpu = device.type == "cpu"
+        # On a CPU, values of a pixel side by side save a sixth of the time of an edit, though not of a training step.
+        self._format = torch.channels_last if on_cpu else torch.contiguous_format
+        generator = generator.to_precision(self.dtype).to(memory_format=self._format)
+        self.network = Edit(generator, at_once=on_cpu)
 
     def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """ΔW by layer, float32, on the device."""
@@ -50,7 +54,7 @@ class TorchEdits:
     def __call__(self, x: np.ndarray, look: Look) -> np.ndarray:
         """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
         look = look.to(self.device).expand(len(x))
-        return run(lambda photo: self.network(photo, look), x, self.device)
+        return run(lambda photo: self.network(photo.to(memory_format=self._format), look), x, self.device)
 
     @torch.inference_mode()
     def in_tiles(self, photo: np.ndarray, look: Look) -> Iterator[tuple[Box, np.ndarray]]:
@@ -67,8 +71,8 @@ class TorchEdits:
         picture = Box(0, photo.shape[0], 0, photo.shape[1])
 
         def part(box: Box) -> Tensor:
-            pixels = photo[box.top : box.bottom, box.left : box.right].transpose(2, 0, 1)
-            return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)[None] / 127.5 - 1
+            pixels = torch.from_numpy(np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right]))
+            return (pixels.to(self.device).permute(2, 0, 1)[None] / 127.5 - 1).to(memory_format=self._format)
 
         def seen(box: Box) -> Tensor:
             place = torch.tensor([[box.top % SIDE, box.left % SIDE]])

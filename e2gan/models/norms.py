@@ -20,7 +20,11 @@ class Own:
 
     def instance(self, name: str, x: Tensor) -> Tensor:
         """(N, C, H, W): each channel with mean 0 and variance 1."""
-        return F.instance_norm(x)
+        if not in_channels_last(x):
+            return F.instance_norm(x)
+        # The same, for one picture at a time; instance_norm would leave the format, and have everything copied twice.
+        pictures = [F.batch_norm(picture, None, None, training=True) for picture in x.split(1)]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
     def instance_relu(self, name: str, x: Tensor, training: bool = False) -> Tensor:
         """`instance`, then ReLU; it may overwrite ``x``."""
@@ -43,6 +47,11 @@ class Own:
         keys are a regular subset.
         """
         return tokens[:, :: max(1, tokens.shape[1] // MAX_KEYS)]
+
+
+def in_channels_last(x: Tensor) -> bool:
+    """Whether the values of a pixel (N, C, H, W) lie side by side, and the other way is not equally true."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 OWN = Own()
