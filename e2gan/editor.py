@@ -27,6 +27,7 @@ from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.images import Source, opaque, open_image
 from e2gan.models.arrays import Array
+from e2gan.models.boxes import Box, pixels_of
 from e2gan.models.deltas import delta_weights
 from e2gan.models.layout import GeneratorConfig, Keeps
 from e2gan.models.look import Look, blended, look_of
@@ -284,10 +285,10 @@ class Editor:
             told(image.width * image.height)
         else:
             mixed = guided_upsample(photo, small, edit, strength, told)
-        return self._with_metadata(mixed, image, blend, strength)
+        return self._with_metadata(Image.fromarray(mixed), image, blend, strength)
 
-    def _with_metadata(self, edit: np.ndarray, image: Image.Image, blend: Blend, strength: float) -> Image.Image:
-        result = Image.fromarray(edit)
+    def _with_metadata(self, result: Image.Image, image: Image.Image, blend: Blend, strength: float) -> Image.Image:
+        """The result with the photo's transparency and metadata."""
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
         provenance = {
@@ -315,25 +316,29 @@ class Editor:
     ) -> Image.Image:
         """The edit of one photo, computed at more than `MAX_PIXELS`; ``told`` as for `_finish`."""
         assert not isinstance(self._edits, _BackendEdits)
-        small = _resized(image, width, height)
+        seen = opaque(image) if image.size == (width, height) else _smaller(image, width, height)
+        own = image.size == seen.size
         right, down = self._paddings(width, height, blend)
-        padded = np.pad(small, ((0, down), (0, right), (0, 0)), mode="reflect") if right or down else small
-        own = image.size == (width, height)
-        # At the photo's own size, no picture of floats is needed.
-        result = np.empty(small.shape, np.uint8 if own else np.float32)
+        whole = Box(0, height + down, 0, width + right)
+        # At the photo's own size, parts go straight to the result, and no array holds the whole.
+        result = Image.new("RGB", seen.size) if own else np.empty((height, width, 3), np.float32)
         with self._lock:
             look = self._look(self._fold(blend.parts), blend.parts)
-            for box, made in self._edits.in_tiles(padded, look):
+            for box, made in self._edits.in_tiles(partial(pixels_of, seen), whole, look):
                 if not np.isfinite(made).all():
                     raise blend.not_finite(self.precision)
-                rows, columns = slice(box.top, min(box.bottom, height)), slice(box.left, min(box.right, width))
-                edit = ((made[: rows.stop - rows.start, : columns.stop - columns.start] + 1) / 2).clip(0, 1)
-                result[rows, columns] = mix(small[rows, columns], edit, strength) if own else edit
+                bottom, right = min(box.bottom, height), min(box.right, width)
+                edit = ((made[: bottom - box.top, : right - box.left] + 1) / 2).clip(0, 1)
+                if isinstance(result, Image.Image):
+                    before = pixels_of(seen, Box(box.top, bottom, box.left, right))
+                    result.paste(Image.fromarray(mix(before, edit, strength)), (box.left, box.top))
+                else:
+                    result[box.top : bottom, box.left : right] = edit
                 told(FORWARD * edit.shape[0] * edit.shape[1])
-        if own:
+        if isinstance(result, Image.Image):
             told(image.width * image.height)
             return self._with_metadata(result, image, blend, strength)
-        return self._finish(image, small, result, blend, strength, told)
+        return self._finish(image, np.asarray(seen), result, blend, strength, told)
 
     def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
         """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1, of the same shape."""
@@ -434,11 +439,12 @@ def _working_size(width: int, height: int, pixels: float, *longest: int | None) 
 
 def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8."""
-    if image.size == (width, height):
-        return np.asarray(opaque(image))
+    return np.asarray(opaque(image) if image.size == (width, height) else _smaller(image, width, height))
+
+
+def _smaller(image: Image.Image, width: int, height: int) -> Image.Image:
     # Pillow weighs colours by their opacity, so hidden colours do not count.
-    smaller = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.asarray(opaque(smaller, faint=FAINT))
+    return opaque(image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0), faint=FAINT)
 
 
 def _padding(n: int, stride: int) -> int:

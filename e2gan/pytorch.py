@@ -12,6 +12,7 @@ from torch import Tensor
 from e2gan.backends import NO_BFLOAT16, name_of, precision_named
 from e2gan.base import Base
 from e2gan.errors import E2GANError, E2GANWarning
+from e2gan.models.boxes import Box
 from e2gan.models.deltas import delta_weights
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.edit import Edit
@@ -19,7 +20,7 @@ from e2gan.models.generator import Generator
 from e2gan.models.look import Look
 from e2gan.models.lora import CrucialWeights
 from e2gan.models.noise import SIDE
-from e2gan.models.tiles import Box, Tiling, edit_in_tiles, measure
+from e2gan.models.tiles import Tiling, edit_in_tiles, measure
 
 __all__ = ["TorchEdits", "choose_device", "run"]
 
@@ -36,7 +37,9 @@ class TorchEdits:
         on_cpu = device.type == "cpu"
         # On a CPU, values of a pixel side by side save a sixth of the time of an edit, though not of a training step.
         self._format = torch.channels_last if on_cpu else torch.contiguous_format
-        generator = generator.to_precision(self.dtype).to(memory_format=self._format)
+        generator = generator.to_precision(self.dtype)
+        generator.to(memory_format=self._format)  # type: ignore[call-overload]  # which PyTorch's stub does not know
+        generator.in_strips = True
         self.network = Edit(generator, at_once=on_cpu)
 
     def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -57,22 +60,24 @@ class TorchEdits:
         return run(lambda photo: self.network(photo.to(memory_format=self._format), look), x, self.device)
 
     @torch.inference_mode()
-    def in_tiles(self, photo: np.ndarray, look: Look) -> Iterator[tuple[Box, np.ndarray]]:
+    def in_tiles(
+        self, photo: Callable[[Box], np.ndarray], picture: Box, look: Look
+    ) -> Iterator[tuple[Box, np.ndarray]]:
         """Edit a picture of any size in bounded memory (`e2gan.models.tiles`).
 
         Args:
-            photo: (H, W, 3) uint8; H and W are multiples of the generator's stride.
+            photo: gives the photo's parts, each (H, W, 3) uint8.
+            picture: the whole; its sides are multiples of the generator's stride.
             look: of one row; it does not keep detail.
 
         Yields:
             Boxes, and their parts of the edit, each (H, W, 3) float32 in [-1, 1], or beyond if something is kept.
         """
         look = look.to(self.device)
-        picture = Box(0, photo.shape[0], 0, photo.shape[1])
 
         def part(box: Box) -> Tensor:
-            pixels = torch.from_numpy(np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right]))
-            return (pixels.to(self.device).permute(2, 0, 1)[None] / 127.5 - 1).to(memory_format=self._format)
+            pixels = torch.from_numpy(photo(box)).to(self.device)
+            return (pixels.permute(2, 0, 1)[None] / 127.5 - 1).to(memory_format=self._format)
 
         def seen(box: Box) -> Tensor:
             place = torch.tensor([[box.top % SIDE, box.left % SIDE]])

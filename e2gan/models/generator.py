@@ -15,6 +15,9 @@ from e2gan.models.weights import draw_weights, load_weights
 
 __all__ = ["Generator", "OutConv", "ResBlock", "Shares", "UpConv", "load_generator", "norm_relu", "shares_of"]
 
+STRIP = 128
+"""Rows of the last layer that are computed at once."""
+
 Shares: TypeAlias = "tuple[Tensor | None, ...]"
 """How much bypasses the bottleneck at full, half and quarter size, each (N, 1, 1, 1); None: nothing."""
 
@@ -215,6 +218,9 @@ class Generator(nn.Module):
     any height and width that are multiples of ``config.stride``.
     """
 
+    in_strips = False
+    """Whether the last layer is computed strip by strip, in less memory; the editor decides."""
+
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = config or GeneratorConfig()
@@ -276,7 +282,18 @@ class Generator(nn.Module):
         """The trunk's output, with what bypassed it, to pictures (N, 3, H, W) in [-1, 1]."""
         x = _plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
         x = _plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
-        x = self.pad(x)
+        if not self.in_strips:
+            return self._last(self.pad(x))
+        height, around = x.shape[2], self.pad.padding[0]
+        pictures = []
+        for top in range(0, height, STRIP):
+            bottom = min(top + STRIP, height)
+            seen = x[:, :, max(0, top - around) : bottom + around]
+            missing = (max(0, around - top), max(0, bottom + around - height))
+            pictures.append(self._last(F.pad(seen, (around, around, *missing), mode="reflect")))
+        return torch.cat(pictures, 2)
+
+    def _last(self, x: Tensor) -> Tensor:
         # The last layer's type may differ from the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
@@ -306,7 +323,10 @@ def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
 
 def _plus(x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
     """The weighted mean of both: a plain sum would be larger, and so would everything after it."""
-    return x if skipped is None or share is None else (x + skipped) / (1 + share.to(x.dtype))
+    if skipped is None or share is None:
+        return x
+    whole = 1 + share.to(x.dtype)
+    return (x + skipped) / whole if torch.is_grad_enabled() else x.add_(skipped).div_(whole)
 
 
 def norm_relu(x: Tensor, training: bool = False) -> Tensor:

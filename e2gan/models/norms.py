@@ -14,26 +14,32 @@ from e2gan.models.layout import MAX_KEYS
 
 __all__ = ["OWN", "Fixed", "Measured", "Own"]
 
+CACHED = 2**20
+"""Bytes of activations that stay in a processor's cache."""
+
 
 class Own:
     """Each picture has its own.  ``name`` is that of the layer in the generator."""
 
     def instance(self, name: str, x: Tensor) -> Tensor:
-        """(N, C, H, W): each channel with mean 0 and variance 1."""
-        if not in_channels_last(x):
-            return F.instance_norm(x)
-        # The same, for one picture at a time; instance_norm would leave the format, and have everything copied twice.
-        pictures = [F.batch_norm(picture, None, None, training=True) for picture in x.split(1)]
-        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+        """(N, C, H, W): each channel with mean 0 and variance 1.  Without gradients, it may overwrite ``x``."""
+        return self._in_place(name, x) if may_overwrite(x) else F.instance_norm(x)
 
     def instance_relu(self, name: str, x: Tensor, training: bool = False) -> Tensor:
         """`instance`, then ReLU; it may overwrite ``x``."""
+        if may_overwrite(x):
+            return self._in_place(name, x, relu=True)
         if not training:
-            return F.relu(self.instance(name, x), inplace=True)
+            return F.relu(F.instance_norm(x), inplace=True)
         # Bit-equal, by what instance_norm calls itself.  That returns a view, and in place on a view, autograd copies
         # everything three times.
         h = F.batch_norm(x.reshape(1, -1, *x.shape[2:]), None, None, training=True)
         return F.relu(h, inplace=True).view_as(x)
+
+    def _in_place(self, name: str, x: Tensor, *, relu: bool = False) -> Tensor:
+        for picture in x.split(1):
+            normalize(picture, *moments(picture), relu=relu)
+        return x
 
     def group(self, name: str, norm: nn.GroupNorm, x: Tensor) -> Tensor:
         """(N, C, H, W) under a group norm."""
@@ -49,12 +55,48 @@ class Own:
         return tokens[:, :: max(1, tokens.shape[1] // MAX_KEYS)]
 
 
-def in_channels_last(x: Tensor) -> bool:
-    """Whether the values of a pixel (N, C, H, W) lie side by side, and the other way is not equally true."""
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+def may_overwrite(x: Tensor) -> bool:
+    """Whether activations are normalized in place, strip by strip.
+
+    So they are if no gradient is computed, and the values of a pixel lie side by side: then rows lie together, and
+    instance_norm would leave that format.
+    """
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return last and not torch.is_grad_enabled()
 
 
 OWN = Own()
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel of (N, C, H, W), each (C,), float32."""
+    count, mean, squares = 0, torch.zeros((), device=x.device), torch.zeros((), device=x.device)
+    for part in strips(x):
+        part = part.float()
+        middle = part.mean((0, 2, 3))
+        deviation = part - middle[:, None, None]
+        # Combined as by Chan et al. (1979), without cancellation.
+        new = part.shape[0] * part.shape[2] * part.shape[3]
+        share = new / (count + new)
+        step = middle - mean
+        squares = squares + deviation.square_().sum((0, 2, 3)) + count * share * step * step
+        mean = mean + share * step
+        count += new
+    return mean, squares / count
+
+
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, *, relu: bool = False) -> Tensor:
+    """Overwrite (N, C, H, W) with each channel minus the mean, over the square root of the variance; then ReLU."""
+    for part in strips(x):
+        normal = F.batch_norm(part, mean, variance)
+        part.copy_(F.relu(normal, inplace=True) if relu else normal)
+    return x
+
+
+def strips(x: Tensor) -> tuple[Tensor, ...]:
+    """Rows of (N, C, H, W) that fit in a processor's cache: what is computed of them needs no memory of its own."""
+    row = x.numel() // x.shape[2] * x.element_size()
+    return x.split(max(1, CACHED // row), 2)
 
 
 class Measured(Own):
@@ -67,12 +109,14 @@ class Measured(Own):
         """Keys (1, K, C) by block."""
 
     def instance(self, name: str, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
-        self.moments[name] = mean, variance
-        return F.batch_norm(x, mean, variance)
+        return self._in_place(name, x)
 
     def instance_relu(self, name: str, x: Tensor, training: bool = False) -> Tensor:
-        return F.relu(self.instance(name, x), inplace=True)
+        return self._in_place(name, x, relu=True)
+
+    def _in_place(self, name: str, x: Tensor, *, relu: bool = False) -> Tensor:
+        self.moments[name] = moments(x)
+        return normalize(x, *self.moments[name], relu=relu)
 
     def group(self, name: str, norm: nn.GroupNorm, x: Tensor) -> Tensor:
         groups = x.float().unflatten(1, (norm.num_groups, -1))
@@ -97,8 +141,8 @@ class Fixed(Measured):
     def __init__(self, measured: Measured) -> None:
         self.moments, self.tokens = measured.moments, measured.tokens
 
-    def instance(self, name: str, x: Tensor) -> Tensor:
-        return F.batch_norm(x, *self.moments[name])
+    def _in_place(self, name: str, x: Tensor, *, relu: bool = False) -> Tensor:
+        return normalize(x, *self.moments[name], relu=relu)
 
     def group(self, name: str, norm: nn.GroupNorm, x: Tensor) -> Tensor:
         return self._grouped(name, norm, x)

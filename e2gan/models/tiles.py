@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from e2gan.models.boxes import Box
 from e2gan.models.generator import Generator, shares_of
 from e2gan.models.layout import GeneratorConfig
 from e2gan.models.look import Look
 from e2gan.models.norms import Fixed, Measured, Own
 
-__all__ = ["Box", "Photo", "Tiling", "edit_in_tiles", "measure"]
+__all__ = ["Photo", "Tiling", "edit_in_tiles", "measure"]
 
 FIRST = 8
 """Pixels that the first layers see around a strip."""
@@ -45,40 +46,6 @@ class Tiling:
     """Side of the samples on which is measured what all tiles share."""
     samples: int = 16
     """Number of samples: together one megapixel.  A picture that is not larger is its own only sample."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of a picture: rows from top to bottom, columns from left to right, the last ones excluded."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def grown(self, margin: int, within: Box) -> Box:
-        """With a margin on all sides, as far as the picture goes."""
-        return Box(
-            max(within.top, self.top - margin),
-            min(within.bottom, self.bottom + margin),
-            max(within.left, self.left - margin),
-            min(within.right, self.right + margin),
-        )
-
-    def of(self, x: Tensor, box: Box, scale: int = 1) -> Tensor:
-        """This part of activations (N, C, H, W) that show ``box``, each of them ``scale`` pixels wide."""
-        rows = slice((self.top - box.top) // scale, (self.bottom - box.top) // scale)
-        columns = slice((self.left - box.left) // scale, (self.right - box.left) // scale)
-        return x[..., rows, columns]
-
-    def strips(self, rows: int) -> Iterator[Box]:
-        for top in range(self.top, self.bottom, rows):
-            yield Box(top, min(top + rows, self.bottom), self.left, self.right)
-
-    def tiles(self, side: int) -> Iterator[Box]:
-        for strip in self.strips(side):
-            for left in range(self.left, self.right, side):
-                yield Box(strip.top, strip.bottom, left, min(left + side, self.right))
 
 
 Photo = Callable[[Box], Tensor]

@@ -193,3 +193,21 @@ def test_the_bottleneck_can_be_gone_round(skipping):
         seeing = closed(x, prompt, None, torch.tensor([[1.0, 0.0, 0.0]]).expand(2, 3))
     assert torch.allclose(blind[0], blind[1], atol=1e-4)
     assert (seeing[0] - seeing[1]).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("height", [32, 128, 264])
+@torch.inference_mode()
+def test_in_strips_and_in_place_the_edit_is_the_same(height, at_once):
+    torch.manual_seed(0)
+    config = GeneratorConfig(prompt_dim=8, width=8, heads=2, res_blocks=2, tb_positions=(1,), skips=True)
+    generator = Generator(config).eval()
+    generator.conv_out.at_once = at_once
+    inputs = (torch.rand(2, 3, height, 40) * 2 - 1, torch.randn(2, 3, 8), None, torch.rand(2, 3))
+    whole = generator(*inputs)
+    generator.in_strips = True
+    generator.to(memory_format=torch.channels_last)
+    photo = inputs[0].to(memory_format=torch.channels_last)
+    before = photo.clone()
+    assert (generator(photo, *inputs[1:]) - whole).abs().max() < 5e-5
+    assert torch.equal(photo, before)

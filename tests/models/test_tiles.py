@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from e2gan.models.boxes import Box
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Skips
 from e2gan.models.look import Look, look_of
-from e2gan.models.tiles import Box, Photo, Tiling, edit_in_tiles, measure, samples
+from e2gan.models.tiles import Photo, Tiling, edit_in_tiles, measure, samples
 
 LAYOUTS = [
     ("none", (0.0, 0.0, 0.0), (2,)),
