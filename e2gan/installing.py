@@ -21,11 +21,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["PUBLISHED", "install_command", "install_elsewhere", "install_folder"]
 
 PUBLISHED = False
@@ -128,8 +123,9 @@ def _missing_parts(clone: Path, name: str, extras: str, found: dict[str, str]) -
 
     No index has them, so pip must be told where they are.  They are added to ``found``, each after what it requires.
     """
-    file = clone / DISTRIBUTIONS[name] / "pyproject.toml"
-    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    from e2gan.files import read_toml
+
+    project = read_toml(clone / DISTRIBUTIONS[name] / "pyproject.toml")["project"]
     optional = project.get("optional-dependencies", {})
     wanted = [line for extra in re.findall(r"[\w-]+", extras) for line in optional.get(extra, [])]
     for line in (*project.get("dependencies", []), *wanted):
