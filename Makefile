@@ -87,7 +87,6 @@ $(DEMO)/sheet.jpg: samples/sheet.py $(PHOTO) $(MODELS) $(CORE)
 	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS) -o $(@D)
 
 space: $(SPACE)
-	@echo "Starting the demo: some seconds"
 	@$(BIN)/e2gan demo $(SPACE_FLAGS)
 
 # --- the pages of static files -----------------------------------------------------------------------------------
