@@ -86,11 +86,12 @@ class Moved:
 
 
 def application(state: State, catalogue: Path | None = None) -> ASGIApp:
-    """The server as an ASGI application, without faults; a browser at ``/`` gets the site in ``catalogue``, if any."""
+    """The server as an ASGI application, without faults; a browser at ``/`` gets the site in ``catalogue`` or a list."""
     routes: list[BaseRoute] = [Route(path, endpoint(handler), methods=[method]) for method, path, handler in ROUTES]
     if catalogue is not None:
         routes.append(Mount("/catalogue", StaticFiles(directory=catalogue, html=True)))
         routes.append(Route("/", lambda request: RedirectResponse("/catalogue/"), methods=["GET"]))
+    routes.append(Route("/", endpoint(listings.home), methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={Refusal: answer})
     app.state.hub = state
     return RawPaths(Moved(app, state))
