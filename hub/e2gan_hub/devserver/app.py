@@ -86,7 +86,7 @@ class Moved:
 
 
 def application(state: State, catalogue: Path | None = None) -> ASGIApp:
-    """The server as an ASGI application, without faults; a browser at ``/`` gets the site in ``catalogue`` or a list."""
+    """The server as an ASGI application, without faults; a browser at ``/`` gets the site in ``catalogue``, if any."""
     routes: list[BaseRoute] = [Route(path, endpoint(handler), methods=[method]) for method, path, handler in ROUTES]
     if catalogue is not None:
         routes.append(Mount("/catalogue", StaticFiles(directory=catalogue, html=True)))
