@@ -21,6 +21,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
 __all__ = ["PUBLISHED", "install_command", "install_elsewhere", "install_folder"]
 
 PUBLISHED = False
@@ -123,9 +128,11 @@ def _missing_parts(clone: Path, name: str, extras: str, found: dict[str, str]) -
 
     No index has them, so pip must be told where they are.  They are added to ``found``, each after what it requires.
     """
-    from e2gan.files import read_toml
-
-    project = read_toml(clone / DISTRIBUTIONS[name] / "pyproject.toml")["project"]
+    file = clone / DISTRIBUTIONS[name] / "pyproject.toml"
+    try:
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    except (OSError, ValueError, KeyError):  # of a clone that is being changed: a hint must not fail
+        return found
     optional = project.get("optional-dependencies", {})
     wanted = [line for extra in re.findall(r"[\w-]+", extras) for line in optional.get(extra, [])]
     for line in (*project.get("dependencies", []), *wanted):
