@@ -68,10 +68,10 @@ $(WEB): $(CORE) plugins/onnx/pyproject.toml plugins/catalogue/pyproject.toml
 	@$(PIP) -e plugins/onnx -e plugins/catalogue
 	@touch $@
 
-$(DEV): $(CORE) requirements/no-deps.txt hub/pyproject.toml spaces/demo/pyproject.toml $(wildcard plugins/*/pyproject.toml)
+$(DEV): $(CORE) $(wildcard requirements/*.txt) hub/pyproject.toml spaces/demo/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	@echo "Installing everything, for development: many minutes the first time, and some gigabytes"
 	@$(PIP) -e '.[all,dev,ray]' -e 'hub[server,sign]' -e spaces/demo $(PLUGINS:%=-e 'plugins/%')
-	@$(PIP) --no-deps -r requirements/no-deps.txt
+	@$(PIP) --no-deps $(patsubst %,-r %,$(wildcard requirements/*.txt))
 	@touch $@
 
 # --- demo --------------------------------------------------------------------------------------------------------
@@ -87,7 +87,6 @@ $(DEMO)/sheet.jpg: samples/sheet.py $(PHOTO) $(MODELS) $(CORE)
 	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS) -o $(@D)
 
 space: $(SPACE)
-	@echo "Starting the demo: some seconds"
 	@$(BIN)/e2gan demo $(SPACE_FLAGS)
 
 # --- the pages of static files -----------------------------------------------------------------------------------
@@ -140,17 +139,19 @@ hub: $(HUB)
 DISTRIBUTIONS := . hub spaces/demo $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(CONCEPTS:%=concepts/%)
 
 dist: $(VENV)/.dist
-	@rm -rf dist
+	@echo "Building $(words $(DISTRIBUTIONS)) distributions: some minutes"
+	@rm -rf dist && mkdir -p build
 	@for project in $(DISTRIBUTIONS); do \
 	    echo "build $$project"; \
 	    $(BIN)/python -m build --no-isolation --outdir dist $$project >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }; \
 	done
-	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/python -m twine check --strict dist/* >build/dist.log || { cat build/dist.log; exit 1; }
 	@$(BIN)/python release/check.py --dist dist
+	@echo "Wheels and source distributions are in $(abspath dist)"
 
 $(VENV)/.dist: constraints.txt | $(BIN)/python
-	@mkdir -p build
-	$(PIP) -q build flit_core twine
+	@echo "Installing build and twine: some seconds"
+	@$(PIP) build flit_core twine
 	@touch $@
 
 # --- figures and models ------------------------------------------------------------------------------------------

@@ -150,6 +150,7 @@ Concepts: TypeAlias = "Name | Mapping[Any, float]"
 """One concept, ``{concept: weight}``, or the text ``vangogh=0.6,ukiyoe=0.4``; ``vangogh,ukiyoe`` has equal weights."""
 
 HINT = "for example vangogh=0.6,ukiyoe=0.4"
+A_FILE = "a concept is an installed id or a folder, and e2gan apply takes it before the photos"
 
 
 def resolve(concepts: Concepts) -> Blend:
@@ -239,11 +240,15 @@ def _find(name: Name) -> Concept | Blend:
     except ConceptError as error:
         if (Path(name) / "concept.toml").is_file():
             raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None
+        if Path(name).is_file():
+            raise ConceptError(str(error), hint=A_FILE) from None
         raise
 
 
 def _in_folder(folder: Path) -> Concept:
     """The concept whose bundle the folder is, or which it is the distribution of."""
+    if folder.is_file():
+        raise ConceptError(f"{shown(str(folder))} is a file, not a concept", hint=A_FILE)
     around = not (folder / MANIFEST).exists() and any(folder.glob(f"*/bundle/{MANIFEST}"))
     return Concept.read(bundle_folder(folder) if around else folder)
 

@@ -21,6 +21,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
 __all__ = ["PUBLISHED", "install_command", "install_elsewhere", "install_folder"]
 
 PUBLISHED = False
@@ -76,11 +81,15 @@ def install_command(requirement: str, *, no_deps: bool = False) -> str:
     if not _ours(name):
         return shlex.join([*pip, requirement])
     origin = _origin()
-    if origin.clone and (folder := _folder(origin.clone, name)):
-        words = [*pip, *_constraints(origin.clone), *(["-e"] if origin.editable else []), _text_of(folder) + extras]
+    if origin.clone and _folder(origin.clone, name):
+        parts = [*_missing_parts(origin.clone, name, extras, {}).items(), (name, extras)]
+        folders = [_text_of(origin.clone / DISTRIBUTIONS[part]) + its for part, its in parts]
+        words = [*pip, *_constraints(origin.clone)]
+        for place in folders:
+            words += ["-e", place] if origin.editable else [place]
         line = shlex.join(words)
         file = origin.clone / NO_DEPS
-        if name == "e2gan" and NEEDS_NO_DEPS & set(re.findall(r"[\w-]+", extras)) and file.is_file():
+        if any(_needs_no_deps(part, its) for part, its in parts) and file.is_file():
             line += " && " + shlex.join([*_pip(), "install", "--no-deps", "-r", _text_of(file)])
         return line
     if there := _in_repository(origin, name, extras):
@@ -112,6 +121,41 @@ def install_elsewhere(requirement: str) -> str:
         return shlex.join(["pip", "install", *words, path + extras])
     there = _in_repository(origin, name, extras)
     return shlex.join(["pip", "install", there]) if there else ""
+
+
+def _missing_parts(clone: Path, name: str, extras: str, found: dict[str, str]) -> dict[str, str]:
+    """What a distribution in a clone requires of this project and is not installed, each with its extras.
+
+    No index has them, so pip must be told where they are.  They are added to ``found``, each after what it requires.
+    """
+    file = clone / DISTRIBUTIONS[name] / "pyproject.toml"
+    try:
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    except (OSError, ValueError, KeyError):  # of a clone that is being changed: a hint must not fail
+        return found
+    optional = project.get("optional-dependencies", {})
+    wanted = [line for extra in re.findall(r"[\w-]+", extras) for line in optional.get(extra, [])]
+    for line in (*project.get("dependencies", []), *wanted):
+        match = re.match(r"(e2gan(?:-[\w-]+)?)(\[[^]]*\])?", line)
+        if match is None or match[1] == name or match[1] in found:
+            continue
+        part, its = match[1], match[2] or ""
+        if _folder(clone, part) and (its or not _is_installed(part)):
+            _missing_parts(clone, part, its, found)
+            found[part] = its
+    return found
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _needs_no_deps(name: str, extras: str) -> bool:
+    return name == "e2gan" and bool(NEEDS_NO_DEPS & set(re.findall(r"[\w-]+", extras)))
 
 
 def _parts(requirement: str) -> tuple[str, str]:

@@ -104,6 +104,9 @@ OFFERED_BY = {
 }
 """The distributions of this project that offer these, by (kind, id), for hints when they are not installed."""
 
+_OUR_OWN = {"backend": ("torch",)}
+"""What may be named beside what plugins register."""
+
 _NOT_INSTALLED = {"exporter": "nothing installed exports to", "backend": "nothing installed runs on"}
 
 EntryKind = Literal["source", "teacher", "photo source", "exporter", "embedder", "backend"]
@@ -243,13 +246,14 @@ class Registry:
             fault = _NOT_INSTALLED.get(kind, f"nothing installed offers the {kind}")
             broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
             raise KINDS[kind](f"{fault} {id}", hint=install_command(OFFERED_BY[kind, id]) + broken)
-        hint = did_you_mean(id, offered)
+        names = [*_OUR_OWN.get(kind, ()), *offered]
+        hint = did_you_mean(id, names)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins shows which"
         elif hint is None:
-            few = [*offered][:10]
-            more = ", …" if len(offered) > len(few) else ""
-            hint = f"known: {', '.join(few)}{more}" if offered else f"no installed plugin offers any {kind}"
+            few = names[:10]
+            more = ", …" if len(names) > len(few) else ""
+            hint = f"known: {', '.join(few)}{more}" if names else f"no installed plugin offers any {kind}"
         raise KINDS.get(kind, PluginError)(f"no {kind} {shown(id)}", hint=hint)
 
     @functools.cached_property

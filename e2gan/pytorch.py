@@ -109,7 +109,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     # Each kind of missing device raises another exception.
     except (RuntimeError, AssertionError, NotImplementedError) as fault:
         raise E2GANError(
-            f"no device '{device}' on this machine", hint="leave it out, or name cpu, cuda or mps"
+            f"no device '{device}' on this machine", hint="leave --device out: the best one that is here is used"
         ) from fault
     return torch.device(device)
 

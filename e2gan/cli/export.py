@@ -48,4 +48,4 @@ class Formats(CommandGroup):
     subcommand_metavar="FORMAT [ARGS]...",
 )
 def export() -> None:
-    """Export concepts to another runtime: ONNX, Core ML."""
+    """Export concepts as models for apps and other runtimes."""

@@ -87,10 +87,16 @@ class Output:
             yield
 
     def bar(self, items: Iterable[T], unit: str, total: int) -> Iterable[T]:
-        """Iterate over the ``total`` items, with a progress bar on a terminal: how many a second, and the time left."""
+        """Iterate over the ``total`` items, with a progress bar on a terminal: how many a second, and the time left.
+
+        A single item has no bar, but a line that says what is going on until it is done.
+        """
         from tqdm import tqdm
 
-        disable = True if self.quiet or total < 2 else None
+        disable = True if self.quiet or total < 1 else None
+        if total == 1:
+            line = f"editing the {unit}: some seconds, more for a large one"
+            return tqdm(items, total=1, disable=disable, leave=False, bar_format=line)
         return tqdm(items, unit=unit, total=total, disable=disable, dynamic_ncols=True)
 
     @contextmanager

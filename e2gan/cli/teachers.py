@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,8 +24,8 @@ __all__ = ["teachers"]
 def teachers(teacher: str | None, out: Output) -> None:
     """List the teachers and their options.
 
-    With TEACHER, the command also lists the options that depend on the value of another, such as those of one filter.
-    Set options with -O of distill and new, or in [recipe.teacher_options].
+    With TEACHER, the command explains each option: its values, its default, what it does. Set options with -O of
+    distill and new, or in [recipe.teacher_options].
     """
     from e2gan.installing import install_command
     from e2gan.plugins import registry
@@ -35,10 +36,15 @@ def teachers(teacher: str | None, out: Output) -> None:
         out.line(f"{entry.id}  ({entry.distribution})")
         if entry.summary:
             out.line(f"  {entry.summary}")
-        if entry.license:
-            out.line(f"  licence: {entry.license}")
-        _print_options(out, entry, whole=teacher is not None)
+        if teacher is None:
+            out.line(_wrapped("  options: ", _names(entry)))
+        else:
+            if entry.license:
+                out.line(f"  licence: {entry.license}")
+            _print_options(out, entry)
         out.line("")
+    if teacher is None:
+        out.note("what the options of one mean: e2gan teachers TEACHER; * must be given")
     if all(entry.distribution == "e2gan" for entry in entries):  # the one that edits nothing
         say(f"no other teachers are installed; try: {install_command('e2gan-teachers')}")
     if problems := len(registry().problems):
@@ -46,7 +52,18 @@ def teachers(teacher: str | None, out: Output) -> None:
         say(f"note: there {thing} with plugins; see: e2gan plugins")
 
 
-def _print_options(out: Output, entry: Entry, whole: bool) -> None:
+def _names(entry: Entry) -> str:
+    """The names of a teacher's options, without those that depend on the value of another."""
+    if entry.options is None:
+        return "its plugin does not say"
+    names = [option.name + "*" * option.required for option in entry.options if option.only_with is None]
+    more = [
+        f"others by {name}" for name in sorted({option.only_with[0] for option in entry.options if option.only_with})
+    ]
+    return ", ".join([*names, *more]) or "none"
+
+
+def _print_options(out: Output, entry: Entry) -> None:
     if entry.options is None:
         out.line("  its plugin does not say which options it takes")
         return
@@ -58,23 +75,34 @@ def _print_options(out: Output, entry: Entry, whole: bool) -> None:
     _print_rows(out, always, "  ")
     if not always:
         out.line("  no options")
-    if not others:
-        return
-    if whole:
-        for (name, value), some in others.items():
-            out.line(f"  with {name}={value}")
-            _print_rows(out, some, "    ")
-    else:
-        names = ", ".join(sorted({name for name, _ in others}))
-        out.line(f"  and others that depend on {names}: e2gan teachers {entry.id}")
+    for (name, value), some in others.items():
+        out.line(f"  with {name}={value}")
+        _print_rows(out, some, "    ")
 
 
 def _print_rows(out: Output, options: list[Option], indent: str) -> None:
     rows = [(option.name, option.values, _default(option), option.help) for option in options]
     # A list of seventy names would push the rest out of sight, so only short cells widen a column.
     widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows)]
-    for row in rows:
-        out.line((indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
+    for name, values, *rest in rows:
+        if len(values) > 40:  # in lines of its own, below what is said of it
+            out.line(indent + "  ".join([name.ljust(widths[0]), *rest]))
+            out.line(_wrapped(indent + "  ", values))
+        else:
+            cells = (name, values, *rest)
+            out.line((indent + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths))).rstrip())
+
+
+def _wrapped(begin: str, text: str) -> str:
+    """Text in lines of a page's width, of which all but the first are indented as far as ``begin`` is long."""
+    return textwrap.fill(
+        text,
+        100,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _default(option: Option) -> str:

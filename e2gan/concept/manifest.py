@@ -231,7 +231,8 @@ class Concept:
     def _check_trained(self) -> None:
         if not self.trained:
             raise ConceptError(
-                f"{self.path}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {self.path}"
+                f"{self.path}: the concept '{self.id}' is not trained yet",
+                hint=f"e2gan train {self.path} --data PHOTOS",
             )
 
     def _read_tensors(

@@ -67,7 +67,7 @@ def test_in_a_clone_the_command_names_a_folder_that_pip_can_install(
 ) -> None:
     for here in (repository, tmp_path):
         monkeypatch.chdir(here)
-        words = shlex.split(install_command(name))
+        words = shlex.split(install_command(name).partition(" && ")[0])
         assert words[:4] == ["pip", "install", "-c", words[3]] and Path(words[3]).is_file()
         assert (Path(words[-1]) / "pyproject.toml").is_file()
         assert Path(words[-1]).is_absolute() == (here == tmp_path)
@@ -79,6 +79,23 @@ def test_extras_that_need_more_say_so(repository: Path, monkeypatch: pytest.Monk
     assert install_command("e2gan[train]") == f"pip install -c constraints.txt -e '.[train]' && {rest}"
     assert install_command("e2gan[raw]") == "pip install -c constraints.txt -e '.[raw]'"
     assert install_command("e2gan-hub[sign]") == "pip install -c constraints.txt -e './hub[sign]'"
+
+
+def test_what_a_distribution_needs_of_this_project_is_installed_with_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(installing, "_is_installed", lambda name: name == "e2gan")
+    rest = "pip install --no-deps -r requirements/no-deps.txt"
+    parts = "-e '.[train]' -e ./plugins/baselines -e ./plugins/ssd -e ./plugins/reproduce"
+    assert install_command("e2gan-reproduce") == f"pip install -c constraints.txt {parts} && {rest}"
+    assert install_command("e2gan-catalogue[try]") == (
+        "pip install -c constraints.txt -e ./plugins/onnx -e './plugins/catalogue[try]'"
+    )
+    assert install_command("e2gan-catalogue") == "pip install -c constraints.txt -e ./plugins/catalogue"
+    monkeypatch.setattr(installing, "_is_installed", lambda name: True)
+    parts = "-e '.[train]' -e ./plugins/reproduce"
+    assert install_command("e2gan-reproduce") == f"pip install -c constraints.txt {parts} && {rest}"
 
 
 def test_a_clone_that_was_installed_as_a_copy(

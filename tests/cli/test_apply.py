@@ -217,6 +217,14 @@ def test_an_unknown_concept(run: Run, photos: list[str]) -> None:
     assert result.stderr == "error: no concept 'duks'\nhint: did you mean 'dusk'?\n"
 
 
+@pytest.mark.parametrize("prefix", ["", "photos/"])
+def test_a_photo_in_the_place_of_the_concept(prefix: str, run: Run, photos: list[str]) -> None:
+    Path("a.jpg").write_bytes(Path("photos/a.jpg").read_bytes())
+    result = run("apply", prefix + "a.jpg", "dusk", "-o", "out.png")
+    assert result.exit_code == 1
+    assert lines(result.stderr)[-1].endswith("and e2gan apply takes it before the photos")
+
+
 def test_a_concept_on_the_hub(run: Run, photos: list[str]) -> None:
     result = run("apply", "hub:someone/dusk@v1", photos[0], "-o", "out.png")
     assert result.exit_code == 1
@@ -228,7 +236,7 @@ def test_an_untrained_concept(run: Run, photos: list[str], base: Base) -> None:
     result = run("apply", "./new", photos[0], "-o", "out.png")
     assert result.exit_code == 1
     error, hint = lines(result.stderr)
-    assert error.endswith("the concept 'new' is not trained yet") and hint == "hint: e2gan train new"
+    assert error.endswith("the concept 'new' is not trained yet") and hint == "hint: e2gan train new --data PHOTOS"
 
 
 def test_a_folder_without_photos(run: Run) -> None:

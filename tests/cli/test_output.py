@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 
@@ -62,6 +63,21 @@ def test_a_bar_is_drawn_for_several_things_only(capsys: pytest.CaptureFixture[st
     for items in ([], [1], [1, 2]):
         assert list(Output().bar(items, "photo", len(items))) == items
     assert capsys.readouterr().out == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("quiet", "said"), [(False, True), (True, False)])
+def test_on_a_terminal_a_single_thing_has_a_line_until_it_is_done(
+    quiet: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    for _ in Output(quiet=quiet).bar([1], "photo", 1):
+        assert ("editing the photo" in terminal.getvalue()) == said
+    assert terminal.getvalue().rpartition("\r")[2].strip() == ""  # the line is gone
 
 
 @pytest.mark.parametrize("columns", [70, 80, 96, 110, 140])

@@ -41,16 +41,39 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def test_they_are_listed_with_kinds_ranges_defaults_and_help():
+def test_they_are_listed_with_the_names_of_their_options():
     out = run()
-    assert "painter  (Plugin)\n  paints\n" in out
+    assert "painter  (Plugin)\n  paints\n  options: look*, paper, others by look\n" in out
+    assert "plain  (Plugin)\n  options: bits*, mirror, name\n" in out
+    assert "silent  (Plugin)\n  options: its plugin does not say\n" in out
+    assert "given  (e2gan)" in out and "options: none" in out
+    assert "true or false" not in out
+
+
+def test_the_options_of_one_are_shown_with_kinds_ranges_defaults_and_help():
+    out = run("painter")
     assert "  look   one of pen, oil  required      which look\n" in out
     assert "  paper  true or false    default true  on paper\n" in out
-    assert "  and others that depend on look: e2gan teachers painter\n" in out
-    assert "width" not in out
-    assert "  bits    a whole number  required\n  mirror  true or false   default false\n" in out
-    assert "silent  (Plugin)\n  its plugin does not say which options it takes\n" in out
-    assert "given  (e2gan)" in out and "no options" in out
+    assert "  bits    a whole number  required\n  mirror  true or false   default false\n" in run("plain")
+    assert "silent  (Plugin)\n  its plugin does not say which options it takes\n" in run("silent")
+    assert "  no options\n" in run("given")
+
+
+def test_many_choices_are_wrapped_below_their_option():
+    filters = [f"filter-{number}" for number in range(30)]
+    table = (Option("filter", "text", "the look", choices=tuple(filters), required=True), Option("scale", "number"))
+
+    class Many:
+        @hookimpl
+        def register_teachers(self, register) -> None:
+            register("many", dict, options=table)
+
+    use_registry(lambda: Registry.load([Many()]))
+    lines = run("many").splitlines()
+    assert lines[1] == "  filter  required  the look"
+    assert lines[2].startswith("    one of filter-0, filter-1,") and max(map(len, lines)) <= 100
+    assert [name for name in " ".join(lines).replace(",", "").split() if name.startswith("filter-")] == filters
+    assert lines[-2].startswith("  scale   a number")
 
 
 def test_one_is_shown_with_the_options_that_depend_on_others():

@@ -144,6 +144,9 @@ def test_an_unknown_backend_is_one_error(base: Base) -> None:
     with pytest.raises(PluginError, match="no backend 'quik'") as caught:
         Editor(base, backend="quik")
     assert caught.value.hint is not None and "quick" in caught.value.hint
+    with pytest.raises(PluginError, match="no backend 'directml'") as caught:
+        Editor(base, backend="directml")
+    assert caught.value.hint == "known: torch, quick"
 
 
 def test_they_are_listed_with_the_default_first() -> None:

@@ -807,6 +807,20 @@ def test_an_account_without_a_token_is_misuse() -> None:
     assert done.returncode == 2 and "NAME=TOKEN" in done.stderr
 
 
+def test_a_browser_gets_a_list_without_what_is_private(tmp_path: Path) -> None:
+    server = HubServer(tmp_path / "hub", {"alice": "hf_alice"}).start()
+    try:
+        with httpx.Client(base_url=server.endpoint) as client:
+            assert "none yet" in client.get("/").text
+            for name in ("dusk", "secret"):
+                told = {"name": name, "type": "model", "visibility": "private" if name == "secret" else "public"}
+                signed_in = {"Authorization": "Bearer hf_alice"}
+                assert client.post("/api/repos/create", json=told, headers=signed_in).is_success
+            assert "  alice/dusk\n" in client.get("/").text and "secret" not in client.get("/").text
+    finally:
+        server.stop()
+
+
 def test_a_browser_gets_the_catalogue(tmp_path: Path) -> None:
     (tmp_path / "site/concepts").mkdir(parents=True)
     (tmp_path / "site/index.html").write_text("the front page")

@@ -105,6 +105,10 @@ def test_where_the_models_go(tmp_path: Path) -> None:
     assert targets(["a"], Path("b.onnx")) == [Path("b.onnx")]
     assert targets(["a"], Path("b")) == [Path("b/a.onnx")]
     assert targets(["a", "b"], tmp_path) == [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    (tmp_path / "made.v2").mkdir()
+    assert targets(["a"], tmp_path / "made.v2") == [tmp_path / "made.v2" / "a.onnx"]
+    with pytest.raises(click.UsageError, match="models end in"):
+        targets(["a"], Path("b.tflite"))
     for output in (Path("c.onnx"), tmp_path / "file.txt"):
         with pytest.raises(click.UsageError, match="must be a folder"):
             targets(["a", "b"], output)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from e2gan_hub.devserver import cards
 from e2gan_hub.devserver.call import Call
@@ -80,6 +80,17 @@ def model(call: Call) -> Response:
     told = describe(repository, commit, blobs=call.query.get("blobs") in ("true", "1"))
     expand = call.query.getlist("expand")
     return answer(chosen(told, ("_id", "id", *expand)) if expand else told)
+
+
+def home(call: Call) -> Response:
+    """What a browser is told at ``/``: which repositories there are, and how to publish the first."""
+    names = sorted(repository.id for repository in call.state.store if call.may_see(repository))
+    lines = ["A small Hugging Face Hub, to try out publishing. It has no pages, but these repositories:", ""]
+    lines += [f"  {name}" for name in names] or [
+        "  none yet. To publish a concept: e2gan push FOLDER --repo OWNER/NAME"
+    ]
+    lines += ["", "To install one of the concepts: e2gan pull OWNER/NAME"]
+    return PlainTextResponse("\n".join(lines) + "\n")
 
 
 def models(call: Call) -> Response:

@@ -145,6 +145,10 @@ def targets(ids: list[str], output: Path) -> list[Path]:
         return [output]
     if output.suffix == ".onnx" or output.is_file():
         raise click.UsageError(f"OUT must be a folder for several concepts, but {output} is a file.")
+    if len(ids) == 1 and output.suffix and not output.is_dir():
+        raise click.UsageError(
+            f"{output}: ONNX models end in .onnx, and a folder must exist or have a name without a dot."
+        )
     return [output / f"{id}.onnx" for id in ids]
 
 

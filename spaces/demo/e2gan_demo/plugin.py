@@ -76,6 +76,7 @@ def demo(
 
     The page runs on this machine and offers the installed concepts. Ctrl-C ends it.
     """
+    from e2gan.terminal import say
     from e2gan_demo.guard import Access
     from e2gan_demo.serve import launch
 
@@ -87,6 +88,7 @@ def demo(
     if catalogue and not catalogue.startswith(("/", "http://", "https://")):
         raise click.BadParameter("the address must begin with https:// or a slash.", param_hint="--catalogue")
 
+    say("starting the page: some seconds")
     launch(
         host=host,
         port=port,

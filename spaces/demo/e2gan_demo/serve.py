@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from e2gan.errors import E2GANError
+from e2gan.terminal import say
 from e2gan_demo.disk import folder_of_its_own
 from e2gan_demo.guard import Access
 
@@ -61,17 +62,20 @@ def launch(
         studio = make_studio(editor, served, strangers=place / "added" if public else None)
         page = build(studio, served, access, catalogue=catalogue)
         try:
-            page.launch(
+            _, here, shared = page.launch(
                 server_name=host,
                 server_port=port or None,
                 share=share,
                 inbrowser=browser,
                 root_path=root_path,
                 prevent_thread_lock=True,
+                quiet=True,
                 **launching(studio, served, access),
             )
         except OSError as fault:
             raise E2GANError(f"the page cannot be served: {fault}", hint="name another --port") from fault
+        also = f", and for everybody {shared}" if shared else ""
+        say(f"the page is {here}{also}; Ctrl-C ends it")
         try:
             while page.is_running:
                 time.sleep(0.2)

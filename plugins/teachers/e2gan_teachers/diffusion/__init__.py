@@ -16,23 +16,23 @@ __all__ = ["TEACHERS"]
 TEACHERS: dict[str, tuple[Callable[..., Any], str]] = {
     "sd-img2img": (
         lazy("e2gan_teachers.diffusion.img2img:ImageToImage"),
-        "Stable Diffusion 1.5 from the noised photo",
+        "Stable Diffusion 1.5 from the noised photo; needs a GPU and 5 GB",
     ),
     "instruct-pix2pix": (
         lazy("e2gan_teachers.diffusion.instruct:InstructPix2Pix"),
-        "InstructPix2Pix follows an instruction",
+        "InstructPix2Pix follows an instruction; needs a GPU and 5 GB",
     ),
     "instruct-diffusion": (
         lazy("e2gan_teachers.diffusion.instruct:InstructDiffusion"),
-        "InstructDiffusion follows an instruction",
+        "InstructDiffusion follows an instruction; needs a GPU and 5 GB",
     ),
     "controlnet-normal": (
         lazy("e2gan_teachers.diffusion.controlnet:ControlNetNormal"),
-        "Stable Diffusion 1.5 held to the photo's shapes by a normal map",
+        "Stable Diffusion 1.5 held to the photo's shapes by a normal map; needs a GPU and 7 GB",
     ),
     "null-text-inversion": (
         lazy("e2gan_teachers.diffusion.null_text:NullTextInversion"),
-        "Stable Diffusion 1.4 inverted to the photo, then edited by words",
+        "Stable Diffusion 1.4 inverted to the photo, then edited by words; needs a GPU and 5 GB",
     ),
 }
 """Teacher id → (factory, summary), as `e2gan_teachers.TEACHERS`."""
