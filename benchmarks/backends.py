@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import cycle
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def measure(
     return figures
 
 
-def _kinds() -> Iterator[tuple[str, dict[str, str]]]:
+def _kinds() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each backend and precision by a name for people, and the editor's arguments for it; PyTorch's float32 first."""
     precisions = ["float32", "bf16"] if computes_bfloat16(torch.device("cpu")) else ["float32"]
     for backend in (TORCH, *registry().all("backend")):

@@ -26,6 +26,7 @@ from e2gan.base import DEFAULT, Base, find_base
 from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.images import Source, opaque, open_image
+from e2gan.memory import left, taken
 from e2gan.models.arrays import Array
 from e2gan.models.boxes import Box, pixels_of
 from e2gan.models.deltas import delta_weights
@@ -98,6 +99,7 @@ class Editor:
         dtype: torch.dtype | str | None = None,
         threads: int | None = None,
         backend: str | None = None,
+        memory: int | None = None,
     ) -> None:
         """Load a base.
 
@@ -114,6 +116,8 @@ class Editor:
                 (e2gan-openvino) or ``onnxruntime`` (e2gan-onnx).  By default PyTorch, or on a CPU, unless ``device`` or
                 a type of torch is given, an installed one that is registered as faster.  If that cannot start, it is a
                 warning, and PyTorch takes its place.
+            memory: bytes that this process should not exceed while it edits a photo at more than about a megapixel:
+                tiles are smaller for less, and the edit takes longer.  By default, half of what the machine has left.
 
         Raises:
             BaseModelError: there is no such base, or its files are damaged.
@@ -123,7 +127,7 @@ class Editor:
         self.base = base if isinstance(base, Base) else find_base(base)
         self.backend = backend or TORCH
         """The id of the backend that computes the edits."""
-        self._threads = threads
+        self._threads, self._memory = threads, memory
         self._edits: TorchEdits | _BackendEdits
         runtime: Backend | None = None
         by_name = dtype is None or isinstance(dtype, str)
@@ -324,7 +328,7 @@ class Editor:
         result = Image.new("RGB", seen.size) if own else np.empty((height, width, 3), np.float32)
         with self._lock:
             look = self._look(self._fold(blend.parts), blend.parts)
-            for box, made in self._edits.in_tiles(partial(pixels_of, seen), whole, look):
+            for box, made in self._edits.in_tiles(partial(pixels_of, seen), whole, look, self._budget(result)):
                 if not np.isfinite(made).all():
                     raise blend.not_finite(self.precision)
                 bottom, right = min(box.bottom, height), min(box.right, width)
@@ -339,6 +343,14 @@ class Editor:
             told(image.width * image.height)
             return self._with_metadata(result, image, blend, strength)
         return self._finish(image, np.asarray(seen), result, blend, strength, told)
+
+    def _budget(self, result: Image.Image | np.ndarray) -> float:
+        """Bytes that the edit in tiles may take besides its result, which the system has not given yet."""
+        size = 4 * result.width * result.height if isinstance(result, Image.Image) else result.nbytes
+        if self._memory is not None:
+            return self._memory - taken() - size
+        there = left()
+        return math.inf if there is None else there / 2 - size
 
     def _forward(self, batch: np.ndarray, blend: Blend) -> np.ndarray:
         """(N, H, W, 3) uint8 to its edit, float32 in 0 to 1, of the same shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -20,7 +21,7 @@ from e2gan.models.generator import Generator
 from e2gan.models.look import Look
 from e2gan.models.lora import CrucialWeights
 from e2gan.models.noise import SIDE
-from e2gan.models.tiles import Tiling, edit_in_tiles, measure
+from e2gan.models.tiles import Tiling, edit_in_tiles, fitting, measure
 
 __all__ = ["TorchEdits", "choose_device", "run"]
 
@@ -61,7 +62,7 @@ class TorchEdits:
 
     @torch.inference_mode()
     def in_tiles(
-        self, photo: Callable[[Box], np.ndarray], picture: Box, look: Look
+        self, photo: Callable[[Box], np.ndarray], picture: Box, look: Look, memory: float = math.inf
     ) -> Iterator[tuple[Box, np.ndarray]]:
         """Edit a picture of any size in bounded memory (`e2gan.models.tiles`).
 
@@ -69,6 +70,7 @@ class TorchEdits:
             photo: gives the photo's parts, each (H, W, 3) uint8.
             picture: the whole; its sides are multiples of the generator's stride.
             look: of one row; it does not keep detail.
+            memory: bytes that it may take; it takes smaller tiles for less, down to a limit.
 
         Yields:
             Boxes, and their parts of the edit, each (H, W, 3) float32 in [-1, 1], or beyond if something is kept.
@@ -85,9 +87,10 @@ class TorchEdits:
 
         generator = self.network.generator
         assert isinstance(generator, Generator)
-        norms = measure(generator, seen, picture, look)
+        tiling = fitting(memory, generator.config)
+        norms = measure(generator, seen, picture, look, tiling)
         moments = look.moments(part(box) for box in picture.strips(Tiling.strip))
-        for box, made in edit_in_tiles(generator, seen, picture, look, norms):
+        for box, made in edit_in_tiles(generator, seen, picture, look, norms, tiling):
             edit = look.after(made.float(), part(box), moments=moments)
             yield box, edit[0].permute(1, 2, 0).cpu().numpy()
 

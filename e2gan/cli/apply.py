@@ -9,7 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,7 +20,7 @@ from e2gan.cli.batch import Outcome, edit_photos
 from e2gan.cli.finished import is_finished, recorded
 from e2gan.cli.help import Command
 from e2gan.cli.moving import ANIMATION, CLIP, edit_moving, kind_of, moving_options
-from e2gan.cli.options import editor_options
+from e2gan.cli.options import MemorySize, editor_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from e2gan.editor import Editor
+    from e2gan.images import Limits
 
 __all__ = ["apply"]
 
@@ -109,6 +110,12 @@ class Share(click.FloatRange):
 @click.option(
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )
+@click.option(
+    "--memory",
+    type=MemorySize(),
+    help="Memory that the command should not exceed, such as 1.5GB: a photo that needs more to open is refused, and "
+    "--stroke fine takes longer with less. By default half of what the machine has left.",
+)
 @click.option("--keep-location", is_flag=True, help="Keep the place where the photo was taken in the metadata.")
 @click.option(
     "--skip-existing",
@@ -137,6 +144,7 @@ def apply(
     stroke: str | None,
     base: str | None,
     large: bool,
+    memory: int | None,
     keep_location: bool,
     skip_existing: bool,
     steady: float | None,
@@ -170,6 +178,7 @@ def apply(
         raise click.UsageError("--stroke and --size both say how coarse strokes are: give one of them.")
     stroke = stroke or MEDIUM
     _check_options(moving, steady, codec)
+    limits = _limits(large, memory)
     outcomes: Counter[Outcome] = Counter()
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
@@ -183,7 +192,12 @@ def apply(
 
             _keep_freed_memory()
             editor = Editor(
-                base or blend.base_id or DEFAULT, device=device, dtype=precision, threads=threads, backend=backend
+                base or blend.base_id or DEFAULT,
+                device=device,
+                dtype=precision,
+                threads=threads,
+                backend=backend,
+                memory=memory,
             )
             editor.use(blend)
             return editor
@@ -205,7 +219,7 @@ def apply(
         edits = edit_photos(
             [job for job in jobs if not job.moves],
             is_finished=finished,
-            read=lambda job: _read(job, large),
+            read=lambda job: _read(job, limits),
             prepare=editor,
             edit=edited,
             write=lambda job, edit, format: _write(edit, job, format, sources, keep_location, results),
@@ -225,7 +239,7 @@ def apply(
                     results if job.target == STREAM else job.target,
                     partial(edited, **options),
                     out,
-                    large=large,
+                    limits=limits,
                     keep_location=keep_location,
                     **options,
                 )
@@ -424,11 +438,20 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _read(job: Job, large: bool) -> Image.Image:
-    from e2gan.images import LARGE, PHOTO, open_image
+def _limits(large: bool, memory: int | None) -> Limits:
+    from e2gan.images import LARGE, PHOTO
+
+    limits = LARGE if large else PHOTO
+    if memory is None or memory >= limits.memory:
+        return limits
+    return replace(limits, memory=memory, hint="make it smaller first, or allow more --memory")
+
+
+def _read(job: Job, limits: Limits) -> Image.Image:
+    from e2gan.images import open_image
 
     source = sys.stdin.buffer if job.source == STREAM else job.source
-    return open_image(source, name=job.name, limits=LARGE if large else PHOTO)
+    return open_image(source, name=job.name, limits=limits)
 
 
 def _write(

@@ -46,8 +46,6 @@ def edit_moving(
     target: str | BinaryIO,
     edit: Callable[[Image.Image], Image.Image],
     out: Output,
-    *,
-    large: bool,
     **options: Any,
 ) -> None:
     """Edit a clip or an animation, with its frames counted on a terminal.
@@ -56,9 +54,6 @@ def edit_moving(
         edit: edits a frame; first called when the source has turned out to be readable.
         options: those of `e2gan.moving.clips.edit_clip` or `e2gan.moving.animations.edit_animation`.
     """
-    from e2gan.images import LARGE, PHOTO
-
-    limits = LARGE if large else PHOTO
     with needs_extra("video"):
         if kind == CLIP or options["steady"]:
             import e2gan.moving.steady  # noqa: F401
@@ -67,4 +62,4 @@ def edit_moving(
         else:
             from e2gan.moving.animations import edit_animation as edit_it  # type: ignore[assignment]
     with out.counter("frame") as progress:
-        edit_it(source, target, edit, limits=limits, progress=progress, **options)  # type: ignore[arg-type]
+        edit_it(source, target, edit, progress=progress, **options)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import click
 from e2gan.backends import PRECISIONS
 
 __all__ = [
+    "MemorySize",
     "PictureSize",
     "data_option",
     "device_option",
@@ -29,6 +30,26 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 folder = click.Path(file_okay=False, path_type=Path)
+
+
+class MemorySize(click.ParamType):
+    """``1.5GB``: bytes."""
+
+    name = "SIZE"
+
+    least = 1_200_000_000
+    """What the command takes for an edit of a megapixel."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from e2gan.memory import parse
+
+        try:
+            size = value if isinstance(value, int) else parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        if size < self.least:
+            self.fail(f"{value} is too little: an edit takes up to {self.least / 1e9:g} GB.", param, ctx)
+        return size
 
 
 class PictureSize(click.ParamType):

@@ -280,8 +280,7 @@ class Generator(nn.Module):
 
     def decode(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
         """The trunk's output, with what bypassed it, to pictures (N, 3, H, W) in [-1, 1]."""
-        x = _plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
-        x = _plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
+        x = self.enlarge(x, half, full, shares, norms)
         if not self.in_strips:
             return self._last(self.pad(x))
         height, around = x.shape[2], self.pad.padding[0]
@@ -292,6 +291,11 @@ class Generator(nn.Module):
             missing = (max(0, around - top), max(0, bottom + around - height))
             pictures.append(self._last(F.pad(seen, (around, around, *missing), mode="reflect")))
         return torch.cat(pictures, 2)
+
+    def enlarge(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
+        """All of `decode` but the last layer: (N, C, H, W), of which it makes pictures."""
+        x = _plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
+        return _plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
 
     def _last(self, x: Tensor) -> Tensor:
         # The last layer's type may differ from the rest (`to_precision`).

@@ -22,13 +22,19 @@ from e2gan.models.layout import GeneratorConfig
 from e2gan.models.look import Look
 from e2gan.models.norms import Fixed, Measured, Own
 
-__all__ = ["Photo", "Tiling", "edit_in_tiles", "measure"]
+__all__ = ["Photo", "Tiling", "edit_in_tiles", "fitting", "measure"]
 
 FIRST = 8
 """Pixels that the first layers see around a strip."""
 
 LAST = 16
 """Pixels that the last layers see around a strip."""
+
+SMALLEST = 256
+"""Smallest side of a tile: with less, most of the work would be on margins."""
+
+BYTES = 700
+"""Bytes that the edit of a tile takes for each of its pixels and its margin's, in float32; measured and rounded up."""
 
 NOTHING = (None, None, None)
 """Shares with which nothing bypasses the bottleneck."""
@@ -48,6 +54,14 @@ class Tiling:
     """Number of samples: together one megapixel.  A picture that is not larger is its own only sample."""
 
 
+def fitting(memory: float, config: GeneratorConfig) -> Tiling:
+    """The largest tiles, up to the usual ones, whose edit takes no more than so many bytes; or the smallest."""
+    most = Tiling.tile + 2 * (LAST + trunk_margin(config))
+    window = math.sqrt(min(most**2, max(0.0, memory) / BYTES))
+    side = int(window - most + Tiling.tile + 1e-6) // 128 * 128
+    return Tiling(tile=max(SMALLEST, side))
+
+
 Photo = Callable[[Box], Tensor]
 """The part of the photo (1, 3, H, W) in [-1, 1] as the generator sees it, with its noise, in the generator's type."""
 
@@ -60,7 +74,7 @@ def measure(generator: Generator, photo: Photo, picture: Box, look: Look, tiling
     shares = shares_of(look.skips)
     x, half, full = generator.encode(torch.cat([photo(box) for box in boxes]), shares, measured)
     x = generator.trunk(x, look.prompt, look.prompt_bias, shares[2], measured)
-    generator.decode(x, half, full, shares, measured)
+    generator.enlarge(x, half, full, shares, measured)
     return Fixed(measured)
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from e2gan.base import Base
+from e2gan.cli.options import MemorySize
 from e2gan.editor import Editor
 from e2gan.images import Limits, open_image, read_provenance
 from e2gan.installing import install_command
@@ -385,6 +386,25 @@ def test_large_photos_are_edited_where_that_is_asked_for(
     monkeypatch.setattr("e2gan.images.PHOTO", Limits(1200))
     assert run("apply", "dusk", photos[0], "-o", "out.png").exit_code == 1
     assert run("apply", "dusk", photos[0], "-o", "out.png", "--large").exit_code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--large",)])
+def test_a_photo_that_needs_more_memory_than_allowed_is_refused(
+    run: Run, photos: list[str], monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(MemorySize, "least", 0)
+    result = run("apply", "dusk", photos[0], "-o", "out.png", "--memory", "1KB", *more)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"error: photos/a\.jpg: larger than .*\nhint: .* allow more --memory\n", result.stderr)
+    assert not Path("out.png").exists()
+    assert run("apply", "dusk", photos[0], "-o", "out.png", "--memory", "2GB", *more).exit_code == 0
+
+
+@pytest.mark.parametrize("size", ["500MB", "much", "-2GB", ""])
+def test_a_size_of_memory_that_cannot_be(run: Run, photos: list[str], size: str) -> None:
+    result = run("apply", "dusk", photos[0], "-o", "out.png", f"--memory={size}")
+    assert result.exit_code == 2
+    assert "--memory" in result.stderr
 
 
 # When it is stopped

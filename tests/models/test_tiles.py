@@ -12,7 +12,18 @@ from e2gan.models.boxes import Box
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Skips
 from e2gan.models.look import Look, look_of
-from e2gan.models.tiles import Photo, Tiling, edit_in_tiles, measure, samples
+from e2gan.models.tiles import (
+    BYTES,
+    LAST,
+    SMALLEST,
+    Photo,
+    Tiling,
+    edit_in_tiles,
+    fitting,
+    measure,
+    samples,
+    trunk_margin,
+)
 
 LAYOUTS = [
     ("none", (0.0, 0.0, 0.0), (2,)),
@@ -122,3 +133,17 @@ def test_tiles_cover_a_picture_once(height: int, width: int, tile: int, strip: i
         for part in box.strips(8 * strip):
             part.of(seen, whole, 8)[:] += 1
     assert seen.eq(1).all()
+
+
+@given(st.integers(0, 10**10))
+def test_tiles_fit_the_memory_and_are_never_too_small_to_pay(memory: int) -> None:
+    config = GeneratorConfig()
+    tiling = fitting(memory, config)
+    assert SMALLEST <= tiling.tile <= Tiling.tile
+    assert tiling.tile % 8 == 0
+    if tiling.tile > SMALLEST:
+        assert BYTES * (tiling.tile + 2 * (LAST + trunk_margin(config))) ** 2 <= memory
+
+
+def test_without_a_limit_tiles_are_the_usual_ones() -> None:
+    assert fitting(float("inf"), GeneratorConfig()) == Tiling()
