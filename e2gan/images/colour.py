@@ -39,7 +39,7 @@ STRIP = 1 << 20
 """Pixels processed together if a library does not bound its memory itself."""
 
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
-"""What browsers do; it matters for profiles of tables only, as printers and scanners have them."""
+"""The nearest to what Chromium does; it matters for profiles of tables only, as printers and scanners have them."""
 
 WHITE_LEVEL = 203.0
 """Luminance of SDR white in HDR, cd/m² (ITU-R BT.2408, table 1)."""
