@@ -299,12 +299,11 @@ def _is_srgb(profile: bytes, mode: str) -> bool:
 def _from_deep(deep: np.ndarray, colour: Colour | None) -> Image.Image:
     """uint16 to 8-bit sRGB, through the profile at its full depth."""
     profile = b"" if colour is None else _profile_of(colour, deep.ndim == 2)
-    if deep.ndim == 2 and profile[16:20] == b"RGB ":
-        deep = deep[..., None].repeat(3, -1)
+    grey_as_rgb = deep.ndim == 2 and profile[16:20] == b"RGB "
     out = np.empty((*deep.shape[:2], 3), np.uint8)
-    convert = _deep_converter(profile, deep.ndim) if profile else None
+    convert = _deep_converter(profile, 3 if grey_as_rgb else deep.ndim) if profile else None
     for rows in _strips(deep):
-        strip = deep[rows]
+        strip = deep[rows][..., None].repeat(3, -1) if grey_as_rgb else deep[rows]
         if convert is not None:
             strip = convert(strip)
         out[rows] = to_eight_bits(strip if strip.ndim == 3 else strip[..., None])
