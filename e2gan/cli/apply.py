@@ -26,7 +26,7 @@ from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
 from e2gan.moving.defaults import CODECS, STEADY
 from e2gan.stroke import MEDIUM, STROKES
-from e2gan.terminal import say, stdout_for_results
+from e2gan.terminal import one_line, say, stdout_for_results
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -248,10 +248,10 @@ def apply(
                 outcomes[Outcome.FAILED] += 1
                 report(error)
     for clash in planned.clashes:
-        outcomes[Outcome.FAILED] += len(clash)
+        outcomes[Outcome.FAILED] += len(_photos(clash))
         report(_clash(clash))
     for line in left_out(planned.left_out):
-        out.note(line)
+        out.note(one_line(line))
     _summarise(planned, outcomes, output, out)
     if outcomes[Outcome.FAILED]:
         sys.exit(EXIT_ERROR)
@@ -272,11 +272,11 @@ def _summarise(planned: Plan, outcomes: Mapping[Outcome, int], output: str, out:
         done = f"{edited} of {total}" if failed or skipped else f"{total}"
         noun = "file" if any(job.moves for job in planned.jobs) else "photo"
         if failed or not out.quiet:
-            say(f"{done} {noun if done == '1' else noun + 's'} edited into {output}{there}")
+            say(one_line(f"{done} {noun if done == '1' else noun + 's'} edited into {output}{there}"))
     elif skipped:
-        out.note(f"{planned.jobs[0].target} is already there")
+        out.note(one_line(f"{planned.jobs[0].target} is already there"))
     elif edited and output != STREAM:
-        out.note(f"wrote {planned.jobs[0].target}")
+        out.note(one_line(f"wrote {planned.jobs[0].target}"))
 
 
 def _keep_freed_memory() -> None:
@@ -386,18 +386,26 @@ def _target(source: str, folder: str) -> str:
 
 
 def _apart(jobs: list[Job]) -> tuple[list[Job], list[list[Job]]]:
-    """The jobs whose target no other job has, and the other jobs grouped by target."""
+    """The jobs whose target no other photo has, once if a photo is named twice; and the others grouped by target."""
     by_target: dict[str, list[Job]] = {}
     for job in jobs:
         # Ignoring case, too: names that differ only in case are one file on some file systems.
         by_target.setdefault(os.path.realpath(job.target).casefold(), []).append(job)
-    together = [same for same in by_target.values() if len({job.source for job in same}) > 1]
-    alone = [same[0] for same in by_target.values() if len({job.source for job in same}) == 1]
+    together = [same for same in by_target.values() if len(_photos(same)) > 1]
+    alone = [same[0] for same in by_target.values() if len(_photos(same)) == 1]
     return alone, together
 
 
+def _photos(jobs: list[Job]) -> dict[str, str]:
+    """The photos of some jobs, each by its real path with the first name that was given."""
+    photos: dict[str, str] = {}
+    for job in jobs:
+        photos.setdefault(os.path.realpath(job.source), job.source)
+    return photos
+
+
 def _clash(jobs: list[Job]) -> ImageError:
-    first, second = (*dict.fromkeys(job.source for job in jobs),)[:2]
+    first, second = (*_photos(jobs).values(),)[:2]
     return ImageError(
         f"{first} and {second} would both be written to {jobs[0].target}",
         hint="edit them one by one, and name each edit",

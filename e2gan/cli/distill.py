@@ -14,7 +14,7 @@ from e2gan.cli.options import folder, photos_option, ray_option, teacher_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
 from e2gan.errors import TeacherError
-from e2gan.terminal import say
+from e2gan.terminal import one_line, say
 
 if TYPE_CHECKING:
     from e2gan.data.make_pairs import PairsReport
@@ -83,7 +83,7 @@ def distill(
                 ) from None
             raise
     for name, why in report.skipped.items():
-        say(f"note: {name}: left out: {why}")
+        say(one_line(f"note: {name}: left out: {why}"))
     for line in _summary(report):
         out.note(line)
 

@@ -11,6 +11,7 @@ from e2gan.cli.help import Command
 from e2gan.cli.options import folder
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
+from e2gan.terminal import one_line
 
 if TYPE_CHECKING:
     from e2gan.data.dataset_layouts import Direction
@@ -100,7 +101,7 @@ def import_(
             layout, path, output, size=size, whole=whole, limit=limit, direction=direction, progress=progress
         )
     for name, why in list(done.skipped.items())[:NAMED]:
-        out.note(f"note: {name}: left out: {why}")
+        out.note(one_line(f"note: {name}: left out: {why}"))
     if len(done.skipped) > NAMED:
         out.note(f"note: {len(done.skipped) - NAMED} more left out")
     counts = ", ".join(f"{count} {split}" for split, count in done.counts.items())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-__all__ = ["AVIF", "About", "is_iso_media", "jp2_profile", "read_about"]
+__all__ = ["AVIF", "About", "Jp2", "is_iso_media", "read_about", "read_jp2"]
 
 AVIF = frozenset({b"avif", b"avis"})
 """The brands of AVIF: a picture, and a sequence of them."""
@@ -79,7 +80,12 @@ def _read_meta(meta: memoryview, brands: frozenset[bytes]) -> About:
                     owners = bytes(content)
         elif kind == b"iinf":
             entries = body[6:] if body[0] == 0 else body[8:]
-            tone_mapped = any(bytes(entry[8:12]) == b"tmap" for name, entry in _boxes(entries) if name == b"infe")
+            # From version 3 on, an item's number takes four bytes.
+            tone_mapped = any(
+                bytes(entry[8 : 12 + 2 * (entry[0] > 2)]).endswith(b"tmap")
+                for name, entry in _boxes(entries)
+                if name == b"infe"
+            )
     auxiliary = any(
         kind == b"auxC" and bytes(body[4:]).startswith(name) for kind, body in properties for name in _GAIN_MAPS
     )
@@ -110,13 +116,34 @@ def _properties_of(item: int, owners: bytes) -> Iterator[int]:
         at += some * step
 
 
-def jp2_profile(data: bytes) -> bytes:
-    """The ICC profile in a JPEG 2000's boxes (ISO/IEC 15444-1, I.5.3.3), which Pillow ignores; may be empty."""
-    try:
-        for kind, header in _boxes(memoryview(data)):
+@dataclass
+class Jp2:
+    """What a JPEG 2000's boxes say (ISO/IEC 15444-1, annex I), which Pillow ignores."""
+
+    profile: bytes = b""
+    """The ICC profile (I.5.3.3)."""
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
+
+
+_JP2_METADATA = {
+    b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
+    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): "iptc",
+}
+"""Boxes of metadata, by their UUID."""
+
+
+def read_jp2(data: bytes) -> Jp2:
+    """Read a JPEG 2000's boxes; damaged ones are ignored."""
+    told = Jp2()
+    with suppress(struct.error, IndexError, ValueError):
+        for kind, body in _boxes(memoryview(data)):
             if kind == b"jp2h":
-                profiles = [bytes(body[3:]) for inner, body in _boxes(header) if inner == b"colr" and body[0] in (2, 3)]
-                return profiles[0] if profiles else b""
-    except (struct.error, IndexError, ValueError):
-        pass
-    return b""
+                for inner, content in _boxes(body):
+                    if inner == b"colr" and content[0] in (2, 3) and not told.profile:
+                        told.profile = bytes(content[3:])
+            elif kind == b"uuid" and (name := _JP2_METADATA.get(bytes(body[:16]))) and not getattr(told, name):
+                setattr(told, name, bytes(body[16:]))
+    return told

@@ -28,6 +28,7 @@ __all__ = [
     "Primaries",
     "from_cicp",
     "from_lab",
+    "from_nclx",
     "named_by_gamma",
     "to_eight_bits",
     "to_srgb",
@@ -37,11 +38,17 @@ __all__ = [
 STRIP = 1 << 20
 """Pixels processed together if a library does not bound its memory itself."""
 
+INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
+"""The nearest to what Chromium does; it matters for profiles of tables only, as printers and scanners have them."""
+
 WHITE_LEVEL = 203.0
 """Luminance of SDR white in HDR, cd/m² (ITU-R BT.2408, table 1)."""
 
 HLG_PEAK = 1000.0
 """Luminance of the display that HLG is shown on, cd/m² (ITU-R BT.2100)."""
+
+LARGEST = 100.0
+"""Maximum value in a matrix of primaries, far above any real one's: what is larger no longer fits into a profile."""
 
 D65 = (0.3127, 0.3290)
 D50_XYZ = np.array([0.9642, 1.0, 0.8249])
@@ -64,16 +71,20 @@ class Primaries:
             ValueError: the values are not valid primaries.
         """
         corners = np.array([self.red, self.green, self.blue, self.white], np.float64)
-        if not (corners > -0.2).all() or not (corners[:, 1] > 1e-4).all() or not (corners < 1.2).all():
+        if not (corners > -0.2).all() or not (corners < 1.2).all() or self.white[1] <= 1e-4:
             raise ValueError("no primaries")
         x, y = corners.T
-        xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+        xyz = np.stack([x, y, 1 - x - y])
+        white = xyz[:, 3] / self.white[1]
         try:
-            matrix = xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3])
+            matrix = xyz[:, :3] * np.linalg.solve(xyz[:, :3], white)
         except np.linalg.LinAlgError as fault:
             raise ValueError("no primaries") from fault
-        cones = BRADFORD @ D50_XYZ / (BRADFORD @ xyz[:, 3])
-        return np.asarray(np.linalg.inv(BRADFORD) @ np.diag(cones) @ BRADFORD @ matrix)
+        cones = BRADFORD @ D50_XYZ / (BRADFORD @ white)
+        adapted = np.linalg.inv(BRADFORD) @ np.diag(cones) @ BRADFORD @ matrix
+        if not np.abs(adapted).max() < LARGEST:
+            raise ValueError("no primaries")
+        return np.asarray(adapted)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,10 @@ Transfer = Curve | Literal["pq", "hlg"]
 
 SRGB_CURVE = Curve(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 BT1886_CURVE = Curve(2.4)
-"""How a display shows what BT.709's camera curve encoded (ITU-R BT.1886); browsers do the same."""
+"""How a display shows what BT.709's camera curve encoded (ITU-R BT.1886); browsers do the same with a PNG."""
+
+VIDEO_TRANSFERS = frozenset((1, 6, 14, 15))
+"""The camera curves of BT.709, BT.601 and BT.2020, which encoders write into files of sRGB pixels, too."""
 
 SRGB_PRIMARIES = Primaries((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 
@@ -104,6 +118,7 @@ CICP_PRIMARIES = {
     7: Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
     8: Primaries((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), (0.310, 0.316)),
     9: Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    10: Primaries((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1 / 3, 1 / 3)),  # CIE XYZ
     11: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     22: Primaries((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
@@ -161,6 +176,11 @@ def from_cicp(primaries: int, transfer: int) -> Colour | None:
     return Colour(encoding=Encoding(CICP_PRIMARIES[primaries], CICP_TRANSFERS[transfer]))
 
 
+def from_nclx(primaries: int, transfer: int) -> Colour | None:
+    """The same for HEIF and AVIF, where the curves of video mean sRGB, as in browsers."""
+    return from_cicp(primaries, 13 if transfer in VIDEO_TRANSFERS else transfer)
+
+
 def named_by_gamma(gamma: float, primaries: Primaries | None) -> Colour | None:
     """Colours from a PNG's gAMA (the encoding exponent) and cHRM; None if these mean sRGB or nothing.
 
@@ -210,19 +230,27 @@ def _by_numbers(colour: Colour | None) -> Colour | None:
     """A profile that declares PQ or HLG in its ``cicp`` tag (ICC.1:2022, 9.2.17), as numbers; others as they are."""
     if colour is None or not colour.profile:
         return colour
-    head, profile = colour.profile[:132], colour.profile
-    count = int.from_bytes(head[128:132], "big")
-    for at in range(132, 132 + 12 * min(count, 100), 12):
-        name, offset, size = struct.unpack_from(">4sII", profile.ljust(at + 12, b"\0"), at)
-        if name == b"cicp" and size == 12 and offset + 12 <= len(profile):
-            told = from_cicp(profile[offset + 8], profile[offset + 9])
-            if told and told.encoding and told.encoding.hdr:
-                return told
-    return colour
+    tag = _tag(colour.profile, b"cicp")
+    told = from_cicp(tag[8], tag[9]) if len(tag) == 12 else None
+    return told if told and told.encoding and told.encoding.hdr else colour
 
 
-def _profile_of(colour: Colour) -> bytes:
-    return colour.profile or (written_profile(colour.encoding) if colour.encoding else b"")
+def _tag(profile: bytes, name: bytes) -> bytes:
+    """A tag of an ICC profile; empty if it has no such tag."""
+    count = int.from_bytes(profile[128:132], "big")
+    for at in range(132, min(132 + 12 * min(count, 100), len(profile) - 11), 12):
+        found, offset, size = struct.unpack_from(">4sII", profile, at)
+        if found == name:
+            return profile[offset : offset + size]
+    return b""
+
+
+def _profile_of(colour: Colour, grey: bool) -> bytes:
+    """The profile; for grey, one of RGB with the same curve: Little CMS computes grey in coarse steps."""
+    profile = colour.profile or (written_profile(colour.encoding) if colour.encoding else b"")
+    if grey and profile[16:24] == b"GRAYXYZ " and (curve := _tag(profile, b"kTRC")):
+        return _matrix_profile(SRGB_PRIMARIES.to_xyz(), curve)
+    return profile
 
 
 def _through_profile(image: Image.Image, colour: Colour | None, own: bool) -> Image.Image | None:
@@ -233,14 +261,14 @@ def _through_profile(image: Image.Image, colour: Colour | None, own: bool) -> Im
         elif colour is None:
             return None
         else:
-            profile = _profile_of(colour)
-            if colour.encoding and image.mode != "RGB":
+            profile = _profile_of(colour, image.mode == "L")
+            if (colour.encoding and image.mode != "RGB") or (image.mode == "L" and profile[16:20] == b"RGB "):
                 image = image.convert("RGB")
                 own = True
             if _is_srgb(profile, image.mode):
                 return None
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB", INTENT)
         if own and image.mode == "RGB":
             ImageCms.applyTransform(image, transform, inPlace=True)
             return image
@@ -263,20 +291,19 @@ def _is_srgb(profile: bytes, mode: str) -> bool:
     grey = np.arange(256)[:, None].repeat(3, 1)
     probe = np.concatenate([cube, grey]).astype(np.uint8)[None]
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB", INTENT)
     converted = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), transform)).astype(int)
     return bool(np.abs(converted - probe).max() <= 1)
 
 
 def _from_deep(deep: np.ndarray, colour: Colour | None) -> Image.Image:
     """uint16 to 8-bit sRGB, through the profile at its full depth."""
-    profile = b"" if colour is None else _profile_of(colour)
-    if profile and deep.ndim == 2 and (colour and colour.encoding):
-        deep = deep[..., None].repeat(3, -1)
+    profile = b"" if colour is None else _profile_of(colour, deep.ndim == 2)
+    grey_as_rgb = deep.ndim == 2 and profile[16:20] == b"RGB "
     out = np.empty((*deep.shape[:2], 3), np.uint8)
-    convert = _deep_converter(profile, deep.ndim) if profile else None
+    convert = _deep_converter(profile, 3 if grey_as_rgb else deep.ndim) if profile else None
     for rows in _strips(deep):
-        strip = deep[rows]
+        strip = deep[rows][..., None].repeat(3, -1) if grey_as_rgb else deep[rows]
         if convert is not None:
             strip = convert(strip)
         out[rows] = to_eight_bits(strip if strip.ndim == 3 else strip[..., None])
@@ -296,7 +323,13 @@ def _deep_converter(profile: bytes, dimensions: int):  # type: ignore[no-untyped
     def convert(strip: np.ndarray) -> np.ndarray:
         return np.asarray(
             imagecodecs.cms_transform(
-                np.ascontiguousarray(strip), profile, target, colorspace=kind, outcolorspace="rgb", outdtype="uint16"
+                np.ascontiguousarray(strip),
+                profile,
+                target,
+                colorspace=kind,
+                outcolorspace="rgb",
+                outdtype="uint16",
+                intent=int(INTENT),
             )
         )
 
@@ -429,18 +462,23 @@ def written_profile(encoding: Encoding) -> bytes:
     """An ICC profile (version 4.3) of a matrix and three parametric curves; raises ValueError for invalid primaries."""
     curve = encoding.transfer
     assert isinstance(curve, Curve)
+    parameters = _numbers(curve.g, curve.a, curve.b, curve.c, curve.d)
+    return _matrix_profile(encoding.primaries.to_xyz(), b"para\0\0\0\0\0\3\0\0" + parameters)
 
-    def numbers(*values: float) -> bytes:
-        return struct.pack(f">{len(values)}i", *(round(value * 65_536) for value in values))
+
+def _numbers(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65_536) for value in values))
+
+
+def _matrix_profile(matrix: np.ndarray, trc: bytes) -> bytes:
+    """An ICC profile of a matrix (RGB to XYZ), and a curve for all three channels."""
 
     def text(words: str) -> bytes:
         data = words.encode("utf-16-be")
         return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(data), 28) + data
 
-    matrix = encoding.primaries.to_xyz()
-    trc = b"para\0\0\0\0\0\3\0\0" + numbers(curve.g, curve.a, curve.b, curve.c, curve.d)
-    tags = [(b"desc", text("RGB")), (b"cprt", text("none")), (b"wtpt", b"XYZ \0\0\0\0" + numbers(*D50_XYZ))]
-    tags += [(name, b"XYZ \0\0\0\0" + numbers(*matrix[:, i])) for i, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))]
+    tags = [(b"desc", text("RGB")), (b"cprt", text("none")), (b"wtpt", b"XYZ \0\0\0\0" + _numbers(*D50_XYZ))]
+    tags += [(name, b"XYZ \0\0\0\0" + _numbers(*matrix[:, i])) for i, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))]
     tags += [(name, trc) for name in (b"rTRC", b"gTRC", b"bTRC")]
     body, listed, at = b"", b"", 132 + 12 * len(tags)
     for name, data in tags:
@@ -448,5 +486,5 @@ def written_profile(encoding: Encoding) -> bytes:
         body += data + b"\0" * (-len(data) % 4)
     size = at + len(body)
     head = struct.pack(">I4sI4s4s4s12s4s", size, b"\0" * 4, 0x04300000, b"mntr", b"RGB ", b"XYZ ", b"\0" * 12, b"acsp")
-    head = head.ljust(68, b"\0") + numbers(*D50_XYZ)
+    head = head.ljust(68, b"\0") + _numbers(*D50_XYZ)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + listed + body

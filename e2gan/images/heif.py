@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from e2gan.images.colour import Colour, from_cicp
+from e2gan.images.colour import Colour, from_nclx
 from e2gan.images.limits import HDR, PER_PIXEL, Limits
 
 __all__ = ["BRANDS", "Heif", "read_heif"]
@@ -51,7 +51,7 @@ def read_heif(data: bytes, name: str, limits: Limits) -> Heif:
     if profile := info.get("icc_profile"):
         colour = Colour(profile=profile)
     elif nclx := info.get("nclx_profile"):
-        colour = from_cicp(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
+        colour = from_nclx(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     pixels: Image.Image | np.ndarray
     if ";" in file.mode:
         pixels = np.asarray(file)

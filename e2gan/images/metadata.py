@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,11 +22,13 @@ __all__ = [
     "clean_iptc",
     "clean_xmp",
     "exif_for_file",
+    "extended_xmp",
     "iptc_for_jpeg",
     "iptc_for_png",
     "iptc_for_tiff",
     "iptc_of_png",
     "iptc_of_resources",
+    "iptc_of_tiff",
     "load_exif",
     "says_adobe_rgb",
     "xmp_packet",
@@ -97,19 +100,57 @@ _RIGHTS = (Base.Copyright, Base.Artist, Base.XPAuthor)
 # EXIF
 
 
+class _Text(str):
+    """Text of EXIF.  Pillow reads its bytes as Latin-1 and would write them as ASCII; these stay as they are."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+        return super().encode("latin-1", "replace")
+
+
+def _as_read(value: Any) -> Any:
+    return _Text(value) if isinstance(value, str) else value
+
+
 def load_exif(data: bytes) -> Image.Exif:
     """Parse EXIF, with the directories of the camera and the position; damaged parts are left out."""
     exif = Image.Exif()
     try:
-        exif.load(data)
+        exif.load(_without_utf8(data))
+        for tag, value in list(exif.items()):
+            exif[tag] = _as_read(value)
     except Exception:  # as decoders do
         return Image.Exif()
-    for directory in (IFD.Exif, IFD.GPSInfo):
-        _directory(exif, directory)
+    for number in (IFD.Exif, IFD.GPSInfo):
+        directory = _directory(exif, number)
+        directory.update({tag: _as_read(value) for tag, value in directory.items()})
     return exif
 
 
-def _directory(exif: Image.Exif, directory: int) -> Mapping[int, Any]:
+_ASCII, _UTF8_TEXT = 2, 129
+"""Types of EXIF's values."""
+
+
+def _without_utf8(data: bytes) -> bytes:
+    """EXIF whose texts of the type UTF-8 (EXIF 3.0, 4.6.2), which Pillow leaves out, are declared as ASCII."""
+    start = 6 if data.startswith(b"Exif\0\0") else 0
+    order = {b"II": "<", b"MM": ">"}.get(data[start : start + 2])
+    if order is None:
+        return data
+    changed = bytearray(data)
+    with suppress(struct.error):
+        pointers = [struct.unpack_from(f"{order}I", data, start + 4)[0]]
+        for pointer in pointers:
+            (count,) = struct.unpack_from(f"{order}H", data, start + pointer)
+            for at in range(start + pointer + 2, start + pointer + 2 + 12 * count, 12):
+                tag, kind = struct.unpack_from(f"{order}HH", data, at)
+                if kind == _UTF8_TEXT:
+                    struct.pack_into(f"{order}H", changed, at + 2, _ASCII)
+                elif tag == IFD.Exif and len(pointers) == 1:
+                    pointers += struct.unpack_from(f"{order}I", data, at + 8)
+    return bytes(changed)
+
+
+def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
     try:
         return exif.get_ifd(directory)
     except Exception:  # as decoders do
@@ -190,11 +231,11 @@ def _built(values: Mapping[tuple[int, int], Any]) -> Image.Exif:
     """EXIF from values by directory (0 for the first) and tag."""
     exif = Image.Exif()
     for directory in (IFD.Exif, IFD.GPSInfo):
-        if inside := {tag: value for (where, tag), value in values.items() if where == directory}:
+        if inside := {tag: _as_read(value) for (where, tag), value in values.items() if where == directory}:
             exif[directory] = inside
     for (where, tag), value in values.items():
         if where == 0:
-            exif[tag] = value
+            exif[tag] = _as_read(value)
     return exif
 
 
@@ -264,13 +305,28 @@ def iptc_of_resources(resources: bytes) -> bytes:
     return b""
 
 
-def iptc_of_png(text: str) -> bytes:
-    """The IPTC in a PNG's text "Raw profile type iptc", as ImageMagick and exiftool write it."""
-    try:
-        data = bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:
-        return b""
-    return iptc_of_resources(data) if data.startswith(b"8BIM") else data
+def iptc_of_tiff(value: bytes) -> bytes:
+    """A TIFF's IPTC, whose bytes libraries may have reversed by four, because it is often declared as numbers."""
+    if value and value[0] != 0x1C and len(value) % 4 == 0:
+        return b"".join(value[at : at + 4][::-1] for at in range(0, len(value), 4))
+    return value
+
+
+_PNG_WORDS = {"Copyright": 116, "Author": 80, "Title": 5, "Description": 120}
+"""A PNG's own keywords, and the data sets of IPTC that correspond to them."""
+
+
+def iptc_of_png(profile: bytes, texts: Mapping[str, str]) -> bytes:
+    """A PNG's IPTC: that of its "Raw profile", which may be Photoshop's, and what its texts say besides."""
+    iptc = iptc_of_resources(profile) if profile.startswith(b"8BIM") else profile
+    known = {number for _, number, _ in _datasets(iptc)}
+    words = [
+        (2, number, texts[keyword].encode()[:0x7FFF])
+        for keyword, number in _PNG_WORDS.items()
+        if texts.get(keyword) and number not in known
+    ]
+    charset = [(1, 90, _UTF8)] if words and not iptc else []
+    return _joined([*charset, *_datasets(iptc), *words])
 
 
 def iptc_for_png(iptc: bytes, *, position: bool) -> str:
@@ -343,19 +399,29 @@ for _prefix, _space in _SPACES.items():
     ElementTree.register_namespace(_prefix, _space)
 
 
-def clean_xmp(data: bytes | str) -> bytes | None:
+def extended_xmp(main: bytes, segments: Iterable[bytes]) -> bytes:
+    """The rest of a JPEG's XMP (XMP specification, part 3, 1.1.3.1), which other APP1 segments hold; may be empty."""
+    parts: dict[int, bytes] = {}
+    for segment in segments:
+        # Its kind, a digest that the main packet names, the whole length, and where this part belongs.
+        if segment.startswith(_EXTENSION) and segment[len(_EXTENSION) :][:32] in main:
+            at = len(_EXTENSION) + 32
+            if len(segment) > at + 8:
+                parts[int.from_bytes(segment[at + 4 : at + 8], "big")] = segment[at + 8 :]
+    return b"".join(parts[place] for place in sorted(parts))
+
+
+_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+
+
+def clean_xmp(*packets: bytes | str) -> bytes | None:
     """What is worth keeping of XMP, as one ``rdf:Description``; empty if that is nothing, None if XMP is damaged."""
-    text = data.encode() if isinstance(data, str) else data
-    text = text.strip(b"\0 \r\n\t")
-    # Entities could expand without limit, and XMP needs none.
-    if not text or len(text) > XMP_LIMIT or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        return None
-    try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError, LookupError):
+    roots = [root for root in map(_parsed, packets) if root is not None]
+    if not roots:
         return None
     cleaned = ElementTree.Element(_name("rdf", "Description"), {_name("rdf", "about"): ""})
-    for description in root.findall(f".//{_name('rdf', 'RDF')}/{_name('rdf', 'Description')}"):
+    path = f".//{_name('rdf', 'RDF')}/{_name('rdf', 'Description')}"
+    for description in (found for root in roots for found in root.findall(path)):
         for name, value in description.attrib.items():
             if _wanted(name, _XMP_KEPT) or _wanted(name, _XMP_POSITION):
                 cleaned.attrib.setdefault(name, value)
@@ -368,6 +434,18 @@ def clean_xmp(data: bytes | str) -> bytes | None:
     try:
         return ElementTree.tostring(cleaned, "utf-8")
     except (ValueError, TypeError):
+        return None
+
+
+def _parsed(packet: bytes | str) -> ElementTree.Element | None:
+    text = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+    text = text.strip(b"\0 \r\n\t")
+    # Entities could expand without limit, and XMP needs none.
+    if not text or len(text) > XMP_LIMIT or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return None
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError):
         return None
 
 

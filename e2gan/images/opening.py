@@ -7,7 +7,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeAlias
@@ -19,7 +19,7 @@ from e2gan.errors import E2GANWarning, ImageError
 from e2gan.images import boxes, heif, metadata, png, raw, tiff
 from e2gan.images.alpha import hide_nothing
 from e2gan.images.alpha import opaque as without_holes
-from e2gan.images.colour import ADOBE_RGB, Colour, Encoding, from_cicp, to_eight_bits, to_srgb
+from e2gan.images.colour import ADOBE_RGB, Colour, Encoding, from_nclx, to_eight_bits, to_srgb
 from e2gan.images.formats import READABLE, TITLES
 from e2gan.images.limits import CLEAR, DECODED, FEWEST, HDR, PER_PIXEL, PHOTO, Limits
 
@@ -58,7 +58,8 @@ class _Picture:
     """Whether samples have video range."""
     exif: Image.Exif = field(default_factory=Image.Exif)
     orientation: int = 1
-    xmp: bytes | str = b""
+    xmp: Sequence[bytes | str] = ()
+    """Its packets: a JPEG may have two."""
     iptc: bytes = b""
     dpi: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
@@ -222,7 +223,7 @@ def _from_pillow(image: Image.Image, name: str, limits: Limits) -> _Picture:
     image.load()
     info = image.info
     colour = _told_by(info, exif, image.format)
-    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
+    xmp = [info.get("xmp") or info.get("XML:com.adobe.xmp") or b""]
     iptc = info.get("iptc") or b""
     picture = _Picture(image, "JPEG" if image.format == "MPO" else image.format, own=False)
     picture.colour, picture.exif, picture.xmp, picture.iptc = colour, exif, xmp, iptc
@@ -238,7 +239,7 @@ def _told_by(info: Mapping[Any, Any], exif: Image.Exif, format: str | None) -> C
     if isinstance(profile, bytes) and profile:
         return Colour(profile=profile)
     if isinstance(nclx, dict):
-        return from_cicp(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
+        return from_nclx(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     if "srgb" in info:
         return None
     if isinstance(gamma, float):
@@ -263,25 +264,47 @@ def _from_others(stream: BinaryIO, name: str, limits: Limits) -> _Picture:
     _check_length(image, stream, name)
     exif = _exif_of(image)
     picture = _Picture(image, format, exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
-    picture.xmp = info.get("xmp", b"")
+    xmp: bytes = info.get("xmp", b"")
+    picture.xmp = [xmp]
+    if format == "JPEG":
+        segments = (data for kind, data in getattr(image, "applist", ()) if kind == "APP1")
+        picture.xmp = [xmp, metadata.extended_xmp(xmp, segments)]
+    elif format == "GIF":
+        picture.xmp = [_gifs_xmp(stream)]
     resources = info.get("photoshop")
     if isinstance(resources, dict):
         picture.iptc = resources.get(0x0404, b"")
     picture.colour = _told_by(info, exif, image.format)
     picture.notes = [SEVERAL] * several
-    if format == "JPEG" and _has_gain_map(image):
+    if format == "JPEG" and _has_gain_map(image, stream):
         picture.notes.append(GAIN_MAP)
     image.load()
     return picture
 
 
-def _has_gain_map(image: Image.Image) -> bool:
+_GAIN_MAPS = (b"hdrgm:Version", b"HDRGainMap", b"hdrgainmap", b"hdr-gain-map", b"urn:iso:std:iso:ts:21496:-1\0")
+"""How Adobe, Apple and ISO 21496-1 name a gain map."""
+
+
+def _has_gain_map(image: Image.Image, stream: BinaryIO) -> bool:
     """Whether a JPEG says that a second picture holds what brightens it on HDR screens."""
-    xmp = image.info.get("xmp", b"")
-    if b"hdrgm:Version" in xmp or b"HDRGainMap" in xmp or b"hdr-gain-map" in xmp:
-        return True
-    segments = getattr(image, "applist", ())
-    return any(kind == "APP2" and data.startswith(b"urn:iso:std:iso:ts:21496:-1\0") for kind, data in segments)
+    told = [data for kind, data in getattr(image, "applist", ()) if kind in ("APP1", "APP2")]
+    if image.format == "MPO":
+        # Apple says it only in the second picture.
+        here = stream.tell()
+        stream.seek(0)
+        told.append(stream.read())
+        stream.seek(here)
+    return any(name in data for data in told for name in _GAIN_MAPS)
+
+
+def _gifs_xmp(stream: BinaryIO) -> bytes:
+    """The XMP of a GIF (XMP specification, part 3, 1.1.2), which Pillow ignores; may be empty."""
+    here = stream.tell()
+    stream.seek(0)
+    _, found, rest = stream.read().partition(b"!\xff\x0bXMP DataXMP")
+    stream.seek(here)
+    return rest.partition(b"\x01\xff\xfe\xfd")[0] if found else b""
 
 
 def _check_length(image: Image.Image, stream: BinaryIO, name: str) -> None:
@@ -315,18 +338,18 @@ def _from_png(data: bytes, name: str, limits: Limits) -> _Picture:
     else:
         image = _pillow(io.BytesIO(told.file), name, limits, ("PNG",))
         image.load()
+        if told.kind == 0 and told.depth in (2, 4) and len(told.transparent) == 2:
+            # Pillow scales the pixels to 8 bits, but not the colour that is transparent.
+            image.info["transparency"] = told.transparent[1] * (255 // (2**told.depth - 1))
         picture.pixels = image
-    exif = told.exif
-    if not exif and (text := told.texts.get("Raw profile type exif") or told.texts.get("Raw profile type APP1")):
-        try:
-            exif = bytes.fromhex("".join(text.split("\n")[3:]))
-        except ValueError:
-            exif = b""
-    picture.exif = metadata.load_exif(exif) if exif else Image.Exif()
+    picture.exif = metadata.load_exif(told.exif) if told.exif else Image.Exif()
     picture.orientation = _orientation(picture.exif)
-    picture.xmp = told.texts.get("XML:com.adobe.xmp", "")
-    picture.iptc = metadata.iptc_of_png(told.texts.get("Raw profile type iptc", ""))
-    picture.dpi = _plausible(told.dpi)
+    if not told.exif and (exif := told.raw_profile("exif", "APP1")):
+        # Browsers do not turn a picture by it.
+        picture.exif = metadata.load_exif(exif)
+    picture.xmp = [told.texts.get("XML:com.adobe.xmp") or told.raw_profile("xmp")]
+    picture.iptc = metadata.iptc_of_png(told.raw_profile("iptc", "8bim"), told.texts)
+    picture.dpi = _plausible(told.dpi) or _exif_dpi(picture.exif)
     if told.animated:
         picture.notes.append(SEVERAL)
     return picture
@@ -389,12 +412,11 @@ def _tiffs_metadata(stream: BinaryIO, page: tiff.Page) -> _Picture:
         exif.load_from_fp(stream, page.offset)
     except Exception:  # as decoders do
         exif = Image.Exif()
-    first = dict(exif)
     picture = _Picture(Image.new("RGB", (1, 1)), "TIFF", notes=[SEVERAL] * page.several)
     # A copy that does not need the file.
     picture.exif = metadata.load_exif(metadata.clean_exif(exif))
-    picture.xmp = _as_bytes(first.get(700))
-    picture.iptc = _as_bytes(first.get(33723)) or metadata.iptc_of_resources(_as_bytes(first.get(34377)))
+    picture.xmp = [page.xmp]
+    picture.iptc = metadata.iptc_of_tiff(page.iptc) or metadata.iptc_of_resources(page.resources)
     picture.dpi = _exif_dpi(exif)
     if page.profile:
         picture.colour = Colour(profile=page.profile)
@@ -409,13 +431,6 @@ def _named_raw(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in RAW_SUFFIXES
 
 
-def _as_bytes(value: object) -> bytes:
-    """A TIFF tag of bytes, which some programs write as numbers."""
-    if isinstance(value, tuple) and all(isinstance(number, int) and 0 <= number < 1 << 32 for number in value):
-        return b"".join(number.to_bytes(4, "little") for number in value)
-    return value if isinstance(value, bytes) else value.encode("latin-1", "replace") if isinstance(value, str) else b""
-
-
 def _from_boxes(data: bytes, name: str, limits: Limits) -> _Picture:
     """HEIC, HEIF and AVIF, whatever the file is called."""
     about = boxes.read_about(data)
@@ -425,21 +440,22 @@ def _from_boxes(data: bytes, name: str, limits: Limits) -> _Picture:
         image = _pillow(io.BytesIO(data), name, limits, ("AVIF",), HDR * hdr)
         exif = _exif_of(image)
         picture = _Picture(image, "AVIF", exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
-        picture.xmp = image.info.get("xmp", b"")
+        picture.xmp = [image.info.get("xmp", b"")]
         # An ICC profile goes before nclx (ISO/IEC 23000-22, 7.3.6.4).
         picture.colour = _told_by(image.info, exif, image.format)
         if "icc_profile" not in image.info and about.nclx:
-            picture.colour = from_cicp(*about.nclx)
+            picture.colour = from_nclx(*about.nclx)
         picture.notes = notes + [SEVERAL] * bool(getattr(image, "is_animated", False))
         image.load()
         return picture
     if not about.brands & heif.BRANDS:
         raise UnidentifiedImageError(name)
     read = heif.read_heif(data, name, limits)
-    picture = _Picture(read.pixels, "HEIF", colour=read.colour, xmp=read.xmp, notes=notes)
+    picture = _Picture(read.pixels, "HEIF", colour=read.colour, xmp=[read.xmp], notes=notes)
     if isinstance(read.pixels, np.ndarray):
         picture.pixels, picture.alpha = _split(read.pixels, read.alpha)
     picture.exif = metadata.load_exif(read.exif) if read.exif else Image.Exif()
+    picture.dpi = _exif_dpi(picture.exif)
     if picture.colour is None and metadata.says_adobe_rgb(picture.exif):
         picture.colour = ADOBE_RGB
     picture.notes += [SEVERAL] * read.several
@@ -458,11 +474,12 @@ def _from_jpeg2000(data: bytes, name: str, limits: Limits) -> _Picture:
     image = _pillow(stream, name, limits, ("JPEG2000",))
     _check_length(image, stream, name)
     image.load()
-    exif = _exif_of(image)
+    told = boxes.read_jp2(data)
+    exif = metadata.load_exif(told.exif)
     picture = _Picture(image, "JPEG2000", exif=exif, orientation=_orientation(exif), dpi=_dpi(image, exif))
-    picture.xmp = image.info.get("xmp", b"")
-    if profile := boxes.jp2_profile(data):
-        picture.colour = Colour(profile=profile)
+    picture.xmp, picture.iptc = [told.xmp], told.iptc
+    if told.profile:
+        picture.colour = Colour(profile=told.profile)
     return picture
 
 
@@ -583,7 +600,7 @@ def _info(picture: _Picture) -> dict[str, object]:
     info: dict[str, object] = {}
     if exif := metadata.clean_exif(picture.exif):
         info["exif"] = exif
-    if picture.xmp and (xmp := metadata.clean_xmp(picture.xmp)):
+    if xmp := metadata.clean_xmp(*picture.xmp):
         info["xmp"] = xmp
     if iptc := metadata.clean_iptc(picture.iptc):
         info["iptc"] = iptc

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from e2gan.images.colour import Colour, Primaries, from_cicp, named_by_gamma
@@ -26,7 +27,12 @@ TEXTS = 100
 """Maximum number of texts that are read."""
 
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_METADATA = ("XML:com.adobe.xmp", "Raw profile type iptc", "Raw profile type exif", "Raw profile type APP1", "e2gan")
+_METADATA = frozenset(
+    (
+        *("XML:com.adobe.xmp", "e2gan", "Copyright", "Author", "Title", "Description"),
+        *(f"Raw profile type {kind}" for kind in ("xmp", "iptc", "8bim", "exif", "APP1")),
+    )
+)
 
 
 @dataclass
@@ -54,6 +60,13 @@ class Png:
     notes: list[str] = field(default_factory=list)
     file: bytes = b""
     """A PNG with the same pixels and nothing else."""
+
+    def raw_profile(self, *kinds: str) -> bytes:
+        """The metadata in the first text "Raw profile type …" of these kinds, as ImageMagick and exiftool write it."""
+        for text in filter(None, (self.texts.get(f"Raw profile type {kind}") for kind in kinds)):
+            with suppress(ValueError):
+                return bytes.fromhex("".join(text.split("\n")[3:]))
+        return b""
 
     @property
     def row(self) -> int:

@@ -36,10 +36,19 @@ _RATIOS = {1: 1, 5: 4096, 8: 1100, 32946: 1100, 32773: 64}
 _COMPRESSIONS = {1, 5, 7, 8, 32946, 32773, 33003, 33005, 34712, 34892, 34925, 50000, 50001, 50002, 52546}
 """Supported compressions of deep pictures: LZW, JPEG, deflate, PackBits, JPEG 2000, LZMA, Zstandard, WebP, JPEG XL."""
 
+_JPEG = 7
+
+_PLAIN = {1, 5, 8, 32946, 32773, 34925, 50000}
+"""Compressions that keep samples as they are: none converts YCbCr to RGB."""
+
 _PILLOWS = {1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773, 34925, 50000}
 """Compressions of pictures of up to 8 bits that Pillow's libtiff reads."""
 
 _DNG_VERSION, _ORIENTATION, _PROFILE = 50706, 274, 34675
+_XMP, _IPTC, _RESOURCES = 700, 33723, 34377
+
+METADATA_LIMIT = 64 << 20
+"""Maximum bytes of one value of metadata."""
 _MAKERS = ("NIKON", "Canon", "SONY", "PENTAX", "RICOH", "SAMSUNG", "Phase One", "Hasselblad", "Leaf", "KODAK", "EPSON")
 
 
@@ -65,6 +74,10 @@ class Page:
     """Bytes that a pixel takes while its samples are read."""
     orientation: int
     profile: bytes
+    xmp: bytes
+    iptc: bytes
+    resources: bytes
+    """Photoshop's image resources, which may hold IPTC, too."""
     offset: int
     """The file offset of the first directory, which holds the metadata."""
     big: bool
@@ -79,6 +92,9 @@ def is_tiff(head: bytes) -> bool:
 def read_page(stream: BinaryIO, name: str) -> Page:
     """Find the photo among a file's pictures: the first that is not a smaller version of another.
 
+    A smaller version is declared as one; or it has the proportions of another picture, and at most half its width; or
+    it contains a larger one.
+
     Raises:
         ImageError: the file has no picture.
         Exception: whatever tifffile raises on a damaged file.
@@ -87,11 +103,13 @@ def read_page(stream: BinaryIO, name: str) -> Page:
 
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        pages = list(_pages(file))
+        families = list(_families(file))
+        pages = [page for family in families for page in family]
         if not pages:
             raise ImageError(f"{name}: a TIFF without a picture")
         first = pages[0]
-        whole = [page for page in pages if not int(page.subfiletype) & (_REDUCED | _MASK)] or pages[:1]
+        declared = [page for page in pages if not int(page.subfiletype) & (_REDUCED | _MASK)] or pages[:1]
+        whole = [page for page in declared if not _is_smaller(page, declared, families)]
         sensor = any(int(page.photometric) in _SENSOR for page in pages)
         raw = sensor or _DNG_VERSION in first.tags or _is_makers(first, pages)
         page = whole[0]
@@ -102,36 +120,67 @@ def read_page(stream: BinaryIO, name: str) -> Page:
         formats = page.sampleformat if isinstance(page.sampleformat, tuple) else (page.sampleformat,)
         shallow = max(bits) <= 8 and min(bits) == max(bits) and {int(kind) for kind in formats} <= {1, 4}
         itemsize = (max(bits) + 7) // 8
+        photometric, compression = int(page.photometric), int(page.compression)
+        # Pillow does not know all layouts of separate planes, YCbCr without compression, and palettes of bytes.
+        plain = (
+            (int(page.planarconfig) == 1 or compression == _JPEG)
+            and (photometric, compression) != (_YCBCR, 1)
+            and not _is_bytes(page)
+        )
         return Page(
             page.imagewidth,
             page.imagelength,
             page is first,
-            shallow
-            and int(page.photometric) in {0, 1, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB}
-            and int(page.compression) in _PILLOWS,
+            shallow and plain and photometric in {0, 1, _RGB, _PALETTE, _CMYK, _YCBCR} and compression in _PILLOWS,
             raw,
             several,
             len(bits) * (itemsize + 2) + (CLEAR if page.extrasamples else DECODED),
             int(page.tags.valueof(_ORIENTATION, 1) or 1),
             bytes(page.tags.valueof(_PROFILE, b"") or b""),
+            _raw_value(stream, first, _XMP),
+            _raw_value(stream, first, _IPTC),
+            _raw_value(stream, first, _RESOURCES),
             first.offset,
             file.is_bigtiff,
             page,
         )
 
 
-def _pages(file: Any) -> Iterator[Any]:
-    """The pictures of the main chain and, one level below, of their sub-directories."""
+def _families(file: Any) -> Iterator[list[Any]]:
+    """The pictures of the main chain, each followed by those of its sub-directories."""
     for number, page in enumerate(file.pages):
         if number == 64:
             return
         page = page.aspage() if hasattr(page, "aspage") else page
-        if page.imagewidth and page.imagelength:
-            yield page
-        for below in page.pages or ():
-            below = below.aspage() if hasattr(below, "aspage") else below
-            if below.imagewidth and below.imagelength:
-                yield below
+        family = [page, *(below.aspage() if hasattr(below, "aspage") else below for below in page.pages or ())]
+        yield [page for page in family if page.imagewidth and page.imagelength]
+
+
+def _is_smaller(page: Any, pages: list[Any], families: list[list[Any]]) -> bool:
+    """Whether a picture that is not declared as a smaller version of another one is one."""
+    inside = next((family[1:] for family in families if family and page is family[0]), [])
+    for other in pages:
+        width, height = other.imagewidth, other.imagelength
+        # Its height, if it has the other's proportions, is a rounded number.
+        alike = abs(page.imagewidth * height / width - page.imagelength) <= 1 and page.imagewidth * 2 <= width
+        larger = width * height > page.imagewidth * page.imagelength
+        if alike or (larger and any(other is each for each in inside)):
+            return True
+    return False
+
+
+def _is_bytes(page: Any) -> bool:
+    """Whether a palette has bytes where TIFF wants 16 bits, as some programs write."""
+    return int(page.photometric) == _PALETTE and int(np.max(page.colormap, initial=0)) < 256
+
+
+def _raw_value(stream: BinaryIO, page: Any, tag: int) -> bytes:
+    """A tag's value as it is in the file: what consists of bytes is often declared as numbers."""
+    found = page.tags.get(tag)
+    if found is None or not 4 < found.valuebytecount <= METADATA_LIMIT:
+        return b""
+    stream.seek(found.valueoffset)
+    return stream.read(found.valuebytecount)
 
 
 def _is_makers(first: Any, pages: list[Any]) -> bool:
@@ -167,6 +216,10 @@ def read_samples(stream: BinaryIO, page: Page, name: str, limits: Limits) -> tup
         title = getattr(tiff.compression, "name", compression)
         raise ImageError(
             f"{name}: a TIFF with the compression {title}, which is not read", hint="save it with LZW or deflate"
+        )
+    if photometric == _YCBCR and compression in _PLAIN and page.page.tags.valueof(530, (2, 2)) != (1, 1):
+        raise ImageError(
+            f"{name}: a TIFF of YCbCr with fewer samples of colour, which is not read", hint="save it as RGB"
         )
     limits.check(name, page.width, page.height, page.per_pixel)
     check_length(stream, page, name)
@@ -217,10 +270,14 @@ def _arranged(samples: np.ndarray, tiff: Any, name: str) -> tuple[np.ndarray, np
         if photometric == _PALETTE:
             table = np.asarray(tiff.colormap)
             pixels[strip] = np.moveaxis(table[:, body[..., 0].clip(0, table.shape[1] - 1)], 0, -1)
+            if _is_bytes(tiff):
+                pixels[strip] *= 257
         elif photometric in CONVERTED:
             pixels[strip] = _from_lab_samples(body, photometric, name)
         else:
             pixels[strip] = _full_range(body, highest)
+            if photometric == _YCBCR and int(tiff.compression) in _PLAIN:
+                pixels[strip] = _from_ycbcr(pixels[strip])
         if alpha is not None:
             alpha[strip] = _full_range(part[..., colours], _highest(part[..., colours], tiff))
             if extras[0] == 1:
@@ -250,6 +307,14 @@ def _full_range(samples: np.ndarray, highest: int) -> np.ndarray:
     if samples.dtype.kind == "f":
         np.nan_to_num(scaled, copy=False, nan=0, posinf=1, neginf=0)
     return (scaled.clip(0, highest) * kind(65_535 / highest) + kind(0.5)).astype(np.uint16)
+
+
+def _from_ycbcr(samples: np.ndarray) -> np.ndarray:
+    """Full-range YCbCr to RGB by the weights of ITU-R BT.601, TIFF's default (TIFF 6, section 21); both uint16."""
+    y, cb, cr = np.moveaxis(samples.astype(np.float32), -1, 0)
+    cb, cr = cb - 32_896, cr - 32_896
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
+    return (rgb.clip(0, 65_535) + 0.5).astype(np.uint16)
 
 
 def _from_lab_samples(lab: np.ndarray, photometric: int, name: str) -> np.ndarray:

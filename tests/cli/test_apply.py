@@ -332,6 +332,12 @@ def test_photos_that_would_go_to_one_file_are_left_alone(run: Run, photos: list[
     ]
 
 
+def test_a_photo_named_twice_is_edited_once(run: Run, photos: list[str]) -> None:
+    Path("link").symlink_to("photos")
+    result = run("apply", "dusk", "photos", photos[0], f"./{photos[0]}", f"link/{Path(photos[0]).name}", "-o", "out")
+    assert (result.exit_code, lines(result.stderr)) == (0, ["3 photos edited into out"])
+
+
 @pytest.mark.parametrize(
     "out", ["photos/edited/..", "photos/edited/../", "new/../photos", "photos/./edited/../../photos/"]
 )
@@ -365,6 +371,12 @@ def test_control_characters_of_names_are_escaped(run: Run) -> None:
     assert "a\\x1b[31m" in result.stderr and "b\\x1b]0;title\\x07.txt" in result.stderr
     result = run("apply", "dusk", "photos/a\x1b[31m\n.jpg", "-o", "photos/a\x1b[31m\n.jpg")
     assert result.exit_code == 2 and "\x1b" not in result.stderr
+    Path("photos", "c\n.txt").write_text("no photo")
+    Image.fromarray(photo()).save("photos/d.png")
+    for out in ("d\nwrote e.png", "many\n/"):  # which would look like a line of ours
+        result = run("apply", "dusk", "photos/d.png", "-o", out)
+        assert (result.exit_code, len(lines(result.stderr))) == (0, 1)
+    assert len(lines(run("apply", "dusk", "photos", "-o", "out").stderr)) == 4
 
 
 def test_the_place_is_left_out_unless_asked_for(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2gan.images.boxes import jp2_profile, read_about
+from e2gan.images.boxes import read_about, read_jp2
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -58,6 +58,11 @@ def test_a_gain_map_by_its_item(kind: bytes) -> None:
     assert read_about(file(items=PHOTO + entry(2, kind), properties=nclx(1, 13), owners=ONE)).gain_map
 
 
+def test_a_gain_map_by_an_item_with_a_long_number() -> None:
+    long = full(b"infe", struct.pack(">IH4s", 70_000, 0, b"tmap") + b"\0", version=3)
+    assert read_about(file(items=PHOTO + long, properties=nclx(1, 13), owners=ONE)).gain_map
+
+
 def test_a_gain_map_by_its_auxiliary_picture() -> None:
     auxiliary = full(b"auxC", b"urn:com:apple:photo:2020:aux:hdrgainmap\0")
     assert read_about(file(items=PHOTO + entry(2, b"hvc1"), properties=nclx(1, 13) + auxiliary, owners=ONE)).gain_map
@@ -68,7 +73,7 @@ def test_a_gain_map_by_its_auxiliary_picture() -> None:
 @given(st.binary(max_size=200), st.integers(0), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=6))
 def test_any_boxes_say_something_or_nothing(data: bytes, cut: int, changes: list[tuple[int, int]]) -> None:
     read_about(box(b"ftyp", b"heic") + data)
-    jp2_profile(box(b"jP  ", b"") + data)
+    read_jp2(box(b"jP  ", b"") + data)
     whole = bytearray(file(items=PHOTO + entry(2, b"tmap"), properties=nclx(1, 13), owners=ONE))
     for place, value in changes:
         whole[place % len(whole)] = value

@@ -47,6 +47,28 @@ IN_HLG = laid_out(hlg(in_primaries(light(), BT2020) * 203))
 LINEAR = laid_out(light())
 
 
+def narrow(pixels: np.ndarray) -> np.ndarray:
+    """The same in video range."""
+    return np.rint(16 + pixels * (219 / 255)).astype(np.uint8)
+
+
+def with_cicp(icc: bytes, *points: int) -> bytes:
+    """A profile with one tag more: the code points of ITU-T H.273 (ICC.1:2022, 9.2.17)."""
+    (count,) = struct.unpack_from(">I", icc, 128)
+    # One tag more moves the others by 12 bytes.
+    table, body = icc[132 : 132 + 12 * count], icc[132 + 12 * count :]
+    moved = b"".join(struct.pack(">4sII", n, o + 12, s) for n, o, s in struct.iter_unpack(">4sII", table))
+    at = 132 + 12 * (count + 1) + len(body)
+    listed = struct.pack(">I", count + 1) + moved + struct.pack(">4sII", b"cicp", at, 12)
+    whole = icc[:128] + listed + body + b"cicp\0\0\0\0" + bytes(points)
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+PQ_PROFILE, HLG_PROFILE = with_cicp(profile("HDR", 1.0), 9, 16, 0, 1), with_cicp(profile("HDR", 1.0), 9, 18, 0, 1)
+
+XYZ = ((1, 0), (0, 1), (0, 0), (1 / 3, 1 / 3))
+
+
 def cicp(primaries: int, transfer: int, matrix: int = 0, full: int = 1) -> bytes:
     return chunk(b"cICP", bytes([primaries, transfer, matrix, full]))
 
@@ -60,6 +82,11 @@ PNGS = {
     "P3 in cICP": (IN_P3, [cicp(12, 13)]),
     "PQ in cICP": (IN_PQ, [cicp(9, 16)]),
     "HLG in cICP": (IN_HLG, [cicp(9, 18)]),
+    "P3 in cICP, video range": (narrow(IN_P3), [cicp(12, 13, full=0)]),
+    "sRGB in cICP, video range": (narrow(PLAIN), [cicp(1, 13, full=0)]),
+    "PQ in cICP, video range": (narrow(IN_PQ), [cicp(9, 16, full=0)]),
+    "PQ in a profile's numbers": (IN_PQ, [iccp(PQ_PROFILE)]),
+    "HLG in a profile's numbers": (IN_HLG, [iccp(HLG_PROFILE)]),
     "linear in gAMA": (LINEAR, [gama(1)]),
     "P3 in cHRM": (laid_out(gamma(in_primaries(light(), P3), 2.2)), [gama(1 / 2.2), chrm(P3)]),
     "Adobe RGB in cHRM": (laid_out(gamma(in_primaries(light(), ADOBE), 2.2)), [gama(1 / 2.2), chrm(ADOBE)]),
@@ -89,9 +116,19 @@ def test_a_pngs_colours(name: str) -> None:
     assert off(with_chunks(saved(pixels), *chunks)) <= (14 if "PQ" in name or "HLG" in name else 4)
 
 
-def test_video_range_is_brought_to_the_whole() -> None:
-    narrow = np.rint(16 + PLAIN * (219 / 255)).astype(np.uint8)
-    assert off(with_chunks(saved(narrow), cicp(1, 13, full=0))) <= 2
+def test_xyz_may_be_the_primaries() -> None:
+    """Adapted to the white of sRGB: the neutral patches stay neutral, and others are what Chromium shows."""
+    shown = looks(with_chunks(saved(PLAIN), cicp(10, 13)))
+    expected = [(255, 0, 71), (0, 196, 22), (0, 106, 189), (255, 148, 0), (128, 128, 128), (230, 230, 230)]
+    assert np.abs(shown[:, :3] - expected).max() <= 1
+
+
+def test_primaries_that_are_no_colours_do_not_keep_a_photo_from_being_opened() -> None:
+    for corners in (
+        ((0.64, 0.33), (0.6401, 0.3301), (0.6402, 0.33021), (0.3127, 0.329)),
+        ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06), (0.9, 0)),
+    ):
+        assert off(with_chunks(saved(PLAIN), gama(1 / 2.2), chrm(corners))) == 0
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA"])
@@ -128,8 +165,16 @@ def heic(pixels: np.ndarray, primaries: int, transfer: int) -> bytes:
 @pytest.mark.parametrize("encode", [avif, heic])
 @pytest.mark.parametrize(
     ("pixels", "primaries", "transfer", "most"),
-    [(PLAIN, 1, 13, 4), (IN_P3, 12, 13, 5), (IN_PQ, 9, 16, 14), (IN_HLG, 9, 18, 14), (PLAIN, 2, 2, 4)],
-    ids=["sRGB", "P3", "PQ", "HLG", "unspecified"],
+    [
+        (PLAIN, 1, 13, 4),
+        (IN_P3, 12, 13, 5),
+        (IN_PQ, 9, 16, 14),
+        (IN_HLG, 9, 18, 14),
+        (PLAIN, 2, 2, 4),
+        # Encoders mark what they were given as video; browsers show it as sRGB.
+        *((PLAIN, 1, video, 4) for video in (1, 6, 14, 15)),
+    ],
+    ids=["sRGB", "P3", "PQ", "HLG", "unspecified", "BT.709", "BT.601", "BT.2020, 10 bits", "BT.2020, 12 bits"],
 )
 def test_nclx(encode: Any, pixels: np.ndarray, primaries: int, transfer: int, most: int) -> None:
     # In PQ a step of 8 bits is a large one, and AVIF is written as YCbCr of 8 bits.
@@ -215,18 +260,23 @@ def test_a_jpeg_2000s_profile() -> None:
     assert off(data) <= 6
 
 
-def test_a_profile_that_tells_pq_by_numbers() -> None:
-    """ICC.1:2022, 9.2.17."""
-    icc = bytearray(profile("HDR", 1.0))
-    count = struct.unpack_from(">I", icc, 128)[0]
-    # One tag more moves the others by 12 bytes.
-    table, body = icc[132 : 132 + 12 * count], icc[132 + 12 * count :]
-    moved = b"".join(struct.pack(">4sII", n, o + 12, s) for n, o, s in struct.iter_unpack(">4sII", bytes(table)))
-    at = 132 + 12 * (count + 1) + len(body)
-    listed = struct.pack(">I", count + 1) + moved + struct.pack(">4sII", b"cicp", at, 12)
-    whole = bytes(icc[:128]) + listed + bytes(body) + b"cicp\0\0\0\0" + bytes([9, 16, 0, 1])
-    whole = struct.pack(">I", len(whole)) + whole[4:]
-    assert off(saved(IN_PQ, icc_profile=whole)) <= 14
+def grey_profile(exponent: float) -> bytes:
+    """An ICC profile (version 2) of a grey whose light is a power of its samples."""
+    rgb = bytearray(profile("grey", exponent))
+    rgb[16:20] = b"GRAY"
+    return bytes(rgb).replace(b"gTRC", b"kTRC", 1)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.8, 2.2])
+@pytest.mark.parametrize("kind", [grey_profile, lambda exponent: profile("for colours", exponent, P3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_is_converted_by_profiles_of_grey_and_of_colours(exponent: float, kind: Any, dtype: Any) -> None:
+    samples = np.linspace(0, 1, 96)[None].repeat(64, 0)
+    most = np.iinfo(dtype).max
+    codes = np.rint(samples * most).astype(dtype)
+    expected = srgb((codes / most) ** exponent) * 255
+    opened = np.asarray(open_image(saved(Image.fromarray(codes), icc_profile=kind(exponent)))).astype(float)
+    assert np.abs(opened - expected[..., None]).max() <= 1.1
 
 
 def test_an_image_of_pillows_is_converted_too() -> None:

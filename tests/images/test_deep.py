@@ -77,6 +77,39 @@ def test_opacity_associated_or_not(kind: str) -> None:
     assert looks(without).shape == (6, 3), "what is not said to be opacity is none"
 
 
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_separate_planes_of_opacity(kind: str) -> None:
+    for samples, photometric, expected in ((RAMP, "rgb", LOOKS), (X[..., None], "minisblack", GREY)):
+        for share, extra in ((1.0, "unassalpha"), (0.6, "assocalpha")):
+            planes = np.moveaxis(as_type(np.concatenate([samples * share, FULL], -1), kind), -1, 0).copy()
+            shown = looks(tiff(planes, photometric=photometric, planarconfig="separate", extrasamples=[extra]))
+            assert np.abs(shown[:, :3] - expected).max() <= 5
+            assert np.abs(shown[:, 3] - 153).max() <= 1
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate"])
+def test_ycbcr(compression: str | None) -> None:
+    pixels = np.asarray(Image.fromarray(U8).convert("YCbCr"))
+    photo = (pixels, {"photometric": "ycbcr", "compression": compression})
+    assert off(pages(photo), LOOKS) <= 3
+    # Behind a smaller version, where Pillow does not look.
+    behind = pages((THUMB, {"photometric": "rgb", "subfiletype": 1}), photo)
+    assert off(behind, LOOKS) <= 3
+    every, fewer = (struct.pack("<HHIHH", 530, 3, 2, each, each) for each in (1, 2))
+    assert every in behind
+    with pytest.raises(ImageError, match="fewer samples of colour"):
+        open_image(behind.replace(every, fewer))
+
+
+def test_a_palette_of_bytes() -> None:
+    """As some programs write it, though TIFF wants 16 bits."""
+    codes = np.arange(96, dtype=np.uint8)[None].repeat(64, 0)
+    table = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 117)]).astype(np.uint16)
+    expected = table.T[codes][16::32, 16::32].reshape(6, 3)
+    for colormap in (table, table * 257):
+        assert off(tiff(codes, photometric="palette", colormap=colormap), expected) == 0
+
+
 @pytest.mark.parametrize("tile", [None, (32, 32)])
 @pytest.mark.parametrize(
     ("compression", "most"), [("lzw", 2), ("deflate", 2), ("zstd", 2), ("lzma", 2), ("jpegxl", 8), ("jpeg2000", 4)]
@@ -93,6 +126,11 @@ def test_lab() -> None:
     lab = COLOURS["Lab"]
     sixteen = np.concatenate([lab[..., :1] * 655.35, lab[..., 1:] * 256 % 65_536], -1).round().astype(np.uint16)
     icc = np.concatenate([lab[..., :1] * 652.8, (lab[..., 1:] + 128) * 256], -1).round().astype(np.uint16)
+    eight = np.concatenate([lab[..., :1] * 2.55, lab[..., 1:] % 256], -1).round().astype(np.uint8)
+    for planes in (eight, sixteen):
+        separate = tiff(np.moveaxis(planes, -1, 0).copy(), photometric="cielab", planarconfig="separate")
+        assert np.array_equal(open_image(separate), open_image(tiff(planes, photometric="cielab")))
+    assert np.abs(np.asarray(open_image(tiff(eight, photometric="cielab"))) - COLOURS["RGB"] * 255).max() <= 9
     for pixels, photometric in ((sixteen, "cielab"), (lab.astype(np.float32), "cielab"), (icc, "icclab")):
         opened = np.asarray(open_image(tiff(pixels, photometric=photometric))).astype(int)
         assert np.abs(opened - COLOURS["RGB"] * 255).max() <= 3
@@ -137,6 +175,11 @@ def test_a_smaller_version_is_never_taken_for_the_photo(photo: np.ndarray) -> No
         pages((THUMB, {**rgb, "subfiletype": 1}), (photo, rgb)),
         pages((THUMB, {**rgb, "subfiletype": 1, "subifds": 1}), (photo, rgb)),
         pages((photo, {**rgb, "subifds": 1}), (photo[::2, ::2], {**rgb, "subfiletype": 1})),
+        # What is not declared as one is recognised by its size.
+        pages((THUMB, {**rgb, "subifds": 1}), (photo, rgb)),
+        pages((THUMB[:5], {**rgb, "subifds": 2}), (THUMB, {**rgb, "subfiletype": 1}), (photo, rgb)),
+        pages((THUMB, rgb), (photo, rgb)),
+        pages((photo, rgb), (photo[::2, ::2], rgb), (photo[::4, ::4], rgb)),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -280,9 +323,16 @@ def test_a_gain_map_is_said_and_the_picture_for_ordinary_screens_used() -> None:
     for data in gain.values():
         with pytest.warns(ImageWarning, match="its HDR gain map is left out"):
             open_image(data)
+    two = saved(plain, "MPO", save_all=True, append_images=[plain])
+    # Apple says it in the second picture.
+    apple = b"http://ns.adobe.com/xap/1.0/\0<a xmlns:b='http://ns.apple.com/HDRGainMap/1.0/' b:HDRGainMapVersion='1'/>"
+    second = two.rindex(b"\xff\xd8\xff") + 2
+    with pytest.warns(ImageWarning, match="its HDR gain map is left out"):
+        open_image(two[:second] + b"\xff\xe1" + struct.pack(">H", len(apple) + 2) + apple + two[second:])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         open_image(saved(plain, "JPEG"))
+        open_image(two)
         open_image(heic(plain))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, IptcImagePlugin
 
 from e2gan.images import ImageWarning, metadata, open_image, save_image
-from tests.images.patches import chunk, profile, saved, with_chunks
+from tests.images.patches import chunk, profile, saved, tiff, with_chunks
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 SUFFIXES = ["jpg", "png", "webp", "tif"]
@@ -162,6 +165,114 @@ def test_a_value_of_an_odd_type_goes_alone(tag: int, kind: int, value: bytes) ->
     kept = open_image(saved(SMALL, "JPEG", exif=exif)).getexif()
     assert kept[Base.Copyright] == "A Photographer"
     assert kept.get_ifd(IFD.Exif)[0x9003] == "2020:01:02 03:04:05"
+
+
+TEXTS = ["© José Ñandú".encode(), "© José".encode("latin-1"), "日本の写真家".encode()]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("kind", [2, 129])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_exifs_text_is_written_as_it_was(suffix: str, kind: int, text: bytes) -> None:
+    """ASCII, in which everybody writes other alphabets, and the UTF-8 of EXIF 3.0."""
+    owner, lens = text + b"\0", text + b" lens\0"
+    first = struct.pack(">H", 2)
+    first += struct.pack(">HHII", 0x8298, kind, len(owner), 8 + 2 + 24 + 4)
+    first += struct.pack(">HHII", 0x8769, 4, 1, 8 + 2 + 24 + 4 + len(owner))
+    camera = struct.pack(">H", 1) + struct.pack(">HHII", 0xA434, kind, len(lens), 8 + 2 + 24 + 4 + len(owner) + 18)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + first + bytes(4) + owner + camera + bytes(4) + lens
+    data = rewritten(suffix, saved(SMALL, "JPEG", exif=exif))
+    assert text + b"\0" in data and text + b" lens" in data
+    assert text + b"\0" in rewritten(suffix, data), "and again"
+
+
+def test_a_tiffs_iptc_may_be_declared_as_numbers() -> None:
+    words = iptc(owner=b"IPTC owner", author=b"IPTC author")
+    words += bytes(-len(words) % 4)
+    for order in "<>":
+        swapped = struct.pack(f"{order}{len(words) // 4}I", *struct.unpack(f"<{len(words) // 4}I", words))
+        for value, count, kind in ((words, len(words), "B"), (swapped, len(words) // 4, "I")):
+            data = tiff(
+                np.asarray(SMALL), photometric="rgb", byteorder=order, extratags=[(33723, kind, count, value, True)]
+            )
+            kept = rewritten("jpg", data)
+            assert b"IPTC owner" in kept and b"IPTC author" in kept
+
+
+def test_a_pngs_own_words_are_kept() -> None:
+    told = [chunk(b"tEXt", b"Copyright\0\xa9 PNG owner"), chunk(b"iTXt", "Author\0\0\0\0\0Ñandú".encode())]
+    data = with_chunks(saved(SMALL), *told)
+    for suffix in SUFFIXES:
+        kept = rewritten(suffix, data)
+        assert "© PNG owner".encode() in kept and "Ñandú".encode() in kept
+
+
+@pytest.mark.parametrize("kind", ["xmp", "iptc", "8bim", "exif", "APP1"])
+def test_what_a_png_holds_as_a_raw_profile(kind: str) -> None:
+    """As ImageMagick writes it."""
+    words = iptc(owner=b"IPTC owner", city=b"Bilbao")
+    exif = camera()
+    exif[Base.Orientation] = 6
+    body = {"xmp": XMP, "iptc": words, "8bim": app13(words)[18:], "exif": exif.tobytes()}.get(kind, exif.tobytes())
+    text = f"\n{kind}\n{len(body):8}\n{body.hex()}\n".encode()
+    data = with_chunks(saved(SMALL), chunk(b"zTXt", f"Raw profile type {kind}\0\0".encode() + zlib.compress(text)))
+    kept = rewritten("jpg", data)
+    assert b"owner" in kept and b"Bilbao" not in kept and b"GPSLatitude" not in kept
+    assert open_image(data).size == SMALL.size, "browsers do not turn it"
+
+
+def test_a_jpegs_extended_xmp() -> None:
+    """The XMP specification, part 3, 1.1.3.1."""
+    rest = XMP.replace(b"XMP owner", b"Extended owner")
+    digest = hashlib.md5(rest).hexdigest().upper().encode()
+    note = b'xmlns:n="http://ns.adobe.com/xmp/note/" n:HasExtendedXMP="' + digest + b'"'
+    main = XMP[: XMP.index(b"<dc:rights>")].replace(b"<rdf:Description", b"<rdf:Description " + note)
+    main += b"</rdf:Description></rdf:RDF></x:xmpmeta>"
+    half = len(rest) // 2
+    segments = b""
+    for name, start, end in ((digest, half, None), (b"0" * 32, 0, half), (digest, 0, half)):  # in any order
+        part = b"http://ns.adobe.com/xmp/extension/\0" + name + struct.pack(">II", len(rest), start) + rest[start:end]
+        segments += b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part
+    kept = rewritten("png", saved(SMALL, "JPEG", xmp=main, extra=segments))
+    assert b"Extended owner" in kept and b"XMP creator" in kept and b"GPSLatitude" not in kept
+
+
+def boxed(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
+def test_a_jpeg_2000s_metadata() -> None:
+    exif = camera()
+    exif[Base.XResolution], exif[Base.YResolution] = 240, 240
+    boxes = {
+        b"JpgTiffExif->JP2": exif.tobytes()[6:],
+        bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): XMP,
+        bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): iptc(owner=b"IPTC owner"),
+    }
+    data = saved(SMALL, "JPEG2000") + b"".join(boxed(b"uuid", name + body) for name, body in boxes.items())
+    kept = rewritten("jpg", data)
+    for owner in (b"EXIF owner", b"XMP owner", b"IPTC owner"):
+        assert owner in kept
+    assert b"GPSLatitude" not in kept and open_image(data).info["dpi"] == (240, 240)
+
+
+def test_a_gifs_xmp() -> None:
+    data = saved(SMALL.quantize(4), "GIF")
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    assert b"XMP owner" in rewritten("png", data[:-1] + b"!\xff\x0bXMP DataXMP" + XMP + trailer + data[-1:])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
+def test_a_resolution_that_only_exif_tells(format: str) -> None:
+    exif = camera()
+    exif[Base.XResolution], exif[Base.YResolution], exif[Base.ResolutionUnit] = 240, 120, 2
+    if format == "HEIF":
+        buffer = io.BytesIO()
+        pillow_heif.from_pillow(SMALL).save(buffer, exif=exif.tobytes())
+        data = buffer.getvalue()
+    else:
+        data = saved(SMALL, format, exif=exif.tobytes())
+    assert open_image(data).info["dpi"] == (240, 120)
 
 
 def test_long_exif_is_shortened_for_a_jpeg_alone() -> None:

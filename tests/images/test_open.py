@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import threading
 import warnings
 import zlib
@@ -18,6 +19,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from e2gan.errors import ImageError
 from e2gan.images import ImageWarning, Limits, open_image
+from tests.images.patches import chunk
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = np.array([[RED, GREEN, WHITE], [BLUE, WHITE, WHITE]], np.uint8)
@@ -126,6 +128,17 @@ def test_one_colour_may_stand_for_transparent(mode: str, color: Any) -> None:
     picture = Image.new(mode, (2, 1))
     picture.putpixel((1, 0), color)
     assert [p[3] for p in pixels(open_image(encoded(picture, transparency=color)))] == [255, 0]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_grey_of_few_bits_may_stand_for_transparent(depth: int) -> None:
+    greys = [*range(2**depth)] * (8 // depth)
+    row = int("".join(f"{grey:0{depth}b}" for grey in greys), 2).to_bytes(len(greys) * depth // 8, "big")
+    header = struct.pack(">IIBBBBB", len(greys), 1, depth, 0, 0, 0, 0)
+    for transparent in range(2**depth):
+        told = chunk(b"IHDR", header) + chunk(b"tRNS", struct.pack(">H", transparent))
+        data = b"\x89PNG\r\n\x1a\n" + told + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+        assert [p[3] for p in pixels(open_image(data))] == [255 * (grey != transparent) for grey in greys]
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])

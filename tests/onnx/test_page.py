@@ -32,7 +32,8 @@ from e2gan_catalogue.entries import write_entry
 from e2gan_catalogue.trying import CARDS
 from tests.editor.tiny import photo
 from tests.images import patches
-from tests.images.test_colour import IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, avif
+from tests.images.test_colour import HLG_PROFILE, IN_ADOBE, IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, PQ_PROFILE, avif
+from tests.images.test_colour import exif as camera
 from tests.images.test_metadata import XMP
 
 PAGE = Path(e2gan_catalogue.__file__).parent / "try"
@@ -229,18 +230,29 @@ def test_what_is_hidden_is_filled_as_in_the_editor(page: Any, height: int, width
 
 def files() -> dict[str, bytes]:
     """Photos that tell their colours in every way that browsers read."""
-    exif = Image.Exif()
-    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 65_535, ExifTags.IFD.Interop: {1: "R03"}}
-    adobe = patches.gamma(patches.in_primaries(patches.light(), patches.ADOBE), 563 / 256)
     turned = Image.Exif()
     turned[ExifTags.Base.Orientation] = 6
     icc = patches.profile("P3", 2.2, patches.P3)
     made = {name: patches.with_chunks(patches.saved(samples), *chunks) for name, (samples, chunks) in PNGS.items()}
     made |= {
-        f"AVIF in {p}, {t}": avif(samples, p, t) for samples, p, t in ((IN_P3, 12, 13), (IN_PQ, 9, 16), (IN_HLG, 9, 18))
+        f"AVIF in {p}, {t}": avif(samples, p, t)
+        for samples, p, t in ((IN_P3, 12, 13), (IN_PQ, 9, 16), (IN_HLG, 9, 18), (PLAIN, 1, 1), (PLAIN, 10, 13))
     }
     made |= {
-        "a camera's Adobe RGB": patches.saved(patches.laid_out(adobe), "JPEG", quality=98, subsampling=0, exif=exif),
+        f"{format} in a profile's {name}": patches.saved(samples, format, icc_profile=profile, **options)
+        for format, options in (("JPEG", {"quality": 98, "subsampling": 0}), ("WEBP", {"lossless": True}), ("AVIF", {}))
+        for name, samples, profile in (("PQ", IN_PQ, PQ_PROFILE), ("HLG", IN_HLG, HLG_PROFILE))
+    }
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        made[f"WebP, orientation {orientation}"] = patches.saved(PLAIN, "WEBP", lossless=True, exif=exif.tobytes())
+        late = patches.chunk(b"eXIf", exif.tobytes()[6:])
+        made[f"PNG, orientation {orientation}"] = patches.with_chunks(patches.saved(PLAIN), late, before=b"IEND")
+    made |= {
+        "a camera's Adobe RGB": patches.saved(IN_ADOBE, "JPEG", quality=98, subsampling=0, exif=camera(65_535, "R03")),
+        "WebP in Adobe RGB": patches.saved(IN_ADOBE, "WEBP", lossless=True, exif=camera(65_535, "R03").tobytes()),
+        "grey in P3": patches.saved(Image.fromarray(PLAIN[..., 0]), "JPEG", icc_profile=icc),
         "a photo on its side": patches.saved(IN_P3, "JPEG", exif=turned, icc_profile=icc),
         "XMP alone says so": patches.saved(PLAIN, "JPEG", xmp=XMP),
         "WebP": patches.saved(IN_P3, "WEBP", lossless=True, icc_profile=icc),
