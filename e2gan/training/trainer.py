@@ -244,7 +244,7 @@ class Trainer(Loop):
         """A record of the training and its length, for an artefact's metadata."""
         return {
             "device": device_name(self.accelerator.device),
-            "precision": self.accelerator.mixed_precision,
+            "precision": "float32" if self.accelerator.mixed_precision == "no" else self.accelerator.mixed_precision,
             "processes": self.accelerator.num_processes,
             "steps": self.steps,
             "pictures": self.steps * self.recipe.batch_size,
