@@ -40,7 +40,7 @@ class TorchEdits:
         self._format = torch.channels_last if on_cpu else torch.contiguous_format
         generator = generator.to_precision(self.dtype)
         generator.to(memory_format=self._format)  # type: ignore[call-overload]  # which PyTorch's stub does not know
-        generator.in_strips = True
+        generator.in_place = on_cpu
         self.network = Edit(generator, at_once=on_cpu)
 
     def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from e2gan.models.layout import SMOOTHING, GeneratorConfig
-from e2gan.models.norms import OWN, Own
+from e2gan.models.norms import IN_PLACE, OWN, Own
 from e2gan.models.weights import draw_weights, load_weights
 
 __all__ = ["Generator", "OutConv", "ResBlock", "Shares", "UpConv", "load_generator", "norm_relu", "shares_of"]
@@ -218,8 +218,9 @@ class Generator(nn.Module):
     any height and width that are multiples of ``config.stride``.
     """
 
-    in_strips = False
-    """Whether the last layer is computed strip by strip, in less memory; the editor decides."""
+    in_place = False
+    """Whether layers overwrite their input, and the last one is computed strip by strip: in less memory and without
+    gradients.  The editor decides; converters to other formats may not know such operations."""
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
@@ -252,10 +253,10 @@ class Generator(nn.Module):
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
-        shares = shares_of(skips)
-        x, half, full = self.encode(x, shares)
-        x = self.trunk(x, prompt, prompt_bias, shares[2])
-        return self.decode(x, half, full, shares)
+        shares, norms = shares_of(skips), IN_PLACE if self.in_place else OWN
+        x, half, full = self.encode(x, shares, norms)
+        x = self.trunk(x, prompt, prompt_bias, shares[2], norms)
+        return self.decode(x, half, full, shares, norms)
 
     def encode(self, x: Tensor, shares: Shares, norms: Own = OWN) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Photos (N, 3, H, W) to the trunk's input, and to what bypasses the rest at half and at full size."""
@@ -275,13 +276,13 @@ class Generator(nn.Module):
             if str(position) in self.transformers:
                 skipped = _times(share, x)
                 block = self.transformers[str(position)](x, prompt, prompt_bias, norms, f"transformers.{position}")
-                x = _plus(block, skipped, share)
+                x = self._plus(block, skipped, share)
         return x
 
     def decode(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
         """The trunk's output, with what bypassed it, to pictures (N, 3, H, W) in [-1, 1]."""
         x = self.enlarge(x, half, full, shares, norms)
-        if not self.in_strips:
+        if not self.in_place:
             return self._last(self.pad(x))
         height, around = x.shape[2], self.pad.padding[0]
         pictures = []
@@ -294,14 +295,21 @@ class Generator(nn.Module):
 
     def enlarge(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
         """All of `decode` but the last layer: (N, C, H, W), of which it makes pictures."""
-        x = _plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
-        return _plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
+        x = self._plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
+        return self._plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
 
     def _last(self, x: Tensor) -> Tensor:
         # The last layer's type may differ from the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
         return torch.tanh(self.conv_out(x))
+
+    def _plus(self, x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
+        """The weighted mean of both: a plain sum would be larger, and so would everything after it."""
+        if skipped is None or share is None:
+            return x
+        whole = 1 + share.to(x.dtype)
+        return x.add_(skipped).div_(whole) if self.in_place else (x + skipped) / whole
 
     def to_precision(self, dtype: torch.dtype) -> Generator:
         """Convert all but the last convolution to ``dtype`` for edits: its output is the picture; half precision would
@@ -323,14 +331,6 @@ def shares_of(skips: Tensor | None) -> Shares:
 
 def _times(share: Tensor | None, x: Tensor) -> Tensor | None:
     return None if share is None else share.to(x.dtype) * x
-
-
-def _plus(x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
-    """The weighted mean of both: a plain sum would be larger, and so would everything after it."""
-    if skipped is None or share is None:
-        return x
-    whole = 1 + share.to(x.dtype)
-    return (x + skipped) / whole if torch.is_grad_enabled() else x.add_(skipped).div_(whole)
 
 
 def norm_relu(x: Tensor, training: bool = False) -> Tensor:
