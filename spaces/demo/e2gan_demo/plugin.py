@@ -76,6 +76,7 @@ def demo(
 
     The page runs on this machine and offers the installed concepts. Ctrl-C ends it.
     """
+    from e2gan.base import find_base
     from e2gan.terminal import say
     from e2gan_demo.guard import Access
     from e2gan_demo.serve import launch
@@ -88,6 +89,7 @@ def demo(
     if catalogue and not catalogue.startswith(("/", "http://", "https://")):
         raise click.BadParameter("the address must begin with https:// or a slash.", param_hint="--catalogue")
 
+    find_base(base)  # what is wrong with it is said before anything starts
     say("starting the page: some seconds")
     launch(
         host=host,
