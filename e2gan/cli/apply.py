@@ -391,8 +391,12 @@ def _apart(jobs: list[Job]) -> tuple[list[Job], list[list[Job]]]:
     for job in jobs:
         # Ignoring case, too: names that differ only in case are one file on some file systems.
         by_target.setdefault(os.path.realpath(job.target).casefold(), []).append(job)
-    together = [same for same in by_target.values() if len(_photos(same)) > 1]
-    alone = [same[0] for same in by_target.values() if len(_photos(same)) == 1]
+    alone, together = [], []
+    for same in by_target.values():
+        if len(_photos(same)) == 1:
+            alone.append(same[0])
+        else:
+            together.append(same)
     return alone, together
 
 

@@ -56,10 +56,11 @@ class Tiling:
 
 def fitting(memory: float, config: GeneratorConfig) -> Tiling:
     """The largest tiles, up to the usual ones, whose edit takes no more than so many bytes; or the smallest."""
-    most = Tiling.tile + 2 * (LAST + trunk_margin(config))
-    window = math.sqrt(min(most**2, max(0.0, memory) / BYTES))
-    side = int(window - most + Tiling.tile + 1e-6) // 128 * 128
-    return Tiling(tile=max(SMALLEST, side))
+    margins = 2 * (LAST + trunk_margin(config))
+    if memory >= BYTES * (Tiling.tile + margins) ** 2:
+        return Tiling()
+    window = int(math.sqrt(max(0.0, memory) / BYTES))
+    return Tiling(tile=max(SMALLEST, (window - margins) // 128 * 128))
 
 
 Photo = Callable[[Box], Tensor]

@@ -91,7 +91,8 @@ def application(state: State, catalogue: Path | None = None) -> ASGIApp:
     if catalogue is not None:
         routes.append(Mount("/catalogue", StaticFiles(directory=catalogue, html=True)))
         routes.append(Route("/", lambda request: RedirectResponse("/catalogue/"), methods=["GET"]))
-    routes.append(Route("/", endpoint(listings.home), methods=["GET"]))
+    else:
+        routes.append(Route("/", endpoint(listings.home), methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={Refusal: answer})
     app.state.hub = state
     return RawPaths(Moved(app, state))

@@ -89,7 +89,7 @@ def demo(
     if catalogue and not catalogue.startswith(("/", "http://", "https://")):
         raise click.BadParameter("the address must begin with https:// or a slash.", param_hint="--catalogue")
 
-    find_base(base)  # what is wrong with it is said before anything starts
+    chosen = find_base(base)  # what is wrong with it is said before anything starts
     say("starting the page: some seconds")
     launch(
         host=host,
@@ -97,7 +97,7 @@ def demo(
         share=share,
         public=public or share,
         browser=browser,
-        base=base,
+        base=chosen,
         device=device,
         threads=threads,
         backend=backend,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from e2gan.base import Base
 from e2gan.errors import E2GANError
 from e2gan.terminal import say
 from e2gan_demo.disk import folder_of_its_own
@@ -29,7 +30,7 @@ def launch(
     share: bool = False,
     public: bool = False,
     browser: bool = False,
-    base: str = "scenery",
+    base: str | Base = "scenery",
     device: str | None = None,
     threads: int | None = None,
     backend: str | None = None,
