@@ -59,6 +59,8 @@ def measure(
         for name, (model, _) in models.items():
             for child_name, child in model.named_children():
                 child.to(where, dtype if child_name != "conv_out" else torch.float32)
+            if isinstance(model, Generator) and where.type == "cpu":
+                model.work_in_place()
             edit = Edit(model, at_once=where.type == "cpu")
             jobs[name] = partial(_run, edit, x.to(where, dtype), Look(prompt.to(where, dtype)))
         seconds = interleaved(jobs, rounds)

@@ -36,11 +36,9 @@ class TorchEdits:
         generator = base.generator().to(device)
         self.weights = CrucialWeights(generator)  # before they lose precision
         on_cpu = device.type == "cpu"
-        # On a CPU, values of a pixel side by side save a sixth of the time of an edit, though not of a training step.
-        self._format = torch.channels_last if on_cpu else torch.contiguous_format
-        generator = generator.to_precision(self.dtype)
-        generator.to(memory_format=self._format)  # type: ignore[call-overload]  # which PyTorch's stub does not know
-        generator.in_place = on_cpu
+        generator.to_precision(self.dtype)
+        if on_cpu:
+            generator.work_in_place()
         self.network = Edit(generator, at_once=on_cpu)
 
     def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -58,7 +56,7 @@ class TorchEdits:
     def __call__(self, x: np.ndarray, look: Look) -> np.ndarray:
         """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
         look = look.to(self.device).expand(len(x))
-        return run(lambda photo: self.network(photo.to(memory_format=self._format), look), x, self.device)
+        return run(lambda photo: self.network(photo, look), x, self.device)
 
     @torch.inference_mode()
     def in_tiles(
@@ -78,8 +76,7 @@ class TorchEdits:
         look = look.to(self.device)
 
         def part(box: Box) -> Tensor:
-            pixels = torch.from_numpy(photo(box)).to(self.device)
-            return (pixels.permute(2, 0, 1)[None] / 127.5 - 1).to(memory_format=self._format)
+            return torch.from_numpy(photo(box)).to(self.device).permute(2, 0, 1)[None] / 127.5 - 1
 
         def seen(box: Box) -> Tensor:
             place = torch.tensor([[box.top % SIDE, box.left % SIDE]])

@@ -220,7 +220,7 @@ class Generator(nn.Module):
 
     in_place = False
     """Whether layers overwrite their input, and the last one is computed strip by strip: in less memory and without
-    gradients.  The editor decides; converters to other formats may not know such operations."""
+    gradients (`work_in_place`); converters to other formats may not know such operations."""
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
@@ -317,6 +317,13 @@ class Generator(nn.Module):
         for name, module in self.named_children():
             if name != "conv_out":
                 module.to(dtype)
+        return self
+
+    def work_in_place(self) -> Generator:
+        """Prepare for edits on a CPU, without gradients: in less memory, and with the values of a pixel side by side,
+        which saves a sixth of the time of an edit, though not of a training step."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which PyTorch's stub does not know
+        self.in_place = True
         return self
 
     def initialize(self, std: float = 0.02) -> None:
