@@ -291,19 +291,22 @@ def _has_gain_map(image: Image.Image, stream: BinaryIO) -> bool:
     told = [data for kind, data in getattr(image, "applist", ()) if kind in ("APP1", "APP2")]
     if image.format == "MPO":
         # Apple says it only in the second picture.
-        here = stream.tell()
-        stream.seek(0)
-        told.append(stream.read())
-        stream.seek(here)
+        told.append(_whole(stream))
     return any(name in data for data in told for name in _GAIN_MAPS)
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    """The whole file; Pillow goes on reading where it was."""
+    here = stream.tell()
+    stream.seek(0)
+    data = stream.read()
+    stream.seek(here)
+    return data
 
 
 def _gifs_xmp(stream: BinaryIO) -> bytes:
     """The XMP of a GIF (XMP specification, part 3, 1.1.2), which Pillow ignores; may be empty."""
-    here = stream.tell()
-    stream.seek(0)
-    _, found, rest = stream.read().partition(b"!\xff\x0bXMP DataXMP")
-    stream.seek(here)
+    _, found, rest = _whole(stream).partition(b"!\xff\x0bXMP DataXMP")
     return rest.partition(b"\x01\xff\xfe\xfd")[0] if found else b""
 
 
