@@ -161,10 +161,10 @@ COMMANDS: Mapping[str, Command] = {
     "export onnx": Command(["export", "onnx", "vangogh", "-o", "out/v.onnx"], share=0.5),
     "export coreml": Command(["export", "coreml", "vangogh", "-o", "out/V.mlpackage"], same=False, share=0.3),
     "reproduce": Command(
-        ["reproduce", "tab5", "--data", "photos", "--scale", "small", "-o", "out", "--device", "cpu"],
+        ["reproduce", "tab14", "--data", "photos", "--concept", "dusk", "--seeds", "1", "-o", "out", "--device", "cpu"],
         _split_photos,
         same=False,  # its figures include seconds
-        share=0.05,
+        share=0.2,
     ),
     "pull": Command(["pull", "maker/concept"], output="data", hub=True),
     "search": Command(["search", "--refresh"], output="cache", same=False, hub=True),

@@ -35,7 +35,7 @@ GIVEN = "given"
 """The teacher of a recipe whose pairs already exist."""
 
 
-LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every")
+LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every", "saturation", "clip_gradient")
 """Settings that are newer than some kept trainings.  The digest of all settings identifies a training, so it includes
 these only if they are used."""
 
@@ -65,6 +65,9 @@ class TrainingRecipe:
     """The discriminator's, if it differs from the generator's: an adapter takes a higher rate than a whole network."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's."""
+    clip_gradient: float = 0.0
+    """Largest norm of the generator's gradient; a longer one is scaled down to it (0: none is).  The gradient of a
+    nearly flat picture is many times as long as others, as instance norms magnify what little there is."""
     lr_decay_from: float = 0.5
     """Share of the run, 0 to 1, after which the rate falls linearly to zero."""
     ranks: tuple[int, int, int, int] = (1, 4, 8, 8)
@@ -84,6 +87,9 @@ class TrainingRecipe:
     perceptual_shrink: int = 1
     """Side in pixels of the squares over which pictures are averaged before deep features are computed: with 2,
     these cost a quarter."""
+    saturation: float = 0.0
+    """Weight of the penalty for colours so far out that tanh no longer passes a gradient, for generators that end in
+    one: without it, an area that has become black or white by mistake stays so."""
     gan_loss: Literal["lsgan", "vanilla"] = "lsgan"
     discriminator_every: int = 1
     """Steps from one update of the discriminator to the next."""
@@ -115,7 +121,7 @@ class TrainingRecipe:
             values.number("discriminator_learning_rate", low=1e-8, high=1)
         values.number("lr_decay_from", low=0, high=1)
         values.number("warmup", low=0, high=1)
-        for name in ("l1", "gan", "perceptual", "style"):
+        for name in ("l1", "gan", "perceptual", "style", "saturation", "clip_gradient"):
             values.number(name, low=0, high=1e9)
         if not (self.l1 or self.gan or self.perceptual or self.style):
             raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")

@@ -235,6 +235,7 @@ class Generator(nn.Module):
         self.up2 = UpConv(c, 2 * w, smoothing=self.config.smoothing)
         self.up1 = UpConv(2 * w, w, smoothing=self.config.smoothing)
         self.conv_out = OutConv(w, 3, 7)
+        self.tanh = nn.Tanh()
 
     def forward(
         self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None = None, skips: Tensor | None = None
@@ -302,7 +303,8 @@ class Generator(nn.Module):
         # The last layer's type may differ from the rest (`to_precision`).
         if not torch.is_autocast_enabled(x.device.type):
             x = x.to(self.conv_out.weight.dtype)
-        return torch.tanh(self.conv_out(x))
+        picture: Tensor = self.tanh(self.conv_out(x))
+        return picture
 
     def _plus(self, x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
         """The weighted mean of both: a plain sum would be larger, and so would everything after it."""

@@ -66,6 +66,10 @@ class Batch:
         return replace(self, photo=photo, target=target, look=look, offsets=offsets)
 
 
+LINEAR = 2.65
+"""Where tanh reaches 0.99, 1/255 from black or white: values beyond it only saturate."""
+
+
 class Loss(NamedTuple):
     """The minimised loss, and its parts."""
 
@@ -97,6 +101,11 @@ class Objective:
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.autocast = recipe, autocast
         self.network = Edit(generator)
+        self._before_tanh: Tensor | None = None
+        if recipe.saturation:
+            for module in generator.modules():
+                if isinstance(module, nn.Tanh):
+                    module.register_forward_pre_hook(self._keep)
         self.trunk: VGG16Trunk | None = None
         if recipe.perceptual or recipe.style:
             self.trunk = VGG16Trunk().to(next(generator.parameters()).device)
@@ -115,6 +124,8 @@ class Objective:
         """How far the edit is from the teacher's picture, and, once warm, from what the discriminator accepts."""
         assert batch.edit is not None
         parts = {"l1": F.l1_loss(batch.edit, batch.target)}
+        if self._before_tanh is not None:
+            parts["saturation"] = F.relu(self._before_tanh.float().abs() - LINEAR).square().mean()
         if batch.kind.warm:
             self.discriminator.requires_grad_(False)
             with self.autocast():
@@ -126,6 +137,9 @@ class Objective:
                     parts["perceptual"], parts["style"] = content_and_style(self.trunk(edit), wanted)
         weighted = [getattr(self.recipe, name) * part for name, part in parts.items()]
         return Loss(torch.stack(weighted).sum(), parts)
+
+    def _keep(self, module: nn.Module, inputs: tuple[Tensor]) -> None:
+        self._before_tanh = inputs[0] if torch.is_grad_enabled() else None
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """How badly the discriminator distinguishes the teacher's pictures from the generator's."""

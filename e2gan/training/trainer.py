@@ -198,8 +198,12 @@ class Trainer(Loop):
         """Take one step down the loss; return its parts as figures."""
         optimizer.zero_grad()
         self.accelerator.backward(loss.total)
+        figures = {name: part.item() for name, part in loss.parts.items()}
+        if optimizer is self.optimizer_g and self.recipe.clip_gradient:
+            norm = self.accelerator.clip_grad_norm_(self.ema.parameters, self.recipe.clip_gradient)
+            figures["gradient"] = float(norm)
         optimizer.step()
-        return {name: part.item() for name, part in loss.parts.items()}
+        return figures
 
     @property
     def networks(self) -> Networks:

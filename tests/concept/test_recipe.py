@@ -29,6 +29,7 @@ class TestTraining:
     def test_settings_that_came_later_are_in_the_digest_only_where_they_are_used(self) -> None:
         """A training kept before they were there goes on, and its digest holds."""
         later = {"scales": [0.5, 1.0], "half_size": 0.5, "perceptual_shrink": 2, "discriminator_every": 2}
+        later |= {"saturation": 1.0, "clip_gradient": 30.0}
         assert not later.keys() & TrainingRecipe().to_dict().keys()
         assert later.items() <= TrainingRecipe.from_dict(later, "here").to_dict().items()
 
@@ -70,6 +71,9 @@ class TestTraining:
             ("perceptual_shrink", 3),
             ("perceptual_shrink", 8),
             ("discriminator_every", 0),
+            ("saturation", -1),
+            ("clip_gradient", -0.1),
+            ("clip_gradient", "30"),
         ],
     )
     def test_out_of_range(self, key: str, value: Any) -> None:

@@ -171,6 +171,41 @@ def test_deep_features_may_be_of_averaged_pictures(concept, tmp_path):
     assert losses[1]["style"] != losses[2]["style"]
 
 
+@pytest.mark.parametrize("recovers", [True, False])
+@pytest.mark.parametrize("adapter", [False, True])
+def test_a_saturated_picture_recovers(concept, tmp_path, recovers, adapter):
+    """All white, so far out that tanh passes no gradient: no other loss brings it back."""
+    recipe = dataclasses.replace(RECIPE, steps=40, gan=0.0, ema=0.0, saturation=float(recovers), learning_rate=3e-3)
+    torch.manual_seed(0)
+    generator = Generator(CONFIG)
+    generator.initialize()
+    generator.conv_out.bias.data.fill_(12)
+    if adapter:
+        attach(generator, Ranks())
+    seen = []
+    options = {"device": "cpu", "mixed_precision": "no", "report": lambda step, steps, figures: seen.append(figures)}
+    Trainer(generator, Discriminator(width=8), [concept], recipe, tmp_path, **options).run()
+    first, last = seen[0], seen[-1]
+    if recovers:
+        assert first["saturation"] > 50 and last["saturation"] < 0.7 * first["saturation"]
+    else:
+        assert "saturation" not in first and last["l1"] > 0.95 * first["l1"]
+
+
+def test_a_long_gradient_is_scaled_down(concept, tmp_path):
+    """By itself, Adam takes steps of one length whatever the gradient's; so its first moment is looked at."""
+    moments = {}
+    for limit in (0.0, 0.01, 1e6):
+        t = trainer(concept, tmp_path / str(limit), dataclasses.replace(RECIPE, clip_gradient=limit))
+        figures = t.train_step()
+        state = [t.optimizer_g.state[p]["exp_avg"] for p in t.ema.parameters]
+        moments[limit] = float(torch.cat([moment.flatten() for moment in state]).norm()) / (1 - RECIPE.betas[0])
+        assert ("gradient" in figures) == (limit > 0)
+    assert figures["gradient"] > 0.1
+    assert moments[0.01] == pytest.approx(0.01, rel=1e-3)
+    assert moments[1e6] == pytest.approx(moments[0.0]) == pytest.approx(figures["gradient"], rel=1e-3)
+
+
 def test_what_is_kept_of_the_light_makes_an_unedited_photo_easy(concept, tmp_path):
     """Photos of very different brightness, edited to themselves: only with the light kept can they be met."""
     pairs = []
