@@ -35,7 +35,7 @@ __all__ = [
 TORCH = "torch"
 """The built-in backend's id."""
 
-PRECISIONS = ("float32", "bf16", "float16")
+PRECISIONS = ("float32", "bf16", "float16", "int8")
 """The names of what a backend may compute in; which of them it can depends on the device."""
 
 NO_BFLOAT16 = "this processor does not compute in bf16, so edits are computed in float32"

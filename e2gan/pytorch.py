@@ -121,7 +121,10 @@ def _choose_dtype(device: torch.device, wish: torch.dtype | str | None) -> torch
         if device.type != "cpu":
             return torch.float16
         return torch.bfloat16 if computes_bfloat16(device) else torch.float32
-    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}[precision_named(wish)]
+    wish = precision_named(wish)
+    if wish == "int8":
+        raise E2GANError("PyTorch computes no edits in int8", hint="choose another backend: e2gan plugins lists them")
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}[wish]
     if dtype == torch.bfloat16 and not computes_bfloat16(device):
         warnings.warn(NO_BFLOAT16, E2GANWarning, stacklevel=3)
         return torch.float32

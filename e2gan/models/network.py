@@ -28,10 +28,12 @@ Node = TypeVar("Node")
 def arranged(
     config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool = False
 ) -> dict[str, np.ndarray]:
-    """The crucial weights, by name, in the form in which a `Network` takes them."""
+    """Those of ``weights`` that are crucial, by name, in the form in which a `Network` takes them."""
     inputs = {}
     for layer in crucial_layers(config):
         name = f"{layer.name}.weight"
+        if name not in weights:
+            continue
         weight = weights[name]
         if layer.name == "conv_out":
             weight = _for_four_pixels(weight)

@@ -180,6 +180,7 @@ def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) 
     for name in ("openvino", "onnxruntime"):
         assert figures[f"{name} float32: likeness to torch float32"].value > 80
         assert figures[f"{name} float32: speed of torch float32"].value > 0
+    assert figures["openvino int8: likeness to torch float32"].at_least == 42
 
 
 @pytest.mark.parametrize("count", [1, 2])

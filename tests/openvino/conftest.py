@@ -18,24 +18,24 @@ TONE = {"red": [0.9, 0.1, 0.0, 0.2], "blue": [0.0, 0.1, 0.6, -0.2]}
 
 
 @pytest.fixture(scope="session")
-def on_openvino(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Base], Editor]:
+def on_openvino(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Editor]:
     """An editor of a base, whose compiled network goes to no cache of the person's who runs the tests."""
 
-    def start(base: Base) -> Editor:
+    def start(base: Base, precision: str = "float32") -> Editor:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-            return Editor(base, backend="openvino", dtype="float32", threads=1)
+            return Editor(base, backend="openvino", dtype=precision, threads=1)
 
     return start
 
 
 @pytest.fixture(scope="session")
-def openvino_editor(base: Base, on_openvino: Callable[[Base], Editor]) -> Editor:
+def openvino_editor(base: Base, on_openvino: Callable[..., Editor]) -> Editor:
     return on_openvino(base)
 
 
 @pytest.fixture(scope="session")
-def new_openvino_editor(new_base: Base, on_openvino: Callable[[Base], Editor]) -> Editor:
+def new_openvino_editor(new_base: Base, on_openvino: Callable[..., Editor]) -> Editor:
     return on_openvino(new_base)
 
 

@@ -17,7 +17,7 @@ from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.models.network import arranged
 from e2gan_openvino import network as network_module
-from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, network
+from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, GeneratorNetwork
 from tests.editor.tiny import CONFIG, NEW
 
 LAYOUTS = {
@@ -36,7 +36,7 @@ def both(
     torch.manual_seed(0)
     generator = Generator(config).eval()
     weights = {name: value.numpy() for name, value in generator.state_dict().items()}
-    model = network(config, weights, in_two_steps=in_two_steps)
+    model = GeneratorNetwork(config, weights, in_two_steps=in_two_steps).model()
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = []
     for count, height, width, tokens in sizes:
@@ -78,4 +78,4 @@ def test_an_operation_that_openvino_lacks_is_one_error() -> None:
     config = replace(CONFIG, tb_sampling="pool")
     weights = {name: value.numpy() for name, value in Generator(config).state_dict().items()}
     with pytest.raises(E2GANError, match="max-unpooling"):
-        network(config, weights, in_two_steps=False)
+        GeneratorNetwork(config, weights)

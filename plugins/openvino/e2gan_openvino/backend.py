@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import getfile
 from typing import Any
 
@@ -18,27 +18,32 @@ from e2gan.base import Base
 from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.files import sha256_file
 from e2gan.models.deltas import folded
-from e2gan.models.layout import crucial_layers
+from e2gan.models.layout import GeneratorConfig, crucial_layers
 from e2gan.models.network import arranged
 from e2gan.tables import shown
-from e2gan_openvino import cache
-from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, network
+from e2gan_openvino import cache, eight_bit, network
+from e2gan_openvino.eight_bit import EightBitNetwork, calibration_photos, measured_ranges
+from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, GeneratorNetwork
 
 __all__ = ["OpenVinoGenerator"]
 
 TYPES = {"float32": "f32", "bf16": "bf16", "float16": "f16"}
 """OpenVINO's names of the precisions; its capabilities have other names."""
 
-CAPABILITIES = {"float32": "FP32", "bf16": "BF16", "float16": "FP16"}
+CAPABILITIES = {"float32": "FP32", "bf16": "BF16", "float16": "FP16", "int8": "INT8"}
 
 CPU = "CPU"
+
+Parts = Sequence["tuple[float, Mapping[str, np.ndarray]]"]
+"""Weights of concepts, and ΔW of each by layer."""
 
 
 class OpenVinoGenerator:
     """A base's generator on a device of OpenVINO, called like :class:`~e2gan.models.generator.Generator`.
 
-    One compiled network serves every size of photo and every concept: the crucial weights are inputs.  OpenVINO lays
-    them out for the processor in each edit, which takes a few milliseconds; a change of concept only hands it others.
+    One compiled network serves every size of photo and every concept: what a concept changes is an input.  OpenVINO
+    lays such weights out for the processor in each edit, which takes a few milliseconds; a change of concept only hands
+    it others.
     """
 
     def __init__(
@@ -59,25 +64,26 @@ class OpenVinoGenerator:
         core = openvino.Core()
         self.device = _device(core, device)
         self.precision = _precision(core, self.device, precision)
-        self._in_two_steps = self.precision != "float32"
-        self._config = base.config
+        self._core, self._base = core, base
+        rest = _precision(core, self.device, None) if self.precision == "int8" else self.precision
+        self._settings = _settings(self.device, rest, threads)
         weights = base.weights()
-        self._pristine = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(base.config)}
-        settings = _settings(self.device, self.precision, threads)
-        try:
-            self._request = self._compiled(core, base, weights, settings).create_infer_request()
-        except RuntimeError as fault:
-            raise E2GANError(
-                f"OpenVINO cannot compile the base '{base.id}' for {self.device}: {_reason(fault)}",
-                hint="choose another device, or the backend torch",
-            ) from fault
+        self._form: _FloatingPoint | _EightBits
+        if self.precision == "int8":
+            self._form = _EightBits(base.config, weights)
+        else:
+            self._form = _FloatingPoint(base.config, weights, in_two_steps=self.precision != "float32")
+        self._compile()
         self.fold([])
 
     def fold(self, parts: Iterable[tuple[float, Mapping[str, np.ndarray]]]) -> None:
         """Set every crucial layer to the base's weight + Σ weight · ΔW."""
-        weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
-        self._folded = arranged(self._config, weights, in_two_steps=self._in_two_steps)
-        for name, value in self._folded.items():
+        parts = list(parts)
+        while (arrays := self._form.arrays(parts)) is None:
+            self._form.make_room()
+            self._compile()
+        self._folded = arrays
+        for name, value in arrays.items():
             # Shared: OpenVINO reads the arrays in every edit, so they are kept.
             self._request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
 
@@ -95,7 +101,7 @@ class OpenVinoGenerator:
         """
         bias = np.zeros(prompt.shape[:2], np.float32) if prompt_bias is None else prompt_bias
         inputs = {PHOTO: x, PROMPT: prompt, PROMPT_BIAS: bias}
-        if self._config.skips:
+        if self._base.config.skips:
             inputs[SKIPS] = np.zeros((len(x), 3), np.float32) if skips is None else skips
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         try:
@@ -106,19 +112,29 @@ class OpenVinoGenerator:
             ) from fault
         return np.asarray(edit)
 
-    def _compiled(
-        self, core: openvino.Core, base: Base, weights: Mapping[str, np.ndarray], settings: dict[str, Any]
-    ) -> openvino.CompiledModel:
+    def _compile(self) -> None:
+        try:
+            self._request = self._compiled().create_infer_request()
+        except RuntimeError as fault:
+            raise E2GANError(
+                f"OpenVINO cannot compile the base '{self._base.id}' for {self.device}: {_reason(fault)}",
+                hint="choose another device, or the backend torch",
+            ) from fault
+
+    def _compiled(self) -> openvino.CompiledModel:
         """The base's network for the device, from the cache, or made and kept there."""
+        core, settings = self._core, self._settings
         file = cache.file_for(
             {
-                "base": base.sha256,
-                "generator": base.config.to_dict(),
-                "program": " ".join([__version__, *(sha256_file(getfile(part)) for part in (arranged, network))]),
+                "base": self._base.sha256,
+                "generator": self._base.config.to_dict(),
+                "program": " ".join(
+                    [__version__, *(sha256_file(getfile(part)) for part in (arranged, network, eight_bit))]
+                ),
                 "openvino": openvino.get_version(),
                 "device": f"{self.device} {core.get_property(self.device, 'FULL_DEVICE_NAME')}",
                 "capabilities": " ".join(sorted(core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"))),
-                "precision": self.precision,
+                "precision": f"{self.precision} {settings['INFERENCE_PRECISION_HINT']} {self._form.rank}",
             }
         )
         if kept := cache.read(file):
@@ -126,14 +142,57 @@ class OpenVinoGenerator:
                 return core.import_model(io.BytesIO(kept), self.device, settings)
             except RuntimeError:  # the driver or the processor is another than its name says
                 pass
-        model = network(base.config, weights, in_two_steps=self._in_two_steps)
-        compiled = core.compile_model(model, self.device, settings)
+        compiled = core.compile_model(self._form.model(core), self.device, settings)
         if "EXPORT_IMPORT" in core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"):
             try:
                 cache.keep(file, compiled.export_model().getvalue())
             except E2GANError as fault:
-                warnings.warn(f"compiled networks are not kept: {fault}", E2GANWarning, stacklevel=2)
+                warnings.warn(f"compiled networks are not kept: {fault}", E2GANWarning, stacklevel=4)
         return compiled
+
+
+class _FloatingPoint:
+    """The network in floating point, and the arrays of its inputs."""
+
+    rank = 0
+
+    def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool) -> None:
+        self._config, self._weights, self._in_two_steps = config, weights, in_two_steps
+        self._pristine = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(config)}
+
+    def model(self, core: openvino.Core) -> openvino.Model:
+        return GeneratorNetwork(self._config, self._weights, in_two_steps=self._in_two_steps).model()
+
+    def arrays(self, parts: Parts) -> dict[str, np.ndarray] | None:
+        weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
+        return arranged(self._config, weights, in_two_steps=self._in_two_steps)
+
+    def make_room(self) -> None:
+        raise AssertionError("every concept fits")
+
+
+class _EightBits:
+    """The network with its large convolutions in 8 bits, and the arrays of its inputs."""
+
+    def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray]) -> None:
+        self._config, self._weights = config, weights
+        self.rank = 16
+        """Of what concepts add to a layer: two with the default ranks fit."""
+        quantized = set(eight_bit.quantized_layers(config))
+        crucial = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(config)}
+        self._pristine = {name: weight for name, weight in crucial.items() if name not in quantized}
+        self._nothing = {name: np.zeros_like(weight) for name, weight in crucial.items() if name in quantized}
+
+    def model(self, core: openvino.Core) -> openvino.Model:
+        ranges = measured_ranges(core, self._config, self._weights, calibration_photos())
+        return EightBitNetwork(self._config, self._weights, ranges, rank=self.rank).model()
+
+    def arrays(self, parts: Parts) -> dict[str, np.ndarray] | None:
+        weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
+        return eight_bit.arrays(self._config, weights, dict(folded(self._nothing, parts)), self.rank)
+
+    def make_room(self) -> None:
+        self.rank *= 2
 
 
 def _device(core: openvino.Core, wish: str | None) -> str:

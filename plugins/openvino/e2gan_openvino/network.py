@@ -6,7 +6,7 @@ every blend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import openvino
@@ -17,7 +17,17 @@ from e2gan.errors import E2GANError
 from e2gan.models.layout import MAX_KEYS, GeneratorConfig
 from e2gan.models.network import GROUP_EPS, GROUPS, NORM_EPS, Network, arranged
 
-__all__ = ["EDIT", "PHOTO", "PROMPT", "PROMPT_BIAS", "SKIPS", "network"]
+__all__ = [
+    "EDIT",
+    "PHOTO",
+    "PROMPT",
+    "PROMPT_BIAS",
+    "SKIPS",
+    "GeneratorNetwork",
+    "convolved",
+    "input_node",
+    "transposed",
+]
 
 PHOTO, PROMPT, PROMPT_BIAS, SKIPS, EDIT = "photo", "prompt", "prompt_bias", "skips", "edit"
 """The names of the inputs and of the output; the crucial weights are inputs by their names in the generator."""
@@ -25,12 +35,8 @@ PHOTO, PROMPT, PROMPT_BIAS, SKIPS, EDIT = "photo", "prompt", "prompt_bias", "ski
 FIRST, LAST = [0, 0], np.iinfo(np.int64).max
 
 
-def network(config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool) -> openvino.Model:
-    """The generator with free batch, height, width and number of tokens.
-
-    Inputs: ``photo`` (N, 3, H, W) in [-1, 1], ``prompt`` (N, T, D), ``prompt_bias`` (N, T), for a generator with
-    skips ``skips`` (N, 3), and the crucial weights as `e2gan.models.network.arranged` gives them.  Output: ``edit``
-    (N, 3, H, W).
+class GeneratorNetwork(Network[Node]):
+    """The generator in floating point.
 
     Args:
         weights: the generator's tensors by name, float32.
@@ -40,29 +46,39 @@ def network(config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_tw
     Raises:
         E2GANError: the layout has an operation that OpenVINO lacks.
     """
-    if config.tb_positions and config.tb_sampling == "pool":
-        raise E2GANError("OpenVINO has no max-unpooling, which this base uses", hint="use the backend torch")
-    graph = _Network(config, weights, in_two_steps)
-    inputs = [
-        _input(PHOTO, (-1, 3, -1, -1)),
-        _input(PROMPT, (-1, -1, config.prompt_dim)),
-        _input(PROMPT_BIAS, (-1, -1)),
-        *([_input(SKIPS, (-1, 3))] if config.skips else []),
-    ]
-    photo, prompt, prompt_bias, *skips = inputs
-    edit = graph.edited(photo, prompt, prompt_bias, skips[0] if skips else None)
-    edit.output(0).set_names({EDIT})
-    return openvino.Model([edit], [*inputs, *graph.inputs.values()], "generator")
 
-
-class _Network(Network[Node]):
-    def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], in_two_steps: bool) -> None:
+    def __init__(
+        self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool = False
+    ) -> None:
+        if config.tb_positions and config.tb_sampling == "pool":
+            raise E2GANError("OpenVINO has no max-unpooling, which this base uses", hint="use the backend torch")
         super().__init__(config, weights)
         self.in_two_steps = in_two_steps
         self.inputs = {
-            name: _input(name, weight.shape)
+            name: input_node(name, weight.shape)
             for name, weight in arranged(config, weights, in_two_steps=in_two_steps).items()
         }
+
+    def model(self) -> openvino.Model:
+        """With free batch, height, width and number of tokens.
+
+        Inputs: ``photo`` (N, 3, H, W) in [-1, 1], ``prompt`` (N, T, D), ``prompt_bias`` (N, T), for a generator with
+        skips ``skips`` (N, 3), and :attr:`inputs`.  Output: ``edit`` (N, 3, H, W).
+        """
+        inputs = [
+            input_node(PHOTO, (-1, 3, -1, -1)),
+            input_node(PROMPT, (-1, -1, self.config.prompt_dim)),
+            input_node(PROMPT_BIAS, (-1, -1)),
+            *([input_node(SKIPS, (-1, 3))] if self.config.skips else []),
+        ]
+        photo, prompt, prompt_bias, *skips = inputs
+        edit = self.edited(photo, prompt, prompt_bias, skips[0] if skips else None)
+        edit.output(0).set_names({EDIT})
+        return openvino.Model([edit, *self.also()], [*inputs, *self.inputs.values()], "generator")
+
+    def also(self) -> Sequence[Node]:
+        """What the network gives beside the edit."""
+        return []
 
     def constant(self, value: np.ndarray) -> Node:
         return ops.constant(np.ascontiguousarray(value, np.float32))
@@ -100,24 +116,29 @@ class _Network(Network[Node]):
         return ops.pad(x, edge, edge, "reflect")
 
     def convolution(self, name: str, x: Node, *, stride: int = 1, padding: int = 0, bias: bool = True) -> Node:
-        pads = [padding] * 2
-        y = ops.convolution(x, self.weight(f"{name}.weight"), [stride] * 2, pads, pads, [1, 1])
+        y = self.convolved(name, x, stride, padding)
         return ops.add(y, self.weight(f"{name}.bias", (1, -1, 1, 1))) if bias else y
 
+    def convolved(self, name: str, x: Node, stride: int, padding: int) -> Node:
+        return convolved(x, self.weight(f"{name}.weight"), stride, padding)
+
     def enlarged(self, name: str, x: Node) -> Node:
-        weight, means = self.weight(f"{name}.weight"), self.means
+        means = self.means
         if not means:
-            y = _transposed(x, weight, padding=1, more=1)
+            y = self.transposed(name, x, padding=1, more=1)
         elif not self.in_two_steps:
-            y = _transposed(x, weight, padding=(means + 1) // 2)
+            y = self.transposed(name, x, padding=(means + 1) // 2)
         else:
-            y = _transposed(x, weight)
+            y = self.transposed(name, x)
             if means > 1:
                 edge = [0, 0, means // 2, means // 2]
                 y = ops.pad(y, edge, edge, "constant")
             for _ in range(means):
                 y = ops.avg_pool(y, [1, 1], FIRST, FIRST, [2, 2], True)
         return ops.add(y, self.weight(f"{name}.bias", (1, -1, 1, 1)))
+
+    def transposed(self, name: str, x: Node, padding: int = 0, more: int = 0) -> Node:
+        return transposed(x, self.weight(f"{name}.weight"), padding, more)
 
     def shuffled(self, x: Node) -> Node:
         return ops.depth_to_space(x, "depth_first", 2)
@@ -161,13 +182,17 @@ class _Network(Network[Node]):
         return ops.multiply(value, ops.gelu(gate, "erf"))
 
 
-def _input(name: str, shape: tuple[int, ...]) -> Node:
+def input_node(name: str, shape: tuple[int, ...]) -> Node:
     node = ops.parameter(list(shape), np.float32, name)
     node.output(0).set_names({name})
     return node
 
 
-def _transposed(x: Node, weight: Node, *, padding: int = 0, more: int = 0) -> Node:
+def convolved(x: Node, weight: Node, stride: int, padding: int) -> Node:
+    return ops.convolution(x, weight, [stride] * 2, [padding] * 2, [padding] * 2, [1, 1])
+
+
+def transposed(x: Node, weight: Node, padding: int, more: int) -> Node:
     pads = [padding] * 2
     return ops.convolution_backprop_data(
         x, weight, [2, 2], pads_begin=pads, pads_end=pads, dilations=[1, 1], output_padding=[more] * 2
