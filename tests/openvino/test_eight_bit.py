@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_the_large_layers_are_in_eight_bits(config: Any) -> None:
     names = eight_bit.quantized_layers(config)
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in generator_shapes(config).items()}
-    model = eight_bit.EightBitNetwork(config, weights, dict.fromkeys(names, (0.0, 1.0)), rank=4).model()
+    model = eight_bit.EightBitNetwork(config, weights, dict.fromkeys(names, (0.0, 1.0)), rank=4, steps=127).model()
     constants = [op for op in model.get_ops() if op.get_type_name() == "Constant"]
     assert sum(op.get_element_type() == openvino.Type.i8 for op in constants) == len(names)
     assert ("up1" in names) == (config.smoothing != "none") and not {"conv_in", "conv_out"} & set(names)
@@ -102,6 +103,29 @@ def test_the_large_layers_are_in_eight_bits(config: Any) -> None:
     changed = {layer.name for layer in crucial_layers(config)} & set(names)
     assert {f"{name}.lora_{factor}" for name in changed for factor in "AB"} <= inputs
     assert not {f"{name}.weight" for name in names} & inputs
+
+
+@pytest.mark.parametrize(("features", "steps"), [({"avx2"}, 63), ({"avx2", "avx512_vnni"}, 127)])
+def test_where_sums_may_overflow_weights_are_smaller(
+    base: Base, features: set[str], steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    host = SimpleNamespace(features=features, family=SimpleNamespace(name="x86_64"))
+    monkeypatch.setattr(backend.archspec.cpu, "host", lambda: host)
+    made: list[openvino.Model] = []
+    network = backend.EightBitNetwork
+    monkeypatch.setattr(
+        backend,
+        "EightBitNetwork",
+        lambda *given, **more: made.append(network(*given, **more).model()) or network(*given, **more),
+    )
+    backend.OpenVinoGenerator(base, precision="int8", threads=1)
+    constants = [
+        op.data
+        for op in made[0].get_ops()
+        if op.get_type_name() == "Constant" and op.get_element_type() == openvino.Type.i8
+    ]
+    assert max(int(np.abs(data).max()) for data in constants) == steps
 
 
 def test_ranges_are_measured_once(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ class OpenVinoGenerator:
                 "openvino": openvino.get_version(),
                 "device": f"{self.device} {core.get_property(self.device, 'FULL_DEVICE_NAME')}",
                 "capabilities": " ".join(sorted(core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"))),
-                "precision": f"{self.precision} {settings['INFERENCE_PRECISION_HINT']} {self._form.rank}",
+                "precision": f"{self.precision} {settings['INFERENCE_PRECISION_HINT']} {self._form.sizes}",
             }
         )
         if kept := cache.read(file):
@@ -154,7 +154,7 @@ class OpenVinoGenerator:
 class _FloatingPoint:
     """The network in floating point, and the arrays of its inputs."""
 
-    rank = 0
+    sizes: tuple[int, ...] = ()
 
     def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool) -> None:
         self._config, self._weights, self._in_two_steps = config, weights, in_two_steps
@@ -176,23 +176,29 @@ class _EightBits:
 
     def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray]) -> None:
         self._config, self._weights = config, weights
-        self.rank = 16
-        """Of what concepts add to a layer: two with the default ranks fit."""
+        self._rank = 16  # of what concepts add to a layer: two with the default ranks fit
+        host = archspec.cpu.host()
+        self._steps = 63 if host.family.name == "x86_64" and not eight_bit.EXACT & host.features else 127
         quantized = set(eight_bit.quantized_layers(config))
         crucial = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(config)}
         self._pristine = {name: weight for name, weight in crucial.items() if name not in quantized}
         self._nothing = {name: np.zeros_like(weight) for name, weight in crucial.items() if name in quantized}
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """What the network depends on beside the base."""
+        return self._rank, self._steps
+
     def model(self, core: openvino.Core) -> openvino.Model:
         ranges = measured_ranges(core, self._config, self._weights, calibration_photos())
-        return EightBitNetwork(self._config, self._weights, ranges, rank=self.rank).model()
+        return EightBitNetwork(self._config, self._weights, ranges, rank=self._rank, steps=self._steps).model()
 
     def arrays(self, parts: Parts) -> dict[str, np.ndarray] | None:
         weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
-        return eight_bit.arrays(self._config, weights, dict(folded(self._nothing, parts)), self.rank)
+        return eight_bit.arrays(self._config, weights, dict(folded(self._nothing, parts)), self._rank)
 
     def make_room(self) -> None:
-        self.rank *= 2
+        self._rank *= 2
 
 
 def _device(core: openvino.Core, wish: str | None) -> str:

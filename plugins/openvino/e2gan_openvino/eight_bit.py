@@ -30,10 +30,15 @@ from e2gan_openvino.network import (
     transposed,
 )
 
-__all__ = ["EightBitNetwork", "Ranges", "arrays", "calibration_photos", "measured_ranges", "quantized_layers"]
+__all__ = ["EXACT", "EightBitNetwork", "Ranges", "arrays", "calibration_photos", "measured_ranges", "quantized_layers"]
 
 Ranges = Mapping[str, "tuple[float, float]"]
 """The least and the largest value of each quantized layer's input."""
+
+EXACT = {"avx512_vnni", "avx_vnni", "amx_int8"}
+"""A processor of the kind x86-64 with one of these features adds up 8-bit products exactly.  Others add pairs of them
+in 16 bits, and what does not fit becomes the largest number that does: with weights of full range, a result can be
+wrong by a sixth."""
 
 SIDE = 256
 """Side of a calibration photo, in pixels."""
@@ -107,15 +112,17 @@ class EightBitNetwork(GeneratorNetwork):
     Args:
         ranges: of the inputs of these layers.
         rank: of what concepts may add to each of them.
+        steps: that a weight may be away from 0: 127, or 63 for processors that add up pairs of products in 16 bits
+            (`EXACT`).
     """
 
     def __init__(
-        self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], ranges: Ranges, *, rank: int
+        self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], ranges: Ranges, *, rank: int, steps: int
     ) -> None:
         # A filter of its own averages away what rounding makes of the four pixels of a flat area; folded into rounded
         # weights, it would not.
         super().__init__(config, weights, in_two_steps=True)
-        self.ranges, self.rank = ranges, rank
+        self.ranges, self.steps = ranges, steps
         self._changed = {layer.name: layer for layer in crucial_layers(config) if layer.name in ranges}
         for name, layer in self._changed.items():
             del self.inputs[f"{name}.weight"]
@@ -127,13 +134,17 @@ class EightBitNetwork(GeneratorNetwork):
     def convolved(self, name: str, x: Node, stride: int, padding: int) -> Node:
         if name not in self.ranges:
             return super().convolved(name, x, stride, padding)
-        y = convolved(self._rounded(name, x), _eight_bits(self.weights[f"{name}.weight"], 0), stride, padding)
+        y = convolved(
+            self._rounded(name, x), _eight_bits(self.weights[f"{name}.weight"], 0, self.steps), stride, padding
+        )
         return self._with_change(name, y, lambda a: convolved(x, a, stride, padding))
 
     def transposed(self, name: str, x: Node, padding: int = 0, more: int = 0) -> Node:
         if name not in self.ranges:
             return super().transposed(name, x, padding, more)
-        y = transposed(self._rounded(name, x), _eight_bits(self.weights[f"{name}.weight"], 1), padding, more)
+        y = transposed(
+            self._rounded(name, x), _eight_bits(self.weights[f"{name}.weight"], 1, self.steps), padding, more
+        )
         return self._with_change(name, y, lambda a: transposed(x, a, padding, more))
 
     def _rounded(self, name: str, x: Node) -> Node:
@@ -146,10 +157,10 @@ class EightBitNetwork(GeneratorNetwork):
         return ops.add(y, convolved(thin(self.inputs[f"{name}.lora_A"]), self.inputs[f"{name}.lora_B"], 1, 0))
 
 
-def _eight_bits(weight: np.ndarray, channels: int) -> Node:
+def _eight_bits(weight: np.ndarray, channels: int, most: int) -> Node:
     """A weight as 8-bit constants, with a scale for each output channel, which are on axis ``channels``."""
     others = tuple(axis for axis in range(weight.ndim) if axis != channels)
-    scale = np.maximum(np.abs(weight).max(others, keepdims=True) / 127, 1e-12).astype(np.float32)
+    scale = np.maximum(np.abs(weight).max(others, keepdims=True) / most, 1e-12).astype(np.float32)
     steps = np.round(weight / scale).astype(np.int8)
     return ops.multiply(ops.convert(ops.constant(steps), np.float32), ops.constant(scale))
 
