@@ -97,24 +97,35 @@ ORT_WEB := build/onnxruntime-web/$(ORT_WEB_VERSION)
 ORT_WEB_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
     ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
 
-web: $(WEB) $(ORT_WEB)
+# Reads and writes clips.
+MEDIABUNNY_VERSION := 1.61.0
+MEDIABUNNY := build/mediabunny/$(MEDIABUNNY_VERSION)
+
+web: $(WEB) $(ORT_WEB) $(MEDIABUNNY)
 	@echo "Building the site in build/site: some minutes the first time, for the models"
-	@$(BIN)/e2gan catalogue $(CONCEPTS) -o build/site --runtime $(ORT_WEB)
+	@$(BIN)/e2gan catalogue $(CONCEPTS) -o build/site --runtime $(ORT_WEB) --clips $(MEDIABUNNY)
 	@echo "http://localhost:$(WEB_PORT)/ serves build/site, which any host of static files can; Ctrl-C ends it"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(WEB_PORT)
 
-$(ORT_WEB):
-	@command -v npm >/dev/null || { echo "onnxruntime-web comes from npm: install Node.js" >&2; exit 1; }
-	@echo "Fetching onnxruntime-web $(ORT_WEB_VERSION): some seconds"
+$(ORT_WEB): PACKAGE = onnxruntime-web@$(ORT_WEB_VERSION)
+$(ORT_WEB): FOLDER = package/dist/
+$(ORT_WEB): FILES = $(ORT_WEB_FILES)
+$(MEDIABUNNY): PACKAGE = mediabunny@$(MEDIABUNNY_VERSION)
+$(MEDIABUNNY): FOLDER = package/dist/bundles/
+$(MEDIABUNNY): FILES = mediabunny.min.mjs
+
+$(ORT_WEB) $(MEDIABUNNY):
+	@command -v npm >/dev/null || { echo "$(PACKAGE) comes from npm: install Node.js" >&2; exit 1; }
+	@echo "Fetching $(PACKAGE): some seconds"
 	@rm -rf $(@D) && mkdir -p $(@D)/new
-	@npm pack --silent --pack-destination $(@D) onnxruntime-web@$(ORT_WEB_VERSION) >/dev/null
-	@tar -xzf $(@D)/*.tgz -C $(@D)/new --strip-components=2 $(ORT_WEB_FILES:%=package/dist/%)
-	@rm $(@D)/*.tgz && mv $(@D)/new $@
+	@npm pack --silent --pack-destination $(@D) $(PACKAGE) >/dev/null
+	@tar -xzf $(@D)/*.tgz -C $(@D)/new $(FILES:%=$(FOLDER)%)
+	@rm $(@D)/*.tgz && mv $(@D)/new/$(FOLDER) $@ && rm -r $(@D)/new
 
 # --- checks ------------------------------------------------------------------------------------------------------
 
 test: $(DEV)
-	@$(MAKE) --silent $(ORT_WEB) || echo "the page's tests are left out" >&2
+	@$(MAKE) --silent $(ORT_WEB) $(MEDIABUNNY) || echo "the page's tests are left out" >&2
 	@echo "Checking and testing: many minutes"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -6,8 +6,10 @@ import { icon, make, parts } from "./dom.js";
 // Every format that e2gan opens, but raw photos, which have no preview here.
 const ACCEPTED = "image/*,.jpg,.jpeg,.jpe,.jfif,.mpo,.png,.apng,.webp,.tif,.tiff,.heic,.heif,.hif,.avif,.jp2,.j2k,.jpx,.jpf,.j2c,.jpc,.gif,.bmp,.dib,.ppm,.pgm,.pbm,.pnm";
 
+const CLIPS = "video/*,.mp4,.m4v,.mov,.mkv,.webm";
+
 const MARKUP = `
-  <label class="button strong"><input type="file" data-at="file" accept="${ACCEPTED}" class="unseen">${icon('<path d="M12 16V4m0 0L7 9m5-5 5 5M5 20h14"/>')}Your photo</label>
+  <label class="button strong"><input type="file" data-at="file" accept="${ACCEPTED}" class="unseen">${icon('<path d="M12 16V4m0 0L7 9m5-5 5 5M5 20h14"/>')}<span data-at="file-text">Your photo</span></label>
   <button type="button" class="button" data-at="camera">${icon('<path d="M4 8h4l2-3h4l2 3h4v11H4Z"/><circle cx="12" cy="13" r="3.5"/>')}<span data-at="camera-text">Live camera</span></button>
   <button type="button" class="button" data-at="snap" hidden>Take this photo</button>
   <button type="button" class="button quiet" data-at="clear" hidden>Remove photo</button>
@@ -43,6 +45,13 @@ export class Sources {
     this.#at.clear.hidden = live || !hasPhoto;
     this.#at.snap.hidden = !live;
     this.#at["camera-text"].textContent = live ? "Stop camera" : "Live camera";
+  }
+
+  /** Offer to take clips, too. */
+  takeClips() {
+    this.#at.file.accept += `,${CLIPS}`;
+    this.#at["file-text"].textContent = "Your photo or clip";
+    this.#stage.invite("Drop a photo or clip here");
   }
 
   /** Mark the sample that is in use, by its name. */

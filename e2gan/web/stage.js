@@ -12,7 +12,7 @@ const MARKUP = `
   </div>
   <div class="invitation">
     ${icon('<rect x="5" y="9" width="38" height="30" rx="4"/><circle cx="16" cy="19" r="4"/><path d="m5 33 11-9 8 6 8-9 11 10"/>', 48)}
-    <p><strong>Drop a photo here</strong>, paste one, or choose one below.</p>
+    <p><strong data-at="invitation">Drop a photo here</strong>, paste one, or choose one below.</p>
   </div>
   <div class="drop" aria-hidden="true">Let go to edit this photo</div>
   <div class="problem" data-at="problem" role="alert" hidden></div>
@@ -89,6 +89,11 @@ export class Stage {
     const { pictures, split } = this.#at;
     pictures.style.setProperty("--split", `${split.value}%`);
     split.setAttribute("aria-valuetext", `${split.value} % before, ${100 - split.value} % ${this.#edit || "after"}`);
+  }
+
+  /** What the empty stage asks for. */
+  invite(text) {
+    this.#at.invitation.textContent = text;
   }
 
   /** What has been done, below the stage. */

@@ -27,6 +27,7 @@ from e2gan.errors import E2GANError
 from e2gan_catalogue.command import catalogue
 from e2gan_catalogue.getting import steps_to_get
 from e2gan_catalogue.site import INDEX, build
+from e2gan_catalogue.trying import FILES, MEDIABUNNY, write_page
 from tests.catalogue.conftest import HOSTILE, QUALITY, tiny
 
 
@@ -183,6 +184,17 @@ class TestBroken:
         assert built.shown == ["good"] and "preview.webp" in built.left_out[0]
 
 
+@pytest.mark.parametrize("clips", [False, True])
+def test_the_page_that_edits_clips_has_mediabunny_and_its_licence(tmp_path: Path, clips: bool) -> None:
+    (tmp_path / MEDIABUNNY).write_text("// a library")
+    write_page(tmp_path / "try", [{"name": "dusk"}], tmp_path if clips else None)
+    about = json.loads((tmp_path / "try/page.json").read_text())
+    assert about == {"cards": [{"name": "dusk"}], "clips": clips}
+    files = {path.name: path.read_text() for path in (tmp_path / "try").glob("clips/*")}
+    assert set(files) == ({MEDIABUNNY, "NOTICE"} if clips else set())
+    assert not clips or ("Mozilla Public License 2.0" in files["NOTICE"] and "github.com" in files["NOTICE"])
+
+
 class TestCommand:
     @pytest.fixture(autouse=True)
     def installed(self, concepts: list[Concept], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +218,18 @@ class TestCommand:
         told = json.loads(result.stdout)
         assert told["concepts"] == ["dusk", "dawn"] and len(told["left_out"]) == 1 and "nowhere" in told["left_out"][0]
         assert not result.stderr
+
+    def test_clips_need_the_page_that_edits(self, tmp_path: Path) -> None:
+        result = run("-o", tmp_path / "site", "--clips", tmp_path)
+        assert result.exit_code == 2 and "--runtime" in result.stderr
+        assert not (tmp_path / "site").exists()
+
+    def test_a_folder_that_is_not_mediabunny(self, tmp_path: Path) -> None:
+        for name in FILES:
+            (tmp_path / name).touch()
+        result = run("-o", tmp_path / "site", "--runtime", tmp_path, "--clips", tmp_path)
+        assert result.exit_code == 1 and "mediabunny.min.mjs is not there" in result.stderr
+        assert not (tmp_path / "site").exists()
 
     def test_a_folder_that_is_no_runtime(self, tmp_path: Path) -> None:
         result = run("-o", tmp_path / "site", "--runtime", tmp_path)

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
-import shutil
-import threading
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,82 +15,19 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-import e2gan_catalogue
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.images import open_image
 from e2gan.images.alpha import opaque
 from e2gan.upsample import guided_upsample
-from e2gan.web import ASSETS
-from e2gan_catalogue.entries import write_entry
-from e2gan_catalogue.trying import CARDS
 from tests.editor.tiny import photo
 from tests.images import patches
 from tests.images.test_colour import HLG_PROFILE, IN_ADOBE, IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, PQ_PROFILE, avif
 from tests.images.test_colour import exif as camera
 from tests.images.test_metadata import XMP
-
-PAGE = Path(e2gan_catalogue.__file__).parent / "try"
-
-RUNTIME = next(iter(Path(__file__).parents[2].glob("build/onnxruntime-web/*/ort.wasm.min.mjs")), None)
+from tests.onnx.website import RUNTIME, choose_concept, edits, opened, put_together, served, wait_for_edit
 
 pytestmark = pytest.mark.skipif(RUNTIME is None, reason="onnxruntime-web is not there: make test gets it with npm")
-
-PATIENCE = 120_000
-"""Milliseconds: a bound for a machine that is busy, not a measure."""
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves the page's folder, and remembers what was asked for."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        super().do_GET()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def put_together(folder: Path, models: Path, concepts: Iterable[Concept]) -> Path:
-    """What ``e2gan catalogue --runtime`` puts together, with tiny models."""
-    entries = [write_entry(concept, folder, concept.id) for concept in concepts]
-    shutil.copytree(PAGE, folder / "try")
-    cards = [entry.card("../") for entry in entries]
-    (folder / "try" / CARDS).write_text(json.dumps(cards), encoding="utf-8")
-    assert RUNTIME is not None
-    (folder / "try/ort").symlink_to(RUNTIME.parent)
-    (folder / "try/models").symlink_to(models)
-    shutil.copytree(ASSETS, folder / "shared")
-    sample = {"name": "ridge", "title": "a mountain ridge", "alt": "a ridge", "credit": "Photo: nobody"}
-    (folder / "shared/samples/samples.json").write_text(json.dumps([sample]), encoding="utf-8")
-    Image.fromarray(photo(96, 64)).save(folder / "shared/samples/ridge.jpg")
-    return folder
-
-
-@contextmanager
-def served(site: Path) -> Iterator[tuple[str, list[str]]]:
-    """The page's address, and the paths that are asked for."""
-    handler = type("Handler", (Quiet,), {"asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/try/", handler.asked
-        server.shutdown()
-
-
-@contextmanager
-def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
-    """The page, loaded, its sample edited."""
-    context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}, **options})
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(address)
-    # It is loaded twice: the second time with threads.
-    page.wait_for_selector('.stage[data-state="ready"]')
-    yield page
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +44,6 @@ def page(browser: Any, server: tuple[str, list[str]]) -> Iterator[Any]:
         yield page
 
 
-def edits(page: Any) -> int:
-    return int(page.evaluate("Number(document.body.dataset.edits || 0)"))
-
-
-def wait_for_edit(page: Any, before: int) -> None:
-    page.wait_for_function(f"Number(document.body.dataset.edits || 0) > {before}")
-
-
 def file(picture: np.ndarray) -> dict[str, Any]:
     """A picture as a file to choose on the page."""
     data = io.BytesIO()
@@ -131,14 +54,6 @@ def file(picture: np.ndarray) -> dict[str, Any]:
 def choose_photo(page: Any, picture: np.ndarray) -> None:
     before = edits(page)
     page.set_input_files("[data-at=file]", file(picture))
-    wait_for_edit(page, before)
-
-
-def choose_concept(page: Any, id: str) -> None:
-    if page.is_checked(f'input[value="{id}"]'):
-        return
-    before = edits(page)
-    page.check(f'input[value="{id}"]', force=True)
     wait_for_edit(page, before)
 
 

@@ -34,8 +34,11 @@ __all__ = ["catalogue"]
     metavar="DIR",
     help="Files of onnxruntime-web: adds the page that edits in the browser. Needs e2gan-onnx.",
 )
+@click.option("--clips", type=folder, metavar="DIR", help="Files of Mediabunny: that page edits clips, too.")
 @output_options()
-def catalogue(concepts: tuple[str, ...], output: Path, title: str, runtime: Path | None, out: Output) -> None:
+def catalogue(
+    concepts: tuple[str, ...], output: Path, title: str, runtime: Path | None, clips: Path | None, out: Output
+) -> None:
     """Build a web site that shows concepts and offers them for download.
 
     The site consists of static files for any web host. CONCEPT is an id, a folder, or hub:OWNER/NAME; by default, the
@@ -44,8 +47,10 @@ def catalogue(concepts: tuple[str, ...], output: Path, title: str, runtime: Path
     """
     from e2gan_catalogue.site import build
 
+    if clips and not runtime:
+        raise click.UsageError("--clips needs --runtime: the page that edits clips edits photos, too")
     chosen, missing = _find(concepts)
-    built = build(chosen, output, title=title, runtime=runtime, tell=out.note)
+    built = build(chosen, output, title=title, runtime=runtime, clips=clips, tell=out.note)
     left_out = [*missing, *built.left_out]
     out.data({"site": str(output), "concepts": built.shown, "try": built.edits, "left_out": left_out})
     for each in left_out:
@@ -56,6 +61,11 @@ def catalogue(concepts: tuple[str, ...], output: Path, title: str, runtime: Path
         out.note(
             "the page that edits in the browser is left out; to add it: npm pack onnxruntime-web, "
             "unpack the file, and name its folder package/dist with --runtime"
+        )
+    elif clips is None:
+        out.note(
+            "the page edits photos, but no clips; to add them: npm pack mediabunny, "
+            "unpack the file, and name its folder package/dist/bundles with --clips"
         )
 
 

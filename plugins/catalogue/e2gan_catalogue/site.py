@@ -20,7 +20,7 @@ from e2gan.leftovers import names
 from e2gan.web import ASSETS
 from e2gan_catalogue.entries import Entry, write_entry
 from e2gan_catalogue.getting import step_to_install
-from e2gan_catalogue.trying import CARDS, Runtime, write_editor
+from e2gan_catalogue.trying import Runtime, write_editor
 
 __all__ = ["INDEX", "Built", "build"]
 
@@ -53,6 +53,7 @@ def build(
     *,
     title: str = "E²GAN concepts",
     runtime: Path | None = None,
+    clips: Path | None = None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> Built:
     """Write the site into ``folder``, in one step.
@@ -62,13 +63,14 @@ def build(
 
     Args:
         runtime: the folder of onnxruntime-web's files: adds the page that edits in the browser.
+        clips: the folder of Mediabunny's file: that page edits clips, too.
         tell: is told what is being done, a line at a time.
 
     Raises:
         E2GANError: no concept can be shown, the folder holds something else or cannot be written, or the page that
             edits lacks something.
     """
-    files = None if runtime is None else Runtime.found_in(runtime)
+    files = None if runtime is None else Runtime.found_in(runtime, clips)
     recover(folder)
     former = _former(folder)
     shown: list[Entry] = []
@@ -91,8 +93,6 @@ def build(
         edited: list[Entry] = []
         if files is not None:
             edited = write_editor(shown, site / "try", files, former=folder / "try", tell=tell)
-            cards = [entry.card("../") for entry in edited]
-            (site / "try" / CARDS).write_text(json.dumps(cards, ensure_ascii=False), encoding="utf-8")
         shutil.copytree(ASSETS, site / "shared", ignore=shutil.ignore_patterns("__pycache__", "*.py"))
         for file in ("catalogue.css", "catalogue.js"):
             shutil.copy(HERE / "pages" / file, site / file)

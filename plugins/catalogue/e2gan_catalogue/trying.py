@@ -1,4 +1,4 @@
-"""The page that edits the visitor's photo: the models, the runtime, and the page itself."""
+"""The page that edits the visitor's photos and clips: the models, the runtime, and the page itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from e2gan.errors import E2GANError
 from e2gan.installing import install_command
 from e2gan_catalogue.entries import Entry
 
-__all__ = ["CARDS", "Runtime", "write_editor"]
+__all__ = ["Runtime", "write_editor", "write_page"]
 
 PAGE = Path(__file__).parent / "try"
 
-CARDS = "cards.json"
-"""The concepts' cards, for the page's script."""
+ABOUT = "page.json"
+"""What the page's script has to know: the concepts' cards, and whether the page edits clips."""
 
 MADE = "made.json"
 """What the models were made from: unchanged ones are not made again."""
@@ -33,16 +33,28 @@ FILES = (
 )
 """Of onnxruntime-web: a build for WebAssembly alone, and one with WebGPU."""
 
+MEDIABUNNY = "mediabunny.min.mjs"
+"""Reads and writes clips."""
+
+MEDIABUNNY_NOTICE = f"""\
+{MEDIABUNNY} is Mediabunny, copyright Vanilagy and contributors, under the Mozilla Public License 2.0
+(https://mozilla.org/MPL/2.0/). Its source code is at https://github.com/Vanilagy/mediabunny
+"""
+
 
 @dataclass(frozen=True)
 class Runtime:
-    """The files of onnxruntime-web."""
+    """The files that others have made: those of onnxruntime-web, and of Mediabunny where the page edits clips."""
 
     folder: Path
+    clips: Path | None = None
 
     @classmethod
-    def found_in(cls, folder: Path) -> Runtime:
+    def found_in(cls, folder: Path, clips: Path | None = None) -> Runtime:
         """The runtime in a folder, such as the ``dist`` of its npm package.
+
+        Args:
+            clips: the folder of Mediabunny's file, such as ``dist/bundles`` in its npm package; adds the clips.
 
         Raises:
             E2GANError: a file is missing, or e2gan-onnx is not installed.
@@ -53,6 +65,11 @@ class Runtime:
                 f"{folder}: {missing[0]} of onnxruntime-web is not there",
                 hint="npm pack onnxruntime-web, unpack the file, and name its folder package/dist",
             )
+        if clips is not None and not (clips / MEDIABUNNY).is_file():
+            raise E2GANError(
+                f"{clips}: {MEDIABUNNY} is not there",
+                hint="npm pack mediabunny, unpack the file, and name its folder package/dist/bundles",
+            )
         try:
             import e2gan_onnx  # noqa: F401
         except ImportError:
@@ -60,7 +77,23 @@ class Runtime:
                 "the page that edits needs the package 'e2gan-onnx'",
                 hint=f"{install_command('e2gan-onnx')}, or leave --runtime out",
             ) from None
-        return cls(folder)
+        return cls(folder, clips)
+
+
+def write_page(place: Path, cards: Sequence[Mapping[str, object]], clips: Path | None) -> None:
+    """Write the page into ``place``, without what it computes with.
+
+    Args:
+        cards: of the concepts that it edits with.
+        clips: the folder of Mediabunny's file, or None: the page edits no clips.
+    """
+    shutil.copytree(PAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    about = {"cards": list(cards), "clips": clips is not None}
+    (place / ABOUT).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+    if clips is not None:
+        (place / "clips").mkdir()
+        shutil.copy(clips / MEDIABUNNY, place / "clips" / MEDIABUNNY)
+        (place / "clips/NOTICE").write_text(MEDIABUNNY_NOTICE, encoding="utf-8")
 
 
 def write_editor(
@@ -81,7 +114,7 @@ def write_editor(
     chosen = _chosen(entries)
     base = base_of(chosen[0].concept)
     assert base is not None
-    shutil.copytree(PAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    write_page(place, [entry.card("../") for entry in chosen], runtime.clips)
     (place / "ort").mkdir()
     for name in FILES:
         shutil.copy(runtime.folder / name, place / "ort" / name)

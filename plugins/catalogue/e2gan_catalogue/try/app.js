@@ -1,6 +1,8 @@
 // The page: what is on it, and what happens when it is used. All computing is in worker.js.
 
+import { Clip, isClip } from "./clip.js";
 import { Editor } from "./editor.js";
+import { Film, line } from "./film.js";
 import { isolate } from "./isolate.js";
 import { fillHidden, openPhoto } from "./photo.js";
 import { asked, keep, rounded } from "../shared/address.js";
@@ -18,22 +20,26 @@ const QUALITY = 0.95; // of JPEG and WebP
 
 const at = parts(document);
 const state = {
-  photo: null, // {canvas, name, alt, credit}
+  photo: null, // {canvas, name, alt, credit, clip}; of a clip the first frame
   concept: null, // the name of a card
   other: null,
   mix: 0.5,
   strength: 1,
 };
-let stage, sources, samples; // from the beginning on
+let stage, sources, samples, film; // from the beginning on
 const cards = new Cards(at.cards, at.search, at.none, choose);
 const work = new Work(next, () => show());
-const dials = new Dials(at, state, { describe, refresh });
+const dials = new Dials(at, state, { describe: () => (film.made ? refresh() : describe()), refresh });
 
 let editor; // once it is loaded
 let loaded = null; // the blend that the editor has, as text
 let wanted = false; // an edit that is not the one shown
 let shown = null; // what the edit on the stage is of: {names, ids}; null: there is none
 let saving = false;
+let clips = false; // whether the page has what it needs for them
+let opening = 0; // files so far: the last one counts
+let making = null; // an AbortController, while a clip is edited
+let pace = null; // seconds that a frame of the clip takes; null: nobody knows yet
 
 // --- Editing ----------------------------------------------------------------------------------------------------
 
@@ -45,6 +51,7 @@ function blend() {
 }
 
 function refresh() {
+  film.drop();
   wanted = true;
   describe();
   work.wake();
@@ -53,7 +60,10 @@ function refresh() {
 function next() {
   if (!editor || !blend()) return null;
   if (sources.camera.on) return () => edit(sources.camera.grab(Number(at.size.value)));
-  return wanted && state.photo ? () => edit(state.photo.canvas) : null;
+  if (!state.photo) return null;
+  if (wanted) return () => edit(state.photo.canvas);
+  if (making) return makeFilm;
+  return state.photo.clip?.formats.length && pace === null && shown ? measure : null;
 }
 
 async function edit(source) {
@@ -68,8 +78,7 @@ async function edit(source) {
     stage.transparent = fillHidden(pixels);
     const picture = await editor.edit(pixels);
     if (live !== sources.camera.on || (!live && source !== state.photo?.canvas)) return; // something else is on the stage now
-    resize(stage.after, picture);
-    stage.after.getContext("2d").putImageData(picture, 0, 0);
+    draw(picture);
     shown = { names, ids };
     describe();
     stage.complain(null);
@@ -105,17 +114,98 @@ function scaled(source) {
   return context.getImageData(0, 0, width, height);
 }
 
+function draw(picture) {
+  resize(stage.after, picture);
+  stage.after.getContext("2d").putImageData(picture, 0, 0);
+}
+
+const pixelsOf = (canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+
 /** Give a canvas a size; one that has it already keeps its picture. */
 function resize(canvas, { width, height }) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+}
+
+// --- The clip ---------------------------------------------------------------------------------------------------
+
+/** A frame at the clip's size and at the size that it is edited at, both edited: {photo, edit}. */
+const editFrame = (canvas) => editor.frame(pixelsOf(canvas), scaled(canvas), state.strength);
+
+/** Find out how long a frame takes. The first edit does not tell, for much is made ready in it. */
+async function measure() {
+  const { canvas } = state.photo, begun = performance.now();
+  pace = undefined; // whatever happens, only once
+  try {
+    await editFrame(canvas);
+  } catch (error) {
+    return fail(error);
+  }
+  if (canvas === state.photo?.canvas && pace === undefined) pace = (performance.now() - begun) / 1000;
+}
+
+async function makeFilm() {
+  const { canvas, clip, name } = state.photo, { ids, names } = shown, { format } = film;
+  const { signal } = making;
+  let done = 0;
+  const step = async (frame) => {
+    const { photo, edit } = await editFrame(frame);
+    signal.throwIfAborted();
+    draw(edit);
+    film.progress(++done, clip.frames);
+    return photo;
+  };
+  stage.complain(null);
+  stage.say(`Editing the clip to ${names} …`);
+  addEventListener("beforeunload", ask);
+  const awake = await navigator.wakeLock?.request("screen").catch(() => null);
+  let blob, problem;
+  try {
+    blob = await clip.make(format, step, signal);
+  } catch (error) {
+    problem = error;
+  }
+  awake?.release();
+  removeEventListener("beforeunload", ask);
+  making = null;
+  if (!blob) {
+    await edit(canvas); // the first frame is back
+    return signal.aborted ? stage.say("Cancelled: there is no edited clip") : fail(problem);
+  }
+  const size = blob.size < 1e6 ? `${Math.ceil(blob.size / 1e3)} kB` : `${(blob.size / 1e6).toFixed(1)} MB`;
+  film.play(blob, `${name}-${ids.join("-")}.${format}`, "The clip is edited.");
+  stage.say(line(names, `${done} frames`, `${canvas.width} × ${canvas.height}`, size));
+  show();
+}
+
+/** Before the page is left, the browser asks whether that is meant. */
+const ask = (event) => event.preventDefault();
+
+function begin() {
+  making = new AbortController();
+  show();
+  film.begin(state.photo.clip.frames);
+  work.wake();
+}
+
+function showClip() {
+  const clip = state.photo?.clip;
+  if (!clip || sources.camera.on) film.hide();
+  else if (!clip.formats.length) film.refuse("This browser cannot edit clips: only the first frame is shown.");
+  else if (!making && !film.made) {
+    const { sound } = clip.formats.find(({ value }) => value === film.format);
+    film.offer(clip, sound, pace * clip.frames, stage.state === "ready");
+  }
 }
 
 // --- What is shown ----------------------------------------------------------------------------------------------
 
 /** Set the stage's state, by default the one that follows from everything else, and enable the buttons that make sense. */
 function show(mode) {
-  const settled = !editor ? "loading" : !state.photo ? "empty" : shown ? "ready" : "plain";
-  stage.state = sources.camera.on ? "live" : mode ?? settled;
+  const settled = !editor ? "loading" : !state.photo ? "empty" : shown && !film.made ? "ready" : "plain";
+  stage.state = sources.camera.on ? "live" : making ? "working" : mode ?? settled;
+  for (const part of [at.sources, at.controls, at.actions, at.choice]) part.inert = !!making;
+  showClip();
+  at.saving.hidden = !!state.photo?.clip?.formats.length; // the clip is saved, not its first frame
   at.save.disabled = stage.state !== "ready" || saving;
   sources.show(!!state.photo);
 }
@@ -137,21 +227,50 @@ function fail(error) {
 // --- The photo --------------------------------------------------------------------------------------------------
 
 async function takeFile(file, sample = null) {
+  if (making) return stage.complain({ error: "The clip is being edited", hint: "cancel that before you choose another one" });
   stage.complain(null);
   if (sources.camera.on) sources.stopCamera();
-  let canvas;
+  const turn = ++opening;
+  let opened;
   try {
-    canvas = await openPhoto(file);
-  } catch {
-    return fail(Object.assign(new Error("This file is not a picture that the browser can read"), { hint: "for TIFF, HEIC and raw photos use e2gan apply" }));
+    opened = await open(file);
+  } catch (error) {
+    return turn === opening ? fail(error) : undefined;
   }
+  if (turn !== opening) return opened.clip?.close();
   const name = sample?.name ?? file.name?.replace(/\.[^.]*$/, "") ?? "photo";
-  state.photo = { canvas, name, alt: sample?.alt, credit: sample?.credit ?? "" };
-  shown = null;
-  stage.credit = state.photo.credit;
+  take({ ...opened, name, alt: sample?.alt, credit: sample?.credit ?? "" });
   sources.mark(sample?.name);
-  show();
   refresh();
+}
+
+/** A canvas with the photo, or with the first frame of the clip: {canvas, clip}. */
+async function open(file) {
+  if (clips && (await isClip(file))) {
+    stage.say("Opening the clip …");
+    const clip = await Clip.open(file);
+    return { canvas: clip.canvas, clip };
+  }
+  if (file.type.startsWith("video/")) {
+    throw Object.assign(new Error("This page edits photos, not clips"), { hint: "e2gan apply edits both" });
+  }
+  try {
+    return { canvas: await openPhoto(file) };
+  } catch {
+    throw Object.assign(new Error("This file is not a picture that the browser can read"), { hint: "for TIFF, HEIC and raw photos use e2gan apply" });
+  }
+}
+
+/** Another photo on the stage, or none. */
+function take(photo) {
+  state.photo?.clip?.close();
+  film.drop();
+  film.formats = photo?.clip?.formats ?? [];
+  state.photo = photo;
+  shown = null;
+  pace = null;
+  stage.credit = photo?.credit ?? "";
+  show();
 }
 
 async function takeSample(sample) {
@@ -161,17 +280,16 @@ async function takeSample(sample) {
 }
 
 function remove() {
-  state.photo = null;
-  shown = null;
-  stage.credit = "";
+  opening++;
+  take(null);
   stage.say("");
   stage.complain(null);
   sources.mark(null);
-  show();
 }
 
 /** The camera has begun or ended. */
 function live() {
+  opening++;
   shown = null;
   stage.credit = sources.camera.on ? "" : state.photo?.credit ?? "";
   show();
@@ -181,7 +299,6 @@ function live() {
 /** The edit on the stage, at the photo's size and in the chosen format, as a file. */
 async function download() {
   const { canvas, name } = state.photo, { ids } = shown, format = at.format.value;
-  const pixelsOf = (picture) => picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
   const photo = await editor.enlarge(pixelsOf(canvas), pixelsOf(stage.before), pixelsOf(stage.after), state.strength);
   const whole = Object.assign(document.createElement("canvas"), { width: photo.width, height: photo.height });
   const context = whole.getContext("2d");
@@ -224,22 +341,27 @@ function choose(name) {
   refresh();
 }
 
-at.size.addEventListener("change", refresh);
+at.size.addEventListener("change", () => {
+  pace = null;
+  refresh();
+});
+at.container.addEventListener("change", () => (film.made ? refresh() : show()));
 at.link.addEventListener("click", () => copyText(location.href, at.link));
 
-/** The cards of the concepts that can be edited with here; the catalogue has written them. */
-async function readCards() {
-  const response = await fetch("cards.json");
+/** What the catalogue has written: {cards, clips}, those of the concepts to edit with, and whether clips are edited. */
+async function readPage() {
+  const response = await fetch("page.json");
   if (!response.ok) throw new Error(`The list of concepts cannot be loaded (${response.status})`);
   return response.json();
 }
 
 // --- Beginning: what the address says, or the sample with the first concept -------------------------------------------
 
-async function begin() {
+async function start() {
   samples = await (await fetch(`${SAMPLES}samples.json`)).json();
   samples = samples.map((sample) => ({ ...sample, picture: `${SAMPLES}${sample.name}.jpg` }));
   stage = new Stage(at.stage, at.caption, "canvas");
+  film = new Film(at, stage.after.parentElement, { begin, cancel: () => making?.abort() });
   sources = new Sources(at.sources, stage, samples, { takeFile, takeSample, remove, live });
   themeButton(at.theme);
   show("loading");
@@ -251,7 +373,10 @@ async function begin() {
       at.progress.value = share;
       stage.say(`Loading the model: ${Math.round(100 * share)} %`);
     });
-    cards.draw(await readCards());
+    const page = await readPage();
+    clips = page.clips;
+    if (clips) sources.takeClips();
+    cards.draw(page.cards);
     at.other.append(...cards.names.map((name) => new Option(cards.title(name), name)));
     state.other = cards.has(wish.other) ? wish.other : null;
     choose([wish.concept, ...cards.names].find((name) => cards.has(name)));
@@ -265,4 +390,4 @@ async function begin() {
   }
 }
 
-begin();
+start();

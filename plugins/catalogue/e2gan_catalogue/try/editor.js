@@ -44,6 +44,11 @@ export class Editor {
     return this.#ask("enlarge", { photo, small, edit, strength }, [photo.data.buffer]);
   }
 
+  /** Both at once, for a frame of a clip: {photo, edit}. */
+  frame(photo, small, strength) {
+    return this.#ask("frame", { photo, small, strength }, [photo.data.buffer, small.data.buffer]);
+  }
+
   #ask(job, details, transfer = []) {
     const id = ++this.#count;
     this.#worker.postMessage({ id, job, ...details }, transfer);

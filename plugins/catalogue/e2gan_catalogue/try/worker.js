@@ -19,6 +19,11 @@ const jobs = {
     enlarge(photo, small, edit, strength);
     return photo;
   },
+  async frame({ photo, small, strength }) {
+    const edit = await model.edit(small);
+    enlarge(photo, small, edit, strength);
+    return { photo, edit };
+  },
 };
 
 let turn = Promise.resolve();
