@@ -16,7 +16,9 @@ from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.models.layout import Ranks
 from e2gan_onnx.export import export
+from e2gan_onnx.graph import PHOTO
 from e2gan_onnx.options import OPSETS
+from e2gan_onnx.photos import as_input
 from e2gan_onnx.swap import export_swappable
 from tests.editor.tiny import DRAWING, MIXED, PAINTING, photo, write_tiny_concept
 
@@ -27,6 +29,11 @@ Edit = Callable[[np.ndarray], np.ndarray]
 
 def pictures(width: int, height: int, count: int = 1) -> list[Image.Image]:
     return [Image.fromarray(photo(width, height, seed)) for seed in range(count)]
+
+
+def inputs(width: int, height: int, count: int = 1) -> list[dict[str, np.ndarray]]:
+    """Pictures, as a model takes them."""
+    return [{PHOTO: as_input(picture)} for picture in pictures(width, height, count)]
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from e2gan_onnx.options import LEAST_PSNR, OPSETS
 from e2gan_onnx.quantize import quantized
 from e2gan_onnx.swap import base_part, concept_part, export_swappable, takes_noise
 from tests.editor.tiny import CONFIG, DRAWING, MIXED, PAINTING, photo, write_tiny_concept
-from tests.onnx.conftest import pictures
+from tests.onnx.conftest import inputs, pictures
 
 SIZES = ((64, 48), (40, 72), (264, 280))
 """The last is larger than the tile of noise."""
@@ -85,7 +85,7 @@ def test_a_folded_model_has_its_smoothed_weights_ready(mixed: dict[str, Path], t
 def test_a_model_of_eight_bits_is_the_same_edit(
     mixed: dict[str, Path], new_concepts: dict[str, Concept], new_editor: Editor
 ) -> None:
-    small = quantized(onnx.load(mixed["fp32"]), pictures(64, 64, 4))
+    small = quantized(onnx.load(mixed["fp32"]), inputs(64, 64, 4))
     convolutions = [node for node in small.graph.node if node.op_type == "Conv"]
     made_by = {output: node.op_type for node in small.graph.node for output in node.output}
     assert all(made_by[node.input[1]] == "DequantizeLinear" for node in convolutions[1:-1])

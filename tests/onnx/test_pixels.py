@@ -20,7 +20,7 @@ from e2gan_onnx.export import export
 from e2gan_onnx.pixels import take_pixels
 from e2gan_onnx.quantize import quantized
 from tests.editor.tiny import photo
-from tests.onnx.conftest import pictures
+from tests.onnx.conftest import inputs
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_any_size_is_edited_as_by_the_editor(
 
 
 def test_a_model_of_eight_bits_inside_takes_them_outside(models: dict[str, Path]) -> None:
-    model = quantized(onnx.load(models["paint"]), pictures(64, 64, 2))
+    model = quantized(onnx.load(models["paint"]), inputs(64, 64, 2))
     take_pixels(model, 8)
     onnx.checker.check_model(model, full_check=True)
     (edit,) = session(model).run(None, {"photo": photo(51, 37)[None]})

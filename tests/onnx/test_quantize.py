@@ -16,12 +16,12 @@ from e2gan.errors import DataError
 from e2gan_onnx.check import compare, run
 from e2gan_onnx.photos import CALIBRATE, CHECK, calibration_photos, check_photos
 from e2gan_onnx.quantize import quantized
-from tests.onnx.conftest import pictures
+from tests.onnx.conftest import inputs, pictures
 
 
 @pytest.fixture(scope="module")
 def small(models: dict[str, Path]) -> onnx.ModelProto:
-    return quantized(onnx.load(models["paint"]), pictures(64, 64, 4))
+    return quantized(onnx.load(models["paint"]), inputs(64, 64, 4))
 
 
 def test_the_convolutions_but_the_first_and_the_last_are_in_eight_bits(small: onnx.ModelProto) -> None:

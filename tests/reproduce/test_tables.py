@@ -133,7 +133,7 @@ def make(id: str, place: Path, **options: Any) -> tuple[Table, Path]:
     )
 
 
-@pytest.mark.parametrize("id", [entry.id for entry in TABLES if entry.id != "horse2zebra"])
+@pytest.mark.parametrize("id", [entry.id for entry in TABLES if entry.id not in ("horse2zebra", "quad")])
 def test_every_table_is_made(place: Path, id: str) -> None:
     table, path = make(id, place)
     assert read(path) == table

@@ -19,7 +19,7 @@ from e2gan_onnx.check import Likeness, compare, run
 from e2gan_onnx.edit import folded
 from e2gan_onnx.graph import PHOTO, picture_dimensions, to_onnx
 from e2gan_onnx.options import IO, LEAST_PSNR, OPSETS
-from e2gan_onnx.photos import CALIBRATE, calibration_photos, check_photos
+from e2gan_onnx.photos import CALIBRATE, as_input, calibration_photos, check_photos
 from e2gan_onnx.pixels import take_pixels
 from e2gan_onnx.quantize import quantized
 
@@ -91,7 +91,7 @@ def export(
         )
         if precision == "int8":
             tell(f"{concept.id}: calibrating")
-            model = quantized(model, calibration_photos(calibrate))
+            model = quantized(model, ({PHOTO: as_input(photo)} for photo in calibration_photos(calibrate)))
         photos = check_photos()
         if io == "uint8":
             take_pixels(model, base.config.stride)

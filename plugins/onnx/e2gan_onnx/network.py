@@ -84,7 +84,7 @@ class _Network(Network[str]):
 
     def ops(self, kind: str, *inputs: str, count: int, **attributes: Any) -> Sequence[str]:
         outputs = [f"{kind}.{len(self.nodes)}.{i}" for i in range(count)]
-        self.nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes))
         return outputs
 
     def constant(self, value: np.ndarray | Sequence[int]) -> str:

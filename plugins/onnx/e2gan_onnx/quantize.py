@@ -1,23 +1,23 @@
-"""Quantize the convolutions to 8 bits, with ranges from real photos."""
+"""Quantize the convolutions to 8 bits, with ranges from real inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
-from PIL import Image
 
 from e2gan.files import temporary_folder
-from e2gan_onnx.graph import PHOTO, silence
-from e2gan_onnx.photos import as_input
+from e2gan_onnx.graph import silence
 
 __all__ = ["quantized"]
 
 
-def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.ModelProto:
+def quantized(model: onnx.ModelProto, inputs: Iterable[Mapping[str, np.ndarray]]) -> onnx.ModelProto:
     """A float32 model with its convolutions in 8 bits, as QuantizeLinear and DequantizeLinear around them.
+
+    The ranges are those that the ``inputs`` of the model, by name, give rise to.
 
     The first and the last convolution stay as they are: one reads the photo, the other makes the picture, and no later
     layer corrects their errors.  So do the norms, and the attention, which takes little time.
@@ -25,13 +25,12 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Photos(CalibrationDataReader):  # type: ignore[misc,unused-ignore]
+    class Inputs(CalibrationDataReader):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
-            self._left = iter(photos)
+            self._left = iter(inputs)
 
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            photo = next(self._left, None)
-            return None if photo is None else {PHOTO: as_input(photo)}
+        def get_next(self) -> Mapping[str, np.ndarray] | None:
+            return next(self._left, None)
 
     with temporary_folder(for_libraries=True) as folder:
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "made"))
@@ -43,7 +42,7 @@ def quantized(model: onnx.ModelProto, photos: Iterable[Image.Image]) -> onnx.Mod
             quantize_static(
                 prepared,
                 result,
-                Photos(),
+                Inputs(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=[convolutions[0], convolutions[-1]],

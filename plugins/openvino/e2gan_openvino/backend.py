@@ -177,8 +177,7 @@ class _EightBits:
     def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray]) -> None:
         self._config, self._weights = config, weights
         self._rank = 16  # of what concepts add to a layer: two with the default ranks fit
-        host = archspec.cpu.host()
-        self._steps = 63 if host.family.name == "x86_64" and not eight_bit.EXACT & host.features else 127
+        self._steps = eight_bit.steps_here()
         quantized = set(eight_bit.quantized_layers(config))
         crucial = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(config)}
         self._pristine = {name: weight for name, weight in crucial.items() if name not in quantized}

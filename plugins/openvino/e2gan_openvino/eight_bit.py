@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import archspec.cpu
 import numpy as np
 import openvino
 from openvino import Node
@@ -30,7 +31,15 @@ from e2gan_openvino.network import (
     transposed,
 )
 
-__all__ = ["EXACT", "EightBitNetwork", "Ranges", "arrays", "calibration_photos", "measured_ranges", "quantized_layers"]
+__all__ = [
+    "EightBitNetwork",
+    "Ranges",
+    "arrays",
+    "calibration_photos",
+    "measured_ranges",
+    "quantized_layers",
+    "steps_here",
+]
 
 Ranges = Mapping[str, "tuple[float, float]"]
 """The least and the largest value of each quantized layer's input."""
@@ -45,6 +54,12 @@ SIDE = 256
 
 MARGIN = 1.2
 """Ranges over those that are measured: photos and concepts differ, and a clipped value is further off than a step."""
+
+
+def steps_here() -> int:
+    """How many steps of 8 bits a weight may be away from 0 on this processor (`EXACT`)."""
+    host = archspec.cpu.host()
+    return 63 if host.family.name == "x86_64" and not EXACT & host.features else 127
 
 
 def quantized_layers(config: GeneratorConfig) -> list[str]:
@@ -107,13 +122,13 @@ class EightBitNetwork(GeneratorNetwork):
     """The generator with `quantized_layers` in 8 bits.
 
     :attr:`inputs` are the crucial weights of the other layers, and for each quantized one that concepts change
-    ``NAME.lora_A`` and ``NAME.lora_B``: `arrays` gives them.
+    ``NAME.lora_A`` and ``NAME.lora_B``: `arrays` gives them.  With rank 0, there are none: the concept is in the
+    ``weights``.
 
     Args:
         ranges: of the inputs of these layers.
         rank: of what concepts may add to each of them.
-        steps: that a weight may be away from 0: 127, or 63 for processors that add up pairs of products in 16 bits
-            (`EXACT`).
+        steps: `steps_here`.
     """
 
     def __init__(
@@ -123,7 +138,9 @@ class EightBitNetwork(GeneratorNetwork):
         # weights, it would not.
         super().__init__(config, weights, in_two_steps=True)
         self.ranges, self.steps = ranges, steps
-        self._changed = {layer.name: layer for layer in crucial_layers(config) if layer.name in ranges}
+        self._changed = {layer.name: layer for layer in crucial_layers(config) if layer.name in ranges and rank}
+        if not rank:
+            self.weights, self.inputs = {**weights, **arranged(config, weights, in_two_steps=True)}, {}
         for name, layer in self._changed.items():
             del self.inputs[f"{name}.weight"]
             shape = [layer.inputs, layer.kernel, layer.kernel]

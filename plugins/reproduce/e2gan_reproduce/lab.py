@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from e2gan.base import Base, write_base
+from e2gan.concept import Concept
 from e2gan.data.folders import Data, find_photos, named
 from e2gan.data.make_pairs import distilled_pairs
 from e2gan.data.pairs import Pairs
@@ -55,6 +56,7 @@ class Lab(Trainings):
         scale: how much of the paper's work is done.
         base: adapters are trained on it.
         subjects: the concepts to train.
+        concepts: the same, as they are on disk, for tables that train nothing.
         seed: for every training and every random choice.
         device: as for `Trainer`.
     """
@@ -67,12 +69,13 @@ class Lab(Trainings):
         base: Base,
         subjects: Sequence[Subject],
         *,
+        concepts: Sequence[Concept] = (),
         seed: int = 0,
         device: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         super().__init__(data, work / "reproduce", scale, seed=seed, device=device, progress=progress)
-        self.work, self.base, self.subjects = work, base, tuple(subjects)
+        self.work, self.base, self.subjects, self.concepts = work, base, tuple(subjects), tuple(concepts)
         self._pairs: dict[str, Pairs] = {}
 
     # Data

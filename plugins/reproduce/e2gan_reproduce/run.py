@@ -65,12 +65,14 @@ def run(
     photos = find_photos(data)
     folders = " and ".join(folder.resolve().name for folder in folders_of(data))
     count = seeds or (entry.seeds if scale == "small" else 1)
+    found_concepts = [find_concept(name) for name in names]
     lab = Lab(
         data,
         work,
         SCALES[scale],
         find_base(base),
-        [Subject.of(find_concept(name)) for name in names],
+        [Subject.of(concept) for concept in found_concepts],
+        concepts=found_concepts,
         device=device,
         progress=progress,
     )
