@@ -147,7 +147,8 @@ def editor_options(command: F) -> F:
         click.option(
             "--precision",
             type=click.Choice(PRECISIONS),
-            help="Arithmetic precision of the edit; by default the fastest that the processor computes in.",
+            help="Arithmetic precision of the edit; by default half precision, if the processor computes in it. Only "
+            "OpenVINO computes in int8.",
         ),
         click.option(
             "--backend",
