@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from e2gan.cli.batch import Outcome, edit_photos
-from e2gan.cli.finished import is_finished, recorded
+from e2gan.cli.finished import is_finished
 from e2gan.cli.help import Command
 from e2gan.cli.moving import ANIMATION, CLIP, edit_moving, kind_of, moving_options
 from e2gan.cli.options import MemorySize, editor_options
@@ -169,6 +169,7 @@ def apply(
     """
     from e2gan.base import DEFAULT, find_base
     from e2gan.blend import resolve
+    from e2gan.images import recorded
     from e2gan.images.formats import left_out
 
     planned = plan(photos, output)

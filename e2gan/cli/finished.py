@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import filecmp
-import json
 import os
 import stat
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2gan.errors import E2GANError, MissingExtraError
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-__all__ = ["is_finished", "recorded"]
-
-
-def recorded(edit: Image.Image, settings: Mapping[str, Any]) -> Image.Image:
-    """The edit, with the settings that are not None added to its provenance."""
-    told = {name: value for name, value in settings.items() if value is not None}
-    if told:
-        edit.info["e2gan"] = json.dumps({**json.loads(edit.info["e2gan"]), **told})
-    return edit
+__all__ = ["is_finished"]
 
 
 def is_finished(source: str, target: str, made: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from e2gan.images.alpha import opaque
 from e2gan.images.formats import FORMATS, READABLE, SUFFIXES, WRITABLE, Format, format_for, why_left_out
 from e2gan.images.limits import LARGE, PHOTO, PREVIEW, UPLOAD, Limits
 from e2gan.images.opening import ImageWarning, Source, open_image
-from e2gan.images.saving import read_provenance, save_image
+from e2gan.images.saving import read_provenance, recorded, save_image
 
 __all__ = [
     "FORMATS",
@@ -28,6 +28,7 @@ __all__ = [
     "opaque",
     "open_image",
     "read_provenance",
+    "recorded",
     "save_image",
     "why_left_out",
 ]

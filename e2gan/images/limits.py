@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from e2gan.errors import ImageError
 
-__all__ = ["LARGE", "PHOTO", "PREVIEW", "UPLOAD", "Limits"]
+__all__ = ["DECODED", "LARGE", "PHOTO", "PREVIEW", "UPLOAD", "Limits"]
 
 DECODED = 12
 """Maximum bytes for each pixel of 8-bit channels while opening: decoded (4), turned upright (4), converted (4)."""

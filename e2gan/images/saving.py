@@ -21,7 +21,7 @@ from e2gan.images.formats import READABLE, format_for
 from e2gan.images.limits import PHOTO
 from e2gan.images.opening import ImageWarning, Source, one_line, open_image, opened, silence
 
-__all__ = ["ENCODING", "LONGEST_SIDE", "metadata_options", "read_provenance", "save_image"]
+__all__ = ["ENCODING", "LONGEST_SIDE", "metadata_options", "read_provenance", "recorded", "save_image"]
 
 ENCODING: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},
@@ -137,6 +137,14 @@ def metadata_options(
     if len(exif):
         options["exif"] = exif
     return options
+
+
+def recorded(edit: Image.Image, settings: Mapping[str, Any]) -> Image.Image:
+    """The edit, with the settings that are not None added to its provenance, ``info["e2gan"]``."""
+    told = {name: value for name, value in settings.items() if value is not None}
+    if told:
+        edit.info["e2gan"] = json.dumps({**json.loads(edit.info["e2gan"]), **told})
+    return edit
 
 
 def read_provenance(source: Source) -> dict[str, Any] | None:
