@@ -21,6 +21,7 @@ def edit_animation(
     target: str | os.PathLike[str] | BinaryIO,
     edit: Callable[[Image.Image], Image.Image],
     *,
+    name: str | None = None,
     steady: float = 0.0,
     format: str | None = None,
     keep_location: bool = False,
@@ -35,6 +36,7 @@ def edit_animation(
         source: the path of a GIF, APNG or animated WebP.
         target: a path whose suffix is of one of these, or a stream.
         edit: edits a frame, RGB or RGBA, such as ``lambda frame: editor.apply(frame, "vangogh")``.
+        name: what errors call the animation; by default its path.
         steady: as for `e2gan.moving.clips.edit_clip`; above 0 it needs the extra ``video``.
         format: ``GIF``, ``PNG`` or ``WEBP``; by default the one for the path's suffix; in a stream, the source's.
         keep_location: whether the metadata may say where it was taken.
@@ -52,7 +54,7 @@ def edit_animation(
         steadied = Steady(steady)
     advance = (progress or Progress()).advance
     edits: list[Image.Image] = []
-    with open_animation(source, limits=limits) as animation:
+    with open_animation(source, name=name, limits=limits) as animation:
         if not isinstance(target, (str, os.PathLike)):
             format = format or animation.format
         for frame in animation.frames():

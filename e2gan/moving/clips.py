@@ -31,6 +31,7 @@ def edit_clip(
     target: str | os.PathLike[str],
     edit: Callable[[Image.Image], Image.Image],
     *,
+    name: str | None = None,
     steady: float = STEADY,
     codec: str | None = None,
     keep_location: bool = False,
@@ -47,6 +48,7 @@ def edit_clip(
         target: where to write; the suffix says in which container.
         edit: edits a frame, RGB, such as ``lambda frame: editor.apply(frame, "vangogh")``.  The result's
             ``info["e2gan"]``, which the editor sets, becomes the last line of the clip's comment.
+        name: what errors call the clip; by default its path, and that of ``target``.
         steady: from 0, where frames are edited independently, to 1 (`e2gan.moving.steady`).
         codec: ``h264``, ``h265``, ``vp9`` or ``av1``; by default H.264, in WebM VP9.
         keep_location: whether the metadata may say where the clip was recorded.
@@ -60,7 +62,7 @@ def edit_clip(
     advance = (progress or Progress()).advance
     codec = codec_for(target, codec)
     steadied = Steady(steady)
-    with open_clip(source, limits=limits) as clip, atomic_path(target) as path:
+    with open_clip(source, name=name, limits=limits) as clip, atomic_path(target) as path:
         items = clip.read()
         early = []
         for item in items:
@@ -69,7 +71,6 @@ def edit_clip(
                 break
         first = early.pop()
         size = first.image.size
-        name = os.fspath(target)
 
         def edited(item: Frame | Any) -> Frame | Any:
             """A frame's edit; anything else as it is."""
@@ -80,7 +81,9 @@ def edit_clip(
             image.info = result.info
             return Frame(image, item.time, item.duration)
 
-        with ClipWriter(path, clip, size, name=name, codec=codec, keep_location=keep_location) as writer:
+        with ClipWriter(
+            path, clip, size, name=name or os.fspath(target), codec=codec, keep_location=keep_location
+        ) as writer:
             everything = chain([first], early, items)
             done = 0
             with closing(pipeline(everything, edited, writer.write, size=_size, most=AHEAD)) as written:

@@ -20,8 +20,19 @@ from PIL import Image
 from e2gan.errors import ImageError
 from e2gan.images import PHOTO, ImageWarning, Limits
 from e2gan.images.colour import HLG_PEAK, Colour, from_cicp, to_srgb
+from e2gan.images.limits import DECODED
 
-__all__ = ["Clip", "Colours", "Frame", "check_whole", "is_record", "open_clip", "read_provenance", "swscale_matrix"]
+__all__ = [
+    "Clip",
+    "Colours",
+    "Frame",
+    "Length",
+    "check_whole",
+    "is_record",
+    "open_clip",
+    "read_provenance",
+    "swscale_matrix",
+]
 
 FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"
 """FFmpeg's demuxers that are used.  Others, such as playlists, open further files."""
@@ -58,6 +69,9 @@ MATRICES = {
 }
 """FFmpeg's names of the matrices by their code points."""
 
+SPARE = 2
+"""Pixels that the decoder may allocate for each that a frame may have: it works on whole blocks."""
+
 HD = 720
 """Rows from which a clip that does not tell its matrix is taken to have BT.709's, as players do."""
 
@@ -74,6 +88,14 @@ class Colours:
     transfer: int
     full: bool
     """Whether luminance uses all values, not those of video (16 to 235 of 255)."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a clip is, as far as its packets tell."""
+
+    frames: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,8 @@ class Clip:
         self.width, self.height = context.width, context.height
         """Of the stored frames."""
         limits.check(name, self.width, self.height)
+        # A stream may grow while it is decoded.
+        context.options = {"max_pixels": str(SPARE * limits.memory // DECODED)}
         self.time_base: Fraction = self.stream.time_base
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         """Frames a second, on average."""
@@ -156,10 +180,20 @@ class Clip:
         if not frames:
             raise ImageError(f"{self.name}: has no frames")
 
-    def check(self) -> None:
-        """Read everything without decoding it; raises ImageError if the clip is damaged or cut off."""
-        for _ in self._packets():
-            pass
+    def check(self) -> Length:
+        """Read everything without decoding it, and say how long it is.
+
+        Raises:
+            ImageError: it is damaged or cut off.
+        """
+        frames, end = 0, 0.0
+        for packet in self._packets():
+            if packet.stream is self.stream and packet.size:
+                frames += 1
+                time = packet.dts if packet.pts is None else packet.pts
+                if time is not None:
+                    end = max(end, float((time + (packet.duration or 0)) * packet.time_base))
+        return Length(frames, max(0.0, end - (self.container.start_time or 0) / 1e6))
 
     def _packets(self) -> Iterator[Any]:
         end = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from e2gan.errors import E2GANError, ImageError
 from e2gan.images import ImageWarning
 from e2gan.moving.clips import edit_clip
 from e2gan.moving.reading import Frame, check_whole, open_clip, read_provenance
-from tests.moving.film import picture, read_clip, write_clip
+from tests.moving.film import RATE, picture, read_clip, write_clip
 
 RECORD = {"program": "e2gan", "concepts": ["dusk"]}
 
@@ -360,6 +361,44 @@ def test_frames_that_are_too_large(tmp_path: Path) -> None:
 
     source = write_clip(tmp_path / "a.mp4", sound=None)
     refused(source, tmp_path / "b.mp4", r"a\.mp4: larger than", limits=Limits(1000))
+
+
+def test_frames_that_grow(tmp_path: Path) -> None:
+    """A stream whose later frames are larger than the first ones, and than the limit."""
+    import av
+
+    from e2gan.images import Limits
+
+    with av.open(str(tmp_path / "a.ts"), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=RATE, width=64, height=48)
+        stream.pix_fmt = "yuv420p"
+        out.start_encoding()
+        for start, size in ((0, (64, 48)), (8, (1024, 768))):
+            encoder: Any = av.CodecContext.create("libx264", "w")
+            encoder.width, encoder.height = size
+            encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, RATE), RATE
+            packets = []
+            for number in range(start, start + 8):
+                frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, RATE)
+                packets += encoder.encode(frame)
+            for packet in [*packets, *encoder.encode(None)]:
+                packet.stream, packet.time_base = stream, Fraction(1, RATE)
+                out.mux(packet)
+    edit_clip(tmp_path / "a.ts", tmp_path / "b.mp4", same, steady=0)
+    assert {frame.shape for frame in read_clip(tmp_path / "b.mp4").pictures} == {(48, 64, 3)}
+    with pytest.raises(ImageError, match="damaged"):
+        edit_clip(tmp_path / "a.ts", tmp_path / "c.mp4", same, steady=0, limits=Limits(200_000))
+    assert not (tmp_path / "c.mp4").exists()
+
+
+def test_how_long_a_clip_is(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mkv", "a.avi", "a.ts"):
+        write_clip(tmp_path / name, sound=None)
+        with open_clip(tmp_path / name) as clip:
+            length = clip.check()
+        assert length.frames == 24
+        assert length.seconds == pytest.approx(3, abs=0.13), name
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), E2GANError("a bad frame"), ZeroDivisionError()])
