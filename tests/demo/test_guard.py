@@ -35,7 +35,7 @@ from e2gan_demo.disk import Disk, folder_of_its_own
 from e2gan_demo.guard import MAX_BODY, Access, Guard
 from e2gan_demo.limits import Buckets, RateLimit
 from e2gan_demo.uploads import MAX_UPLOAD, Uploads
-from tests.demo.serving import Served, png
+from tests.demo.serving import Served, png, tiny_concepts
 
 HERE = "http://127.0.0.1:7860"
 JOIN = "/gradio_api/queue/join"
@@ -229,6 +229,36 @@ class TestDisk:
             disk.make_room(30)
         disk.make_room(20)
 
+    def test_a_file_that_is_made_has_its_room_and_stays(self, tmp_path: Path) -> None:
+        disk = Disk(tmp_path / "disk", most=100, young=0, kept=0)
+        with disk.place(60) as folder:
+            (folder / "half").write_bytes(b"x" * 30)
+            with pytest.raises(E2GANError, match="no room"):
+                disk.make_room(50)
+            disk.make_room(40)
+            disk.sweep()
+            assert (folder / "half").exists()
+        disk.make_room(80)
+        assert not folder.exists()
+
+    @pytest.mark.parametrize("fault", [OSError(28, "No space left"), E2GANError("bad"), KeyboardInterrupt()])
+    def test_a_file_that_cannot_be_made_leaves_nothing(self, tmp_path: Path, fault: BaseException) -> None:
+        disk = Disk(tmp_path / "disk", most=100)
+        with pytest.raises(type(fault) if not isinstance(fault, OSError) else E2GANError), disk.place(60) as folder:
+            (folder / "half").write_bytes(b"x" * 30)
+            raise fault
+        assert list(disk.folder.iterdir()) == []
+        disk.make_room(100)
+
+    def test_files_go_with_their_page(self, tmp_path: Path) -> None:
+        disk = Disk(tmp_path / "disk")
+        for session in ("me", "them", ""):
+            with disk.place(9, session) as folder:
+                (folder / f"of {session}").write_bytes(b"x")
+        for session in ("me", ""):
+            disk.leave(session)
+        assert sorted(path.name for path in disk.folder.rglob("of*")) == ["of ", "of them"]
+
     def test_what_nobody_uses_goes(self, tmp_path: Path) -> None:
         disk = Disk(tmp_path / "disk", kept=30)
         for name, age in (("a", 99), ("b", 5)):
@@ -332,6 +362,15 @@ class TestUploads:
             assert answer.status_code == status, size
         assert len(list(disk.folder.iterdir())) == 1
 
+    def test_clips_may_have_more(self, tmp_path: Path) -> None:
+        disk = Disk(tmp_path / "disk")
+        page = uploading(disk, most=1000, clip=100_000)
+        sizes = {"a.png": (1001, 413), "a.mp4": (100_000, 200), "A.MOV": (100_001, 413), "mp4": (1001, 413)}
+        for name, (size, status) in sizes.items():
+            answer = page.post("/gradio_api/upload", files={"files": (name, b"x" * size)})
+            assert answer.status_code == status, name
+        assert [path.name for path in disk.folder.rglob("a*")] == ["a.mp4"]
+
     def test_no_room(self, tmp_path: Path) -> None:
         disk = Disk(tmp_path / "disk", most=1000)
         page = uploading(disk)
@@ -397,11 +436,14 @@ class TestCommand:
     """``e2gan demo`` in a process of its own."""
 
     @contextmanager
-    def running(self, folder: Path, base: Base, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    def running(
+        self, folder: Path, base: Base, *words: str, first: str = ""
+    ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+        """The running program; ``first`` is Python that it runs before."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        program = "from e2gan.__main__ import main; main()"
+        program = f"{first}\nfrom e2gan.__main__ import main; main()"
         command = [sys.executable, "-c", program, "demo", "--port", str(port), "--base", str(base.path), *words]
         environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
         environment |= {"E2GAN_LOAD_PLUGINS": "e2gan-demo", "NO_PROXY": "127.0.0.1"}
@@ -435,6 +477,43 @@ class TestCommand:
         assert list(folder.iterdir()) == []
         said = folder.with_suffix(".log").read_text()
         assert said.splitlines() == ["starting the page: some seconds", f"the page is {url}; Ctrl-C ends it"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+    def test_ends_soon_while_a_clip_is_made(self, tmp_path: Path, base: Base) -> None:
+        pytest.importorskip("av")
+        from gradio_client import Client, handle_file
+
+        from tests.moving.film import write_clip
+
+        folder = tmp_path / "temporary"
+        folder.mkdir()
+        (concept, _) = tiny_concepts(tmp_path, base)
+        first = f"""
+import e2gan
+from e2gan.plugins import Registry, use_registry
+
+class Plugin:
+    @staticmethod
+    @e2gan.hookimpl
+    def register_concepts(register):
+        register({str(concept.path)!r})
+
+use_registry(lambda: Registry.load([Plugin]))
+"""
+        clip = write_clip(tmp_path / "a.mp4", frames=400, size=(640, 480), sound=None)
+        with self.running(folder, base, first=first) as (process, url):
+            client = Client(url, download_files=str(tmp_path), verbose=False)
+            client.submit(handle_file(str(clip)), {"dusk": 1}, api_name="/clip")
+            for _ in range(3000):
+                if len(list(folder.rglob("*.mp4"))) == 2:  # the clip, and its unfinished edit
+                    break
+                time.sleep(0.1)
+            else:
+                pytest.fail("no clip is made")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(300) == 0
+            client.close()
+        assert list(folder.iterdir()) == []
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
     def test_what_a_killed_one_left_goes_with_the_next(self, tmp_path: Path, base: Base) -> None:

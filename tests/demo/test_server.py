@@ -81,7 +81,12 @@ class TestAPI:
             client.predict(handle_file(str(tmp_path / "bad.png")), {"dusk": 1}, api_name="/edit")
 
     def test_these_are_all(self, client: Any) -> None:
-        assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/concepts", "/edit", "/sheet"}
+        assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
+            "/clip",
+            "/concepts",
+            "/edit",
+            "/sheet",
+        }
 
 
 class TestWhatNobodyGets:
@@ -142,7 +147,7 @@ class TestCommand:
     def test_is_the_programs(self) -> None:
         result = CliRunner().invoke(cli, ["demo", "--help"])
         assert result.exit_code == 0
-        assert "Edit photos on a web page." in result.stdout
+        assert "Edit photos and short clips on a web page." in result.stdout
 
     def test_a_base_that_is_not_there(self) -> None:
         result = CliRunner().invoke(cli, ["demo", "--base", "nowhere"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from e2gan.errors import E2GANError, ImageError
+from e2gan.images import save_image
 from e2gan_demo.limits import Buckets
 from e2gan_demo.page import for_strangers
 from e2gan_demo.photos import Photo, Photos
@@ -114,6 +115,14 @@ class TestEdits:
         assert isinstance(answer, Path) or answer["error"]
         if isinstance(answer, Path):
             answer.unlink()
+
+
+@pytest.mark.parametrize("strength", [1, 0, 0.5])
+def test_a_download_is_what_apply_writes(studio: Studio, served: Served, tmp_path: Path, strength: float) -> None:
+    asked = {"photo": photo_in(studio, tmp_path), "concepts": {"dusk": 1}, "strength": strength, "format": "png"}
+    edit = served.editor.apply(png(64, 48), studio.catalogue.find("dusk"), float(strength))
+    save_image(edit, tmp_path / "expected.png")
+    assert studio.save(asked).read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 def near(one: str, other: str) -> bool:

@@ -22,7 +22,7 @@ KEPT = 30 * 60
 """Seconds that a photo, a download or an added concept is kept after its last use."""
 
 MOST_BYTES = 1_000_000_000
-"""Maximum bytes of visitors' photos and downloads."""
+"""Maximum bytes of visitors' photos, clips and downloads."""
 
 YOUNG = 60
 """Seconds after its last use during which a file is not removed to make room."""
@@ -77,20 +77,65 @@ class Disk:
         self._kept = kept
         self._young = young
         self._lock = threading.Lock()
+        self._making: dict[Path, int] = {}
+        """The folders in which a file is being made, each with the bytes that are kept free for it."""
+        self._owners: dict[Path, str] = {}
+        """The folders of finished files, each with the page that they were made for."""
         folder.mkdir(exist_ok=True)
 
     def make_room(self, size: int) -> None:
         """Make room for more bytes; raises E2GANError if all files were used recently."""
         with self._lock:
-            files = self._files()
-            used = sum(file_size for _, file_size, _ in files)
-            for when, file_size, path in files:
-                if used + size <= self._most or time.time() - when < self._young:
-                    break
-                _delete(path)
-                used -= file_size
+            self._make_room(size)
+
+    def _make_room(self, size: int) -> None:
+        files = self._files()
+        used = sum(file_size for _, file_size, _ in files) + sum(self._making.values())
+        for when, file_size, path in files:
+            if used + size <= self._most or time.time() - when < self._young:
+                break
+            _delete(path)
+            used -= file_size
         if used + size > self._most:
             raise E2GANError("there is no room for more photos just now", hint="try again in a minute")
+
+    @contextmanager
+    def place(self, size: int, session: str = "") -> Iterator[Path]:
+        """Give an empty folder, whose name cannot be guessed, and keep room for a file of so many bytes in it.
+
+        If the body raises, the folder goes.
+
+        Args:
+            session: the page for which the file is made; it is deleted with it (`leave`).
+
+        Raises:
+            E2GANError: there is no room, or the file cannot be written.
+        """
+        folder = self.folder / secrets.token_hex(16)
+        with self._lock:
+            self._make_room(size)
+            self._making[folder] = size
+        try:
+            folder.mkdir()
+            yield folder
+            with self._lock:
+                self._owners[folder] = session
+        except BaseException as fault:
+            shutil.rmtree(folder, ignore_errors=True)
+            # What is wrong with the disk is told without the file's path.
+            if isinstance(fault, OSError) or (isinstance(fault, E2GANError) and str(folder) in str(fault)):
+                raise E2GANError("the edit cannot be stored at the moment", hint="try again in a minute") from fault
+            raise
+        finally:
+            with self._lock:
+                del self._making[folder]
+
+    def leave(self, session: str) -> None:
+        """Delete the files that were made for a closed page."""
+        with self._lock:
+            for folder in [folder for folder, owner in self._owners.items() if owner == session != ""]:
+                shutil.rmtree(folder, ignore_errors=True)
+                del self._owners[folder]
 
     def sweep(self) -> None:
         """Delete files that were not used for long, and those beyond the limit."""
@@ -98,16 +143,17 @@ class Disk:
             for when, _, path in self._files():
                 if time.time() - when > self._kept:
                     _delete(path)
+            self._owners = {folder: owner for folder, owner in self._owners.items() if folder.exists()}
         with suppress(E2GANError):
             self.make_room(0)
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """Time, size and path of each file, the least recently used first."""
+        """Time, size and path of each file that is not being made, the least recently used first."""
         entries = []
         for path in self.folder.rglob("*"):
             with suppress(OSError):  # deleted in the meantime
                 about = path.lstat()
-                if not path.is_dir():
+                if not path.is_dir() and path.parent not in self._making:
                     entries.append((about.st_mtime, about.st_size, path))
         return sorted(entries)
 

@@ -1,4 +1,4 @@
-"""Rate limits: requests a second for each visitor, with a reserve."""
+"""Limits on what visitors may ask for: requests a second for each, with a reserve; and the length of a clip."""
 
 from __future__ import annotations
 
@@ -8,12 +8,46 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from e2gan.images import Limits
 from e2gan_demo.guard import Access
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Buckets", "RateLimit"]
+__all__ = [
+    "ANIMATION",
+    "EACH_WAITING",
+    "FRAME",
+    "LONGEST_MAKING",
+    "MAX_CLIP",
+    "MAX_FRAMES",
+    "MAX_MADE",
+    "MAX_SECONDS",
+    "MOST_WAITING",
+    "Buckets",
+    "RateLimit",
+]
+
+MAX_CLIP = 100_000_000
+"""Largest upload of a clip, in bytes."""
+
+MAX_SECONDS, MAX_FRAMES = 60, 1_000
+"""Longest clip or animation."""
+
+FRAME = Limits(30_000_000, side=8192, hint="make it smaller first")
+"""A clip's frame: 2.5 megapixels, enough for 1080p."""
+
+ANIMATION = Limits(240_000_000, side=8192, hint="make it smaller or shorter first")
+"""An animation, all of whose frames are in memory."""
+
+MAX_MADE = 200_000_000
+"""Largest edit of a clip or an animation, in bytes."""
+
+LONGEST_MAKING = 20 * 60
+"""Seconds that making a clip may take once its turn has come."""
+
+MOST_WAITING, EACH_WAITING = 8, 2
+"""Maximum clips being made and waiting, of all visitors together and of one; they are made one after the other."""
 
 RATE, RESERVE = 50.0, 300.0
 """Requests a second, and at once.  A class or an office counts as one visitor, because it has one address."""

@@ -22,11 +22,13 @@ from starlette.middleware import Middleware
 
 from e2gan.editor import Editor
 from e2gan.errors import E2GANError, ImageError
+from e2gan.images.formats import CLIPS
 from e2gan.web import ASSETS
 from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.clips import need_clips, reads_clips
 from e2gan_demo.disk import Disk
 from e2gan_demo.guard import Access, Guard
-from e2gan_demo.limits import RateLimit
+from e2gan_demo.limits import LONGEST_MAKING, MAX_CLIP, RateLimit
 from e2gan_demo.photos import Photo
 from e2gan_demo.studio import FORMATS, Studio, answering
 from e2gan_demo.uploads import MAX_UPLOAD, Uploads
@@ -45,7 +47,7 @@ BATCH = 8
 SWEEP = 60
 """Seconds between two deletions of old files."""
 
-ASKED = ("photo", "edit", "save", "add", "left", "cancel")
+ASKED = ("photo", "edit", "save", "make", "add", "left", "cancel")
 """The requests of the page's script."""
 
 _COMMAND = re.compile(r"\b(e2gan|pip) [a-z-]")
@@ -76,6 +78,10 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
         access: the rules for access.
         catalogue: address of a catalogue to link to.
     """
+
+    def told(answer: Any) -> Any:
+        return for_strangers(answer) if studio.catalogue.public and answer else answer
+
     with gr.Blocks(title="E²GAN: one photo, many moods", analytics_enabled=False) as page:
         desk = gr.HTML(
             html_template=_web("page.html"),
@@ -85,7 +91,14 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
             served=_address(served),
             cards=studio.catalogue.cards(),
             samples=_samples(studio),
-            limits={"upload": MAX_UPLOAD, "formats": list(FORMATS)},
+            limits={
+                "photo": MAX_UPLOAD,
+                "clip": MAX_CLIP,
+                "clips": list(CLIPS),
+                "no_clips": told(answering(need_clips)),
+                "formats": list(FORMATS),
+                "making": LONGEST_MAKING,
+            },
             can_add=studio.catalogue.can_add,
             public=studio.catalogue.public,
             catalogue=catalogue or "",
@@ -93,9 +106,6 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
         # Requests of the page's script and their answers: the script supplies the one and receives the other.
         asked = {name: gr.JSON(visible=False) for name in ASKED}
         answered = {name: gr.JSON(visible=False) for name in ASKED}
-
-        def told(answer: Any) -> Any:
-            return for_strangers(answer) if studio.catalogue.public else answer
 
         def photo(request: Any, http: gr.Request) -> Any:
             """Accept an uploaded file, or a sample."""
@@ -107,15 +117,19 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
         def edit(requests: list[Any]) -> Any:
             return [[told(answer) for answer in studio.edit(requests)]]
 
-        def save(request: Any) -> Any:
+        def save(request: Any, http: gr.Request) -> Any:
             def file() -> dict[str, Any]:
-                if _from(request, "sheet"):
-                    path = studio.sheet(studio.photos.get(_from(request, "photo")), _from(request, "format"))
-                else:
-                    path = studio.save(request)
-                return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name}
+                session = str(http.session_hash)
+                if not _from(request, "sheet"):
+                    return _download(page, studio.save(request, session))
+                photo = studio.photos.get(_from(request, "photo"))
+                return _download(page, studio.sheet(photo, _from(request, "format"), session))
 
             return told(answering(file))
+
+        def make(request: Any, http: gr.Request) -> Any:
+            visitor, session = access.visitor(http.request.scope) if http.request else "", str(http.session_hash)
+            return told(answering(lambda: _download(page, studio.make(request, session, visitor))))
 
         def add(request: Any, http: gr.Request) -> Any:
             visitor = access.visitor(http.request.scope) if http.request else ""
@@ -123,8 +137,15 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
             return told(answering(lambda: {"card": studio.catalogue.add(repo, visitor)}))
 
         def left(request: Any) -> Any:
-            """The seconds that a long job still takes, or null."""
-            return {"left": studio.jobs.left(_from(request, "job"))}
+            """The seconds that a long job still takes, or null; how much of it is done, and how many it waits for.
+
+            Or the seconds that the edit of a clip would take.
+            """
+            if (name := _from(request, "photo")) is not None:
+                return answering(lambda: {"takes": studio.takes(studio.photos.get(name))})
+            job = studio.jobs.find(name := _from(request, "job"))
+            share, ahead = job.share if job else 0, studio.turns.ahead(job)
+            return {"left": studio.jobs.left(name), "share": share, "ahead": ahead}
 
         def cancel(request: Any) -> Any:
             studio.jobs.cancel(_from(request, "job"))
@@ -134,6 +155,7 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
             "photo": (photo, {}),
             "edit": (edit, {"batch": True, "max_batch_size": BATCH}),
             "save": (save, {}),
+            "make": (make, {"concurrency_limit": None}),  # they wait for their turns themselves
             "add": (add, {}),
             "left": (left, {}),
             "cancel": (cancel, {}),
@@ -163,15 +185,15 @@ def build(studio: Studio, served: Path, access: Access, *, catalogue: str | None
         )
 
         def leave(http: gr.Request) -> None:
-            studio.photos.leave(str(http.session_hash))
+            studio.leave(str(http.session_hash))
 
         page.unload(leave)
-        _offer(studio, page)
+        _offer(studio, page, access)
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     return page
 
 
-def _offer(studio: Studio, page: gr.Blocks) -> None:
+def _offer(studio: Studio, page: gr.Blocks, access: Access) -> None:
     """The API for programs; docs/demo.md and the page's API view show its names, parameters and texts."""
 
     def concepts() -> list[dict[str, Any]]:
@@ -192,7 +214,26 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
         """
         with _told():
             read = Photo.read(_uploaded(photo))
-            return _file(page, studio.write(read.path, studio.catalogue.blend(concepts), strength, format))
+            return _file(page, studio.write(read, studio.catalogue.blend(concepts), strength, format))
+
+    def clip(
+        clip: FileData, concepts: dict[str, float], http: gr.Request, strength: float = 1.0, format: str = ""
+    ) -> dict[str, Any]:
+        """Edit a clip or an animation, like e2gan apply; clips are edited one after the other.
+
+        Args:
+            clip: the file.
+            concepts: weight by name, as for a photo.
+            strength: 0 gives the clip as it is, 1 the edit.
+            format: mp4, webm or mkv; for an animation gif, png or webp. By default mp4, or the animation's own.
+
+        Returns:
+            The edited clip's file.
+        """
+        with _told():
+            session, visitor = str(http.session_hash), access.visitor(http.request.scope) if http.request else ""
+            read, blend = Photo.read(_uploaded(clip), session), studio.catalogue.blend(concepts)
+            return _file(page, studio.make_clip(read, blend, strength, format, session, visitor))
 
     def sheet(photo: FileData, format: str = "jpeg") -> dict[str, Any]:
         """A photo and its edits by every installed concept, on one sheet.
@@ -209,6 +250,7 @@ def _offer(studio: Studio, page: gr.Blocks) -> None:
 
     gr.api(concepts, api_name="concepts")
     gr.api(edit, api_name="edit")
+    gr.api(clip, api_name="clip", concurrency_limit=None)
     gr.api(sheet, api_name="sheet")
 
 
@@ -254,6 +296,11 @@ def _given(page: gr.Blocks, path: Path) -> Path:
     """A file that a visitor may now download."""
     page.upload_file_set.add(str(path))
     return path
+
+
+def _download(page: gr.Blocks, path: Path) -> dict[str, Any]:
+    """A downloadable file, in the form for the page: its address below it, its name, and its bytes."""
+    return {"file": f"gradio_api/file={_given(page, path)}", "name": path.name, "size": path.stat().st_size}
 
 
 def _file(page: gr.Blocks, path: Path) -> dict[str, Any]:
@@ -309,10 +356,11 @@ def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
     # uvicorn would trust connections from this machine about the origin of requests.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     styles = (f"{_address(served)}/{name}" for name in ("shared/look.css", "page.css"))
+    clip = MAX_CLIP if reads_clips() else None
     middleware = [
         Middleware(Guard, access=access),
         Middleware(RateLimit, access=access),
-        Middleware(Uploads, disk=studio.disk),
+        Middleware(Uploads, disk=studio.disk, clip=clip),
     ]
     return {
         "theme": _theme(),
@@ -320,7 +368,7 @@ def launching(studio: Studio, served: Path, access: Access) -> dict[str, Any]:
         "head": _web("head.html") + "".join(f'<link rel="stylesheet" href="{style}">' for style in styles),
         "favicon_path": ASSETS / "favicon.png",
         "allowed_paths": [str(served)],
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": max(MAX_UPLOAD, clip or 0),
         "app_kwargs": {"middleware": middleware},
         "footer_links": ["api", "gradio"],
         # Gradio would store every visitor's runs, and the last answer to each of 10,000 pages.

@@ -1,7 +1,8 @@
-"""The visitors' photos: each has a secret name and is deleted after a while."""
+"""The visitors' photos and clips: each has a secret name and is deleted after a while."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -15,6 +16,7 @@ from PIL import Image
 
 from e2gan.errors import ImageError
 from e2gan.images import UPLOAD, open_image
+from e2gan_demo.clips import CLIP, NAME, Moving, find_moving, first_frame
 from e2gan_demo.disk import KEPT
 
 __all__ = ["SMALL", "Photo", "Photos"]
@@ -31,13 +33,15 @@ SMALL = 512
 
 @dataclass
 class Photo:
-    """A photo on disk, checked, and its small copy."""
+    """A photo on disk, or a clip or an animation, checked, and the small copy of it or of its first frame."""
 
     path: Path
     size: tuple[int, int]
     """Width and height as displayed."""
     session: str = ""
     """The page that received it."""
+    moving: Moving | None = None
+    """For a clip and an animation."""
     kept: bool = False
     """Whether it is kept for ever, like the samples."""
     used: float = field(default_factory=time.monotonic)
@@ -46,22 +50,29 @@ class Photo:
 
     @classmethod
     def read(cls, path: Path, session: str = "", *, kept: bool = False) -> Photo:
-        """Read and check a picture file; raises ImageError."""
-        small, size = _read(path)
-        return cls(path, size, session, kept, held=small)
+        """Read and check the file of a picture or a clip; raises ImageError."""
+        moving = find_moving(path)
+        small, size = _read(path, moving)
+        return cls(path, size, session, moving, kept, held=small)
 
     @property
     def small(self) -> Image.Image:
         """RGB or RGBA, its longer side at most :data:`SMALL` pixels; raises ImageError if the file is gone."""
         small = self.held
         if small is None:
-            small = self.held = _read(self.path)[0]
+            small = self.held = _read(self.path, self.moving)[0]
         return small
 
+    @property
+    def still(self) -> Path | Image.Image:
+        """What is edited as a photo: the file, or a clip's first frame; raises ImageError."""
+        return first_frame(self.path) if self.moving and self.moving.kind == CLIP else self.path
 
-def _read(path: Path) -> tuple[Image.Image, tuple[int, int]]:
-    """A picture file's small copy, and its size as displayed."""
-    image = open_image(path, name="this file", limits=UPLOAD)
+
+def _read(path: Path, moving: Moving | None) -> tuple[Image.Image, tuple[int, int]]:
+    """The small copy of a picture or a first frame, and its size as displayed."""
+    is_clip = moving is not None and moving.kind == CLIP
+    image = first_frame(path) if is_clip else open_image(path, name=NAME, limits=UPLOAD)
     size = image.size
     image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
     image.info = {}
@@ -100,13 +111,18 @@ class Photos:
         with self._lock:
             photo = self._photos.get(name) if isinstance(name, str) else None
             if photo is not None and (photo.kept or photo.path.exists()):
-                photo.used = self._clock()
-                if not photo.kept:
-                    photo.path.touch()  # the least recently used makes room on the disk
+                self.use(photo)
                 self._photos.move_to_end(str(name))
                 self._hold_few()
                 return photo
         raise ImageError("that photo has been deleted", hint="choose it again")
+
+    def use(self, photo: Photo) -> None:
+        """Note that a photo is in use: on the disk, the least recently used makes room."""
+        photo.used = self._clock()
+        if not photo.kept:
+            with suppress(OSError):  # it has been deleted
+                os.utime(photo.path)
 
     def _hold_few(self) -> None:
         """Forget the small copies of photos that have not been used lately."""

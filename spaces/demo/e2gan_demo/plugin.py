@@ -72,7 +72,7 @@ def demo(
     frames: tuple[str, ...],
     catalogue: str | None,
 ) -> None:
-    """Edit photos on a web page.
+    """Edit photos and short clips on a web page.
 
     The page runs on this machine and offers the installed concepts. Ctrl-C ends it.
     """

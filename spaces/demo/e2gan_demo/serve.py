@@ -7,12 +7,13 @@ import os
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from e2gan.base import Base
-from e2gan.errors import E2GANError
+from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.terminal import say
 from e2gan_demo.disk import folder_of_its_own
 from e2gan_demo.guard import Access
@@ -51,6 +52,7 @@ def launch(
         E2GANError: the base, the device or the backend does not exist, or the port is taken.
     """
     _share_memory()
+    warnings.simplefilter("ignore", E2GANWarning)  # notes about visitors' files, which are not logged
     access = access or Access.of(share=share)
     with suppress(KeyboardInterrupt), _ending_on_demand(), _place() as place:
         # Imported late: Gradio reads its folder's path while it is imported.
@@ -81,6 +83,7 @@ def launch(
             while page.is_running:
                 time.sleep(0.2)
         finally:
+            studio.close()
             page.close(verbose=False)
 
 

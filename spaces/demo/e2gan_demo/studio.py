@@ -1,4 +1,4 @@
-"""The work behind the page: accept photos, edit them, and write edits completely.
+"""The work behind the page: accept photos and clips, edit them, and write edits completely.
 
 All input is JSON from strangers; all output is JSON, too.  Errors that they can cause are answered with
 ``{"error": …, "hint": …}``; their data is not logged.
@@ -9,12 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import secrets
-import shutil
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,10 @@ from e2gan.editor import FORWARD, MAX_PIXELS, Editor
 from e2gan.errors import E2GANError, E2GANWarning, ImageError
 from e2gan.images import PREVIEW, open_image, save_image
 from e2gan_demo.catalogue import Catalogue
+from e2gan_demo.clips import CLIP, check_frames, edit_moving
 from e2gan_demo.disk import Disk
-from e2gan_demo.jobs import Cancelled, Jobs
+from e2gan_demo.jobs import Cancelled, Jobs, Turns, too_long
+from e2gan_demo.limits import LONGEST_MAKING, MAX_MADE
 from e2gan_demo.photos import SMALL, Photo, Photos
 
 __all__ = ["FORMATS", "Studio", "answering", "data_url"]
@@ -56,6 +56,12 @@ ENCODE = {"png": 6.0, "jpeg": 0.5, "webp": 6.0}
 """Work of encoding a pixel of a download, about, where enlarging an edit to it has 1: only for saying how much time is
 left."""
 
+MAKE = 1.0
+"""The same for reading a clip's frame, steadying its edit and encoding it, which mostly happens while the generator
+works on others."""
+
+PATIENCE = 30.0
+"""Seconds that jobs are given to end when the page ends."""
 
 Advance = Callable[[float], None]
 
@@ -72,6 +78,8 @@ class Wanted:
     """Name of a long job."""
     pixels: int = 0
     """Of the photo, for a long job."""
+    session: str = ""
+    """The page that a long job is for."""
 
 
 class Studio:
@@ -83,6 +91,7 @@ class Studio:
         self.disk = disk
         self.photos = Photos(delete=disk.delete)
         self.jobs = Jobs()
+        self.turns = Turns()
         self._edit = _on_zero_gpu(editor.apply_batch)
         self._elsewhere = self._edit != editor.apply_batch
         self.samples = {path.stem: Photo.read(path, kept=True) for path in sorted(samples.glob("*.jpg"))}
@@ -95,10 +104,20 @@ class Studio:
         self.disk.sweep()
         self.catalogue.sweep()
 
+    def leave(self, session: str) -> None:
+        """Stop the jobs and delete the files of a closed page."""
+        self.jobs.leave(session)
+        self.photos.leave(session)
+        self.disk.leave(session)
+
+    def close(self) -> None:
+        """Stop all jobs, and let none begin."""
+        self.jobs.close(PATIENCE)
+
     # Photos
 
     def open(self, path: Path, session: str) -> dict[str, Any]:
-        """Add a photo; returns its secret name, its size and its small copy.  A file that is not a photo is deleted.
+        """Add a photo or a clip; returns its secret name, its size and its small copy.  Any other file is deleted.
 
         Raises:
             ImageError: it cannot be used.
@@ -111,8 +130,11 @@ class Studio:
         return {"photo": self.photos.add(photo), **self.shown(photo)}
 
     def shown(self, photo: Photo) -> dict[str, Any]:
-        """A photo as the page shows it before any edit."""
-        return {"picture": data_url(photo.small), "width": photo.size[0], "height": photo.size[1]}
+        """A photo, or the first frame of a clip, as the page shows it before any edit; and what moves."""
+        told: dict[str, Any] = {"picture": data_url(photo.small), "width": photo.size[0], "height": photo.size[1]}
+        if photo.moving:
+            told["moving"] = asdict(photo.moving)
+        return told
 
     # Edits
 
@@ -135,7 +157,7 @@ class Studio:
             return Wanted(_frame(frame), blend, None)
         photo, size = self.photos.get(request.get("photo")), request.get("size")
         if size is None:
-            return Wanted(photo.path, blend, SHOWN, request.get("job"), photo.size[0] * photo.size[1])
+            return Wanted(photo.still, blend, SHOWN, request.get("job"), _pixels(photo), photo.session)
         if size not in SIZES:
             raise E2GANError(f"the size must be one of {', '.join(map(str, SIZES))}, or null")
         return Wanted(_scaled(photo.small, size), blend, None)
@@ -144,16 +166,25 @@ class Studio:
         """Run quick jobs at once; long ones, and all if that fails, one by one, so that a fault harms only its own."""
         if len(jobs) > 1 and not any(job.pixels for job in jobs):
             try:
-                return list(self._edit([job.photo for job in jobs], [job.blend for job in jobs]))
+                return [*self._quick(jobs)]
             except E2GANError:
                 pass
         edits: list[Image.Image | E2GANError] = []
         for job in jobs:
             try:
-                with self.jobs.running(job.job, _work(job.pixels)) if job.pixels else nullcontext() as running:
-                    edits.append(self._edit_one(job.photo, job.blend, 1.0, running.advance if running else None))
+                if not job.pixels:
+                    edits += self._quick([job])
+                    continue
+                with self.jobs.running(job.job, _work(job.pixels), session=job.session) as running:
+                    edits.append(self._edit_one(job.photo, job.blend, 1.0, running.advance))
             except E2GANError as error:
                 edits.append(error)
+        return edits
+
+    def _quick(self, jobs: Sequence[Wanted]) -> list[Image.Image]:
+        begun = time.monotonic()
+        edits: list[Image.Image] = list(self._edit([job.photo for job in jobs], [job.blend for job in jobs]))
+        self.jobs.measured(sum(_work(edit.width * edit.height) for edit in edits), time.monotonic() - begun)
         return edits
 
     def _edit_one(
@@ -166,11 +197,11 @@ class Studio:
 
     # Downloads
 
-    def save(self, request: object) -> Path:
+    def save(self, request: object, session: str = "") -> Path:
         """Write an edit at full size, with its provenance, exactly as ``e2gan apply`` does.
 
         A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of FORMATS, "job": NAME}``; the
-        name of the job, which may be left out, is for `jobs`.
+        name of the job, which may be left out, is for `jobs`.  The file is deleted with the page ``session``.
 
         Raises:
             E2GANError: the request names something that does not exist, or the picture cannot be written.
@@ -179,16 +210,12 @@ class Studio:
             raise E2GANError("a request must be an object")
         photo = self.photos.get(request.get("photo"))
         blend = self.catalogue.blend(request.get("concepts"))
-        strength, format, pixels = (
-            request.get("strength", 1),
-            request.get("format", "png"),
-            photo.size[0] * photo.size[1],
-        )
+        strength, format = request.get("strength", 1), request.get("format", "png")
         self._check(strength, format)
-        editing, encoding = _work(pixels), ENCODE[str(format)] * pixels
-        with self.jobs.running(request.get("job"), editing + encoding) as job:
+        editing, encoding = _work(_pixels(photo)), ENCODE[str(format)] * _pixels(photo)
+        with self.jobs.running(request.get("job"), editing + encoding, session=session) as job:
             share = editing / (editing + encoding)
-            path = self.write(photo.path, blend, strength, format, advance=lambda done: job.advance(share * done))
+            path = self.write(photo, blend, strength, format, session, advance=lambda done: job.advance(share * done))
             try:
                 job.advance(1)
             except Cancelled:
@@ -198,25 +225,98 @@ class Studio:
 
     def write(
         self,
-        path: Path,
+        photo: Photo,
         blend: Mapping[Concept, float],
         strength: object,
         format: object,
+        session: str = "",
         *,
         advance: Advance | None = None,
     ) -> Path:
-        """Write the edit of a photo given by its path, which must come from this program, not from a visitor."""
+        """Write the edit of a photo, or of an animation's first frame."""
         strength, suffix = self._check(strength, format)
-        edit = self._edit_one(path, blend, strength, advance)
-        return self._written(edit, f"{path.stem}-{'-'.join(concept.id for concept in blend)}{suffix}")
+        if photo.moving and photo.moving.kind == CLIP:
+            raise ImageError("this is a clip, not a photo", hint=f"programs edit it with /{CLIP}")
+        return self._written(self._edit_one(photo.path, blend, strength, advance), _name(photo, blend, suffix), session)
 
     def _check(self, strength: object, format: object) -> tuple[float, str]:
         """A strength and the suffix of a format; raises E2GANError if one of them is none."""
-        if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
-            raise E2GANError("the strength must be a number from 0 to 1")
-        return strength, self._suffix(format)
+        return _strength(strength), self._suffix(format)
 
-    def sheet(self, photo: Photo, format: object) -> Path:
+    def make(self, request: object, session: str = "", visitor: str = "") -> Path:
+        """Write the edit of a clip or an animation, exactly as ``e2gan apply`` does, when its turn has come.
+
+        A request is ``{"photo": NAME, "concepts": …, "strength": 0 … 1, "format": one of the clip's, "job": NAME}``;
+        all but the first two may be left out.
+
+        Raises:
+            E2GANError: the request names something that does not exist, there is too much to do, or the edit cannot
+                be written.
+        """
+        if not isinstance(request, Mapping):
+            raise E2GANError("a request must be an object")
+        photo = self.photos.get(request.get("photo"))
+        blend = self.catalogue.blend(request.get("concepts"))
+        return self.make_clip(
+            photo, blend, request.get("strength", 1), request.get("format"), session, visitor, request.get("job")
+        )
+
+    def make_clip(
+        self,
+        photo: Photo,
+        blend: Mapping[Concept, float],
+        strength: object,
+        format: object,
+        session: str = "",
+        visitor: str = "",
+        job: object = None,
+    ) -> Path:
+        """The same for a clip that was read; by default in its usual format."""
+        strength, moving = _strength(strength), photo.moving
+        if moving is None:
+            raise ImageError("this is a photo, not a clip or an animation", hint="programs edit it with /edit")
+        format = moving.formats[0] if format in (None, "") else format
+        if format not in moving.formats:
+            raise E2GANError(f"the format of this {moving.kind} must be one of {', '.join(moving.formats)}")
+        work = self.work(photo)
+        if (self.jobs.expected(work) or 0) > LONGEST_MAKING:
+            raise too_long()
+        running = self.jobs.running(
+            job,
+            work,
+            session=session,
+            longest=LONGEST_MAKING,
+            turns=self.turns,
+            visitor=visitor,
+            used=lambda: self.photos.use(photo),
+        )
+        with running as job_, self.disk.place(MAX_MADE, session) as folder:
+
+            def edit(frame: Image.Image) -> Image.Image:
+                job_.advance(job_.share)
+                return self._edit_one(frame, blend, strength, None)
+
+            def advance(done: int) -> None:
+                _check_size(folder)
+                check_frames(done)
+                job_.advance(done / moving.frames)
+
+            target = folder / _name(photo, blend, f".{format}")
+            edit_moving(moving, photo.path, target, edit, advance)
+            _check_size(folder)
+            job_.advance(1)
+        return target
+
+    def takes(self, photo: Photo) -> float | None:
+        """Seconds that the edit of a clip takes, as far as can be said; None for a photo."""
+        return self.jobs.expected(self.work(photo)) if photo.moving else None
+
+    def work(self, photo: Photo) -> float:
+        """How much there is to do for the edit of a clip."""
+        pixels, frames = _pixels(photo), photo.moving.frames if photo.moving else 1
+        return frames * (_work(pixels) + MAKE * pixels)
+
+    def sheet(self, photo: Photo, format: object, session: str = "") -> Path:
         """Write one picture with the photo and its edits by all installed concepts, side by side."""
         suffix = self._suffix(format)
         concepts = self.catalogue.concepts().values()
@@ -225,27 +325,19 @@ class Studio:
         columns = 4 if len(edits) > 5 else 3
         cell = (SHEET_CELL, SHEET_CELL)
         page = picture_grid([photo.small, *edits], columns, titles=titles, cell=cell, gap=24)
-        return self._written(page, f"{photo.path.stem}-sheet{suffix}")
+        return self._written(page, f"{photo.path.stem}-sheet{suffix}", session)
 
     def _suffix(self, format: object) -> str:
         if not isinstance(format, str) or format not in FORMATS:
             raise E2GANError(f"the format must be one of {', '.join(FORMATS)}")
         return f".{format}"
 
-    def _written(self, picture: Image.Image, name: str) -> Path:
-        self.disk.make_room(picture.width * picture.height * len(picture.getbands()))
-        target = self.disk.folder / secrets.token_hex(16) / name
-        try:
-            target.parent.mkdir()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", E2GANWarning)  # that JPEG has no transparency, which is visible
-                save_image(picture, target)
-        except BaseException as fault:
-            shutil.rmtree(target.parent, ignore_errors=True)
-            if isinstance(fault, OSError):
-                raise E2GANError("the picture cannot be stored at the moment", hint="try again in a minute") from fault
-            raise
-        return target
+    def _written(self, picture: Image.Image, name: str, session: str) -> Path:
+        size = picture.width * picture.height * len(picture.getbands())
+        with self.disk.place(size, session) as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", E2GANWarning)  # that JPEG has no transparency, which is visible
+            save_image(picture, folder / name)
+        return folder / name
 
 
 def answering(ask: Callable[..., Any], *arguments: Any) -> Any:
@@ -264,6 +356,29 @@ def _answer(job: Wanted, edit: Image.Image | E2GANError) -> dict[str, Any]:
     if isinstance(edit, E2GANError):
         return _problem(edit)
     return {"picture": data_url(edit if job.shown is None else _scaled(edit, job.shown))}
+
+
+def _strength(strength: object) -> float:
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+        raise E2GANError("the strength must be a number from 0 to 1")
+    return float(strength)  # which the provenance shows
+
+
+def _name(photo: Photo, blend: Mapping[Concept, float], suffix: str) -> str:
+    """The file name of an edit."""
+    return f"{photo.path.stem}-{'-'.join(concept.id for concept in blend)}{suffix}"
+
+
+def _check_size(folder: Path) -> None:
+    """Refuse an edit that grows beyond the room kept for it; raises E2GANError."""
+    if sum(file.stat().st_size for file in folder.iterdir()) > MAX_MADE:
+        raise E2GANError(
+            f"the edit has more than the {MAX_MADE / 1e6:.0f} MB allowed here", hint="make it shorter first"
+        )
+
+
+def _pixels(photo: Photo) -> int:
+    return photo.size[0] * photo.size[1]
 
 
 def _work(pixels: int) -> float:

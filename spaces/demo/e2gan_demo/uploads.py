@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from e2gan.errors import E2GANError
+from e2gan.images.formats import CLIPS
 from e2gan_demo.disk import Disk
 from e2gan_demo.guard import is_upload
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_UPLOAD", "Uploads"]
 
 MAX_UPLOAD = 25_000_000
-"""Largest upload, in bytes."""
+"""Largest upload of a photo, in bytes."""
 
 AROUND = 64 * 1024
 """Bytes around the file in an upload."""
@@ -54,11 +55,26 @@ class Uploads:
     """
 
     def __init__(
-        self, app: ASGIApp, disk: Disk, *, most: int = MAX_UPLOAD, coming: int = MOST_COMING, stalled: float = STALLED
+        self,
+        app: ASGIApp,
+        disk: Disk,
+        *,
+        most: int = MAX_UPLOAD,
+        clip: int | None = None,
+        coming: int = MOST_COMING,
+        stalled: float = STALLED,
     ) -> None:
+        """
+        Args:
+            most: maximum bytes of a photo.
+            clip: the same of a clip; None if there are none here.
+            coming: of all unfinished uploads.
+            stalled: seconds without a byte after which an upload is dropped.
+        """
         self._app = app
         self._disk = disk
         self._most = most
+        self._most_clip = clip
         self._most_coming = coming
         self._stalled = stalled
         self._coming = 0
@@ -83,8 +99,9 @@ class Uploads:
             size = len(message.get("body", b""))
             come += size
             self._coming += size
-            if come > self._most + AROUND:
-                raise Refused(413, f"a photo may have at most {self._most:,} bytes")
+            # What it is, is known when it is there.
+            if come > (most := max(self._most, self._most_clip or 0)) + AROUND:
+                raise Refused(413, f"a file may have at most {most:,} bytes")
             if self._coming > self._most_coming:
                 raise Refused(503, "too many uploads at once; try again in a minute")
             return message
@@ -107,6 +124,12 @@ class Uploads:
         scope["app"].get_blocks().upload_file_set.add(str(path))
         return JSONResponse([str(path)])
 
+    def _check(self, name: str, size: int) -> None:
+        is_clip = self._most_clip is not None and Path(name).suffix.lower() in CLIPS
+        what, most = ("clip", self._most_clip or 0) if is_clip else ("photo", self._most)
+        if size > most:
+            raise Refused(413, f"a {what} may have at most {most:,} bytes")
+
     def _keep(self, file: UploadFile) -> Path:
         """Put an upload into a folder that nobody can guess, under its own name.
 
@@ -115,8 +138,7 @@ class Uploads:
             E2GANError: the disk has no room for it.
         """
         size = file.size or 0
-        if size > self._most:
-            raise Refused(413, f"a photo may have at most {self._most:,} bytes")
+        self._check(file.filename or "", size)
         self._disk.make_room(size)
         name = strip_invalid_filename_characters(Path(file.filename or "").name)[:100] or "photo"
         folder = self._disk.folder / secrets.token_hex(16)

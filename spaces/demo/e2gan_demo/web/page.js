@@ -1,6 +1,7 @@
 // The demo's page: the server edits, and what is shown follows from `state`.
 
 import { adding } from "./adding.js";
+import { Clip } from "./clip.js";
 import { asked, keep, rounded } from "./shared/address.js";
 import { ContactSheet } from "./contact-sheet.js";
 import { server } from "./server.js";
@@ -18,6 +19,7 @@ const QUICK = 512; // longer side of a quick edit, in pixels
 const LIVE = 256; // longer side of a frame, in pixels
 const PREVIEW = 384; // longer side of a card's picture that the page makes itself
 const FIRST = "winter"; // the concept one meets first, where it is installed
+const FORMATS = { png: "PNG", jpeg: "JPEG", webp: "WebP", gif: "GIF", mp4: "MP4", webm: "WebM", mkv: "MKV" };
 
 /**
  * Begin.
@@ -32,7 +34,7 @@ export function start({ element, trigger, props, upload, watch }) {
   const at = parts(element);
   const ask = server(trigger);
   const state = {
-    photo: null, // {photo, picture, width, height, alt, credit}
+    photo: null, // {photo, picture, width, height, moving, alt, credit}
     concept: null, // the name of a card
     other: null,
     mix: 0.5,
@@ -54,6 +56,14 @@ export function start({ element, trigger, props, upload, watch }) {
   });
   const work = new Work(next, () => show());
   const dials = new Dials(at, state, { describe, refresh });
+  const clip = new Clip(at, stage.video.parentElement, props.limits.making, {
+    wanted: () => (state.photo && blend() ? JSON.stringify(settings()) : null),
+    free: () => !camera.on,
+    play: playClip,
+    changed: () => show(),
+    fail,
+  });
+  if (!props.limits.no_clips) sources.takeClips();
   const waiting = new Waiting(at.wait, at["wait-text"], at["wait-cancel"], ask);
   const megapixels = () => {
     const count = Math.max(1, Math.round((state.photo.width * state.photo.height) / 1e6));
@@ -67,6 +77,8 @@ export function start({ element, trigger, props, upload, watch }) {
     if (!state.other) return { [state.concept]: 1 };
     return { [state.concept]: rounded(1 - state.mix), [state.other]: rounded(state.mix) };
   }
+
+  const settings = () => ({ concepts: blend(), strength: state.strength, format: at.format.value });
 
   const names = () => Object.keys(blend() ?? {}).map((name) => cards.title(name)).join(" + ");
 
@@ -101,6 +113,13 @@ export function start({ element, trigger, props, upload, watch }) {
     stage.say(told(names(), (performance.now() - begun) / 1000, [size]));
     stage.complain(null);
     show("ready");
+    if (photo.moving) estimate(photo);
+  }
+
+  /** How long making the clip takes: known from the edits so far. */
+  async function estimate(photo) {
+    const answer = await ask("left", { photo: photo.photo });
+    if (photo === state.photo) clip.takes = answer.takes ?? null;
   }
 
   /** Back to quick edits. */
@@ -145,9 +164,9 @@ export function start({ element, trigger, props, upload, watch }) {
   /** Set the stage's state, by default the one that follows from everything else, and enable the buttons that make sense. */
   function show(mode) {
     const settled = !state.photo ? "empty" : blend() && stage.after.src ? "ready" : "plain";
-    stage.state = camera.on ? "live" : mode ?? settled;
+    stage.state = camera.on ? "live" : clip.playing ? "playing" : mode ?? settled;
     const ready = !!state.photo && !camera.on;
-    at.save.disabled = !(ready && blend()) || saving;
+    at.save.disabled = !(ready && blend()) || saving || (clip.kind && !clip.made && !clip.allowed);
     at["save-sheet"].disabled = !ready || saving;
     sheet.disabled = !ready;
     sources.show(!!state.photo);
@@ -165,6 +184,7 @@ export function start({ element, trigger, props, upload, watch }) {
     // The edit is mixed with the photo pixel by pixel: the browser can do that, and at once.
     stage.after.style.opacity = state.strength;
     keep(state);
+    clip.update();
   }
 
   // --- The photo ------------------------------------------------------------------------------------------------
@@ -173,6 +193,7 @@ export function start({ element, trigger, props, upload, watch }) {
     if (camera.on) stage.after.removeAttribute("src"); // a frame
     sources.stopCamera();
     waiting.cancel();
+    clip.leave();
     sheet.reset(null); // nobody should see another person's tiles
     stage.complain(null);
     stage.say(text);
@@ -186,11 +207,13 @@ export function start({ element, trigger, props, upload, watch }) {
     work.wake();
   }
 
-  async function takePhoto(request, sample) {
-    opening("Opening the photo …");
+  async function takePhoto(request, sample, kind = "photo") {
+    opening(`Opening the ${kind} …`);
     const answer = await ask("photo", request);
     if (answer.error) return back(answer);
     state.photo = { ...answer, alt: sample?.alt, credit: sample?.credit ?? "" };
+    offer(answer.moving?.formats ?? props.limits.formats);
+    clip.set(answer.moving);
     stage.after.removeAttribute("src");
     stage.ratio = answer.width / answer.height;
     stage.credit = state.photo.credit;
@@ -206,24 +229,36 @@ export function start({ element, trigger, props, upload, watch }) {
     return takePhoto({ sample: sample.name }, sample);
   }
 
+  const isClip = ({ name, type }) =>
+    type.startsWith("video/") || props.limits.clips.some((suffix) => name.toLowerCase().endsWith(suffix));
+
   async function takeFile(file) {
-    if (file.size > props.limits.upload) {
-      const megabytes = props.limits.upload / 1e6;
-      return fail({ error: `This file is larger than the ${megabytes} MB allowed here`, hint: "make it smaller first" });
+    const kind = isClip(file) ? "clip" : "photo";
+    if (kind === "clip" && props.limits.no_clips) return fail(props.limits.no_clips);
+    const most = props.limits[kind];
+    if (file.size > most) {
+      return fail({ error: `This file is larger than the ${most / 1e6} MB allowed here`, hint: "make it smaller first" });
     }
-    opening("Sending the photo …");
+    opening(`Sending the ${kind} …`);
     let sent;
     try {
       sent = await upload(file);
     } catch {
-      return back({ error: "The photo could not be sent", hint: "try again, or choose a smaller one" });
+      return back({ error: `The ${kind} could not be sent`, hint: "try again, or choose a smaller one" });
     }
-    await takePhoto({ path: sent.path });
+    await takePhoto({ path: sent.path }, null, kind);
+  }
+
+  /** Offer these formats for the download; the first is the usual one. */
+  function offer(formats) {
+    if ([...at.format.options].map(({ value }) => value).join() === formats.join()) return;
+    at.format.replaceChildren(...formats.map((format) => new Option(FORMATS[format], format)));
   }
 
   function remove() {
     waiting.cancel();
     state.photo = null;
+    clip.set(null);
     sheet.on = false;
     for (const image of [stage.before, stage.after]) image.removeAttribute("src");
     stage.credit = "";
@@ -236,11 +271,59 @@ export function start({ element, trigger, props, upload, watch }) {
 
   /** The camera has begun or ended. */
   function live() {
+    clip.leave();
     stage.after.removeAttribute("src");
     if (!camera.on && state.photo) stage.ratio = state.photo.width / state.photo.height;
     stage.credit = camera.on ? "" : state.photo?.credit ?? "";
     show();
     refresh();
+  }
+
+  // --- The clip -------------------------------------------------------------------------------------------------
+
+  /** The clip's edit, made if it is not there yet; null if it cannot be made, or was cancelled. */
+  async function makeClip() {
+    const there = await clip.there();
+    if (there || saving) return there;
+    const { photo } = state, wanted = settings(), title = names(), begun = performance.now();
+    const asked = document.activeElement;
+    saving = clip.making = true;
+    show();
+    const making = waiting.answer("make", { photo: photo.photo, ...wanted }, progress(photo.moving));
+    if (asked === at["clip-button"]) at["wait-cancel"].focus({ preventScroll: true }); // it takes the button's place
+    const answer = await making;
+    saving = clip.making = false;
+    if (asked === at["clip-button"] && at.wait.hidden) asked.focus({ preventScroll: true });
+    show();
+    if (photo !== state.photo || !answer) return null; // another one was opened, or it was cancelled
+    if (answer.error) return fail(answer), null;
+    clip.keep(JSON.stringify(wanted), answer);
+    const same = JSON.stringify(settings()) === JSON.stringify(wanted);
+    const took = told(title, (performance.now() - begun) / 1000, [`${photo.moving.frames} frames`]);
+    stage.say(same ? took : `${answer.name} is ready: choose ${title} again to play it`);
+    show();
+    return answer;
+  }
+
+  const progress = ({ kind, frames }) => ({ share = 0, ahead = 0 }) => {
+    if (ahead) return `Waiting for ${ahead} other clip${ahead === 1 ? "" : "s"}`;
+    return `Editing the ${kind}, ${Math.round(share * frames)} of ${frames} frames`;
+  };
+
+  async function playClip() {
+    const before = clip.made;
+    const made = await makeClip();
+    if (!made || made !== clip.made || camera.on || (!before && clip.calm)) return;
+    clip.play(stage.after.src, `The ${clip.kind}, edited to ${names()}`);
+  }
+
+  async function downloadClip() {
+    const before = at.save.textContent;
+    at.save.textContent = "Making it …";
+    const made = await makeClip();
+    at.save.textContent = before;
+    show();
+    if (made) save(made.file, made.name);
   }
 
   // --- Concepts -------------------------------------------------------------------------------------------------
@@ -296,7 +379,11 @@ export function start({ element, trigger, props, upload, watch }) {
     stage.say(`${answer.name} · ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
 
-  at.save.addEventListener("click", () => download(at.save, { concepts: blend(), strength: state.strength }));
+  at.save.addEventListener("click", () => {
+    if (clip.kind) downloadClip();
+    else download(at.save, { concepts: blend(), strength: state.strength });
+  });
+  at.format.addEventListener("change", () => clip.update());
   at["save-sheet"].addEventListener("click", () => download(at["save-sheet"], { sheet: true }));
   at.link.addEventListener("click", () => copyText(location.href, at.link));
 

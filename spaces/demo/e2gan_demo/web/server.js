@@ -1,6 +1,6 @@
 // Asking the server.  Gradio takes a request from window.e2gan when it is told that there is one.
 
-const ASKED = ["photo", "edit", "save", "add", "left", "cancel"];
+const ASKED = ["photo", "edit", "save", "make", "add", "left", "cancel"];
 const UNREACHABLE = { error: "The server is busy or out of reach.", hint: "Try again in a moment." };
 
 /** A function (what, request) → answer; what went wrong is in the answer's `error` and `hint`. */
