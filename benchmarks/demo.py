@@ -1,4 +1,4 @@
-"""The web demo: the server's overhead for an edit, live frames, the time to start; and forty visitors at once.
+"""The web demo: the server's overhead for an edit and a clip, live frames, the time to start; forty visitors at once.
 
 Some of the visitors disconnect while they wait, and some have slow or interrupted uploads.
 """
@@ -89,9 +89,11 @@ class Visitor:
         """Upload a photo; its name on the server."""
         buffer = io.BytesIO()
         photo.save(buffer, "PNG")
-        sent = self._session.post(
-            f"{self._url}gradio_api/upload", files={"files": ("photo.png", buffer.getvalue())}, timeout=60
-        )
+        return self.open_file("photo.png", buffer.getvalue())
+
+    def open_file(self, name: str, data: bytes) -> str:
+        """Upload a photo's or a clip's file; its name on the server."""
+        sent = self._session.post(f"{self._url}gradio_api/upload", files={"files": (name, data)}, timeout=60)
         sent.raise_for_status()
         return str(self.ask("photo", {"path": sent.json()[0]})["photo"])
 
@@ -191,15 +193,12 @@ class Timed(Editor):
         return edits
 
 
-def measure_overhead(rounds: int = 30) -> list[Figure]:
-    """Milliseconds from the click to the picture's pixels, minus the editor's own time, for one visitor.
-
-    Server and visitor share this process, so that the editor's part of each request is known.
-    """
+@contextmanager
+def serving(editor: Editor) -> Iterator[str]:
+    """The page in this process, which so knows the editor's part of each request; its address."""
     from e2gan_demo import page
     from e2gan_demo.guard import Access
 
-    editor, concepts = Timed(), [concept.id for concept in shipped()[:2]]
     with tempfile.TemporaryDirectory() as folder:
         served, access = Path(folder), Access()
         studio = page.make_studio(editor, served)
@@ -207,6 +206,14 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
         _, url, _ = blocks.launch(
             server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **page.launching(studio, served, access)
         )
+        yield url
+        blocks.close(verbose=False)
+
+
+def measure_overhead(rounds: int = 30) -> list[Figure]:
+    """Milliseconds from the click to the picture's pixels, minus the editor's own time, for one visitor."""
+    editor, concepts = Timed(), [concept.id for concept in shipped()[:2]]
+    with serving(editor) as url:
         visitor = Visitor(url)
         photo = visitor.open(picture(0))
         clicks = []
@@ -214,7 +221,6 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
             start = time.perf_counter()
             visitor.edit(photo, concepts[number % 2])
             clicks.append(time.perf_counter() - start)
-        blocks.close(verbose=False)
     added = [1000 * (click - edit) for click, edit in zip(clicks[2:], editor.seconds[2:], strict=True)]
     dtype = str(editor.dtype).removeprefix("torch.")
     return [
@@ -222,6 +228,43 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
         Figure("what the server adds to the editor's time", median(added), "ms", at_most=50),
         Figure("the same, at worst", max(added), "ms"),
     ]
+
+
+def measure_clip(frames: int = 24) -> list[Figure]:
+    """The time from the button until a clip is made, against `edit_clip` in the same process."""
+    from e2gan.moving.clips import edit_clip
+
+    editor, concept = Editor(device="cpu", threads=CORES), shipped()[0]
+    with tempfile.TemporaryDirectory() as folder, serving(editor) as url:
+        path = Path(folder, "clip.mp4")
+        write_pan(path, frames, 320, 180)
+        visitor = Visitor(url)
+        request = {"photo": visitor.open_file(path.name, path.read_bytes()), "concepts": {concept.id: 1}}
+        visitor.ask("edit", {**request, "size": 512})  # the concept is loaded
+        start = time.perf_counter()
+        edit_clip(path, Path(folder, "edit.mp4"), lambda frame: editor.apply(frame, concept))
+        alone = time.perf_counter() - start
+        start = time.perf_counter()
+        answer = visitor.ask("make", request, patience=3600)
+        paged = time.perf_counter() - start
+        if "error" in answer:
+            raise E2GANError(answer["error"])
+    return [
+        Figure(f"a clip of {frames} frames, 320 × 180", paged, "s"),
+        Figure("its time by that of edit_clip in the same process", paged / alone, "times", at_most=1.1),
+    ]
+
+
+def write_pan(path: Path, frames: int, width: int, height: int) -> None:
+    """A clip that moves over a sample photograph."""
+    import av
+
+    with Image.open(sorted(SAMPLES.glob("*.jpg"))[0]) as photo, av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=24, width=width, height=height)
+        for number in range(frames):
+            crop = photo.convert("RGB").crop((2 * number, 0, 2 * number + width, height))
+            out.mux(stream.encode(av.VideoFrame.from_image(crop)))
+        out.mux(stream.encode(None))
 
 
 def measure_live(url: str, seconds: float = 15) -> list[Figure]:
@@ -401,7 +444,7 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
 def measure(seconds: float = 300, visitors: int = 40) -> list[Figure]:
     with running():
         pass  # for what Python compiles and the system reads from disk only once
-    overhead = measure_overhead()
+    overhead = [*measure_overhead(), *measure_clip()]
     with running() as demo:
         figures = [
             *overhead,
