@@ -76,14 +76,19 @@ class Visitor:
         joined.raise_for_status()
         event = joined.json()["event_id"]
         data = f"{self._url}gradio_api/queue/data"
+        done: dict[str, Any] | None = None
         with self._session.get(data, params={"session_hash": self._hash}, stream=True, timeout=patience) as lines:
+            # To the end, as browsers do: the server takes an earlier one for a visitor who leaves, and drops what that
+            # visitor asks for next.
             for line in lines.iter_lines(chunk_size=None):  # type: ignore[call-overload]  # as they come
                 message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
                 if message.get("msg") == "process_completed" and message.get("event_id") == event:
-                    if not message["success"]:
-                        raise E2GANError(f"the server failed: {message['output']}")
-                    return dict(message["output"]["data"][0])
-        raise E2GANError("the server hung up")
+                    done = message
+        if done is None:
+            raise E2GANError("the server hung up")
+        if not done["success"]:
+            raise E2GANError(f"the server failed: {done['output']}")
+        return dict(done["output"]["data"][0])
 
     def open(self, photo: Image.Image) -> str:
         """Upload a photo; its name on the server."""
@@ -406,7 +411,8 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
                 with lock:
                     tally.mixed += min(distances, key=distances.__getitem__) != (number, concept)
                     tally.waits.append(waited)
-        except (E2GANError, requests.RequestException):
+        except (E2GANError, requests.RequestException) as fault:
+            print(f"a request failed: {type(fault).__name__}: {fault}", file=sys.stderr, flush=True)
             with lock:
                 tally.errors += 1
 
