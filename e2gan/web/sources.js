@@ -12,7 +12,7 @@ const MARKUP = `
   <label class="button strong"><input type="file" data-at="file" accept="${ACCEPTED}" class="unseen">${icon('<path d="M12 16V4m0 0L7 9m5-5 5 5M5 20h14"/>')}<span data-at="file-text">Your photo</span></label>
   <button type="button" class="button" data-at="camera">${icon('<path d="M4 8h4l2-3h4l2 3h4v11H4Z"/><circle cx="12" cy="13" r="3.5"/>')}<span data-at="camera-text">Live camera</span></button>
   <button type="button" class="button" data-at="snap" hidden>Take this photo</button>
-  <button type="button" class="button quiet" data-at="clear" hidden>Remove photo</button>
+  <button type="button" class="button quiet" data-at="clear" hidden>Remove</button>
   <span class="samples" data-at="samples" role="group" aria-label="Samples"></span>`;
 
 export class Sources {

@@ -410,7 +410,7 @@ def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None
 
 
 def test_a_photo_is_removed_and_a_sample_takes_its_place(page: Any) -> None:
-    page.get_by_role("button", name="Remove photo").click()
+    page.get_by_role("button", name="Remove").click()
     page.wait_for_selector('.stage[data-state="empty"]')
     assert page.get_by_role("button", name="Download").is_disabled()
     page.get_by_role("button", name="Sample: a mountain ridge").click()
