@@ -170,6 +170,14 @@ class TestPhotos:
         assert sorted(file.name for file in tmp_path.iterdir()) == ["2.png", "3.png", "4.png"]
         photos.get(kept[-1])
 
+    def test_visitors_who_drop_many_do_not_drive_out_who_waits(self, tmp_path: Path) -> None:
+        """Three who do nothing else drop some hundred photos within the minute for which another waits."""
+        photos, many = Photos(), photo_at(tmp_path / "many.png", session="them")
+        name = photos.add(photo_at(tmp_path / "mine.png", session="me"))
+        for _ in range(1000):
+            photos.add(Photo(many.path, many.size, "them"))
+        assert photos.get(name).path.exists()
+
     def test_samples_stay(self, tmp_path: Path) -> None:
         now = [0.0]
         photos = Photos(kept=10, most=0, clock=lambda: now[0])

@@ -24,8 +24,8 @@ KEPT = 30 * 60
 MOST_BYTES = 1_000_000_000
 """Maximum bytes of visitors' photos, clips and downloads."""
 
-YOUNG = 60
-"""Seconds after its last use during which a file is not removed to make room."""
+YOUNG = 120
+"""Seconds after its last use during which a file is not removed to make room: a visitor may wait for an edit."""
 
 PREFIX = "e2gan-demo-"
 

@@ -21,8 +21,10 @@ from e2gan_demo.disk import KEPT
 
 __all__ = ["SMALL", "Photo", "Photos"]
 
-MOST = 256
-"""Maximum photos kept; the least recently used one makes room."""
+MOST = 4096
+"""Maximum photos remembered; the least recently used one makes room.  It is the bytes on the disk that are scarce
+(`e2gan_demo.disk`): with few photos, some visitors who drop one after another would drive out those of visitors who
+wait for an edit."""
 
 HELD = 48
 """Maximum small copies in memory, of at most 1 MB each; those of other photos are made again when they are used."""
