@@ -120,9 +120,9 @@ def test_a_damaged_base_is_no_fault_of_the_backend(base: Base) -> None:
 @pytest.mark.parametrize("backend", [None, "torch", "quick"])
 def test_an_unknown_precision_is_one_error(base: Base, backend: str | None) -> None:
     offer(("quick", Runtime, 2))
-    with pytest.raises(E2GANError, match="the editor does not compute in 'int8'") as caught:
-        Editor(base, dtype="int8", backend=backend)
-    assert caught.value.hint == "one of: float32, bf16, float16"
+    with pytest.raises(E2GANError, match="the editor does not compute in 'int4'") as caught:
+        Editor(base, dtype="int4", backend=backend)
+    assert caught.value.hint == "one of: float32, bf16, float16, int8"
 
 
 def test_pytorch_computes_in_float32_where_bf16_is_emulated(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
