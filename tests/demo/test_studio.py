@@ -15,7 +15,7 @@ from PIL import Image
 
 from e2gan.errors import E2GANError, ImageError
 from e2gan.images import save_image
-from e2gan_demo.limits import Buckets
+from e2gan_demo.limits import COSTS, Buckets
 from e2gan_demo.page import for_strangers
 from e2gan_demo.photos import Photo, Photos
 from e2gan_demo.studio import FORMATS, Studio, answering, data_url
@@ -256,6 +256,12 @@ class TestLimits:
     def test_what_costs_more_takes_more(self) -> None:
         buckets = Buckets(rate=0, reserve=10, clock=lambda: 0.0)
         assert [buckets.take("a", 5) for _ in range(3)] == [True, True, False]
+
+    def test_a_class_may_begin_at_once(self) -> None:
+        """Forty visitors with one address upload a photo, and ask for it and for an edit; others break off uploads."""
+        buckets = Buckets(clock=lambda: 0.0)
+        asked = [COSTS["/upload"], 1, 1] * 40 + [COSTS["/upload"]] * 15
+        assert all(buckets.take("school", cost) for cost in asked)
 
 
 @pytest.mark.parametrize(

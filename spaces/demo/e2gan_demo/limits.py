@@ -49,8 +49,9 @@ LONGEST_MAKING = 20 * 60
 MOST_WAITING, EACH_WAITING = 8, 2
 """Maximum clips being made and waiting, of all visitors together and of one; they are made one after the other."""
 
-RATE, RESERVE = 50.0, 300.0
-"""Requests a second, and at once.  A class or an office counts as one visitor, because it has one address."""
+RATE, RESERVE = 50.0, 1000.0
+"""Requests a second, and at once.  A class or an office counts as one visitor, because it has one address: when forty
+of them drop their photos at the same moment, that is some 400."""
 
 COSTS = {"/upload": 5.0}
 """Cost of a request, by the end of its path; others cost one."""
