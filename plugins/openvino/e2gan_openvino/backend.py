@@ -73,17 +73,15 @@ class OpenVinoGenerator:
             self._form = _EightBits(base.config, weights)
         else:
             self._form = _FloatingPoint(base.config, weights, in_two_steps=self.precision != "float32")
-        self._compile()
+        self._compile(weights)
         self.fold([])
 
     def fold(self, parts: Iterable[tuple[float, Mapping[str, np.ndarray]]]) -> None:
         """Set every crucial layer to the base's weight + Σ weight · ΔW."""
-        parts = list(parts)
-        while (arrays := self._form.arrays(parts)) is None:
-            self._form.make_room()
-            self._compile()
-        self._folded = arrays
-        for name, value in arrays.items():
+        self._folded = self._form.arrays(list(parts))
+        if self._form.sizes != self._sizes:
+            self._compile(self._base.weights())
+        for name, value in self._folded.items():
             # Shared: OpenVINO reads the arrays in every edit, so they are kept.
             self._request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
 
@@ -112,16 +110,17 @@ class OpenVinoGenerator:
             ) from fault
         return np.asarray(edit)
 
-    def _compile(self) -> None:
+    def _compile(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._sizes = self._form.sizes
         try:
-            self._request = self._compiled().create_infer_request()
+            self._request = self._compiled(weights).create_infer_request()
         except RuntimeError as fault:
             raise E2GANError(
                 f"OpenVINO cannot compile the base '{self._base.id}' for {self.device}: {_reason(fault)}",
                 hint="choose another device, or the backend torch",
             ) from fault
 
-    def _compiled(self) -> openvino.CompiledModel:
+    def _compiled(self, weights: Mapping[str, np.ndarray]) -> openvino.CompiledModel:
         """The base's network for the device, from the cache, or made and kept there."""
         core, settings = self._core, self._settings
         file = cache.file_for(
@@ -134,7 +133,7 @@ class OpenVinoGenerator:
                 "openvino": openvino.get_version(),
                 "device": f"{self.device} {core.get_property(self.device, 'FULL_DEVICE_NAME')}",
                 "capabilities": " ".join(sorted(core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"))),
-                "precision": f"{self.precision} {settings['INFERENCE_PRECISION_HINT']} {self._form.sizes}",
+                "precision": f"{self.precision} {settings['INFERENCE_PRECISION_HINT']} {self._sizes}",
             }
         )
         if kept := cache.read(file):
@@ -142,7 +141,7 @@ class OpenVinoGenerator:
                 return core.import_model(io.BytesIO(kept), self.device, settings)
             except RuntimeError:  # the driver or the processor is another than its name says
                 pass
-        compiled = core.compile_model(self._form.model(core), self.device, settings)
+        compiled = core.compile_model(self._form.model(core, weights), self.device, settings)
         if "EXPORT_IMPORT" in core.get_property(self.device, "OPTIMIZATION_CAPABILITIES"):
             try:
                 cache.keep(file, compiled.export_model().getvalue())
@@ -157,25 +156,22 @@ class _FloatingPoint:
     sizes: tuple[int, ...] = ()
 
     def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray], *, in_two_steps: bool) -> None:
-        self._config, self._weights, self._in_two_steps = config, weights, in_two_steps
+        self._config, self._in_two_steps = config, in_two_steps
         self._pristine = {layer.name: weights[f"{layer.name}.weight"] for layer in crucial_layers(config)}
 
-    def model(self, core: openvino.Core) -> openvino.Model:
-        return GeneratorNetwork(self._config, self._weights, in_two_steps=self._in_two_steps).model()
+    def model(self, core: openvino.Core, weights: Mapping[str, np.ndarray]) -> openvino.Model:
+        return GeneratorNetwork(self._config, weights, in_two_steps=self._in_two_steps).model()
 
-    def arrays(self, parts: Parts) -> dict[str, np.ndarray] | None:
+    def arrays(self, parts: Parts) -> dict[str, np.ndarray]:
         weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
         return arranged(self._config, weights, in_two_steps=self._in_two_steps)
-
-    def make_room(self) -> None:
-        raise AssertionError("every concept fits")
 
 
 class _EightBits:
     """The network with its large convolutions in 8 bits, and the arrays of its inputs."""
 
     def __init__(self, config: GeneratorConfig, weights: Mapping[str, np.ndarray]) -> None:
-        self._config, self._weights = config, weights
+        self._config = config
         self._rank = 16  # of what concepts add to a layer: two with the default ranks fit
         self._steps = eight_bit.steps_here()
         quantized = set(eight_bit.quantized_layers(config))
@@ -188,16 +184,17 @@ class _EightBits:
         """What the network depends on beside the base."""
         return self._rank, self._steps
 
-    def model(self, core: openvino.Core) -> openvino.Model:
-        ranges = measured_ranges(core, self._config, self._weights, calibration_photos())
-        return EightBitNetwork(self._config, self._weights, ranges, rank=self._rank, steps=self._steps).model()
+    def model(self, core: openvino.Core, weights: Mapping[str, np.ndarray]) -> openvino.Model:
+        ranges = measured_ranges(core, self._config, weights, calibration_photos())
+        return EightBitNetwork(self._config, weights, ranges, rank=self._rank, steps=self._steps).model()
 
-    def arrays(self, parts: Parts) -> dict[str, np.ndarray] | None:
+    def arrays(self, parts: Parts) -> dict[str, np.ndarray]:
+        """They may need a network of a higher rank: `sizes`."""
         weights = {f"{name}.weight": weight for name, weight in folded(self._pristine, parts)}
-        return eight_bit.arrays(self._config, weights, dict(folded(self._nothing, parts)), self._rank)
-
-    def make_room(self) -> None:
-        self._rank *= 2
+        changes = dict(folded(self._nothing, parts))
+        while (arrays := eight_bit.arrays(self._config, weights, changes, self._rank)) is None:
+            self._rank *= 2
+        return arrays
 
 
 def _device(core: openvino.Core, wish: str | None) -> str:

@@ -63,9 +63,9 @@ class Way(ABC):
     @abstractmethod
     def edit(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray: ...
 
+    @abstractmethod
     def on_disk(self) -> int:
         """Bytes of all files that an app needs."""
-        return self.base.generator_path.stat().st_size
 
     def folded(self, adapter: Adapter) -> dict[str, np.ndarray]:
         """All weights, with the concept's changes in them."""
@@ -90,10 +90,26 @@ class OneGraph(Way):
         return np.asarray(self.backend(inputs["photo"], inputs["prompt"], inputs["prompt_bias"], inputs.get("skips")))
 
     def on_disk(self) -> int:
-        return super().on_disk() + sum(2 * value.size for one in self.adapters for value in one.tensors.values())
+        factors = sum(2 * value.size for one in self.adapters for value in one.tensors.values())
+        return self.base.generator_path.stat().st_size + factors
 
 
-class GraphEach(Way):
+class Each(Way):
+    """Something for each concept that is ready to compute its edits."""
+
+    def __init__(self, base: Base) -> None:
+        super().__init__(base)
+        self.ready: list[Any] = []
+        self.size = 0
+
+    def use(self, number: int) -> None:
+        self.used = self.ready[number]
+
+    def on_disk(self) -> int:
+        return self.size
+
+
+class GraphEach(Each):
     """A compiled 8-bit network of OpenVINO for each concept."""
 
     def __init__(self, base: Base) -> None:
@@ -104,8 +120,6 @@ class GraphEach(Way):
         super().__init__(base)
         self.core = openvino.Core()
         self.ranges = measured_ranges(self.core, base.config, self.weights, calibration_photos())
-        self.requests: list[Any] = []
-        self.size = 0
 
     def add(self, adapter: Adapter) -> None:
         from e2gan_openvino.eight_bit import EightBitNetwork, steps_here
@@ -113,26 +127,18 @@ class GraphEach(Way):
         network = EightBitNetwork(self.base.config, self.folded(adapter), self.ranges, rank=0, steps=steps_here())
         compiled = self.core.compile_model(network.model(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         self.size += len(compiled.export_model().getvalue())
-        self.requests.append(compiled.create_infer_request())
-
-    def use(self, number: int) -> None:
-        self.request = self.requests[number]
+        self.ready.append(compiled.create_infer_request())
 
     def edit(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.array(self.request.infer(dict(inputs))["edit"])
-
-    def on_disk(self) -> int:
-        return self.size
+        return np.array(self.used.infer(dict(inputs))["edit"])
 
 
-class FileEach(Way):
+class FileEach(Each):
     """An 8-bit model for onnxruntime for each concept."""
 
     def __init__(self, base: Base) -> None:
         super().__init__(base)
-        self.sessions: list[Any] = []
         self.models: dict[int, bytes] = {}
-        self.size = 0
 
     def add(self, adapter: Adapter) -> None:
         import onnxruntime
@@ -140,7 +146,7 @@ class FileEach(Way):
         if id(adapter) not in self.models:
             self.models[id(adapter)] = self._model(adapter)
         self.size += len(self.models[id(adapter)])
-        self.sessions.append(onnxruntime.InferenceSession(self.models[id(adapter)], providers=["CPUExecutionProvider"]))
+        self.ready.append(onnxruntime.InferenceSession(self.models[id(adapter)], providers=["CPUExecutionProvider"]))
 
     def _model(self, adapter: Adapter) -> bytes:
         import onnx
@@ -153,14 +159,8 @@ class FileEach(Way):
         data: bytes = quantized(model, [_inputs(self.base, photo, adapter) for photo in _photos()]).SerializeToString()
         return data
 
-    def use(self, number: int) -> None:
-        self.session = self.sessions[number]
-
     def edit(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(self.session.run(None, dict(inputs))[0])
-
-    def on_disk(self) -> int:
-        return self.size
+        return np.asarray(self.used.run(None, dict(inputs))[0])
 
 
 def openvino_one(base: Base) -> Way:

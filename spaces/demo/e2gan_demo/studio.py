@@ -150,14 +150,13 @@ class Studio:
         return [_answer(job, next(edits)) if isinstance(job, Wanted) else job for job in jobs]
 
     def _job(self, request: object) -> Wanted:
-        if not isinstance(request, Mapping):
-            raise E2GANError("a request must be an object")
-        blend = self.catalogue.blend(request.get("concepts"))
-        if (frame := request.get("frame")) is not None:
+        fields = _fields(request)
+        blend = self.catalogue.blend(fields.get("concepts"))
+        if (frame := fields.get("frame")) is not None:
             return Wanted(_frame(frame), blend, None)
-        photo, size = self.photos.get(request.get("photo")), request.get("size")
+        photo, size = self.photos.get(fields.get("photo")), fields.get("size")
         if size is None:
-            return Wanted(photo.still, blend, SHOWN, request.get("job"), _pixels(photo), photo.session)
+            return Wanted(photo.still, blend, SHOWN, fields.get("job"), _pixels(photo), photo.session)
         if size not in SIZES:
             raise E2GANError(f"the size must be one of {', '.join(map(str, SIZES))}, or null")
         return Wanted(_scaled(photo.small, size), blend, None)
@@ -206,14 +205,11 @@ class Studio:
         Raises:
             E2GANError: the request names something that does not exist, or the picture cannot be written.
         """
-        if not isinstance(request, Mapping):
-            raise E2GANError("a request must be an object")
-        photo = self.photos.get(request.get("photo"))
-        blend = self.catalogue.blend(request.get("concepts"))
-        strength, format = request.get("strength", 1), request.get("format", "png")
+        asked, photo, blend = self._asked(request)
+        strength, format = asked.get("strength", 1), asked.get("format", "png")
         self._check(strength, format)
         editing, encoding = _work(_pixels(photo)), ENCODE[str(format)] * _pixels(photo)
-        with self.jobs.running(request.get("job"), editing + encoding, session=session) as job:
+        with self.jobs.running(asked.get("job"), editing + encoding, session=session) as job:
             share = editing / (editing + encoding)
             path = self.write(photo, blend, strength, format, session, advance=lambda done: job.advance(share * done))
             try:
@@ -222,6 +218,11 @@ class Studio:
                 self.disk.delete(path)
                 raise
         return path
+
+    def _asked(self, request: object) -> tuple[Mapping[str, Any], Photo, Mapping[Concept, float]]:
+        """A request's fields, and the photo or clip and the blend that they name; raises E2GANError."""
+        fields = _fields(request)
+        return fields, self.photos.get(fields.get("photo")), self.catalogue.blend(fields.get("concepts"))
 
     def write(
         self,
@@ -253,12 +254,9 @@ class Studio:
             E2GANError: the request names something that does not exist, there is too much to do, or the edit cannot
                 be written.
         """
-        if not isinstance(request, Mapping):
-            raise E2GANError("a request must be an object")
-        photo = self.photos.get(request.get("photo"))
-        blend = self.catalogue.blend(request.get("concepts"))
+        asked, photo, blend = self._asked(request)
         return self.make_clip(
-            photo, blend, request.get("strength", 1), request.get("format"), session, visitor, request.get("job")
+            photo, blend, asked.get("strength", 1), asked.get("format"), session, visitor, asked.get("job")
         )
 
     def make_clip(
@@ -356,6 +354,12 @@ def _answer(job: Wanted, edit: Image.Image | E2GANError) -> dict[str, Any]:
     if isinstance(edit, E2GANError):
         return _problem(edit)
     return {"picture": data_url(edit if job.shown is None else _scaled(edit, job.shown))}
+
+
+def _fields(request: object) -> Mapping[str, Any]:
+    if not isinstance(request, Mapping):
+        raise E2GANError("a request must be an object")
+    return request
 
 
 def _strength(strength: object) -> float:
