@@ -20,6 +20,7 @@ import importlib.metadata
 import math
 import os
 import re
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,8 +189,11 @@ class Registry:
         self._strict = os.environ.get("E2GAN_STRICT_PLUGINS", "") not in ("", "0")
 
     @classmethod
-    def load(cls, extra: Iterable[Any] = ()) -> Registry:
+    def load(cls, extra: Iterable[Any] = (), *, installed: bool = True) -> Registry:
         """Import the core's own plugins, the installed ones that are allowed, and ``extra`` modules or objects.
+
+        Args:
+            installed: False leaves all installed plugins out.
 
         Raises:
             PluginError: a plugin is broken (only in strict mode).
@@ -198,7 +202,8 @@ class Registry:
         for module in DEFAULT_PLUGINS:
             info = PluginInfo(module, "e2gan", _core_version())
             registry._add(info, functools.partial(importlib.import_module, module))
-        registry._add_installed()
+        if installed:
+            registry._add_installed()
         for plugin in extra:
             name = getattr(plugin, "__name__", None) or type(plugin).__name__
             registry._add(PluginInfo(name, name, ""), functools.partial(_itself, plugin))
@@ -538,27 +543,32 @@ def _normal(name: str) -> str:
 
 _load: Callable[[], Registry] = Registry.load
 _current: Registry | None = None
+# Reentrant, because a plugin may ask for the registry while it is loaded.
+_lock = threading.RLock()
 
 
 def registry() -> Registry:
-    """The registry of this process, loaded once."""
+    """The registry of this process, loaded once, whichever thread asks first."""
     global _current
-    if _current is None:
-        _current = _load()
-    return _current
+    with _lock:
+        if _current is None:
+            _current = _load()
+        return _current
 
 
 def reload_registry() -> None:
     """Reload the registry when it is next used, because something was just installed."""
     global _current
-    _current = None
+    with _lock:
+        _current = None
 
 
 def use_registry(load: Callable[[], Registry] = Registry.load) -> None:
     """From now on, load the registry with ``load``: tests decide in this way what is installed."""
     global _load
-    _load = load
-    reload_registry()
+    with _lock:
+        _load = load
+        reload_registry()
 
 
 def register_commands(cli: click.Group) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import pytest
 import torch
 import uvicorn
 from PIL import Image
@@ -66,9 +65,8 @@ class Shelf:
         self._plugin = Plugin
 
     def __call__(self) -> Registry:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("E2GAN_LOAD_PLUGINS", "")
-            return Registry.load([self._plugin])
+        # Not by the environment, which is the process's: the server's threads load it too.
+        return Registry.load([self._plugin], installed=False)
 
 
 def serve(base: Base, folder: Path, access: Access | None = None, **options: Any) -> Served:
