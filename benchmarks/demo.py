@@ -50,7 +50,11 @@ def picture(seed: int) -> Image.Image:
 
 
 class Visitor:
-    """A browser's part in the page's protocol, Gradio's: upload, join the queue, wait for the answer."""
+    """A browser's part in the page's protocol, Gradio's: upload, join the queue, wait for the answer.
+
+    As long as its body runs, the page is open: a browser keeps one connection for that, whose end tells the server to
+    let go of the visitor's photos.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -63,6 +67,14 @@ class Visitor:
             for _, event in dependency["targets"]
             if dependency["backend_fn"]
         }
+        self._page = self._session.get(f"{url}gradio_api/heartbeat/{self._hash}", stream=True, timeout=60)
+
+    def __enter__(self) -> Visitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._page.close()
+        self._session.close()
 
     def ask(self, what: str, request: Mapping[str, Any], patience: float = 120) -> dict[str, Any]:
         body = {
@@ -219,13 +231,13 @@ def measure_overhead(rounds: int = 30) -> list[Figure]:
     """Milliseconds from the click to the picture's pixels, minus the editor's own time, for one visitor."""
     editor, concepts = Timed(), [concept.id for concept in shipped()[:2]]
     with serving(editor) as url:
-        visitor = Visitor(url)
-        photo = visitor.open(picture(0))
         clicks = []
-        for number in range(rounds + 2):
-            start = time.perf_counter()
-            visitor.edit(photo, concepts[number % 2])
-            clicks.append(time.perf_counter() - start)
+        with Visitor(url) as visitor:
+            photo = visitor.open(picture(0))
+            for number in range(rounds + 2):
+                start = time.perf_counter()
+                visitor.edit(photo, concepts[number % 2])
+                clicks.append(time.perf_counter() - start)
     added = [1000 * (click - edit) for click, edit in zip(clicks[2:], editor.seconds[2:], strict=True)]
     dtype = str(editor.dtype).removeprefix("torch.")
     return [
@@ -240,10 +252,9 @@ def measure_clip(frames: int = 24) -> list[Figure]:
     from e2gan.moving.clips import edit_clip
 
     editor, concept = Editor(device="cpu", threads=CORES), shipped()[0]
-    with tempfile.TemporaryDirectory() as folder, serving(editor) as url:
+    with tempfile.TemporaryDirectory() as folder, serving(editor) as url, Visitor(url) as visitor:
         path = Path(folder, "clip.mp4")
         write_pan(path, frames, 320, 180)
-        visitor = Visitor(url)
         request = {"photo": visitor.open_file(path.name, path.read_bytes()), "concepts": {concept.id: 1}}
         visitor.ask("edit", {**request, "size": 512})  # the concept is loaded
         start = time.perf_counter()
@@ -274,19 +285,20 @@ def write_pan(path: Path, frames: int, width: int, height: int) -> None:
 
 def measure_live(url: str, seconds: float = 15) -> list[Figure]:
     """Frames a second of one visitor's camera, 256 × 192, each sent when the previous one has returned."""
-    visitor = Visitor(url)
     frames = []
     for seed in range(8):
         buffer = io.BytesIO()
         picture(seed).crop((0, 0, 256, 192)).save(buffer, "JPEG", quality=85)
         frames.append(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}")
     request = {"concepts": {shipped()[0].id: 1}}
-    visitor.ask("edit", {**request, "frame": frames[0]})
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        visitor.ask("edit", {**request, "frame": frames[count % len(frames)]})
-        count += 1
-    return [Figure("live, frames of 256 × 192 a second", count / (time.perf_counter() - start), "1/s")]
+    with Visitor(url) as visitor:
+        visitor.ask("edit", {**request, "frame": frames[0]})
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            visitor.ask("edit", {**request, "frame": frames[count % len(frames)]})
+            count += 1
+        took = time.perf_counter() - start
+    return [Figure("live, frames of 256 × 192 a second", count / took, "1/s")]
 
 
 WARMING_UP = 3
@@ -322,9 +334,9 @@ class Tally:
 
 def hang_up(url: str, photo: bytes, ended: threading.Event) -> None:
     """Request an edit, and disconnect before it arrives."""
-    visitor = Visitor(url)
-    name = visitor.open(Image.open(io.BytesIO(photo)))
-    visitor.ask("edit", {"photo": name, "concepts": {shipped()[0].id: 1}, "size": 512}, patience=0.05)
+    with Visitor(url) as visitor:
+        name = visitor.open(Image.open(io.BytesIO(photo)))
+        visitor.ask("edit", {"photo": name, "concepts": {shipped()[0].id: 1}, "size": 512}, patience=0.05)
 
 
 @contextmanager
@@ -399,18 +411,18 @@ def measure_load(demo: Running, visitors: int = 40, seconds: float = 300) -> lis
         chance = random.Random(number)
         order, done = chance.sample(concepts, len(concepts)), 0
         try:
-            visitor = Visitor(demo.url)
-            name = visitor.open(photos[number])
-            while done < at_least or time.perf_counter() < until:
-                concept = order[done % len(order)]
-                done += 1
-                start = time.perf_counter()
-                drawn = sketch(visitor.edit(name, concept))
-                waited = time.perf_counter() - start
-                distances = {key: float(np.abs(reference - drawn).mean()) for key, reference in expected.items()}
-                with lock:
-                    tally.mixed += min(distances, key=distances.__getitem__) != (number, concept)
-                    tally.waits.append(waited)
+            with Visitor(demo.url) as visitor:
+                name = visitor.open(photos[number])
+                while done < at_least or time.perf_counter() < until:
+                    concept = order[done % len(order)]
+                    done += 1
+                    start = time.perf_counter()
+                    drawn = sketch(visitor.edit(name, concept))
+                    waited = time.perf_counter() - start
+                    distances = {key: float(np.abs(reference - drawn).mean()) for key, reference in expected.items()}
+                    with lock:
+                        tally.mixed += min(distances, key=distances.__getitem__) != (number, concept)
+                        tally.waits.append(waited)
         except (E2GANError, requests.RequestException) as fault:
             print(f"a request failed: {type(fault).__name__}: {fault}", file=sys.stderr, flush=True)
             with lock:
