@@ -63,6 +63,8 @@ class TrainingRecipe:
     """Adam's learning rate, before it decays."""
     discriminator_learning_rate: float | None = None
     """The discriminator's, if it differs from the generator's: an adapter takes a higher rate than a whole network."""
+    adapter_learning_rate: float | None = None
+    """For a base: it is trained with an adapter for each of its concepts beside it, at this rate (None: without)."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's."""
     clip_gradient: float = 0.0
@@ -71,7 +73,7 @@ class TrainingRecipe:
     lr_decay_from: float = 0.5
     """Share of the run, 0 to 1, after which the rate falls linearly to zero."""
     ranks: tuple[int, int, int, int] = (1, 4, 8, 8)
-    """LoRA ranks of the sampling layers, from the image side inward; a base does not use them."""
+    """LoRA ranks of the sampling layers, from the image side inward; a base uses them for its concepts' adapters."""
     transformer_rank: int = 1
     """LoRA rank of the transformer block's projections."""
     warmup: float = 0.0
@@ -117,8 +119,9 @@ class TrainingRecipe:
         if self.half_size and (self.crop % 16 or self.crop < 64):
             raise values.fault(f"with half_size, crop must be a multiple of 16 from 64 up, not {self.crop}")
         values.number("learning_rate", low=1e-8, high=1)
-        if self.discriminator_learning_rate is not None:
-            values.number("discriminator_learning_rate", low=1e-8, high=1)
+        for name in ("discriminator_learning_rate", "adapter_learning_rate"):
+            if getattr(self, name) is not None:
+                values.number(name, low=1e-8, high=1)
         values.number("lr_decay_from", low=0, high=1)
         values.number("warmup", low=0, high=1)
         for name in ("l1", "gan", "perceptual", "style", "saturation", "clip_gradient"):

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from e2gan.base import Base, write_base
+from e2gan.concept import CHANNELS, write_concept
+from e2gan.concept.layout import SCHEMA
 from e2gan.data.folders import Data, find_photos, named
 from e2gan.data.framing import framed_photo
 from e2gan.data.make_pairs import check_crop, distilled_pairs
@@ -26,6 +28,7 @@ from e2gan.models.prompt import PromptEncoder
 from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe, Candidate, Framing
+from e2gan.training.adapters import WithAdapters
 from e2gan.training.batches import ConceptPairs
 from e2gan.training.trainer import Trainer, all_processes
 
@@ -53,7 +56,8 @@ def train_base(
         recipe_path: the recipe's TOML.
         data: one or several folders of photographs, with or without ``train``, ``val`` and ``test`` in them.
         out: the base's folder; its weights are replaced at the very end.
-        work: the folder of pairs and checkpoints, where a second run continues.
+        work: the folder of pairs and checkpoints, where a second run continues; and, in ``concepts``, the bundles of
+            the base's own concepts, if it is trained with their adapters.
         workers: processes that distil; all cores if None.
         device: "cpu" to avoid using an accelerator.
 
@@ -97,11 +101,14 @@ def train_base(
     torch.manual_seed(recipe.training.seed)
     generator = Generator(recipe.generator)
     generator.initialize()
+    adapted: Generator | WithAdapters = generator
+    if recipe.training.adapter_learning_rate is not None:
+        adapted = WithAdapters(generator, [candidate.id for candidate in chosen], recipe.training.adapter_ranks)
     discriminator = Discriminator()
     discriminator.initialize()
     progress.stage("train")
     trainer = Trainer(
-        generator, discriminator, concepts, recipe.training, work / "run", device=device, report=progress.advance
+        adapted, discriminator, concepts, recipe.training, work / "run", device=device, report=progress.advance
     )
     metrics = trainer.run()
     if everyone.is_main_process:
@@ -122,6 +129,10 @@ def train_base(
             },
             training={**trainer.record(), **{key: round(value, 4) for key, value in sorted(metrics.items())}},
         )
+        if isinstance(adapted, WithAdapters):
+            progress.stage(f"write the base's own concepts to {work / 'concepts'}")
+            for candidate, learnt in zip(chosen, concepts, strict=True):
+                _write_concept(work / "concepts" / candidate.id, candidate, learnt, recipe, Base.read(out), trainer)
     everyone.wait_for_everyone()
     return Base.read(out)
 
@@ -209,6 +220,34 @@ def _known(candidate: Candidate, tone: Tone) -> dict[str, Any]:
     if candidate.noise:
         entry["noise"] = candidate.noise
     return entry
+
+
+def _write_concept(
+    folder: Path, candidate: Candidate, pairs: ConceptPairs, recipe: BaseRecipe, base: Base, trainer: Trainer
+) -> None:
+    """Write the bundle of a concept that the base was trained with."""
+    framing = {key: getattr(recipe.pictures, key) for key in ("side", "whole", "quality", "share")}
+    manifest: dict[str, Any] = {
+        "schema": SCHEMA,
+        "id": candidate.id,
+        "title": candidate.id.replace("-", " ").capitalize(),
+        "version": recipe.version,
+        "prompt": candidate.prompt,
+        "license": recipe.license,
+        "description": f"One of the concepts that the base '{base.id}' was trained with.",
+        **{key: value for key, value in _known(candidate, pairs.tone).items() if key in ("keeps", "skips", "noise")},
+        "base": {"id": base.id, "sha256": base.sha256},
+        "recipe": {
+            "teacher": candidate.teacher,
+            "teacher_options": candidate.teacher_options,
+            "pictures": framing,
+            "training": recipe.training.to_dict(),
+        },
+        "training": trainer.record(),
+    }
+    if candidate.keeps != Keeps.NOTHING:
+        manifest["tone"] = dict(zip(CHANNELS, (list(row) for row in pairs.tone), strict=True))
+    write_concept(folder, manifest=manifest, tensors=trainer.adapter_state(candidate.id), prompt=pairs.prompt)
 
 
 def _edits(candidate: Candidate) -> dict[str, Any]:

@@ -154,4 +154,5 @@ def collate(items: Sequence[tuple[np.ndarray, np.ndarray, ConceptPairs]]) -> Bat
     """Collate (photo, target, concept) triples of (H, W, 3) uint8 pictures into one batch with padded prompts."""
     photos, targets, concepts = zip(*items, strict=True)
     look = batched([concept.look for concept in concepts])
-    return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(targets)), look)
+    ids = tuple(concept.id for concept in concepts)
+    return Batch(to_tensor(np.stack(photos)), to_tensor(np.stack(targets)), look, ids)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from e2gan.models.edit import Edit
 from e2gan.models.look import Look
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.adapters import WithAdapters
 from e2gan.training.augment import diffaugment
 from e2gan.training.losses import VGG16Trunk, content_and_style, gan_loss, shrunk
 
@@ -51,6 +52,8 @@ class Batch:
     """(N, 3, H, W) in [-1, 1]: the teacher's picture."""
     look: Look
     """The look of each picture's concept."""
+    concepts: tuple[str, ...] = ()
+    """The id of each picture's concept, for a generator with several adapters."""
     offsets: Tensor | None = None
     """(N, 2): each photo's position on the noise tile; None: its corner."""
     kind: StepKind = StepKind()
@@ -101,7 +104,8 @@ class Objective:
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.autocast = recipe, autocast
         self.network = Edit(generator)
-        self._before_tanh: Tensor | None = None
+        self._several = next((module for module in generator.modules() if isinstance(module, WithAdapters)), None)
+        self._before_tanh: list[Tensor] = []
         if recipe.saturation:
             for module in generator.modules():
                 if isinstance(module, nn.Tanh):
@@ -116,6 +120,9 @@ class Objective:
 
     def edit(self, batch: Batch) -> Tensor:
         """The generator's picture of a batch, float32."""
+        self._before_tanh.clear()
+        if self._several is not None:
+            self._several.concepts = batch.concepts
         with self.autocast():
             edit: Tensor = self.network(batch.photo, batch.look, batch.offsets)
         return edit
@@ -124,8 +131,8 @@ class Objective:
         """How far the edit is from the teacher's picture, and, once warm, from what the discriminator accepts."""
         assert batch.edit is not None
         parts = {"l1": F.l1_loss(batch.edit, batch.target)}
-        if self._before_tanh is not None:
-            parts["saturation"] = F.relu(self._before_tanh.float().abs() - LINEAR).square().mean()
+        if self._before_tanh:
+            parts["saturation"] = F.relu(torch.cat(self._before_tanh).float().abs() - LINEAR).square().mean()
         if batch.kind.warm:
             self.discriminator.requires_grad_(False)
             with self.autocast():
@@ -139,7 +146,8 @@ class Objective:
         return Loss(torch.stack(weighted).sum(), parts)
 
     def _keep(self, module: nn.Module, inputs: tuple[Tensor]) -> None:
-        self._before_tanh = inputs[0] if torch.is_grad_enabled() else None
+        if torch.is_grad_enabled():
+            self._before_tanh.append(inputs[0])
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """How badly the discriminator distinguishes the teacher's pictures from the generator's."""

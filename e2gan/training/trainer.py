@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from PIL import Image
 from torch import Tensor, nn
 
@@ -24,6 +24,7 @@ from e2gan.errors import TrainingError
 from e2gan.models.device import computes_bfloat16
 from e2gan.models.pixels import to_images
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.adapters import WithAdapters
 from e2gan.training.batches import ConceptPairs, Sampler, collate, load_pair
 from e2gan.training.loop import CHECKPOINT_EVERY, Loop
 from e2gan.training.metrics import device_name
@@ -33,6 +34,9 @@ __all__ = ["Ema", "Networks", "Trainer", "all_processes"]
 
 VALIDATION = 32
 """Pairs to validate on, over all concepts."""
+
+RATE = "full_rate"
+"""The key of a group of parameters that has a learning rate of its own."""
 
 LONGEST = timedelta(days=7)
 """How long processes wait for the one that makes the pairs."""
@@ -127,7 +131,9 @@ class Trainer(Loop):
         AcceleratorState._reset_state()
         if mixed_precision is None:
             mixed_precision = "bf16" if computes_bfloat16(PartialState().device) else "no"
-        self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu")
+        # A step uses the adapters of its own concepts only.
+        several = DistributedDataParallelKwargs(find_unused_parameters=isinstance(generator, WithAdapters))
+        self.accelerator = Accelerator(mixed_precision=mixed_precision, cpu=device == "cpu", kwargs_handlers=[several])
         self.recipe = recipe
         self.concepts = concepts
         self.sampler = Sampler(concepts, recipe)
@@ -143,12 +149,14 @@ class Trainer(Loop):
                 f"a batch of {recipe.batch_size} cannot be split among {self.accelerator.num_processes} processes",
                 hint="choose a batch_size that the number of processes divides",
             )
-        trained = [p for p in generator.parameters() if p.requires_grad]
+        if isinstance(generator, WithAdapters):
+            optimizer = self.optimizer(list(generator.generator.parameters()))
+            adapters = {"params": list(generator.adapters.parameters()), RATE: recipe.adapter_learning_rate}
+            optimizer.add_param_group(adapters)
+        else:
+            optimizer = self.optimizer([p for p in generator.parameters() if p.requires_grad])
         self.generator, self.discriminator, self.optimizer_g, self.optimizer_d = self.accelerator.prepare(
-            generator,
-            discriminator,
-            self.optimizer(trained),
-            self.optimizer(list(discriminator.parameters())),
+            generator, discriminator, optimizer, self.optimizer(list(discriminator.parameters()))
         )
         # Only after preparing, which moves the weights to their device and gives every process the main one's.
         self.ema = Ema([p for p in self.generator.parameters() if p.requires_grad], recipe.ema)
@@ -188,7 +196,7 @@ class Trainer(Loop):
         rates = recipe.learning_rate, recipe.discriminator_learning_rate or recipe.learning_rate
         for optimizer, rate in zip((self.optimizer_g, self.optimizer_d), rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = self.rate(rate, self.step)
+                group["lr"] = self.rate(group.get(RATE) or rate, self.step)
         batch.kind = self.objective.kind(self.step, self.steps)
         # Each process distorts its part of the batch differently.
         batch.seed = recipe.seed + self.step + (accelerator.process_index << 40)
@@ -258,8 +266,14 @@ class Trainer(Loop):
         }
 
     def generator_state(self) -> dict[str, np.ndarray]:
-        """The generator's tensors; after `run`, the averaged ones."""
-        return _arrays(self.networks.generator)
+        """The generator's tensors, without those of adapters beside it; after `run`, the averaged ones."""
+        generator = self.networks.generator
+        return _arrays(generator.generator if isinstance(generator, WithAdapters) else generator)
+
+    def adapter_state(self, concept: str) -> dict[str, np.ndarray]:
+        """The tensors of the adapter that was trained for a concept beside the generator, by PEFT's names."""
+        adapter = self.networks.generator.adapter(concept)
+        return {name: factor.detach().float().cpu().numpy() for name, factor in adapter.items()}
 
     def discriminator_state(self) -> dict[str, np.ndarray]:
         return _arrays(self.networks.discriminator)

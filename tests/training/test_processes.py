@@ -29,6 +29,7 @@ from e2gan.models.layout import Ranks
 from e2gan.models.lora import attach
 from e2gan.progress import Progress
 from e2gan.recipe import TrainingRecipe
+from e2gan.training.adapters import WithAdapters
 from e2gan.training.batches import ConceptPairs
 from e2gan.training.concept import train_concept
 from e2gan.training.trainer import Trainer
@@ -68,24 +69,30 @@ def make_pairs(folder: Path) -> None:
 
 
 def trainer(folder: Path, name: str, recipe: TrainingRecipe = RECIPE, **options: Any) -> Trainer:
-    """A run in ``folder/name`` on the pairs in ``folder``; with "adapter" in its name on LoRA, else on all weights."""
+    """A run in ``folder/name`` on the pairs in ``folder``: with "adapter" in its name of LoRA, with "several" of all
+    weights and three concepts' adapters, else of all weights."""
     pairs = [Pair(folder / f"{n}.png", folder / f"{n}_edit.png") for n in range(12)]
     prompt = np.random.default_rng(1).standard_normal((3, 8)).astype(np.float32)
     torch.manual_seed(0)
-    generator: torch.nn.Module = Generator(CONFIG)
-    generator.initialize()
-    if "adapter" in name:
-        generator = attach(generator, Ranks((1, 1, 1, 1), 1))
+    base = Generator(CONFIG)
+    base.initialize()
+    generator: torch.nn.Module = attach(base, Ranks((1, 1, 1, 1), 1)) if "adapter" in name else base
+    concepts = [ConceptPairs("negative", prompt, pairs[:9], pairs[9:])]
+    if "several" in name:
+        concepts = [ConceptPairs(f"negative-{n}", prompt, pairs[3 * n : 3 * n + 3], pairs[9:]) for n in range(3)]
+        generator = WithAdapters(base, [concept.id for concept in concepts], Ranks())
+        recipe = dataclasses.replace(recipe, adapter_learning_rate=1e-3)
     discriminator = Discriminator(width=8)
     discriminator.initialize()
-    concept = ConceptPairs("negative", prompt, pairs[:9], pairs[9:])
     options = {"device": "cpu", "mixed_precision": "no", **options}
-    return Trainer(generator, discriminator, [concept], recipe, folder / name, **options)
+    return Trainer(generator, discriminator, concepts, recipe, folder / name, **options)
 
 
 def weights(t: Trainer) -> dict[str, np.ndarray]:
     """What was trained, but for biases: one ahead of an instance norm learns from rounding errors alone."""
     both = {**t.generator_state(), **{f"d.{name}": value for name, value in t.discriminator_state().items()}}
+    for concept in t.concepts if isinstance(t.networks.generator, WithAdapters) else ():
+        both |= {f"{concept.id}.{name}": value for name, value in t.adapter_state(concept.id).items()}
     return {name: value for name, value in both.items() if value.ndim > 1}
 
 
@@ -140,7 +147,7 @@ def train_a_concept(folder: Path, stages: list[str]) -> None:
 def one_process(folder: Path) -> None:
     """Every run below, one after the other; what came of it is left in ``folder``."""
     found: dict[str, Any] = {}
-    for name in ("base", "adapter"):
+    for name in ("base", "adapter", "several"):
         # The main process wants a checkpoint after every step, the other none.
         t = trainer(folder, name)
         t.checkpoint_every = 0.0 if t.accelerator.is_main_process else 1e9
@@ -196,7 +203,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-@pytest.mark.parametrize("name", ["base", "adapter"])
+@pytest.mark.parametrize("name", ["base", "adapter", "several"])
 def test_two_processes_train_as_one_does(both: Path, tmp_path: Path, name: str) -> None:
     make_pairs(tmp_path)
     alone = trainer(tmp_path, name)
@@ -211,7 +218,7 @@ def test_two_processes_train_as_one_does(both: Path, tmp_path: Path, name: str) 
     assert any(np.abs(value - one[key]).max() > 1e-3 for key, value in weights(half).items())
 
 
-@pytest.mark.parametrize("name", ["base", "adapter"])
+@pytest.mark.parametrize("name", ["base", "adapter", "several"])
 def test_what_is_logged_is_the_mean_of_all_processes(both: Path, tmp_path: Path, name: str) -> None:
     make_pairs(tmp_path)
     trainer(tmp_path, name).run()
@@ -227,7 +234,7 @@ def test_what_is_logged_is_the_mean_of_all_processes(both: Path, tmp_path: Path,
         )
 
 
-@pytest.mark.parametrize("name", ["base", "adapter", "stopped"])
+@pytest.mark.parametrize("name", ["base", "adapter", "several", "stopped"])
 def test_all_processes_hold_the_same_weights(both: Path, name: str) -> None:
     first, second = (arrays(both / f"{name}-{me}.npz") for me in (0, 1))
     assert all(np.array_equal(first[key], second[key]) for key in first)

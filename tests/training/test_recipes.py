@@ -6,7 +6,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from e2gan.base import find_base
+from e2gan.concept import Concept
+from e2gan.editor import Editor
 from e2gan.errors import DataError, RecipeError
+from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe
 from e2gan.training import base as base_training
 from tests.training import concepts
@@ -99,6 +102,37 @@ def test_a_base_of_whole_photos_of_two_folders(recipe, photos, tmp_path):
     recipe.write_text(recipe.read_text().replace("crop = 32", "crop = 72"))
     with pytest.raises(DataError, match=r"recipe\.toml trains on crops of 72 pixels, but its pairs' side is 64"):
         base_training.train_base(recipe, photos, tmp_path / "base", work=tmp_path / "work", device="cpu")
+
+
+def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp_path):
+    text = recipe.read_text().replace("crop = 32", "crop = 32, adapter_learning_rate = 0.01")
+    text = text.replace("heads = 2 }", "heads = 2, skips = true }")
+    recipe.write_text(
+        text.replace('prompt = "dim"', 'prompt = "dim"\nskips = [1, 0, 0.5]\nnoise = 0.1\nkeeps = "colour"')
+    )
+    stages = []
+    base = base_training.train_base(
+        recipe,
+        photos,
+        tmp_path / "base",
+        work=tmp_path / "work",
+        workers=1,
+        device="cpu",
+        progress=Progress(stages.append),
+    )
+    assert stages[-1].endswith(str(tmp_path / "work" / "concepts"))
+    ids = [entry["id"] for entry in base.manifest["recipe"]["concepts"]]
+    assert sorted(folder.name for folder in (tmp_path / "work" / "concepts").iterdir()) == sorted(ids)
+    photo = Image.radial_gradient("L").convert("RGB").resize((64, 64))
+    editor = Editor(base, device="cpu", backend="torch")
+    for entry in base.manifest["recipe"]["concepts"]:
+        concept = Concept.read(tmp_path / "work" / "concepts" / entry["id"])
+        assert concept.recipe.teachers[0].options == {"name": entry["id"]}
+        assert (list(concept.skips), concept.noise) == (entry.get("skips", [0, 0, 0]), entry.get("noise", 0))
+        assert str(concept.keeps) == entry.get("keeps", "nothing")
+        assert editor.apply(photo, concept).size == (64, 64)
+        factors = concept.load(base).tensors
+        assert all(factor.any() for factor in factors.values()), "it has been trained"
 
 
 def test_the_choice_is_kept_until_the_recipe_changes(recipe, photos, tmp_path):
