@@ -35,7 +35,7 @@ GIVEN = "given"
 """The teacher of a recipe whose pairs already exist."""
 
 
-LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every", "saturation", "clip_gradient")
+LATER = ("scales", "half_size", "perceptual_shrink", "discriminator_every", "saturation", "peaks", "clip_gradient")
 """Settings that are newer than some kept trainings.  The digest of all settings identifies a training, so it includes
 these only if they are used."""
 
@@ -92,6 +92,9 @@ class TrainingRecipe:
     saturation: float = 0.0
     """Weight of the penalty for colours so far out that tanh no longer passes a gradient, for generators that end in
     one: without it, an area that has become black or white by mistake stays so."""
+    peaks: float = 0.0
+    """Weight of the penalty for activations that a few spots of a picture dominate (`e2gan.models.norms.Watched`), for
+    E²GAN's own generator: such spots become glaring patches."""
     gan_loss: Literal["lsgan", "vanilla"] = "lsgan"
     discriminator_every: int = 1
     """Steps from one update of the discriminator to the next."""
@@ -124,7 +127,7 @@ class TrainingRecipe:
                 values.number(name, low=1e-8, high=1)
         values.number("lr_decay_from", low=0, high=1)
         values.number("warmup", low=0, high=1)
-        for name in ("l1", "gan", "perceptual", "style", "saturation", "clip_gradient"):
+        for name in ("l1", "gan", "perceptual", "style", "saturation", "peaks", "clip_gradient"):
             values.number(name, low=0, high=1e9)
         if not (self.l1 or self.gan or self.perceptual or self.style):
             raise values.fault("l1, gan, perceptual and style are all 0: there is nothing to train on")

@@ -222,6 +222,9 @@ class Generator(nn.Module):
     """Whether layers overwrite their input, and the last one is computed strip by strip: in less memory and without
     gradients (`work_in_place`); converters to other formats may not know such operations."""
 
+    norms: Own = OWN
+    """Its norms, where it does not work in place; training may have others."""
+
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = config or GeneratorConfig()
@@ -254,7 +257,7 @@ class Generator(nn.Module):
         Returns:
             (N, 3, H, W) in [-1, 1].
         """
-        shares, norms = shares_of(skips), IN_PLACE if self.in_place else OWN
+        shares, norms = shares_of(skips), IN_PLACE if self.in_place else self.norms
         x, half, full = self.encode(x, shares, norms)
         x = self.trunk(x, prompt, prompt_bias, shares[2], norms)
         return self.decode(x, half, full, shares, norms)

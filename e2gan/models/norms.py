@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from e2gan.models.layout import MAX_KEYS
 
-__all__ = ["IN_PLACE", "OWN", "Fixed", "InPlace", "Measured", "Own"]
+__all__ = ["IN_PLACE", "OWN", "Fixed", "InPlace", "Measured", "Own", "Watched"]
+
+PEAKED = 2.3
+"""Logarithm of a channel's kurtosis up to which nothing is wrong: a kurtosis of 10, of lines and edges on flat areas; a
+normal distribution has 3."""
+
+LARGE = ("conv_in", "down1", "up1")
+"""Layers that are not watched: they are large, and what is wrong in them is wrong in the others."""
 
 CACHED = 2**20
 """Bytes of activations that stay in a processor's cache."""
@@ -46,6 +53,38 @@ class Own:
         keys are a regular subset.
         """
         return tokens[:, :: max(1, tokens.shape[1] // MAX_KEYS)]
+
+
+class Watched(Own):
+    """The same in training, with a penalty for channels that a few spots of a picture dominate.
+
+    Such spots decide a channel's variance, and so how strong everything else in it is.  Each layer makes them stronger,
+    until the rest of the picture has hardly a contrast left and they are glaring patches in the edit (the droplets of
+    Karras et al., 2020).  The losses do not remove them, for a norm passes hardly any gradient on to such a channel.
+    """
+
+    def __init__(self) -> None:
+        self._penalties: list[Tensor] = []
+
+    def instance(self, name: str, x: Tensor) -> Tensor:
+        normal = super().instance(name, x)
+        if self._watches(name):
+            # A constant channel has 0, whose logarithm has no gradient.
+            kurtosis = normal.float().square().square().mean((2, 3)).clamp(min=1)
+            self._penalties.append(F.relu(kurtosis.log() - PEAKED).square().mean())
+        return normal
+
+    def instance_relu(self, name: str, x: Tensor, training: bool = False) -> Tensor:
+        return F.relu(self.instance(name, x)) if self._watches(name) else super().instance_relu(name, x, training)
+
+    def _watches(self, name: str) -> bool:
+        return torch.is_grad_enabled() and name not in LARGE
+
+    def penalty(self) -> Tensor:
+        """The mean, over all channels since the last call, of the square by which the logarithm of a channel's kurtosis
+        exceeds `PEAKED`."""
+        penalties, self._penalties = self._penalties, []
+        return torch.stack(penalties).mean()
 
 
 class InPlace(Own):

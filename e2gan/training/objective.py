@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from e2gan.models.edit import Edit
+from e2gan.models.generator import Generator
 from e2gan.models.look import Look
+from e2gan.models.norms import Watched
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.adapters import WithAdapters
 from e2gan.training.augment import diffaugment
@@ -106,10 +108,12 @@ class Objective:
         self.network = Edit(generator)
         self._several = next((module for module in generator.modules() if isinstance(module, WithAdapters)), None)
         self._before_tanh: list[Tensor] = []
-        if recipe.saturation:
-            for module in generator.modules():
-                if isinstance(module, nn.Tanh):
-                    module.register_forward_pre_hook(self._keep)
+        self._watched: Watched | None = None
+        for module in generator.modules():
+            if recipe.saturation and isinstance(module, nn.Tanh):
+                module.register_forward_pre_hook(self._keep)
+            if recipe.peaks and isinstance(module, Generator):
+                self._watched = module.norms = Watched()
         self.trunk: VGG16Trunk | None = None
         if recipe.perceptual or recipe.style:
             self.trunk = VGG16Trunk().to(next(generator.parameters()).device)
@@ -133,6 +137,8 @@ class Objective:
         parts = {"l1": F.l1_loss(batch.edit, batch.target)}
         if self._before_tanh:
             parts["saturation"] = F.relu(torch.cat(self._before_tanh).float().abs() - LINEAR).square().mean()
+        if self._watched is not None:
+            parts["peaks"] = self._watched.penalty()
         if batch.kind.warm:
             self.discriminator.requires_grad_(False)
             with self.autocast():

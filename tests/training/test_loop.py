@@ -14,6 +14,7 @@ from e2gan.models.discriminator import Discriminator
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig, Ranks
 from e2gan.models.lora import adapter_state, attach
+from e2gan.models.norms import Watched
 from e2gan.recipe import TrainingRecipe
 from e2gan.training.batches import ConceptPairs, Sampler
 from e2gan.training.trainer import Trainer
@@ -99,6 +100,7 @@ def test_each_run_of_a_process_has_its_own_precision(concept, tmp_path, precisio
         {},
         {"style": 1.0, "perceptual": 1.0, "diffaugment": True, "gan_loss": "vanilla"},
         {"warmup": 0.7},
+        {"saturation": 1.0, "peaks": 1.0, "clip_gradient": 0.5},
         {"half_size": 0.7, "crop": 64, "style": 1.0, "perceptual_shrink": 2, "discriminator_every": 3},
     ],
 )
@@ -190,6 +192,33 @@ def test_a_saturated_picture_recovers(concept, tmp_path, recovers, adapter):
         assert first["saturation"] > 50 and last["saturation"] < 0.7 * first["saturation"]
     else:
         assert "saturation" not in first and last["l1"] > 0.95 * first["l1"]
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_activations_that_a_spot_dominates_are_penalised(concept, tmp_path, adapter):
+    seen = {}
+    for weight in (0.0, 1.0, 10.0):
+        recipe = dataclasses.replace(RECIPE, gan=0.0, peaks=weight)
+        torch.manual_seed(0)
+        generator = Generator(CONFIG)
+        generator.initialize()
+        generator.res[0].conv1.register_forward_hook(spot)
+        if adapter:
+            attach(generator, Ranks())
+        options = {"device": "cpu", "mixed_precision": "no"}
+        figures = Trainer(
+            generator, Discriminator(8), [concept], recipe, tmp_path / str(weight), **options
+        ).train_step()
+        assert isinstance(generator.norms, Watched) == ("peaks" in figures) == (weight > 0)
+        seen[weight] = figures.get("peaks", 0)
+    assert seen[1.0] == seen[10.0] > 0.01, "as it is plotted: without its weight"
+
+
+def spot(layer, inputs, output):
+    """A layer's output with one strong spot."""
+    mark = torch.zeros_like(output)
+    mark[..., 2, 3] = 10 * output.detach().std()
+    return output + mark
 
 
 def test_a_long_gradient_is_scaled_down(concept, tmp_path):
