@@ -92,6 +92,7 @@ def test_a_concepts_page_and_back(page: Any) -> None:
         page.get_by_role("link", name="Download").click()
     assert waiting.value.suggested_filename == "dusk-1.2.0.zip"
     page.get_by_role("link", name="All concepts").click()
+    page.locator(".tile:visible").nth(2).wait_for()  # the click does not wait for the other page
     assert len(titles(page)) == 3
 
 
