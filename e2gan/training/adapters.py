@@ -20,10 +20,9 @@ class WithAdapters(nn.Module):
     """A generator that is trained together with an adapter for each concept; called like the generator.
 
     The prompt alone cannot tell a generator all of a concept: it adds nearly the same to every token, and the instance
-    norms after the transformer block remove whatever is the same all over the picture.  A generator that has to learn
-    several palettes so gets at its norms with single glaring patches (the droplets of Karras et al., 2020).  An
-    adapter changes the layers themselves, and the generator learns what the concepts have in common: what later
-    adapters start from.
+    norms after the transformer block remove whatever is the same all over the picture, such as a palette.  An adapter
+    changes the layers themselves, and the generator learns what the concepts have in common: what later adapters start
+    from.
 
     Args:
         generator: all of its weights are trained.
@@ -61,12 +60,13 @@ class WithAdapters(nn.Module):
             layer.name: self.generator.get_parameter(f"{layer.name}.weight")
             for layer in crucial_layers(self.generator.config)
         }
-        edits: list[Tensor | None] = [None] * len(x)
+        edits: list[Tensor] = []
+        order: list[int] = []
         for concept in dict.fromkeys(self.concepts):
             places = [place for place, other in enumerate(self.concepts) if other == concept]
             deltas = delta_weights(self.generator.config, self.adapter(concept))
             weights = {f"{name}.weight": weight for name, weight in folded(pristine, [(1.0, deltas)])}
             given = tuple(None if one is None else one[places] for one in (x, prompt, prompt_bias, skips))
-            for place, edit in zip(places, functional_call(self.generator, weights, given), strict=True):
-                edits[place] = edit
-        return torch.stack([edit for edit in edits if edit is not None])
+            edits.append(functional_call(self.generator, weights, given))
+            order += places
+        return torch.cat(edits)[torch.tensor(order).argsort()]

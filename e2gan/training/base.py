@@ -112,7 +112,7 @@ def train_base(
     )
     metrics = trainer.run()
     if everyone.is_main_process:
-        write_base(
+        base = write_base(
             out,
             id=recipe.id,
             title=recipe.title,
@@ -132,7 +132,7 @@ def train_base(
         if isinstance(adapted, WithAdapters):
             progress.stage(f"write the base's own concepts to {work / 'concepts'}")
             for candidate, learnt in zip(chosen, concepts, strict=True):
-                _write_concept(work / "concepts" / candidate.id, candidate, learnt, recipe, Base.read(out), trainer)
+                _write_concept(work / "concepts" / candidate.id, candidate, learnt, recipe, base, trainer)
     everyone.wait_for_everyone()
     return Base.read(out)
 
