@@ -18,7 +18,11 @@ __all__ = ["evaluate"]
     "eval",
     cls=Command,
     section="make",
-    examples=["eval vangogh --data photos/", "eval ./crayon --data photos/ -o report/ --record"],
+    examples=[
+        "eval vangogh --data photos/",
+        "eval ./crayon --data photos/ -o report/ --record",
+        "eval runs/my-base/concepts/crayon --data photos/ --record --preview portrait.jpg",
+    ],
 )
 @click.argument("concept")
 @photos_option
@@ -26,6 +30,12 @@ __all__ = ["evaluate"]
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option("-o", "--output", type=folder, metavar="OUT", help="Write the report, a page and a sheet, into OUT.")
 @click.option("--record", is_flag=True, help="Write the figures into the concept's concept.toml and card.")
+@click.option(
+    "--preview",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PHOTO",
+    help="With --record: also show this photo before and after in the concept's preview.",
+)
 @click.option(
     "--inception",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -49,6 +59,7 @@ def evaluate(
     split: str,
     output: Path | None,
     record: bool,
+    preview: Path | None,
     inception: Path | None,
     download: bool,
     miou: str | None,
@@ -61,15 +72,21 @@ def evaluate(
     The teacher that the concept's recipe names edits the photographs first, unless training has already kept its edits.
     """
     from e2gan.blend import find_concept
-    from e2gan.concept import record_quality
+    from e2gan.concept import PREVIEW, record_quality
+    from e2gan.files import atomic_write
+    from e2gan.images import open_image
 
+    if preview is not None:
+        if not record:
+            raise click.UsageError("--preview writes into the concept: it needs --record")
+        open_image(preview)  # says now what would otherwise be said after minutes
     bundle = find_concept(concept)
     work = work or Path("runs", bundle.id)
     with needs_extra("eval"), out.progress() as progress:
         from e2gan.data.make_pairs import distilled_pairs
         from e2gan.data.sources import photographs
         from e2gan.editor import Editor
-        from e2gan.evaluation.measure import examine
+        from e2gan.evaluation.measure import draw_preview, examine
         from e2gan.training.flops import recorded_flops
 
         editor = Editor(bundle.base_id, device=device, backend="torch")
@@ -95,6 +112,8 @@ def evaluate(
             training_flops=recorded_flops(bundle, editor.base),
             progress=progress,
         )
+        if preview is not None:
+            atomic_write(bundle.path / PREVIEW, draw_preview(editor, bundle, preview))
         if record:
             bundle = record_quality(bundle, measured.quality)
         if output is not None:

@@ -91,3 +91,22 @@ def test_figures_are_recorded_only_when_asked(run: Run, asked: list[dict[str, An
     assert Concept.read(concept.path).quality == {}
     assert run("eval", "./noon", "--data", "photos", "--record").exit_code == 0
     assert Concept.read(concept.path).quality["l1"] == 0.125
+
+
+def test_a_preview_is_drawn_with_the_record_alone(run: Run, asked: list[dict[str, Any]], base: Any) -> None:
+    concept = write_tiny_concept(Path("noon"), base)
+    Image.fromarray(photo()).save("photo.png")
+    alone = run("eval", "./noon", "--data", "photos", "--preview", "photo.png")
+    assert alone.exit_code == 2
+    assert "it needs --record" in alone.stderr
+    missing = run("eval", "./noon", "--data", "photos", "--record", "--preview", "other.png")
+    assert missing.exit_code == 1
+    assert "other.png" in missing.stderr
+    assert not asked
+    assert run("eval", "./noon", "--data", "photos", "--record", "--preview", "photo.png").exit_code == 0
+    preview = Concept.read(concept.path).preview
+    assert preview is not None
+    with Image.open(preview) as both:
+        width, height = Image.fromarray(photo()).size
+        assert both.size == (2 * width, height)
+    assert "preview.webp" in (concept.path / "README.md").read_text(encoding="utf-8")
