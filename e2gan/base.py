@@ -26,11 +26,23 @@ if TYPE_CHECKING:
 
     from e2gan.models.generator import Generator
 
-__all__ = ["BUNDLED", "DEFAULT", "DISCRIMINATOR", "GENERATOR", "KEPT", "MANIFEST", "Base", "find_base", "write_base"]
+__all__ = [
+    "BUNDLED",
+    "DEFAULT",
+    "DISCRIMINATOR",
+    "GENERATOR",
+    "KEPT",
+    "MANIFEST",
+    "Base",
+    "find_base",
+    "preferred",
+    "write_base",
+]
 
 SCHEMA = 1
 DEFAULT = "scenery"
 """The bundled base's id."""
+PREFERRED = "E2GAN_BASE"
 BUNDLED = Path(__file__).parent / "bases"
 MANIFEST, GENERATOR, DISCRIMINATOR = "base.toml", "generator.safetensors", "discriminator.safetensors"
 KEPT = ("recipe.toml", "README.md")
@@ -138,12 +150,20 @@ class Base:
             )
 
 
-def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
-    """Find a base by its id, among those that come with the package, or by its folder.
+def preferred() -> str | None:
+    """The id or folder of the base that the environment names in ``E2GAN_BASE``, if it does."""
+    return os.environ.get(PREFERRED) or None
+
+
+def find_base(name: str | os.PathLike[str] | None = None) -> Base:
+    """Find a base by its id, among those that come with the package, or by its folder; if None, the environment's
+    (`preferred`), or else the bundled default.
 
     Raises:
         BaseModelError: there is no such base, or it is malformed.
     """
+    asked = PREFERRED if name is None and preferred() else ""
+    name = name or preferred() or DEFAULT
     if isinstance(name, str) and ID_PATTERN.fullmatch(name) and (BUNDLED / name / MANIFEST).is_file():
         return Base.read(BUNDLED / name)
     try:
@@ -153,7 +173,7 @@ def find_base(name: str | os.PathLike[str] = DEFAULT) -> Base:
         pass
     ids = sorted(folder.parent.name for folder in BUNDLED.glob(f"*/{MANIFEST}"))
     raise BaseModelError(
-        f"no base {shown(os.fspath(name))}",
+        f"{asked and f'{asked}: '}no base {shown(os.fspath(name))}",
         hint=did_you_mean(os.fspath(name), ids) or f"give a folder with a {MANIFEST}, or one of: {', '.join(ids)}",
     )
 

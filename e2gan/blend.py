@@ -6,10 +6,11 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from e2gan.base import preferred
 from e2gan.concept import MANIFEST, Concept, bundle_folder
 from e2gan.errors import ConceptError
 from e2gan.installing import install_command
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from e2gan.base import Base
 
-__all__ = ["Blend", "ConceptBlend", "Concepts", "OtherModel", "Part", "find_concept", "resolve"]
+__all__ = ["Blend", "ConceptBlend", "Concepts", "OtherModel", "Part", "find_concept", "on_one_base", "resolve"]
 
 
 class Blend(Protocol):
@@ -153,10 +154,11 @@ HINT = "for example vangogh=0.6,ukiyoe=0.4"
 A_FILE = "a concept is an installed id or a folder, and e2gan apply takes it before the photos"
 
 
-def resolve(concepts: Concepts) -> Blend:
+def resolve(concepts: Concepts, base: str | None = None) -> Blend:
     """Resolve names to concepts, in order and without those of weight 0, or to another model.
 
-    Weights are shares of the blend: if they do not add up to 1, they are scaled so that they do.
+    Weights are shares of the blend: if they do not add up to 1, they are scaled so that they do.  Of a concept that its
+    package holds for several bases, the one for ``base`` is taken, as by `find_concept`.
 
     Raises:
         ConceptError: a concept is unknown, malformed or named twice, a weight is not a number from 0 to 1, or another
@@ -165,12 +167,16 @@ def resolve(concepts: Concepts) -> Blend:
     if isinstance(concepts, str) and ("=" in concepts or "," in concepts) and not _is_folder(concepts):
         concepts = dict(_split(concepts))
     if not isinstance(concepts, Mapping):
-        model = _find(concepts)
-        return ConceptBlend((Part(model, 1.0),)) if isinstance(model, Concept) else model
+        model = _find(concepts, base)
+        if isinstance(model, Concept):
+            return ConceptBlend((Part(model.on(base or ""), 1.0),))
+        if isinstance(model, ConceptBlend) and base:
+            return replace(model, parts=tuple(Part(concept.on(base), weight) for concept, weight in model.parts))
+        return model
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)
-        concept = find_concept(name)
+        concept = find_concept(name, base).on(base or "")
         if any(part.concept.path == concept.path for part in parts):
             raise ConceptError(f"the concept '{concept.id}' appears twice in the blend", hint="add its weights up")
         parts.append(Part(concept, weight))
@@ -195,8 +201,11 @@ def _looks_like_a_path(text: str) -> bool:
     return text.startswith((".", "~")) or "/" in text or os.sep in text
 
 
-def find_concept(name: Name) -> Concept:
+def find_concept(name: Name, base: str | None = None) -> Concept:
     """Find a concept: itself, an installed one by its id, one in a folder, or one from a plugin's source.
+
+    If an installed package holds the concept for several bases, it is the one for ``base``, an id or a digest; if None,
+    for the base that the environment names in ``E2GAN_BASE``; otherwise the package's first.
 
     Text that begins with a source's id and a colon goes to that source, unless a concept is installed under that very
     name.  Other text that contains a slash, or begins with a dot or ``~``, is a path; if there is no such folder, text
@@ -206,7 +215,7 @@ def find_concept(name: Name) -> Concept:
         ConceptError: there is no such concept, it is malformed, or it is another model.
         PluginError: several installed distributions claim the id.
     """
-    concept = _find(name)
+    concept = _find(name, base)
     if not isinstance(concept, Concept):
         who = shown(name) if isinstance(name, str) else concept.title
         raise ConceptError(
@@ -216,7 +225,23 @@ def find_concept(name: Name) -> Concept:
     return concept
 
 
-def _find(name: Name) -> Concept | Blend:
+def on_one_base(names: Iterable[Name], base: str | os.PathLike[str] | None = None) -> tuple[list[Concept], Base]:
+    """Concepts, as by `find_concept`, and the base to use them with: ``base``, an id or a folder, or if None, the first
+    concept's.
+
+    Raises:
+        ConceptError, PluginError: as `find_concept`.
+        BaseModelError: there is no such base.
+    """
+    from e2gan.base import find_base
+
+    wanted = find_base(base).sha256 if base else None
+    concepts = [find_concept(name, wanted) for name in names]
+    foundation = find_base(base or concepts[0].base_id)
+    return [concept.on(foundation.sha256) for concept in concepts], foundation
+
+
+def _find(name: Name, base: str | None = None) -> Concept | Blend:
     if isinstance(name, os.PathLike):
         return _in_folder(Path(name))
     if not isinstance(name, str):
@@ -236,7 +261,7 @@ def _find(name: Name) -> Concept | Blend:
             return _from_repository(name)
         return _in_folder(path)
     try:
-        return registry().get("concept", name)
+        return registry().get("concept", name).on(base or preferred() or "")
     except ConceptError as error:
         if (Path(name) / "concept.toml").is_file():
             raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None

@@ -22,7 +22,7 @@ from PIL import Image
 
 from e2gan._version import __version__
 from e2gan.backends import TORCH, Backend, fastest, name_of, open_backend, open_fastest
-from e2gan.base import DEFAULT, Base, find_base
+from e2gan.base import Base, find_base
 from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
 from e2gan.concept import ADAPTER, PROMPT, Concept
 from e2gan.images import Source, opaque, open_image
@@ -94,7 +94,7 @@ class Editor:
 
     def __init__(
         self,
-        base: str | os.PathLike[str] | Base = DEFAULT,
+        base: str | os.PathLike[str] | Base | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
         threads: int | None = None,
@@ -104,7 +104,7 @@ class Editor:
         """Load a base.
 
         Args:
-            base: id of a bundled base, path of its folder, or the base itself.
+            base: id of a bundled base, path of its folder, or the base itself; by default what `find_base` takes.
             device: where to compute; by default CUDA, then Apple's MPS, then the CPU.  Other backends than PyTorch
                 may know other devices.
             dtype: a type of torch, or ``float32``, ``bf16`` or ``float16``; by default float16 on CUDA and MPS, on a
@@ -259,16 +259,16 @@ class Editor:
 
     def use(self, concepts: Concepts | None) -> None:
         """Load and fold in concepts now, so that the next edit with them starts at once; None: the bare base."""
-        blend = ConceptBlend() if concepts is None else resolve(concepts)
+        blend = ConceptBlend() if concepts is None else resolve(concepts, self.base.sha256)
         with self._lock:
             self._ready(blend)
 
     def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[Blend]:
         if not isinstance(concepts, Sequence) or isinstance(concepts, str):
-            return [resolve(concepts)] * count
+            return [resolve(concepts, self.base.sha256)] * count
         if len(concepts) != count:
             raise ValueError(f"{len(concepts)} concepts for {count} photos: give one for all, or one for each")
-        return [resolve(concept) for concept in concepts]
+        return [resolve(concept, self.base.sha256) for concept in concepts]
 
     def _finish(
         self,

@@ -110,7 +110,10 @@ class RegisterFolder(Protocol):
 
 @hookspec
 def register_concepts(register: RegisterConcept) -> None:
-    """Offer concepts: ``register(folder)`` for each bundle's folder."""
+    """Offer concepts: ``register(folder)`` for each bundle's folder.
+
+    Bundles of one plugin that have the same id and different bases are one concept; the first is its default.
+    """
 
 
 @hookspec

@@ -402,7 +402,7 @@ class Registry:
                     claims.append((concept.id, info, replace(concept, other_name=None)))
                 if concept.other_name is not None:
                     others.append((concept.other_name, info, concept))
-        by_their_id = self._unclaimed("concept", claims)
+        by_their_id = self._unclaimed("concept", _together(claims))
         paths = {concept.path for concept in by_their_id.values()}
         unlisted = [claim for claim in others if claim[2].path not in paths]
         return by_their_id | self._unclaimed("concept", unlisted)
@@ -500,6 +500,20 @@ def _collector(kind: str, distribution: str, entries: list[Entry]) -> Callable[.
         entries.append(Entry(id, factory, summary, distribution, table, speed, license))
 
     return register
+
+
+def _together(claims: Iterable[tuple[str, PluginInfo, Concept]]) -> Iterator[tuple[str, PluginInfo, Concept]]:
+    """Claims, with those that one plugin makes for one id and different bases as one: the first, with the others."""
+    kept: list[tuple[str, PluginInfo, Concept]] = []
+    for id, info, concept in claims:
+        for place, (other_id, other_info, first) in enumerate(kept):
+            bases = {one.base_id for one in (first, *first.others)}
+            if other_id == id and other_info is info and concept.base_id not in bases:
+                kept[place] = id, info, replace(first, others=(*first.others, concept))
+                break
+        else:
+            kept.append((id, info, concept))
+    return iter(kept)
 
 
 def _read_concept(folder: object, distribution: str, source: object, name: object) -> Concept:

@@ -84,6 +84,18 @@ def base(bases: Path) -> Base:
     return Base.read(bases / "tiny")
 
 
+@pytest.fixture
+def two_bases(bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Base, Base]:
+    """``tiny`` and ``lite``, the bases that come with the package in this test."""
+    from e2gan.base import Base
+    from tests.editor.tiny import write_tiny_base
+
+    folder = tmp_path / "two-bases"
+    shutil.copytree(bases, folder)
+    monkeypatch.setattr("e2gan.base.BUNDLED", folder)
+    return Base.read(folder / "tiny"), write_tiny_base(folder / "lite", id="lite", seed=1)
+
+
 def missing(what: str) -> NoReturn:
     """Skip a test for want of something that .ci/run brings; there it fails."""
     if os.environ.get("CI", "") not in ("", "0", "false"):

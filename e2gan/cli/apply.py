@@ -106,7 +106,9 @@ class Share(click.FloatRange):
     help="How coarse strokes are: fine edits at the photo's own size, medium at up to a megapixel, broad at up to a "
     "quarter of one. By default medium.",
 )
-@click.option("--base", metavar="BASE", help="A base's id or folder; by default the one the concept names.")
+@click.option(
+    "--base", metavar="BASE", help="A base's id or folder; by default the one the concept names, or E2GAN_BASE."
+)
 @click.option(
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )
@@ -167,7 +169,7 @@ def apply(
     A PHOTO may also be a clip, such as .mp4, .mov, .mkv or .webm, which needs the extra e2gan[video],
     or an animated GIF, PNG or WebP: every frame is edited. Clips in a folder are skipped; name them.
     """
-    from e2gan.base import DEFAULT, find_base
+    from e2gan.base import find_base
     from e2gan.blend import resolve
     from e2gan.images import recorded
     from e2gan.images.formats import left_out
@@ -183,7 +185,7 @@ def apply(
     outcomes: Counter[Outcome] = Counter()
     sources = _identities(job.source for same in (jobs, *planned.clashes) for job in same)
     with out.warnings(), stdout_for_results() as results:
-        blend = resolve(concept)
+        blend = resolve(concept, find_base(base).sha256 if base else None)
         settings: dict[str, Any] = {"size": size, "stroke": None if stroke == MEDIUM else stroke}
 
         @cache
@@ -193,7 +195,7 @@ def apply(
 
             _keep_freed_memory()
             editor = Editor(
-                base or blend.base_id or DEFAULT,
+                base or blend.base_id,
                 device=device,
                 dtype=precision,
                 threads=threads,
@@ -206,7 +208,7 @@ def apply(
         made: dict[str, Any] | None = None
         """What the provenance of finished edits says."""
         if skip_existing:
-            provenance = blend.provenance(find_base(base or blend.base_id or DEFAULT))
+            provenance = blend.provenance(find_base(base or blend.base_id))
             made = {**provenance, "strength": strength, **settings}
 
         def finished(job: Job, **more: Any) -> bool:

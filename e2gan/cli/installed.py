@@ -35,7 +35,7 @@ def list_(out: Output) -> None:
             out.line(concept.name)
         return
     if concepts:
-        rows = [(c.name, c.title, c.version, c.base_id, _origin(c)) for c in concepts]
+        rows = [(c.name, c.title, c.version, _bases(c), _origin(c)) for c in concepts]
         out.table(("NAME", "TITLE", "VERSION", "BASE", "FROM"), rows)
     if not concepts:
         say(f"no concepts are installed; try: {install_command('e2gan-concept-vangogh')}")
@@ -142,12 +142,21 @@ def _summary(concept: Concept) -> dict[str, Any]:
         "version": concept.version,
         "prompt": concept.prompt,
         "license": concept.license,
-        "base": {"id": concept.base_id, "sha256": concept.base_sha256},
+        "base": _base(concept),
+        "other_bases": [_base(other) for other in concept.others],
         "trained": concept.trained,
         "distribution": concept.distribution,
         "source": concept.source,
         "path": str(concept.path),
     }
+
+
+def _base(concept: Concept) -> dict[str, str]:
+    return {"id": concept.base_id, "sha256": concept.base_sha256}
+
+
+def _bases(concept: Concept) -> str:
+    return ", ".join(one.base_id for one in (concept, *concept.others))
 
 
 def _origin(concept: Concept) -> str:

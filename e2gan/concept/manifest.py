@@ -104,6 +104,8 @@ class Concept:
     """All of ``concept.toml``."""
     other_name: str | None = None
     """The name that it is installed under if its id means another concept, such as ``hub:OWNER/NAME``."""
+    others: tuple[Concept, ...] = field(default=(), repr=False)
+    """The same concept for other bases, from the same distribution."""
 
     @property
     def name(self) -> str:
@@ -153,6 +155,11 @@ class Concept:
         base.done()
         table.done()
         return concept
+
+    def on(self, base: str) -> Concept:
+        """This concept for a base, given by its id or its generator's digest; itself if there is none for that base."""
+        fitting = (one for one in (self, *self.others) if base in (one.base_id, one.base_sha256))
+        return next(fitting, self)
 
     @property
     def ranks(self) -> Ranks:

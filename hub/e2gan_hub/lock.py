@@ -59,6 +59,8 @@ class LockedConcept:
     distribution: str = ""
     listed: bool = True
     """Whether its id means it; if not, it is used as ``hub:OWNER/NAME``."""
+    base: str = ""
+    """The id of the base that these files are for, if the distribution holds the concept for several."""
 
     @property
     def source(self) -> str:
@@ -86,7 +88,7 @@ def installed() -> Lock:
     """
     concepts: list[LockedConcept] = []
     bases: dict[str, str] = {}
-    for concept in registry().all("concept").values():
+    for concept in (one for first in registry().all("concept").values() for one in (first, *first.others)):
         ref = source_of(concept)
         files = store.digests(concept.path)
         if ref and ref.commit:
@@ -94,7 +96,10 @@ def installed() -> Lock:
             concepts.append(LockedConcept(concept.id, concept.version, files, ref.repo, ref.commit, listed=listed))
         else:
             distribution = concept.distribution or ""
-            concepts.append(LockedConcept(concept.id, _version(distribution), files, distribution=distribution))
+            several = concept.base_id if registry().all("concept")[concept.name].others else ""
+            concepts.append(
+                LockedConcept(concept.id, _version(distribution), files, distribution=distribution, base=several)
+            )
         bases.setdefault(concept.base_id, sha256_file(find_base(concept.base_id).generator_path))
     if problems := [problem.message for problem in registry().problems]:
         told = f"{problems[0]}{f', and {len(problems) - 1} more' if problems[1:] else ''}"
@@ -113,7 +118,7 @@ def write_lock(lock: Lock, path: Path) -> None:
     """Write a lockfile, completely or not at all."""
     import tomlkit
 
-    usual = {"repo": "", "commit": "", "distribution": "", "listed": True}
+    usual = {"repo": "", "commit": "", "distribution": "", "listed": True, "base": ""}
     concepts = [{k: v for k, v in vars(concept).items() if v != usual.get(k)} for concept in lock.concepts]
     data: dict[str, Any] = {"schema": SCHEMA}
     data |= {"base": [vars(base) for base in lock.bases]} if lock.bases else {}
@@ -132,10 +137,19 @@ def read_lock(path: Path) -> Lock:
     bases = [_locked_base(row) for row in (table.tables("base") if "base" in table.data else [])]
     concepts = [_locked_concept(row) for row in (table.tables("concept") if "concept" in table.data else [])]
     table.done()
-    names = [concept.id if concept.listed else f"hub:{concept.repo.lower()}" for concept in concepts]
+    names = [_name(concept) for concept in concepts]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise table.fault(f"the concept '{twice}' is locked twice")
+    packages = {concept.id: concept.distribution for concept in concepts if concept.base}
+    if torn := next((one.id for one in concepts if one.base and one.distribution != packages[one.id]), None):
+        raise table.fault(f"the concept '{torn}' is locked from two distributions")
     return Lock(tuple(concepts), tuple(bases))
+
+
+def _name(concept: LockedConcept) -> str:
+    if not concept.listed:
+        return f"hub:{concept.repo.lower()}"
+    return f"{concept.id} for {concept.base}" if concept.base else concept.id
 
 
 def _locked_base(table: Table) -> LockedBase:
@@ -158,6 +172,7 @@ def _locked_concept(table: Table) -> LockedConcept:
         commit=table.text("commit") if from_hub else "",
         distribution="" if from_hub else table.text("distribution"),
         listed=table.flag("listed", True) if from_hub else True,
+        base="" if from_hub or "base" not in table.data else table.id("base"),
     )
     table.done()
     if from_hub and (Ref.parse(concept.repo).revision or not COMMIT.fullmatch(concept.commit)):
@@ -230,9 +245,9 @@ def sync(lock: Lock, *, require_trusted: bool = False) -> list[Synced]:
             _pip_install(wheels, place)
     importlib.invalidate_caches()
     reload_registry()
-    installed = {concept.id: concept for concept, _ in wheels}
-    return [
-        _check_installed(result, installed[result.id]) if result.done == "installed" else result for result in results
+    return results[: len(lock.bases)] + [
+        _check_installed(result, locked) if result.done == "installed" else result
+        for result, locked in zip(results[len(lock.bases) :], lock.concepts, strict=True)
     ]
 
 
@@ -252,6 +267,12 @@ def _compare(digests: Mapping[str, str], id: str, locked: LockedConcept) -> None
         raise E2GANError(f"its concept has the id {shown(id)}, not the locked '{locked.id}'")
     if differing := store.differing(digests, locked.files):
         raise E2GANError(f"files differ from the lockfile: {', '.join(differing)}")
+
+
+def _same(locked: LockedConcept) -> Concept | None:
+    """The installed concept with the locked id, for the locked base if its package holds it for several."""
+    concept = registry().all("concept").get(locked.id)
+    return concept and concept.on(locked.base)
 
 
 def _check_id(locked: LockedConcept, ours: Callable[[Concept], bool]) -> None:
@@ -328,7 +349,7 @@ def _check_pip(locked: LockedConcept, folder: Path) -> Path | None:
     """The checked wheel with a concept, in ``folder``; None if the locked version is already installed."""
     _check_id(locked, lambda other: other.source is None and other.distribution == locked.distribution)
     if _version(locked.distribution) == locked.version:
-        concept = registry().all("concept").get(locked.id)
+        concept = _same(locked)
         if concept is None:
             raise E2GANError(f"{locked.distribution} does not contain the concept '{locked.id}'")
         _compare(store.digests(concept.path), concept.id, locked)
@@ -400,7 +421,7 @@ def _pip(what: str, command: str, *arguments: str) -> None:
 
 def _check_installed(synced: Synced, locked: LockedConcept) -> Synced:
     """Check an installed distribution again: its code, which now runs for the first time, decides what it registers."""
-    concept = registry().all("concept").get(locked.id)
+    concept = _same(locked)
     try:
         if concept is None or concept.distribution != locked.distribution:
             raise E2GANError(f"{locked.distribution} does not contain the concept '{locked.id}'")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from e2gan import blend
-from e2gan.base import Base
-from e2gan.blend import find_concept, resolve
+from e2gan.base import Base, find_base
+from e2gan.blend import find_concept, on_one_base, resolve
 from e2gan.concept import Concept
-from e2gan.errors import ConceptError, E2GANError
+from e2gan.editor import Editor
+from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.installing import install_command
 from e2gan.plugins import Registry, hookspecs, use_registry
-from tests.editor.tiny import write_tiny_concept
+from tests.editor.tiny import photo, write_tiny_concept
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +131,52 @@ def test_a_path_may_hold_an_equals_sign(base: Base, tmp_path: Path, monkeypatch:
     assert len(ids("./b=0.5")) == 1
     with pytest.raises(ConceptError, match=r"lr=0\.1/chalk"):
         resolve("./lr=0.1/chalk")
+
+
+class TestSeveralBases:
+    """One package, one id, a bundle for each base."""
+
+    @pytest.fixture(autouse=True)
+    def both(self, two_bases: tuple[Base, Base], tmp_path: Path) -> tuple[Concept, Concept]:
+        made = [write_tiny_concept(tmp_path / base.id / "noon", base, seed=3) for base in two_bases]
+
+        class Plugin:
+            @hookspecs.hookimpl
+            def register_concepts(self, register):
+                for concept in made:
+                    register(concept.path)
+
+        loaded = Registry.load([Plugin()])
+        use_registry(lambda: loaded)
+        return made[0], made[1]
+
+    def test_the_environment_chooses(self, both: tuple[Concept, Concept], monkeypatch: pytest.MonkeyPatch) -> None:
+        assert find_concept("noon").path == both[0].path
+        assert find_concept("noon", "lite").path == both[1].path
+        monkeypatch.setenv("E2GAN_BASE", "lite")
+        assert find_concept("noon").path == both[1].path
+        assert find_base().id == "lite"
+        assert find_base("tiny").id == "tiny"
+        assert find_concept("noon", "tiny").path == both[0].path
+        monkeypatch.setenv("E2GAN_BASE", "none")
+        assert find_concept("noon").path == both[0].path
+        with pytest.raises(BaseModelError, match=r"^E2GAN_BASE: no base 'none'"):
+            find_base()
+
+    def test_the_editor_takes_the_one_for_its_base(
+        self, two_bases: tuple[Base, Base], both: tuple[Concept, Concept]
+    ) -> None:
+        picture = Image.fromarray(photo())
+        for base, concept in zip(two_bases, both, strict=True):
+            editor = Editor(base, device="cpu")
+            expected = editor.apply(picture, concept)
+            for name in ("noon", find_concept("noon"), resolve("noon"), {"noon": 1.0}):
+                edit = editor.apply(picture, name)
+                assert edit.tobytes() == expected.tobytes()
+                assert json.loads(edit.info["e2gan"])["base"]["id"] == base.id
+
+    def test_what_is_done_with_several_has_one_base(self, two_bases: tuple[Base, Base]) -> None:
+        chosen, base = on_one_base(["noon"])
+        assert (chosen[0].base_id, base.id) == ("tiny", "tiny")
+        chosen, base = on_one_base(["noon", "noon"], two_bases[1].path)
+        assert ([concept.base_id for concept in chosen], base.id) == (["lite", "lite"], "lite")

@@ -24,13 +24,13 @@ DRAWING: dict[str, Any] = {"skips": (1.0, 1.0, 1.0)}
 """What concepts of that layout may say."""
 
 
-def write_tiny_base(folder: Path, config: GeneratorConfig = CONFIG) -> Base:
-    torch.manual_seed(0)
+def write_tiny_base(folder: Path, config: GeneratorConfig = CONFIG, *, id: str = "tiny", seed: int = 0) -> Base:
+    torch.manual_seed(seed)
     generator = Generator(config)
     return write_base(
         folder,
-        id="tiny",
-        title="Tiny",
+        id=id,
+        title=id.title(),
         version="1.0.0",
         license="apache-2.0",
         config=config,

@@ -34,14 +34,19 @@ from e2gan import hookimpl
 
 @hookimpl
 def register_concepts(register):
-    register(Path(__file__).parent / "bundle")
+    for bundle in sorted(Path(__file__).parent.glob("bundle*")):
+        register(bundle)
 """
 
 
-def write_wheel(folder: Path, bundle: Path, id: str, version: str = "1.2.0") -> Path:
-    """The distribution ``e2gan-concept-ID`` with this bundle, as a wheel."""
+def write_wheel(folder: Path, bundle: Path, id: str, version: str = "1.2.0", **more: Path) -> Path:
+    """The distribution ``e2gan-concept-ID`` with this bundle, as a wheel; ``more``: with others, by their folders."""
     package, info = f"e2gan_concept_{id}", f"e2gan_concept_{id}-{version}.dist-info"
-    files = {f"{package}/bundle/{file.name}": file.read_bytes() for file in bundle.iterdir()}
+    files = {
+        f"{package}/{name}/{file.name}": file.read_bytes()
+        for name, place in {"bundle": bundle, **more}.items()
+        for file in place.iterdir()
+    }
     files[f"{package}/__init__.py"] = PLUGIN.encode()
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: e2gan-concept-{id}\nVersion: {version}\n".encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -109,6 +114,31 @@ def test_written_and_restored(hub: HubServer, run: Run, published: str, dawn: Pa
         "dusk": "pulled",
     }
     assert listed(run) == before
+
+
+def test_a_concept_for_several_bases(run: Run, site: Path, two_bases: tuple[Base, Base], tmp_path: Path) -> None:
+    full, lite = (write_tiny_concept(tmp_path / base.id / "dawn", base, seed=5).path for base in two_bases)
+    wheel = write_wheel(tmp_path / "wheels", full, "dawn", bundle_lite=lite)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    importlib.invalidate_caches()
+    assert "tiny, lite" in run("list").stdout
+    assert run("verify").stderr == "sound (concepts: 2, bases: 2)\n"
+    assert run("lock").stderr.endswith("wrote e2gan.lock (concepts: 2, bases: 2)\n")
+    lock = read_lock(Path("e2gan.lock"))
+    assert [(one.id, one.base, one.files) for one in lock.concepts] == [
+        ("dawn", "tiny", store.digests(full)),
+        ("dawn", "lite", store.digests(lite)),
+    ]
+    assert run("sync").stderr.count("is here: ") == 4
+    for entry in site.iterdir():
+        shutil.rmtree(entry)
+    result = run("sync", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [each["done"] for each in json.loads(result.stdout)] == ["is here"] * 2 + ["installed"] * 2
+    (site / "e2gan_concept_dawn" / "bundle_lite" / "README.md").write_text("other")
+    for words in (["verify"], ["sync"]):
+        assert run(*words).exit_code == 1
 
 
 @pytest.fixture(autouse=True)
@@ -365,7 +395,12 @@ FROM_HUB = st.builds(
     commit=st.text("0123456789abcdef", min_size=40, max_size=40),
 )
 FROM_PIP = st.builds(
-    LockedConcept, id=IDS, version=st.just("2.0"), files=FILE_DIGESTS, distribution=st.just("e2gan-concept-x")
+    LockedConcept,
+    id=IDS,
+    version=st.just("2.0"),
+    files=FILE_DIGESTS,
+    distribution=st.just("e2gan-concept-x"),
+    base=st.just("") | IDS,
 )
 LOCKS = st.builds(
     Lock,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import pytest
@@ -289,6 +289,46 @@ class TestDuplicates:
     def test_one_id_may_be_of_two_kinds(self, plugin: Plugin) -> None:
         registry = Registry.load([plugin("p", register_teachers=teacher("x"), register_exporters=teacher("x"))])
         assert registry.get("teacher", "x") and registry.get("exporter", "x")
+
+
+class TestSeveralBases:
+    LITE: ClassVar[dict[str, Any]] = {"base": {"id": "lite", "sha256": "1" * 64}}
+
+    def test_a_package_offers_a_concept_for_each(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
+        full, lite = bundle("dusk"), bundle("dusk", folder=tmp_path / "lite", **self.LITE)
+
+        def register_concepts(register: Any) -> None:
+            register(full)
+            register(lite)
+
+        registry = Registry.load([plugin("p", register_concepts=register_concepts)])
+        assert not registry.problems
+        concept = registry.get("concept", "dusk")
+        assert (concept.path, [other.path for other in concept.others]) == (full, [lite])
+        assert [concept.on(base).path for base in ("lite", "1" * 64, "tiny", "unknown", "")] == [lite] * 2 + [full] * 3
+
+    def test_but_not_two_for_one(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
+        folders = [bundle("dusk"), bundle("dusk", folder=tmp_path / "lite", **self.LITE)]
+        folders.append(bundle("dusk", folder=tmp_path / "again", **self.LITE))
+
+        def register_concepts(register: Any) -> None:
+            for folder in folders:
+                register(folder)
+
+        registry = Registry.load([plugin("p", register_concepts=register_concepts)])
+        with pytest.raises(PluginError, match="offered by 'p' and by 'p'"):
+            registry.get("concept", "dusk")
+
+    def test_nor_two_packages(self, plugin: Plugin, bundle: Bundle, tmp_path: Path) -> None:
+        full, lite = bundle("dusk"), bundle("dusk", folder=tmp_path / "lite", **self.LITE)
+        registry = Registry.load(
+            [
+                plugin("p", register_concepts=lambda register: register(full)),
+                plugin("q", register_concepts=lambda register: register(lite)),
+            ]
+        )
+        with pytest.raises(PluginError, match="offered by 'p' and by 'q'"):
+            registry.get("concept", "dusk")
 
 
 class TestCommands:

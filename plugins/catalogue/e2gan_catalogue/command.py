@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -71,13 +71,15 @@ def catalogue(
 
 def _find(names: tuple[str, ...]) -> tuple[list[Concept], list[str]]:
     """The concepts of these names, or all installed ones; and for each that cannot be used, why."""
+    from e2gan.base import preferred
     from e2gan.blend import find_concept
     from e2gan.errors import E2GANError
     from e2gan.plugins import registry
 
     if not names:
-        installed: dict[str, Any] = registry().all("concept")
-        return list(installed.values()), [f"{each.plugin}: {each.message}" for each in registry().problems]
+        installed: list[Concept] = list(registry().all("concept").values())
+        problems = [f"{each.plugin}: {each.message}" for each in registry().problems]
+        return [one.on(preferred() or "") for one in installed], problems
     found, missing = [], []
     for name in dict.fromkeys(names):
         try:

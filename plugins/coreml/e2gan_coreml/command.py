@@ -86,14 +86,12 @@ def coreml(
     target = _target(target, len(concepts))
     _check_output(output)
 
-    from e2gan.base import find_base
-    from e2gan.blend import find_concept
+    from e2gan.blend import on_one_base
 
-    chosen = [find_concept(name) for name in concepts]
+    chosen, foundation = on_one_base(concepts, base)
     for concept in chosen:
         if sum(other.id == concept.id for other in chosen) > 1:
             raise click.UsageError(f"the concept '{concept.id}' appears twice.")
-    foundation = find_base(base or chosen[0].base_id)
     for concept in chosen:
         concept.load(foundation)  # a fault in one concept is reported before work on the others
 

@@ -68,11 +68,9 @@ def litert(
     """
     if output.suffix != SUFFIX:
         raise click.UsageError(f"{output}: a LiteRT model's name ends in {SUFFIX}.")
-    from e2gan.base import find_base
-    from e2gan.blend import find_concept
+    from e2gan.blend import on_one_base
 
-    chosen = find_concept(concept)
-    foundation = find_base(base or chosen.base_id)
+    [chosen], foundation = on_one_base([concept], base)
 
     import torch
 

@@ -76,7 +76,7 @@ def onnx(
     With --swap, OUT is a folder: base.part, a part for each concept, and concepts.json, which lists them. The
     bytes of base.part and of a concept's part, one after the other, are a model. It takes and returns float32.
     """
-    from e2gan.blend import find_concept
+    from e2gan.blend import on_one_base
 
     if swap and precision != "fp32":
         raise click.UsageError("--swap needs fp32: the concept's LoRA is added to the weights when a model is loaded.")
@@ -84,19 +84,17 @@ def onnx(
         raise click.UsageError("--swap writes models that take float32: leave out --io.")
     if calibrate and precision != "int8":
         raise click.UsageError("--calibrate needs --precision int8.")
-    chosen = [find_concept(name) for name in concepts]
+    chosen, of = on_one_base(concepts, base)
     _check_ids([concept.id for concept in chosen])
     files = [] if swap else targets([concept.id for concept in chosen], output)
 
     import torch
 
-    from e2gan.base import find_base
     from e2gan.editor import Editor
     from e2gan_onnx.export import export
     from e2gan_onnx.photos import CALIBRATE
     from e2gan_onnx.swap import export_swappable
 
-    of = find_base(base or chosen[0].base_id)
     editor = None if no_check else Editor(of, device="cpu", dtype=torch.float32)
     if swap:
         exported = export_swappable(chosen, of, output, opset=opset, editor=editor, tell=out.note)

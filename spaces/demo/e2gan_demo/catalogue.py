@@ -79,7 +79,8 @@ class Catalogue:
 
     def concepts(self) -> dict[str, Concept]:
         """The usable installed concepts, by name."""
-        return {name: concept for name, concept in registry().all("concept").items() if self._fits(concept)}
+        installed = ((name, self._here(concept)) for name, concept in registry().all("concept").items())
+        return {name: concept for name, concept in installed if self._fits(concept)}
 
     def cards(self) -> list[dict[str, Any]]:
         """The card of each installed concept."""
@@ -99,7 +100,8 @@ class Catalogue:
         """
         concept = None
         if isinstance(name, str):
-            concept = registry().all("concept").get(name)
+            installed = registry().all("concept").get(name)
+            concept = installed and self._here(installed)
             if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 concept = added.concept
@@ -138,6 +140,10 @@ class Catalogue:
             "verdict": verdict(concept.quality),
             "quality": [(each.label, each.share, each.words) for each in judgements(concept.quality)],
         }
+
+    def _here(self, concept: Concept) -> Concept:
+        """The concept for this page's base, if its package holds it for several."""
+        return concept.on(self.base.sha256)
 
     def _fits(self, concept: Concept) -> bool:
         return concept.trained and concept.base_sha256 == self.base.sha256

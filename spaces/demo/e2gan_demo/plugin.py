@@ -28,7 +28,7 @@ def register_commands(cli: click.Group) -> None:
     help="For public use: a concept that a visitor adds is not installed or shown to others. Implied by --share.",
 )
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
-@click.option("--base", default="scenery", show_default=True, metavar="BASE", help="A base's id or folder.")
+@click.option("--base", metavar="BASE", help="A base's id or folder; by default E2GAN_BASE, or else scenery.")
 @editor_options
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="NAME", help="A host name of the page; may be repeated."
@@ -61,7 +61,7 @@ def demo(
     share: bool,
     public: bool,
     browser: bool,
-    base: str,
+    base: str | None,
     device: str | None,
     threads: int | None,
     backend: str | None,

@@ -31,7 +31,7 @@ def launch(
     share: bool = False,
     public: bool = False,
     browser: bool = False,
-    base: str | Base = "scenery",
+    base: str | Base | None = None,
     device: str | None = None,
     threads: int | None = None,
     backend: str | None = None,
