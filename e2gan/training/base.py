@@ -227,6 +227,7 @@ def _write_concept(
 ) -> None:
     """Write the bundle of a concept that the base was trained with."""
     framing = {key: getattr(recipe.pictures, key) for key in ("side", "whole", "quality", "share")}
+    teacher = registry().get("teacher", candidate.teacher)
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "id": candidate.id,
@@ -235,6 +236,7 @@ def _write_concept(
         "prompt": candidate.prompt,
         "license": recipe.license,
         "description": f"One of the concepts that the base '{base.id}' was trained with.",
+        **({"licenses": {"teacher": teacher.license}} if teacher.license else {}),
         **{key: value for key, value in _known(candidate, pairs.tone).items() if key in ("keeps", "skips", "noise")},
         "base": {"id": base.id, "sha256": base.sha256},
         "recipe": {

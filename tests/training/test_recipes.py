@@ -1,6 +1,7 @@
 """From a recipe and photographs to a base, with throwaway teachers and tiny networks."""
 
 import textwrap
+from dataclasses import replace
 
 import pytest
 from PIL import Image, ImageOps
@@ -9,6 +10,7 @@ from e2gan.base import find_base
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import DataError, RecipeError
+from e2gan.plugins import registry
 from e2gan.progress import Progress
 from e2gan.recipe import BaseRecipe
 from e2gan.training import base as base_training
@@ -110,6 +112,8 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
     recipe.write_text(
         text.replace('prompt = "dim"', 'prompt = "dim"\nskips = [1, 0, 0.5]\nnoise = 0.1\nkeeps = "colour"')
     )
+    teachers = registry().all("teacher")
+    teachers["edit"] = replace(teachers["edit"], license="MIT")
     stages = []
     base = base_training.train_base(
         recipe,
@@ -130,6 +134,7 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
         assert concept.recipe.teachers[0].options == {"name": entry["id"]}
         assert (list(concept.skips), concept.noise) == (entry.get("skips", [0, 0, 0]), entry.get("noise", 0))
         assert str(concept.keeps) == entry.get("keeps", "nothing")
+        assert concept.licenses.teacher == "MIT"
         assert editor.apply(photo, concept).size == (64, 64)
         factors = concept.load(base).tensors
         assert all(factor.any() for factor in factors.values()), "it has been trained"
