@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -31,6 +32,7 @@ from benchmarks import (
     speed,
     startup,
     switching,
+    teachers,
 )
 from benchmarks.measuring import Figure, interleaved, report
 from e2gan.base import Base
@@ -42,6 +44,7 @@ from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
 from e2gan.plugins import Registry
+from e2gan.recipe import TeacherChoice
 from e2gan_baselines.baseline import make_baseline
 from e2gan_baselines.pix2pix import Pix2Pix
 from e2gan_onnx.export import Exported
@@ -181,6 +184,18 @@ def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) 
         assert figures[f"{name} float32: likeness to torch float32"].value > 80
         assert figures[f"{name} float32: speed of torch float32"].value > 0
     assert figures["openvino int8: likeness to torch float32"].at_least == 42
+
+
+def test_teachers_are_held_against_their_concepts(base: Base, concepts: list[Concept]) -> None:
+    figures = by_name(teachers.measure(concepts, base, sides=(32,), rounds=1, threads=1))
+    assert len(figures) == 6
+    drawn = replace(
+        concepts[0], recipe=replace(concepts[0].recipe, teachers=(TeacherChoice("gmic", {"filter": "anime"}),))
+    )
+    figures = by_name(teachers.measure([drawn], base, sides=(32, 40), rounds=1, threads=1))
+    speed = figures["dusk, 40²: speed of the teacher"].value
+    assert speed == pytest.approx(figures["dusk, 40²: its teacher"].value / figures["dusk, 40²: the edit"].value)
+    assert figures["concepts from G'MIC that are 1.5 × as fast"].value == (speed >= 1.5)
 
 
 @pytest.mark.parametrize("count", [1, 2])
