@@ -303,28 +303,63 @@ def test_quality_measures_each_concept_against_its_teacher(
         asked.append((id, options))
         return ImageOps.invert
 
+    def faces(picture: Image.Image) -> tuple[float, int, int] | None:
+        """One in every photo whose first pixel is bright, as wide as a third of it."""
+        bright = picture.convert("L").getpixel((0, 0)) >= 100
+        return (picture.width / 3, picture.height // 2, picture.width // 2) if bright else None
+
     monkeypatch.setattr(quality, "make_teacher", make_teacher)
-    monkeypatch.setattr(quality, "SIZE", 40)
-    monkeypatch.setattr("e2gan.evaluation.report.NETWORKS", {"efficientnet-lite0": lambda: colours})
-    for number, name in enumerate(("test/p1_00", "test/p1_01", "test/p2_00", "train/p3_00")):
+    monkeypatch.setattr(quality, "face_finder", lambda: faces)
+    networks = {"efficientnet-lite0": lambda: colours}
+    monkeypatch.setattr("e2gan.evaluation.report.NETWORKS", networks)
+    monkeypatch.setattr(quality, "NETWORKS", networks)
+    for number, name in enumerate(("test/p1_00", "test/p1_01", "test/p2_00", "test/p4_00", "train/p3_00")):
         file = tmp_path / "photos" / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photo(seed=number)).save(file)
-    figures = by_name(quality.measure(tmp_path / "photos", base, concepts, sheets=tmp_path / "sheets"))
+        pixels = photo(seed=number) // 2 + (100 if number < 2 else 0)
+        pixels[0, 0] = 255 if number < 2 else 0
+        Image.fromarray(pixels.astype("uint8")).save(file)
+    figures = by_name(quality.measure(tmp_path / "photos", concepts, base, sheets=tmp_path / "sheets"))
     assert asked == [("grade", {"name": "dusk"}), ("grade", {"name": "winter"})]
-    assert (figures["test pictures"].value, figures["photographs they were cut from"].value) == (3, 2)
+    assert (figures["test pictures"].value, figures["photographs they were cut from"].value) == (4, 3)
+    assert figures["of the pictures, with a face"].value == 2
     for id in ("dusk", "winter"):
-        assert figures[f"{id}: L1 ratio to unedited"].at_most == 0.65
-        assert figures[f"{id}: efficientnet-lite0 FID ratio to unedited"].at_most == 0.5
+        assert figures[f"{id}: L1 ratio to unedited"].at_most == 0.7
+        for kind in ("people", "others"):
+            assert figures[f"{id}: efficientnet-lite0 FID ratio, {kind}"].at_most == 0.5
+        assert figures[f"{id}: faces that are still found"].at_least == 0.95
+        assert figures[f"{id}: stroke match with the teacher's"].at_least is None
         with Image.open(tmp_path / "sheets" / f"{id}.png") as sheet:
             assert sheet.width > 3 * 40 and sheet.height > 3 * 40
+    l1 = [figures[f"{id}: L1 ratio to unedited"].value for id in ("dusk", "winter")]
+    assert figures["mean L1 ratio"].value == pytest.approx(sum(l1) / 2)
+    assert figures["mean efficientnet-lite0 FID ratio, others"].at_most == 0.35
+
+
+def test_a_face_is_looked_for_where_it_was() -> None:
+    """A white square is a face to this finder."""
+
+    def faces(picture: Image.Image) -> tuple[float, int, int] | None:
+        left, top, right, bottom = picture.convert("L").point(lambda value: 255 * (value > 200)).getbbox() or (0,) * 4
+        return (right - left, (top + bottom) // 2, (left + right) // 2) if right else None
+
+    def portrait(x: int, y: int) -> Image.Image:
+        picture = Image.new("RGB", (100, 80))
+        picture.paste("white", (x, y, x + 20, y + 20))
+        return picture
+
+    black, there = Image.new("RGB", (100, 80)), portrait(0, 0)
+    photos = [there, there, there, black]
+    found = [faces(photo) for photo in photos]
+    assert quality.kept_faces(photos, [there, portrait(70, 50), black, there], found, faces) == pytest.approx(1 / 3)
+    assert quality.kept_faces([black], [there], [None], faces) is None
 
 
 def test_quality_needs_test_photos(tmp_path: Path, base: Base, concepts: list[Concept]) -> None:
     (tmp_path / "train").mkdir()
     Image.fromarray(photo()).save(tmp_path / "train" / "only.png")
     with pytest.raises(DataError, match="0 test photos"):
-        quality.measure(tmp_path, base, concepts)
+        quality.measure(tmp_path, concepts, base)
 
 
 def test_an_export_is_timed_weighed_and_held_against_its_teacher(
