@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from e2gan.base import preferred
+from e2gan.base import find_base, preferred
 from e2gan.concept import MANIFEST, Concept, bundle_folder
 from e2gan.errors import ConceptError
 from e2gan.installing import install_command
@@ -233,8 +233,6 @@ def on_one_base(names: Iterable[Name], base: str | os.PathLike[str] | None = Non
         ConceptError, PluginError: as `find_concept`.
         BaseModelError: there is no such base.
     """
-    from e2gan.base import find_base
-
     wanted = find_base(base).sha256 if base else None
     concepts = [find_concept(name, wanted) for name in names]
     foundation = find_base(base or concepts[0].base_id)
