@@ -16,7 +16,7 @@ from e2gan.evaluation.lattice import flat_areas
 from e2gan.evaluation.strokes import detail
 from e2gan.installing import install_command
 
-__all__ = ["KINDS", "Closeup", "Faces", "choose_closeups", "face_finder"]
+__all__ = ["KINDS", "Closeup", "Faces", "Place", "choose_closeups", "face_finder"]
 
 SIDE = 312
 """Maximum side of a crop, in pixels: three side by side fill the width of the report's page."""
