@@ -400,6 +400,10 @@ class Candidate:
     """How much bypasses the generator's bottleneck."""
     noise: float = 0.0
     """Strength of the noise on the photo."""
+    title: str = ""
+    """For people; if empty, made from the id."""
+    description: str = ""
+    """One sentence for people who search for concepts."""
 
 
 @dataclass(frozen=True)
@@ -431,6 +435,10 @@ class BaseRecipe:
     training: TrainingRecipe
     pictures: Framing = Framing()
     """How the photos become the pairs' pictures."""
+    authors: tuple[str, ...] = ()
+    """Of the base's own concepts."""
+    photos: str = ""
+    """The licence of the photos, in words or as an SPDX expression, which the base's own concepts state."""
 
     def pairs_of(self, candidate: Candidate) -> Recipe:
         """How a candidate's pairs are made."""
@@ -459,6 +467,8 @@ class BaseRecipe:
             choice=_choice(table.sub("choice")),
             training=TrainingRecipe.from_dict(training.data, training.where),
             pictures=Framing.from_table(table.sub("pictures", {})),
+            authors=table.texts("authors", ()),
+            photos=table.text("photos", ""),
         )
         table.done()
         open_ids = [candidate.id for candidate in recipe.candidates if not candidate.held_out]
@@ -508,6 +518,8 @@ def _candidates(table: Table) -> tuple[Candidate, ...]:
             keeps=Keeps(entry.choice("keeps", map(str, Keeps), str(Candidate.keeps))),
             skips=entry.numbers("skips", Candidate.skips, low=0, high=1),  # type: ignore[arg-type]
             noise=entry.number("noise", Candidate.noise, low=0, high=MAX_NOISE),
+            title=entry.text("title", "", limit=100),
+            description=entry.text("description", "", limit=2000),
         )
         entry.done()
         if candidate.id in candidates:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,10 +31,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the edits and of sheet.jpg")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    editor, concepts = Editor(), [find_concept(name) for name in args.concepts]
+    concepts = [find_concept(name) for name in args.concepts]
+    editor = cache(Editor)  # one for each base
     pictures = [open_image(args.photo)]
     for concept in tqdm(concepts, unit="edit", disable=None):
-        pictures.append(editor.apply(args.photo, concept))
+        pictures.append(editor(concept.base_id).apply(args.photo, concept))
         save_image(pictures[-1], args.output / f"{concept.id}.jpg")
     columns = math.ceil(math.sqrt(len(pictures)))
     side = min(800, WIDTH // columns)

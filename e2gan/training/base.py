@@ -202,8 +202,14 @@ def _chosen(
 
 
 def recipe_digest(recipe: BaseRecipe) -> str:
-    """SHA-256 of a base's recipe; recipes without ``pictures`` keep the digest from before that table existed."""
+    """SHA-256 of what a base's recipe says of its weights; what it tells people is left out.
+
+    Recipes without ``pictures`` keep the digest from before that table existed.
+    """
     values = asdict(recipe)
+    del values["authors"], values["photos"]
+    for candidate in values["candidates"]:
+        del candidate["title"], candidate["description"]
     values["training"] |= dict.fromkeys(FORMER)
     if recipe.pictures == Framing():
         del values["pictures"]
@@ -227,16 +233,17 @@ def _write_concept(
 ) -> None:
     """Write the bundle of a concept that the base was trained with."""
     framing = {key: getattr(recipe.pictures, key) for key in ("side", "whole", "quality", "share")}
-    teacher = registry().get("teacher", candidate.teacher)
+    licenses = {"teacher": registry().get("teacher", candidate.teacher).license, "photos": recipe.photos}
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "id": candidate.id,
-        "title": candidate.id.replace("-", " ").capitalize(),
+        "title": candidate.title or candidate.id.replace("-", " ").capitalize(),
         "version": recipe.version,
         "prompt": candidate.prompt,
         "license": recipe.license,
-        "description": f"One of the concepts that the base '{base.id}' was trained with.",
-        **({"licenses": {"teacher": teacher.license}} if teacher.license else {}),
+        "authors": list(recipe.authors),
+        "description": candidate.description or f"One of the concepts that the base '{base.id}' was trained with.",
+        "licenses": {name: text for name, text in licenses.items() if text},
         **{key: value for key, value in _known(candidate, pairs.tone).items() if key in ("keeps", "skips", "noise")},
         "base": {"id": base.id, "sha256": base.sha256},
         "recipe": {

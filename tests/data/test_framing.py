@@ -190,6 +190,9 @@ def test_the_shipped_bases_recipe_does_not_notice(repository: Path) -> None:
     values = asdict(shipped)
     del values["pictures"]
     values["training"] |= dict.fromkeys(FORMER)
+    del values["authors"], values["photos"]
+    for candidate in values["candidates"]:
+        del candidate["title"], candidate["description"]
     assert recipe_digest(shipped) == digest_of(values)
 
 

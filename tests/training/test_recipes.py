@@ -110,7 +110,12 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
     text = recipe.read_text().replace("crop = 32", "crop = 32, adapter_learning_rate = 0.01")
     text = text.replace("heads = 2 }", "heads = 2, skips = true }")
     recipe.write_text(
-        text.replace('prompt = "dim"', 'prompt = "dim"\nskips = [1, 0, 0.5]\nnoise = 0.1\nkeeps = "colour"')
+        'authors = ["Ada"]\nphotos = "CC0-1.0"\n'
+        + text.replace(
+            'prompt = "dim"',
+            'prompt = "dim"\nskips = [1, 0, 0.5]\nnoise = 0.1\nkeeps = "colour"\n'
+            'title = "Dimmed"\ndescription = "Darker."',
+        )
     )
     teachers = registry().all("teacher")
     teachers["edit"] = replace(teachers["edit"], license="MIT")
@@ -134,7 +139,9 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
         assert concept.recipe.teachers[0].options == {"name": entry["id"]}
         assert (list(concept.skips), concept.noise) == (entry.get("skips", [0, 0, 0]), entry.get("noise", 0))
         assert str(concept.keeps) == entry.get("keeps", "nothing")
-        assert concept.licenses.teacher == "MIT"
+        assert (concept.authors, concept.licenses) == (("Ada",), ("MIT", "CC0-1.0"))
+        assert concept.title == ("Dimmed" if concept.id == "dim" else concept.id.capitalize())
+        assert concept.description == "Darker." if concept.id == "dim" else "was trained with" in concept.description
         assert editor.apply(photo, concept).size == (64, 64)
         factors = concept.load(base).tensors
         assert all(factor.any() for factor in factors.values()), "it has been trained"
