@@ -21,12 +21,18 @@ from e2gan.errors import E2GANError, E2GANWarning
 from e2gan.models.layout import crucial_layers, generator_shapes
 from e2gan.models.lora import CrucialWeights
 from e2gan.plugins import reload_registry
-from e2gan_openvino import backend
+from e2gan_openvino import backend, processor
 from tests.editor.tiny import photo
 from tests.editor.torchless import imports_torch
 from tests.openvino.test_network import decibels
 
 HAS_BF16 = backend.computes_bfloat16()
+
+
+def test_it_knows_what_the_processor_can_do() -> None:
+    """As PyTorch does, which asks the processor itself."""
+    assert backend.computes_bfloat16() == (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    assert processor.is_x86() == ("sse2" in processor.features())
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from inspect import getfile
 from typing import Any
 
-import archspec.cpu
 import numpy as np
 import openvino
 
@@ -24,6 +23,7 @@ from e2gan.tables import shown
 from e2gan_openvino import cache, eight_bit, network
 from e2gan_openvino.eight_bit import EightBitNetwork, calibration_photos, measured_ranges
 from e2gan_openvino.network import EDIT, PHOTO, PROMPT, PROMPT_BIAS, SKIPS, GeneratorNetwork
+from e2gan_openvino.processor import features
 
 __all__ = ["OpenVinoGenerator"]
 
@@ -224,7 +224,7 @@ def _precision(core: openvino.Core, device: str, wish: str | None) -> str:
 
 def computes_bfloat16() -> bool:
     """Whether the processor has instructions for bf16; OpenVINO counts it also where it is emulated with AVX-512."""
-    return bool({"avx512_bf16", "amx_bf16"} & archspec.cpu.host().features)
+    return not features().isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
 def _settings(device: str, precision: str, threads: int | None) -> dict[str, Any]:

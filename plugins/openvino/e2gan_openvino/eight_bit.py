@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import archspec.cpu
 import numpy as np
 import openvino
 from openvino import Node
@@ -30,6 +29,7 @@ from e2gan_openvino.network import (
     input_node,
     transposed,
 )
+from e2gan_openvino.processor import features, is_x86
 
 __all__ = [
     "EightBitNetwork",
@@ -58,8 +58,7 @@ MARGIN = 1.2
 
 def steps_here() -> int:
     """How many steps of 8 bits a weight may be away from 0 on this processor (`EXACT`)."""
-    host = archspec.cpu.host()
-    return 63 if host.family.name == "x86_64" and not EXACT & host.features else 127
+    return 63 if is_x86() and features().isdisjoint(EXACT) else 127
 
 
 def quantized_layers(config: GeneratorConfig) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @e2gan.hookimpl
 def register_backends(register: RegisterBackend) -> None:
-    # Without a speed: on the processor where it was measured, one with AVX2, it is level with PyTorch.
+    # Without a speed: on a processor with AVX2 it is level with PyTorch, and slower on one with AVX-512 BF16.
     register("openvino", _backend, summary="OpenVINO on a CPU, an Intel GPU or an NPU")
 
 
