@@ -7,8 +7,8 @@
 # make hub      a small Hugging Face Hub on this machine, to try things out   HUB_PORT=8000
 # make dist     every wheel and source distribution, built and checked, in dist
 # make bench    the measured figures           DATA=folder of photos
-# make base     train the base model again     DATA=folder of photos
-# make concepts train the shipped concepts again, on that base   DATA=folder of photos
+# make base     train the base everyday again, with its own concepts   DATA="folders of photos"
+# make concepts train the other shipped concepts again   DATA="folders of photos"
 # make clean    remove the environment, what was built and the caches (never runs/)
 #
 # Each target installs only what it needs, into .venv, and says beforehand what takes long.
@@ -36,7 +36,10 @@ WEB := $(VENV)/.web
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 PLUGINS := teachers[diffusion] gmic baselines catalogue coreml litert onnx openvino ssd reproduce
-CONCEPTS := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
+# Those that the base everyday is trained with, and those that are trained on a base.
+OWN := 
+TRAINED := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
+CONCEPTS := $(TRAINED) $(OWN)
 
 .PHONY: demo space web test docs hub dist bench base concepts clean
 .DELETE_ON_ERROR:
@@ -168,20 +171,27 @@ $(VENV)/.dist: constraints.txt | $(BIN)/python
 # --- figures and models ------------------------------------------------------------------------------------------
 
 bench: $(DEV) data
-	$(BIN)/python -m benchmarks --data "$(DATA)"
+	$(BIN)/python -m benchmarks --data "$(firstword $(DATA))"
+
+PHOTOS = $(foreach folder,$(DATA),--data "$(folder)")
 
 base: $(DEV) data
-	$(BIN)/e2gan train-base e2gan/bases/scenery/recipe.toml --data "$(DATA)" -o e2gan/bases/scenery
+	$(BIN)/e2gan train-base e2gan/bases/everyday/recipe.toml $(PHOTOS) --work runs/everyday -o e2gan/bases/everyday
+	for name in $(OWN); do \
+	    cp runs/everyday/concepts/$$name/* concepts/$$name/*/bundle/ && \
+	    $(BIN)/e2gan eval ./concepts/$$name $(PHOTOS) --record --preview samples/small/portrait.jpg || exit 1; \
+	done
 
 concepts: $(DEV) data
-	for name in $(CONCEPTS); do \
-	    $(BIN)/e2gan train concepts/$$name --data "$(DATA)" \
+	for name in $(TRAINED); do \
+	    $(BIN)/e2gan train concepts/$$name $(PHOTOS) \
 	        --preview samples/aitzgorri.jpg || exit 1; \
 	done
 
 .PHONY: data
 data:
-	@test -d "$(DATA)" || { echo "say where the photos are: make $(MAKECMDGOALS) DATA=folder" >&2; exit 2; }
+	@test -n "$(DATA)" || { echo "say where the photos are: make $(MAKECMDGOALS) DATA=folder" >&2; exit 2; }
+	@for folder in $(DATA); do test -d "$$folder" || { echo "$$folder: no such folder of photos" >&2; exit 2; }; done
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
