@@ -37,7 +37,8 @@ DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 PLUGINS := teachers[diffusion] gmic baselines catalogue coreml litert onnx openvino ssd reproduce
 # Those that the base everyday is trained with, and those that are trained on a base.
-OWN := 
+OWN := black-lines blueprint dense-strokes expressionism \
+    instant-film painted-stained-glass painted-woodcut pale-oil pastel-cubism
 TRAINED := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
 CONCEPTS := $(TRAINED) $(OWN)
 

@@ -34,6 +34,8 @@ PUBLISHED = False
 CONCEPTS = (
     *("vangogh", "ukiyoe", "impressionism", "mosaic", "pencil-sketch", "watercolour"),
     *("autumn", "winter", "dusk", "old-photo"),
+    *("black-lines", "blueprint", "dense-strokes", "expressionism", "instant-film"),
+    *("painted-stained-glass", "painted-woodcut", "pale-oil", "pastel-cubism"),
 )
 
 PLUGINS = ("baselines", "catalogue", "coreml", "gmic", "litert", "onnx", "openvino", "reproduce", "ssd", "teachers")
