@@ -163,7 +163,8 @@ def find_base(name: str | os.PathLike[str] | None = None) -> Base:
         BaseModelError: there is no such base, or it is malformed.
     """
     asked = PREFERRED if name is None and preferred() else ""
-    name = name or preferred() or DEFAULT
+    if name is None:
+        name = preferred() or DEFAULT
     if isinstance(name, str) and ID_PATTERN.fullmatch(name) and (BUNDLED / name / MANIFEST).is_file():
         return Base.read(BUNDLED / name)
     try:

@@ -89,8 +89,9 @@ class ClipWriter:
         self._matrix = swscale_matrix(self._colours.matrix, clip.height)
         self._range = ColorRange.JPEG if self._colours.full else ColorRange.MPEG
         self._durations: dict[int, int] = {}
-        self._begun = False
+        self._last: Frame | None = None
         container = container_for(path)
+        self._by_decoding = container in ("mp4", "mov")
         if self._size != size:
             warnings.warn(
                 f"{name}: {size[0]}×{size[1]} is odd: its last row or column is there twice", ImageWarning, stacklevel=2
@@ -113,7 +114,11 @@ class ClipWriter:
             self._discard()
             return
         with self._faults():
-            self._mux(self._frames.encode(None))
+            packets = self._frames.encode(None)
+            if packets and self._last and self._by_decoding:
+                # These containers know how long one packet lasts: the one decoded last, whose end is the clip's.
+                self._durations[packets[-1].pts] = self._last.duration
+            self._mux(packets)
             self._out.close()
 
     def write(self, what: Frame | Any) -> bool:
@@ -123,9 +128,12 @@ class ClipWriter:
         """
         with self._faults():
             if isinstance(what, Frame):
-                if not self._begun:
+                if self._last is None:
                     self._begin(what.image.info.get("e2gan"))
+                elif self._last.time in self._durations:
+                    self._durations[self._last.time] = what.time - self._last.time
                 self._durations[what.time] = what.duration
+                self._last = what
                 self._mux(self._frames.encode(self._encoded(what)))
                 return True
             if (copy := self._copies[what.stream.index]) is not None:
@@ -134,7 +142,6 @@ class ClipWriter:
             return False
 
     def _begin(self, record: str | None) -> None:
-        self._begun = True
         self._out.metadata.update(_metadata(self._clip.container.metadata, record, self._keep_location))
         if chapters := self._clip.container.chapters():
             self._out.set_chapters(chapters)

@@ -106,6 +106,7 @@ def test_list_as_json(run: Run, base: Base, site: Path) -> None:
         "prompt": "in the style of dusk",
         "license": "apache-2.0",
         "base": {"id": "tiny", "sha256": base.sha256},
+        "other_bases": [],
         "trained": True,
         "distribution": "e2gan-dusk",
         "source": None,
