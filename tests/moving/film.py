@@ -119,7 +119,9 @@ def read_clip(path: str | Path) -> Film:
         film = Film(
             [frame.to_ndarray(format="rgb24") for frame in frames],
             [float(frame.pts * frame.time_base) for frame in frames],
-            float((stream.start_time + stream.duration) * stream.time_base - frames[-1].pts * frames[-1].time_base)
+            float(
+                ((stream.start_time or 0) + stream.duration) * stream.time_base - frames[-1].pts * frames[-1].time_base
+            )
             if stream.duration
             else 0.0,
             about.name,
