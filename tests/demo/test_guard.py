@@ -369,7 +369,7 @@ class TestUploads:
         for name, (size, status) in sizes.items():
             answer = page.post("/gradio_api/upload", files={"files": (name, b"x" * size)})
             assert answer.status_code == status, name
-        assert [path.name for path in disk.folder.rglob("a*")] == ["a.mp4"]
+        assert [path.name for path in disk.folder.rglob("*.*")] == ["a.mp4"]
 
     def test_no_room(self, tmp_path: Path) -> None:
         disk = Disk(tmp_path / "disk", most=1000)
