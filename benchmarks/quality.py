@@ -6,7 +6,7 @@ Photos with a face and the others are measured apart: people forgive less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -22,6 +22,7 @@ from e2gan.data.framing import framed_photo
 from e2gan.data.teachers import make_teacher
 from e2gan.drawing import draw_sheet
 from e2gan.editor import Editor
+from e2gan.embedders import Embedder
 from e2gan.errors import DataError
 from e2gan.evaluation.closeups import Faces, Place, face_finder
 from e2gan.evaluation.fid import fid
@@ -72,6 +73,7 @@ def measure(
         Figure("photographs they were cut from", len(set(groups))),
         Figure("of the pictures, with a face", sum(face is not None for face in found)),
     ]
+    networks = {name: make() for name, make in NETWORKS.items()}
     editors: dict[str, Editor] = {}
     whole: list[Quality] = []
     ratios: dict[str, list[float]] = {}
@@ -79,11 +81,13 @@ def measure(
         if concept.base_sha256 not in editors:
             editors[concept.base_sha256] = Editor(base or concept.base_id, backend="torch")
         targets, edited = edit(photos, editors[concept.base_sha256], concept)
-        quality = evaluate(photos, edited, targets, groups)
+        quality = evaluate(photos, edited, targets, groups, networks=networks)
         whole.append(quality)
         figures += _figures(concept, quality)
         for kind, members in _apart(found):
-            for name, ratio in _fid_ratios(*([some[i] for i in members] for some in (photos, edited, targets))):
+            for name, ratio in _fid_ratios(
+                networks, *([some[i] for i in members] for some in (photos, edited, targets))
+            ):
                 figures.append(Figure(f"{concept.id}: {name} FID ratio, {kind}", ratio, "×", at_most=FID))
                 ratios.setdefault(f"{name} FID ratio, {kind}", []).append(ratio)
         if faces and (share := kept_faces(photos, edited, found, faces)) is not None:
@@ -133,11 +137,13 @@ def _apart(found: Sequence[Place | None]) -> Iterator[tuple[str, list[int]]]:
 
 
 def _fid_ratios(
-    photos: Sequence[Image.Image], edited: Sequence[Image.Image], targets: Sequence[Image.Image]
+    networks: Mapping[str, Embedder],
+    photos: Sequence[Image.Image],
+    edited: Sequence[Image.Image],
+    targets: Sequence[Image.Image],
 ) -> Iterator[tuple[str, float]]:
     """In each measuring network: the edits' distance from the teacher's pictures over the unedited photos'."""
-    for name, make in NETWORKS.items():
-        embed = make()
+    for name, embed in networks.items():
         wanted = embed(targets)
         yield name, fid(embed(edited), wanted) / max(fid(embed(photos), wanted), 1e-9)
 

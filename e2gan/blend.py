@@ -169,14 +169,14 @@ def resolve(concepts: Concepts, base: str | None = None) -> Blend:
     if not isinstance(concepts, Mapping):
         model = _find(concepts, base)
         if isinstance(model, Concept):
-            return ConceptBlend((Part(model.on(base or ""), 1.0),))
+            return ConceptBlend((Part(model.on(base), 1.0),))
         if isinstance(model, ConceptBlend) and base:
             return replace(model, parts=tuple(Part(concept.on(base), weight) for concept, weight in model.parts))
         return model
     parts: list[Part] = []
     for name, value in concepts.items():
         weight = _weight(value, name)
-        concept = find_concept(name, base).on(base or "")
+        concept = find_concept(name, base).on(base)
         if any(part.concept.path == concept.path for part in parts):
             raise ConceptError(f"the concept '{concept.id}' appears twice in the blend", hint="add its weights up")
         parts.append(Part(concept, weight))
@@ -259,7 +259,7 @@ def _find(name: Name, base: str | None = None) -> Concept | Blend:
             return _from_repository(name)
         return _in_folder(path)
     try:
-        return registry().get("concept", name).on(base or preferred() or "")
+        return registry().get("concept", name).on(base or preferred())
     except ConceptError as error:
         if (Path(name) / "concept.toml").is_file():
             raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None

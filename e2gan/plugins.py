@@ -507,7 +507,7 @@ def _together(claims: Iterable[tuple[str, PluginInfo, Concept]]) -> Iterator[tup
     kept: list[tuple[str, PluginInfo, Concept]] = []
     for id, info, concept in claims:
         for place, (other_id, other_info, first) in enumerate(kept):
-            bases = {one.base_id for one in (first, *first.others)}
+            bases = {one.base_id for one in first.for_all_bases}
             if other_id == id and other_info is info and concept.base_id not in bases:
                 kept[place] = id, info, replace(first, others=(*first.others, concept))
                 break

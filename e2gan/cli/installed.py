@@ -156,7 +156,7 @@ def _base(concept: Concept) -> dict[str, str]:
 
 
 def _bases(concept: Concept) -> str:
-    return ", ".join(one.base_id for one in (concept, *concept.others))
+    return ", ".join(one.base_id for one in concept.for_all_bases)
 
 
 def _origin(concept: Concept) -> str:

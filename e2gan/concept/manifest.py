@@ -156,9 +156,14 @@ class Concept:
         table.done()
         return concept
 
-    def on(self, base: str) -> Concept:
+    @property
+    def for_all_bases(self) -> tuple[Concept, ...]:
+        """Itself and the `others`."""
+        return self, *self.others
+
+    def on(self, base: str | None) -> Concept:
         """This concept for a base, given by its id or its generator's digest; itself if there is none for that base."""
-        fitting = (one for one in (self, *self.others) if base in (one.base_id, one.base_sha256))
+        fitting = (one for one in self.for_all_bases if base in (one.base_id, one.base_sha256))
         return next(fitting, self)
 
     @property

@@ -95,7 +95,7 @@ def verify() -> Iterator[Checked]:
                 yield Checked("concept", record.repo, source, str(error))
             else:
                 yield Checked("concept", concept.id, source, None)
-    for concept in (one for first in loaded.all("concept").values() for one in (first, *first.others)):
+    for concept in (one for first in loaded.all("concept").values() for one in first.for_all_bases):
         if source_of(concept) is None:
             yield Checked("concept", concept.id, concept.distribution or "", _problem(concept))
     for problem in loaded.problems:

@@ -88,7 +88,7 @@ def installed() -> Lock:
     """
     concepts: list[LockedConcept] = []
     bases: dict[str, str] = {}
-    for concept in (one for first in registry().all("concept").values() for one in (first, *first.others)):
+    for concept in (one for first in registry().all("concept").values() for one in first.for_all_bases):
         ref = source_of(concept)
         files = store.digests(concept.path)
         if ref and ref.commit:

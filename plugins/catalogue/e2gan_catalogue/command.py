@@ -79,7 +79,7 @@ def _find(names: tuple[str, ...]) -> tuple[list[Concept], list[str]]:
     if not names:
         installed: list[Concept] = list(registry().all("concept").values())
         problems = [f"{each.plugin}: {each.message}" for each in registry().problems]
-        return [one.on(preferred() or "") for one in installed], problems
+        return [one.on(preferred()) for one in installed], problems
     found, missing = [], []
     for name in dict.fromkeys(names):
         try:
