@@ -291,7 +291,7 @@ def spoilt(folder: Path) -> dict[str, tuple[Path, str]]:
         **{name: (folder / name, said) for name, (_, said) in broken.items()},
         "index first": (index_first, "cut off"),
         "only sound": (write_clip(folder / "sound.mp4", video=False), "no moving pictures"),
-        "undecodable": (write_clip(folder / "hevc.mp4", codec="libx265", frames=2), "cannot decode"),
+        "undecodable": (write_clip(folder / "hevc.mp4", codec="libx265"), "cannot decode"),
         "long": (write_clip(folder / "long.mp4", frames=5, times=LONG, sound=None), "longer than 10 minutes"),
     }
 
