@@ -35,6 +35,7 @@ __all__ = [
     "MANIFEST",
     "Base",
     "find_base",
+    "find_lite",
     "preferred",
     "write_base",
 ]
@@ -177,6 +178,16 @@ def find_base(name: str | os.PathLike[str] | None = None) -> Base:
         f"{asked and f'{asked}: '}no base {shown(os.fspath(name))}",
         hint=did_you_mean(os.fspath(name), ids) or f"give a folder with a {MANIFEST}, or one of: {', '.join(ids)}",
     )
+
+
+def find_lite(base: Base) -> Base | None:
+    """The smaller and faster base beside one, named ID-lite, if it comes with the package.
+
+    Raises:
+        BaseModelError: it is malformed.
+    """
+    folder = BUNDLED / f"{base.id}-lite"
+    return Base.read(folder) if (folder / MANIFEST).is_file() else None
 
 
 def write_base(

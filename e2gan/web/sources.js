@@ -12,6 +12,7 @@ const MARKUP = `
   <label class="button strong"><input type="file" data-at="file" accept="${ACCEPTED}" class="unseen">${icon('<path d="M12 16V4m0 0L7 9m5-5 5 5M5 20h14"/>')}<span data-at="file-text">Your photo</span></label>
   <button type="button" class="button" data-at="camera">${icon('<path d="M4 8h4l2-3h4l2 3h4v11H4Z"/><circle cx="12" cy="13" r="3.5"/>')}<span data-at="camera-text">Live camera</span></button>
   <button type="button" class="button" data-at="snap" hidden>Take this photo</button>
+  <button type="button" class="button" data-at="sharp" aria-pressed="false" hidden>Sharper, slower</button>
   <button type="button" class="button quiet" data-at="clear" hidden>Remove</button>
   <span class="samples" data-at="samples" role="group" aria-label="Samples"></span>`;
 
@@ -39,12 +40,18 @@ export class Sources {
   #stage;
   #page;
 
-  /** Show which buttons make sense now. */
-  show(hasPhoto) {
+  /** Show which buttons make sense now; `lively`: whether a quicker network than the photos' can edit the camera's frames. */
+  show(hasPhoto, lively = false) {
     const live = this.camera.on;
+    this.#at.sharp.hidden = !(live && lively);
     this.#at.clear.hidden = live || !hasPhoto;
     this.#at.snap.hidden = !live;
     this.#at["camera-text"].textContent = live ? "Stop camera" : "Live camera";
+  }
+
+  /** Whether the visitor wants the camera's frames edited like photos. */
+  get sharp() {
+    return this.#at.sharp.getAttribute("aria-pressed") === "true";
   }
 
   /** Offer to take clips, too. */
@@ -72,12 +79,13 @@ export class Sources {
   }
 
   #listen() {
-    const { camera, clear, file, snap } = this.#at;
+    const { camera, clear, file, sharp, snap } = this.#at;
     file.addEventListener("change", () => {
       if (file.files[0]) this.#page.takeFile(file.files[0]);
       file.value = "";
     });
     clear.addEventListener("click", () => this.#page.remove());
+    sharp.addEventListener("click", () => sharp.setAttribute("aria-pressed", String(!this.sharp)));
     camera.addEventListener("click", () => (this.camera.on ? this.leaveCamera() : this.#startCamera()));
     snap.addEventListener("click", () => {
       const taken = (blob) => this.#page.takeFile(new File([blob], "camera.png", { type: "image/png" }));

@@ -69,12 +69,15 @@ class Shelf:
         return Registry.load([self._plugin], installed=False)
 
 
-def serve(base: Base, folder: Path, access: Access | None = None, **options: Any) -> Served:
-    """Start the page at a free port, as for strangers; ``folder`` is an empty one."""
+def serve(
+    base: Base, folder: Path, access: Access | None = None, *, live: Base | None = None, **options: Any
+) -> Served:
+    """Start the page at a free port, as for strangers; ``folder`` is an empty one, ``live`` the camera's base."""
     editor = Editor(base, device="cpu", dtype=torch.float32)
+    lively = Editor(live, device="cpu", dtype=torch.float32) if live else None
     served, access = folder / "served", access or Access()
     served.mkdir()
-    studio = page.make_studio(editor, served, strangers=folder / "added")
+    studio = page.make_studio(editor, served, live=lively, strangers=folder / "added")
     blocks = page.build(studio, served, access)
     options |= page.launching(studio, served, access)
     _, url, _ = blocks.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **options)

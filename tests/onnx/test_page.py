@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,11 @@ from e2gan.editor import Editor
 from e2gan.images import open_image
 from e2gan.images.alpha import opaque
 from e2gan.upsample import guided_upsample
-from tests.editor.tiny import photo
+from e2gan_catalogue.entries import write_entry
+from e2gan_catalogue.trying import Runtime, write_editor
+from e2gan_onnx.options import OPSETS
+from e2gan_onnx.swap import export_swappable
+from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 from tests.images import patches
 from tests.images.test_colour import HLG_PROFILE, IN_ADOBE, IN_HLG, IN_P3, IN_PQ, PLAIN, PNGS, PQ_PROFILE, avif
 from tests.images.test_colour import exif as camera
@@ -214,6 +220,78 @@ def test_a_concept_loads_its_part_alone(page: Any, server: tuple[str, list[str]]
 def test_it_computes_with_threads_on_a_host_that_sends_no_headers(page: Any) -> None:
     assert page.evaluate("crossOriginIsolated")
     assert re.fullmatch(r".+ · 96 × 64 · (WebAssembly, \d+ threads?|WebGPU)", page.inner_text("[data-at=status]"))
+
+
+def test_the_small_network_edits_what_it_can(
+    browser: Any, tmp_path: Path, swappable: Path, editor: Editor, concepts: dict[str, Concept]
+) -> None:
+    """Until the visitor wants it sharper; each network is loaded when it is wanted, and once."""
+    base = write_tiny_base(tmp_path / "base", id="tiny-lite", seed=7)
+    lite = {name: write_tiny_concept(tmp_path / "lite" / name, base, seed=9) for name in ("paint", "glow")}
+    models = tmp_path / "models"
+    export_swappable(list(lite.values()), base, models, opset=OPSETS[0])
+    quick = Editor(base, device="cpu", dtype="float32")
+    (tmp_path / "site").mkdir()
+    site = put_together(tmp_path / "site", swappable, concepts.values(), lite=(models, list(lite)))
+    picture = photo(96, 64, seed=5)
+
+    def made_by(page: Any, by: Editor, concept: Concept) -> bool:
+        wanted = np.asarray(by.apply(Image.fromarray(picture), concept)).astype(int)
+        return bool(np.abs(shown(page).astype(int) - wanted).mean() < 0.5)
+
+    with served(site) as (address, asked), opened(browser, f"{address}?concept=paint") as page:
+        choose_photo(page, picture)
+        assert made_by(page, quick, lite["paint"])
+        assert not any("/models/" in path for path in asked)
+        choose_concept(page, "winter")  # which the small one does not know
+        assert made_by(page, editor, concepts["winter"])
+        choose_concept(page, "glow")
+        assert made_by(page, quick, lite["glow"])
+        before = edits(page)
+        page.select_option("[data-at=network]", "full")
+        wait_for_edit(page, before)
+        assert made_by(page, editor, concepts["glow"])
+        assert [path for path in asked if path.endswith("/models/base.part")] == ["/try/models/base.part"]
+
+
+def test_the_catalogue_puts_the_models_of_both_bases_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And makes again only those of which a concept has changed."""
+    assert RUNTIME is not None
+    monkeypatch.setattr("e2gan.base.BUNDLED", tmp_path / "bases")
+    full, lite = (write_tiny_base(tmp_path / "bases" / id, id=id, seed=n) for n, id in enumerate(("tiny", "tiny-lite")))
+    concepts = [write_tiny_concept(tmp_path / "full" / name, full, seed=n) for n, name in enumerate(("dusk", "dawn"))]
+    small = write_tiny_concept(tmp_path / "lite/dusk", lite, seed=5)
+
+    def made(former: str, to: str, small: Concept) -> Path:
+        (tmp_path / to).mkdir()
+        entries = [
+            write_entry(replace(concept, others=(small,) if concept.id == "dusk" else ()), tmp_path / to, concept.id)
+            for concept in concepts
+        ]
+        runtime, place = Runtime.found_in(RUNTIME), tmp_path / to / "try"
+        write_editor(entries, place, runtime, former=tmp_path / former / "try", tell=lambda text: None)
+        return place
+
+    def parts(place: Path) -> dict[str, float]:
+        return {file.relative_to(place).as_posix(): file.stat().st_mtime_ns for file in place.glob("*/*.part")}
+
+    first = made("none", "first", small)
+    assert json.loads((first / "page.json").read_text("utf-8"))["lite"] == ["dusk"]
+    models = {"models/base.part", "models/dusk.part", "models/dawn.part"}
+    assert set(parts(first)) == {*models, "models-lite/base.part", "models-lite/dusk.part"}
+    again = made("first", "again", small)
+    assert (again / "made.json").read_text("utf-8") == (first / "made.json").read_text("utf-8")
+    # A byte that no export would write shows what was taken over.
+    for file in [*(again / "models").glob("dawn.part"), *(again / "models-lite").glob("dusk.part")]:
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
+    changed = write_tiny_concept(tmp_path / "changed/dusk", lite, seed=6)
+    third = made("again", "third", changed)
+    assert (third / "models/dawn.part").read_bytes().endswith(b"!")
+    assert not (third / "models-lite/dusk.part").read_bytes().endswith(b"!")
+
+
+def test_without_a_small_network_there_is_no_choice(page: Any) -> None:
+    assert page.locator("[data-at=network]").is_hidden()
 
 
 def test_a_large_photo_is_made_smaller(page: Any) -> None:

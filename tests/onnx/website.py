@@ -43,10 +43,19 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def put_together(folder: Path, models: Path, concepts: Iterable[Concept], clips: Path | None = None) -> Path:
-    """What ``e2gan catalogue --runtime --clips`` puts together, with tiny models."""
+def put_together(
+    folder: Path,
+    models: Path,
+    concepts: Iterable[Concept],
+    clips: Path | None = None,
+    *,
+    lite: tuple[Path, list[str]] | None = None,
+) -> Path:
+    """What ``e2gan catalogue --runtime --clips`` puts together, with tiny models; ``lite``: those of a smaller base."""
     entries = [write_entry(concept, folder, concept.id) for concept in concepts]
-    write_page(folder / "try", [entry.card("../") for entry in entries], clips)
+    write_page(folder / "try", [entry.card("../") for entry in entries], clips, lite=lite[1] if lite else [])
+    if lite:
+        (folder / "try/models-lite").symlink_to(lite[0])
     assert RUNTIME is not None
     (folder / "try/ort").symlink_to(RUNTIME)
     (folder / "try/models").symlink_to(models)

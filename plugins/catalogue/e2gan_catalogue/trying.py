@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2gan import __version__
-from e2gan.concept import base_of
+from e2gan.base import Base, find_lite
+from e2gan.concept import Concept, base_of
 from e2gan.errors import E2GANError
 from e2gan.installing import install_command
 from e2gan_catalogue.entries import Entry
@@ -22,10 +23,14 @@ __all__ = ["Runtime", "write_editor", "write_page"]
 PAGE = Path(__file__).parent / "try"
 
 ABOUT = "page.json"
-"""What the page's script has to know: the concepts' cards, and whether the page edits clips."""
+"""What the page's script has to know: the concepts' cards, which of them the smaller base makes, and whether the page
+edits clips."""
 
 MADE = "made.json"
 """What the models were made from: unchanged ones are not made again."""
+
+MODELS, LITE_MODELS = "models", "models-lite"
+"""Folders of the models on the base, and on the smaller base beside it."""
 
 FILES = (
     *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
@@ -80,15 +85,18 @@ class Runtime:
         return cls(folder, clips)
 
 
-def write_page(place: Path, cards: Sequence[Mapping[str, object]], clips: Path | None) -> None:
+def write_page(
+    place: Path, cards: Sequence[Mapping[str, object]], clips: Path | None, *, lite: Sequence[str] = ()
+) -> None:
     """Write the page into ``place``, without what it computes with.
 
     Args:
         cards: of the concepts that it edits with.
+        lite: ids of those that it can also edit with on the smaller base.
         clips: the folder of Mediabunny's file, or None: the page edits no clips.
     """
     shutil.copytree(PAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
-    about = {"cards": list(cards), "clips": clips is not None}
+    about = {"cards": list(cards), "lite": list(lite), "clips": clips is not None}
     (place / ABOUT).write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
     if clips is not None:
         (place / "clips").mkdir()
@@ -100,6 +108,8 @@ def write_editor(
     entries: Sequence[Entry], place: Path, runtime: Runtime, *, former: Path, tell: Callable[[str], object]
 ) -> list[Entry]:
     """Write the page that edits into ``place``, with the concepts of the base that most of them are for.
+
+    Where there is a smaller base beside it (`find_lite`), the page has the concepts that are made for that one, too.
 
     Args:
         former: the page of an earlier run, whose models are taken if they would be the same.
@@ -114,27 +124,42 @@ def write_editor(
     chosen = _chosen(entries)
     base = base_of(chosen[0].concept)
     assert base is not None
-    write_page(place, [entry.card("../") for entry in chosen], runtime.clips)
+    concepts = {MODELS: [entry.concept for entry in chosen]}
+    if small := find_lite(base):
+        made = (entry.concept.on(small.sha256) for entry in chosen)
+        concepts[LITE_MODELS] = [concept for concept in made if concept.base_sha256 == small.sha256 and concept.trained]
+    write_page(
+        place,
+        [entry.card("../") for entry in chosen],
+        runtime.clips,
+        lite=[concept.id for concept in concepts.get(LITE_MODELS, [])],
+    )
     (place / "ort").mkdir()
     for name in FILES:
         shutil.copy(runtime.folder / name, place / "ort" / name)
-    made_from = _made_from(chosen)
-    models = place / "models"
-    if _kept(former, made_from):
-        shutil.copytree(former / "models", models)
-    else:
-        import torch
-
-        from e2gan.editor import Editor
-        from e2gan_onnx.options import OPSETS
-        from e2gan_onnx.swap import export_swappable
-
-        editor = Editor(base, device="cpu", dtype=torch.float32)
-        export_swappable([e.concept for e in chosen], base, models, opset=OPSETS[0], editor=editor, tell=tell)
-        for preview in models.glob("*.webp"):
-            preview.unlink()  # the catalogue has them in better sizes
+    made_from = {name: _made_from(some) for name, some in concepts.items() if some}
+    for name, its_base in ((MODELS, base), (LITE_MODELS, small)):
+        if name not in made_from or its_base is None:
+            continue
+        if _kept(former, name, made_from[name]):
+            shutil.copytree(former / name, place / name)
+        else:
+            _export(concepts[name], its_base, place / name, tell)
     (place / MADE).write_text(json.dumps(made_from), encoding="utf-8")
     return chosen
+
+
+def _export(concepts: Sequence[Concept], base: Base, models: Path, tell: Callable[[str], object]) -> None:
+    import torch
+
+    from e2gan.editor import Editor
+    from e2gan_onnx.options import OPSETS
+    from e2gan_onnx.swap import export_swappable
+
+    editor = Editor(base, device="cpu", dtype=torch.float32)
+    export_swappable(concepts, base, models, opset=OPSETS[0], editor=editor, tell=tell)
+    for preview in models.glob("*.webp"):
+        preview.unlink()  # the catalogue has them in better sizes
 
 
 def _chosen(entries: Sequence[Entry]) -> list[Entry]:
@@ -154,25 +179,25 @@ def _chosen(entries: Sequence[Entry]) -> list[Entry]:
     return list(by_id.values())
 
 
-def _made_from(entries: Sequence[Entry]) -> dict[str, object]:
+def _made_from(concepts: Sequence[Concept]) -> dict[str, object]:
     """What the models depend on."""
-    concepts = []
-    for entry in entries:
+    digests = []
+    for concept in concepts:
         digest = hashlib.sha256()
-        for file in sorted(entry.concept.path.iterdir()):
+        for file in sorted(concept.path.iterdir()):
             if file.is_file():
                 digest.update(f"{file.name}\0".encode() + file.read_bytes())
-        concepts.append([entry.concept.id, digest.hexdigest()])
-    return {"program": __version__, "concepts": sorted(concepts)}
+        digests.append([concept.id, digest.hexdigest()])
+    return {"program": __version__, "concepts": sorted(digests)}
 
 
-def _kept(former: Path, made_from: dict[str, object]) -> bool:
-    """Whether an earlier run left the same models, and all of them."""
+def _kept(former: Path, models: str, made_from: dict[str, object]) -> bool:
+    """Whether an earlier run left the same models in that folder, and all of them."""
     try:
-        if json.loads((former / MADE).read_text(encoding="utf-8")) != made_from:
+        if json.loads((former / MADE).read_text(encoding="utf-8"))[models] != made_from:
             return False
-        index = json.loads((former / "models/concepts.json").read_text(encoding="utf-8"))
+        index = json.loads((former / models / "concepts.json").read_text(encoding="utf-8"))
         parts = [index["base"], *index["concepts"]]
-        return all(os.path.getsize(former / "models" / part["file"]) == part["bytes"] for part in parts)
+        return all(os.path.getsize(former / models / part["file"]) == part["bytes"] for part in parts)
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -55,15 +55,16 @@ class Added:
 class Catalogue:
     """Concepts by their names: those of the installed ones, and ``hub:OWNER/NAME@COMMIT`` for those of strangers."""
 
-    def __init__(self, base: Base, previews: Path, *, strangers: Path | None = None) -> None:
+    def __init__(self, base: Base, previews: Path, *, live: Base | None = None, strangers: Path | None = None) -> None:
         """Offer the concepts made for ``base``.
 
         Args:
             previews: the folder for the cards' pictures.
+            live: the base for the camera, if it is another one.
             strangers: the folder for visitors' concepts if visitors are strangers.  Then a concept that one of them
                 adds is hidden from the others, and uses nothing of the host's: no token, no pulled concept.
         """
-        self.base = base
+        self.base, self.live = base, live
         self.public = strangers is not None
         self._strangers = strangers
         self._added: dict[str, Added] = {}
@@ -79,8 +80,8 @@ class Catalogue:
 
     def concepts(self) -> dict[str, Concept]:
         """The usable installed concepts, by name."""
-        installed = ((name, self._here(concept)) for name, concept in registry().all("concept").items())
-        return {name: concept for name, concept in installed if self._fits(concept)}
+        installed = ((name, _fitting(concept, self.base)) for name, concept in registry().all("concept").items())
+        return {name: concept for name, concept in installed if concept}
 
     def cards(self) -> list[dict[str, Any]]:
         """The card of each installed concept."""
@@ -100,12 +101,12 @@ class Catalogue:
         """
         concept = None
         if isinstance(name, str):
-            installed = registry().all("concept").get(name)
-            concept = installed and self._here(installed)
+            concept = registry().all("concept").get(name)
             if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 concept = added.concept
-        if concept is None or not self._fits(concept):
+        concept = concept and _fitting(concept, self.base)
+        if concept is None:
             raise ConceptError(f"no concept {shown(name)} here", hint="choose another, or add it again")
         return concept
 
@@ -127,6 +128,20 @@ class Catalogue:
             raise ConceptError("choose a concept", hint="all weights are 0")
         return blend
 
+    def live_blend(self, wanted: Mapping[str, float]) -> dict[Concept, float] | None:
+        """A checked blend for the camera's own base; None if there is none, or a concept is not made for it.
+
+        Args:
+            wanted: weight by name.
+        """
+        blend = {self._live(name): weight for name, weight in wanted.items() if weight}
+        return None if None in blend else {concept: weight for concept, weight in blend.items() if concept}
+
+    def _live(self, name: str) -> Concept | None:
+        """The installed concept for the camera's own base."""
+        concept = registry().all("concept").get(name)
+        return _fitting(concept, self.live) if concept and self.live else None
+
     def card(self, name: str, concept: Concept) -> dict[str, Any]:
         """The card of a concept: plain values, with the manifest's text unescaped."""
         return {
@@ -136,17 +151,11 @@ class Catalogue:
             "description": concept.description,
             "preview": self._preview(concept),
             "install": self._install(concept),
+            "live": self._live(name) is not None,
             "facts": [*facts(concept), ("From", concept.source or concept.distribution or "a folder")],
             "verdict": verdict(concept.quality),
             "quality": [(each.label, each.share, each.words) for each in judgements(concept.quality)],
         }
-
-    def _here(self, concept: Concept) -> Concept:
-        """The concept for this page's base, if its package holds it for several."""
-        return concept.on(self.base.sha256)
-
-    def _fits(self, concept: Concept) -> bool:
-        return concept.trained and concept.base_sha256 == self.base.sha256
 
     def _install(self, concept: Concept) -> str | None:
         """The command by which a visitor gets the concept; None if it cannot be had from anywhere."""
@@ -240,7 +249,7 @@ class Catalogue:
         return self.card(name, self.find(name))
 
     def _must_fit(self, ref: Ref, concept: Concept) -> None:
-        if not self._fits(concept):
+        if not _fitting(concept, self.base):
             raise ConceptError(
                 f"{ref}: made for the base '{concept.base_id}' ({concept.base_sha256[:12]}…), "
                 f"not for '{self.base.id}' ({self.base.sha256[:12]}…)",
@@ -253,3 +262,9 @@ class Catalogue:
         for name in [name for name, added in list(self._added.items()) if added.used < oldest]:
             added = self._added.pop(name)
             shutil.rmtree(added.concept.path, ignore_errors=True)
+
+
+def _fitting(concept: Concept, base: Base) -> Concept | None:
+    """The concept for that base, which its package may hold for several; None if it is not there, or not trained."""
+    concept = concept.on(base.sha256)
+    return concept if concept.trained and concept.base_sha256 == base.sha256 else None

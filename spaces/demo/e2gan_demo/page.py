@@ -337,16 +337,17 @@ def _lay_out(folder: Path) -> None:
             picture.save(folder / "samples" / file.name, quality=82)
 
 
-def make_studio(editor: Editor, served: Path, *, strangers: Path | None = None) -> Studio:
+def make_studio(editor: Editor, served: Path, *, live: Editor | None = None, strangers: Path | None = None) -> Studio:
     """The studio of a page, with regular deletion of unused files.
 
     Args:
         served: an empty folder for public files.
+        live: the editor for the camera's frames, on a base of its own.
         strangers: the folder for visitors' concepts if visitors are strangers; see :class:`Catalogue`.
     """
     _lay_out(served)
-    catalogue = Catalogue(editor.base, served / "previews", strangers=strangers)
-    studio = Studio(editor, catalogue, SAMPLES, Disk(_uploads()))
+    catalogue = Catalogue(editor.base, served / "previews", live=live.base if live else None, strangers=strangers)
+    studio = Studio(editor, catalogue, SAMPLES, Disk(_uploads()), live=live)
     threading.Thread(target=_sweep, args=(studio,), daemon=True).start()
     return studio
 

@@ -29,6 +29,11 @@ def register_commands(cli: click.Group) -> None:
 )
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
 @click.option("--base", metavar="BASE", help="A base's id or folder; by default E2GAN_BASE, or else scenery.")
+@click.option(
+    "--live-base",
+    metavar="BASE",
+    help="The base for the live camera, usually a smaller and faster one; by default BASE-lite, if there is one.",
+)
 @editor_options
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="NAME", help="A host name of the page; may be repeated."
@@ -62,6 +67,7 @@ def demo(
     public: bool,
     browser: bool,
     base: str | None,
+    live_base: str | None,
     device: str | None,
     threads: int | None,
     backend: str | None,
@@ -76,7 +82,7 @@ def demo(
 
     The page runs on this machine and offers the installed concepts. Ctrl-C ends it.
     """
-    from e2gan.base import find_base
+    from e2gan.base import find_base, find_lite
     from e2gan.terminal import say
     from e2gan_demo.guard import Access
     from e2gan_demo.serve import launch
@@ -90,6 +96,7 @@ def demo(
         raise click.BadParameter("the address must begin with https:// or a slash.", param_hint="--catalogue")
 
     chosen = find_base(base)  # what is wrong with it is said before anything starts
+    live = find_base(live_base) if live_base else find_lite(chosen)
     say("starting the page: some seconds")
     launch(
         host=host,
@@ -98,6 +105,7 @@ def demo(
         public=public or share,
         browser=browser,
         base=chosen,
+        live=live,
         device=device,
         threads=threads,
         backend=backend,

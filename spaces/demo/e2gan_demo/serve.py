@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from e2gan.base import Base
 from e2gan.errors import E2GANError, E2GANWarning
@@ -32,6 +33,7 @@ def launch(
     public: bool = False,
     browser: bool = False,
     base: str | Base | None = None,
+    live: Base | None = None,
     device: str | None = None,
     threads: int | None = None,
     backend: str | None = None,
@@ -43,6 +45,7 @@ def launch(
     """Start the page, and serve until interrupted or terminated; no files stay on disk afterwards.
 
     Args:
+        live: the base for the camera's frames; None: that of the photos.
         host: address to listen on, with ``port``; None leaves the choice to Gradio.
         access: the rules for access; by default those that this machine or its Space needs.
         root_path: a proxy's path or address of the page.
@@ -61,8 +64,10 @@ def launch(
 
         served = place / "served"
         served.mkdir()
-        editor = Editor(base, device=device, dtype=precision, threads=threads, backend=backend)
-        studio = make_studio(editor, served, strangers=place / "added" if public else None)
+        how: dict[str, Any] = {"device": device, "dtype": precision, "threads": threads, "backend": backend}
+        editor = Editor(base, **how)
+        lively = Editor(live, **how) if live else None
+        studio = make_studio(editor, served, live=lively, strangers=place / "added" if public else None)
         page = build(studio, served, access, catalogue=catalogue)
         try:
             _, here, shared = page.launch(

@@ -80,19 +80,28 @@ class Wanted:
     """Of the photo, for a long job."""
     session: str = ""
     """The page that a long job is for."""
+    live: bool = False
+    """Whether the camera's own base makes it."""
 
 
 class Studio:
     """The editor and everything around it, shared by all visitors."""
 
-    def __init__(self, editor: Editor, catalogue: Catalogue, samples: Path, disk: Disk) -> None:
-        """Take in the samples (JPEGs in ``samples``); ``disk`` is for uploads and downloads."""
+    def __init__(
+        self, editor: Editor, catalogue: Catalogue, samples: Path, disk: Disk, *, live: Editor | None = None
+    ) -> None:
+        """Take in the samples (JPEGs in ``samples``); ``disk`` is for uploads and downloads.
+
+        Args:
+            live: edits the camera's frames, where concepts are made for its base; by default ``editor`` does.
+        """
         self.catalogue = catalogue
         self.disk = disk
         self.photos = Photos(delete=disk.delete)
         self.jobs = Jobs()
         self.turns = Turns()
         self._edit = _on_zero_gpu(editor.apply_batch)
+        self._live = _on_zero_gpu((live or editor).apply_batch)
         self._elsewhere = self._edit != editor.apply_batch
         self.samples = {path.stem: Photo.read(path, kept=True) for path in sorted(samples.glob("*.jpg"))}
         for name, photo in self.samples.items():
@@ -142,7 +151,8 @@ class Studio:
         """Answer each request with its edit, independently of the others.
 
         A request is ``{"photo": NAME or "frame": DATA_URL, "concepts": {NAME: WEIGHT}, "size": 384, 512 or null}``;
-        null means the photo's own size, as in a download.  An answer is ``{"picture": DATA_URL}``.
+        null means the photo's own size, as in a download.  With ``"sharp": true``, a frame is edited like a photo, not
+        by the camera's own base.  An answer is ``{"picture": DATA_URL}``.
         """
         jobs = [answering(self._job, request) for request in requests]
         wanted = [job for job in jobs if isinstance(job, Wanted)]
@@ -153,7 +163,8 @@ class Studio:
         fields = _fields(request)
         blend = self.catalogue.blend(fields.get("concepts"))
         if (frame := fields.get("frame")) is not None:
-            return Wanted(_frame(frame), blend, None)
+            live = None if fields.get("sharp") else self.catalogue.live_blend(fields["concepts"])
+            return Wanted(_frame(frame), live or blend, None, live=live is not None)
         photo, size = self.photos.get(fields.get("photo")), fields.get("size")
         if size is None:
             return Wanted(photo.still, blend, SHOWN, fields.get("job"), _pixels(photo), photo.session)
@@ -163,7 +174,7 @@ class Studio:
 
     def _edit_all(self, jobs: Sequence[Wanted]) -> list[Image.Image | E2GANError]:
         """Run quick jobs at once; long ones, and all if that fails, one by one, so that a fault harms only its own."""
-        if len(jobs) > 1 and not any(job.pixels for job in jobs):
+        if len(jobs) > 1 and not any(job.pixels for job in jobs) and len({job.live for job in jobs}) == 1:
             try:
                 return [*self._quick(jobs)]
             except E2GANError:
@@ -181,9 +192,11 @@ class Studio:
         return edits
 
     def _quick(self, jobs: Sequence[Wanted]) -> list[Image.Image]:
-        begun = time.monotonic()
-        edits: list[Image.Image] = list(self._edit([job.photo for job in jobs], [job.blend for job in jobs]))
-        self.jobs.measured(sum(_work(edit.width * edit.height) for edit in edits), time.monotonic() - begun)
+        begun, live = time.monotonic(), jobs[0].live
+        edit = self._live if live else self._edit
+        edits: list[Image.Image] = list(edit([job.photo for job in jobs], [job.blend for job in jobs]))
+        if not live:
+            self.jobs.measured(sum(_work(edit.width * edit.height) for edit in edits), time.monotonic() - begun)
         return edits
 
     def _edit_one(

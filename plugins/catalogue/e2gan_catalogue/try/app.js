@@ -17,6 +17,7 @@ import { Work } from "../shared/work.js";
 
 const SAMPLES = "../shared/samples/";
 const QUALITY = 0.95; // of JPEG and WebP
+const MODELS = { full: "models/", lite: "models-lite/" }; // of the networks
 
 const at = parts(document);
 const state = {
@@ -31,8 +32,10 @@ const cards = new Cards(at.cards, at.search, at.none, choose);
 const work = new Work(next, () => show());
 const dials = new Dials(at, state, { describe: () => (film.made ? refresh() : describe()), refresh });
 
-let editor; // once it is loaded
-let loaded = null; // the blend that the editor has, as text
+const editors = {}; // promises of them, by their networks
+let editor; // the one in use, once it is loaded
+let lite = new Set(); // names of the concepts that the small network makes
+let loaded = null; // the network and the blend in use, as text
 let wanted = false; // an edit that is not the one shown
 let shown = null; // what the edit on the stage is of: {names, ids}; null: there is none
 let saving = false;
@@ -73,7 +76,7 @@ async function edit(source) {
   const shares = blend(), ids = Object.keys(shares), names = ids.map((id) => cards.title(id)).join(" + ");
   show(shown ? "working" : "starting");
   try {
-    if (loaded !== JSON.stringify(shares)) await load(shares, names);
+    if (loaded !== JSON.stringify([network(), shares])) await load(network(), shares, names);
     const pixels = scaled(source);
     stage.transparent = fillHidden(pixels);
     const picture = await editor.edit(pixels);
@@ -94,11 +97,30 @@ async function edit(source) {
   }
 }
 
-async function load(shares, names) {
-  stage.say(`Loading ${names} …`);
+/** The small network if it makes all that is wanted, and the visitor has not chosen the other. */
+const network = () => (at.network.value === "lite" && Object.keys(blend()).every((name) => lite.has(name)) ? "lite" : "full");
+
+/** The editor with that network, which is loaded once. */
+function open(name) {
+  at.progress.hidden = name in editors;
+  editors[name] ??= Editor.open(MODELS[name], "ort/", (share) => {
+    at.progress.value = share;
+    stage.say(`Loading the model: ${Math.round(100 * share)} %`);
+  })
+    .catch((error) => {
+      delete editors[name]; // it may be there next time
+      throw error;
+    })
+    .finally(() => (at.progress.hidden = true));
+  return editors[name];
+}
+
+async function load(name, shares, names) {
   loaded = null;
+  editor = await open(name);
+  stage.say(`Loading ${names} …`);
   await editor.use(shares);
-  loaded = JSON.stringify(shares);
+  loaded = JSON.stringify([name, shares]);
 }
 
 /** The source on the stage, no larger than the chosen size, and its pixels. */
@@ -231,21 +253,21 @@ async function takeFile(file, sample = null) {
   stage.complain(null);
   if (sources.camera.on) sources.stopCamera();
   const turn = ++opening;
-  let opened;
+  let found;
   try {
-    opened = await open(file);
+    found = await opened(file);
   } catch (error) {
     return turn === opening ? fail(error) : undefined;
   }
-  if (turn !== opening) return opened.clip?.close();
+  if (turn !== opening) return found.clip?.close();
   const name = sample?.name ?? file.name?.replace(/\.[^.]*$/, "") ?? "photo";
-  take({ ...opened, name, alt: sample?.alt, credit: sample?.credit ?? "" });
+  take({ ...found, name, alt: sample?.alt, credit: sample?.credit ?? "" });
   sources.mark(sample?.name);
   refresh();
 }
 
 /** A canvas with the photo, or with the first frame of the clip: {canvas, clip}. */
-async function open(file) {
+async function opened(file) {
   if (clips && (await isClip(file))) {
     stage.say("Opening the clip …");
     const clip = await Clip.open(file);
@@ -345,10 +367,15 @@ at.size.addEventListener("change", () => {
   pace = null;
   refresh();
 });
+at.network.addEventListener("change", () => {
+  pace = null;
+  refresh();
+});
 at.container.addEventListener("change", () => (film.made ? refresh() : show()));
 at.link.addEventListener("click", () => copyText(location.href, at.link));
 
-/** What the catalogue has written: {cards, clips}, those of the concepts to edit with, and whether clips are edited. */
+/** What the catalogue has written: {cards, lite, clips}, the cards of the concepts to edit with, those of them that the
+ *  small network makes, and whether clips are edited. */
 async function readPage() {
   const response = await fetch("page.json");
   if (!response.ok) throw new Error(`The list of concepts cannot be loaded (${response.status})`);
@@ -369,23 +396,20 @@ async function start() {
   const wish = asked();
   dials.set(wish);
   try {
-    const loading = Editor.open("models/", "ort/", (share) => {
-      at.progress.value = share;
-      stage.say(`Loading the model: ${Math.round(100 * share)} %`);
-    });
     const page = await readPage();
     clips = page.clips;
     if (clips) sources.takeClips();
+    lite = new Set(page.lite);
+    at["network-row"].hidden = !lite.size;
     cards.draw(page.cards);
     at.other.append(...cards.names.map((name) => new Option(cards.title(name), name)));
     state.other = cards.has(wish.other) ? wish.other : null;
     choose([wish.concept, ...cards.names].find((name) => cards.has(name)));
+    const loading = open(network());
     if (!state.photo && samples.length) await takeSample(samples[0]);
     editor = await loading;
-    at.progress.hidden = true;
     refresh();
   } catch (error) {
-    at.progress.hidden = true;
     fail(error);
   }
 }

@@ -86,6 +86,7 @@ export function start({ element, trigger, props, upload, watch }) {
     wanted = true;
     if (!at.wait.hidden && !saving) waiting.cancel(); // another edit is wanted than the one under way
     describe();
+    if (camera.on) show(); // the other concept may be made for the camera's own network, or not
     work.wake();
   }
 
@@ -131,7 +132,7 @@ export function start({ element, trigger, props, upload, watch }) {
 
   async function frame() {
     const picture = camera.grab(LIVE).toDataURL("image/jpeg", 0.85);
-    const answer = await ask("edit", { frame: picture, concepts: blend() });
+    const answer = await ask("edit", { frame: picture, concepts: blend(), sharp: sources.sharp });
     if (!camera.on) return;
     if (answer.error) {
       sources.leaveCamera();
@@ -169,7 +170,7 @@ export function start({ element, trigger, props, upload, watch }) {
     at.save.disabled = !(ready && blend()) || saving || (clip.kind && !clip.made && !clip.allowed);
     at["save-sheet"].disabled = !ready || saving;
     sheet.disabled = !ready;
-    sources.show(!!state.photo);
+    sources.show(!!state.photo, Object.keys(blend() ?? {}).every((name) => cards.get(name)?.live));
   }
 
   function fail(fault) {
