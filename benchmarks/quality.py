@@ -90,8 +90,12 @@ def measure(
             ):
                 figures.append(Figure(f"{concept.id}: {name} FID ratio, {kind}", ratio, "×", at_most=FID))
                 ratios.setdefault(f"{name} FID ratio, {kind}", []).append(ratio)
-        if faces and (share := kept_faces(photos, edited, found, faces)) is not None:
-            figures.append(Figure(f"{concept.id}: faces that are still found", share, at_least=FACES))
+        for name, pictures, least in (
+            ("faces that are still found", edited, FACES),
+            ("faces found in the teacher's pictures", targets, None),
+        ):
+            if faces and (share := kept_faces(photos, pictures, found, faces)) is not None:
+                figures.append(Figure(f"{concept.id}: {name}", share, at_least=least))
         if sheets is not None:
             rows = list(zip(photos, targets, edited))
             draw_sheet(rows[:: -(-len(rows) // ROWS)], sheets / f"{concept.id}.png")

@@ -328,6 +328,7 @@ def test_quality_measures_each_concept_against_its_teacher(
         for kind in ("people", "others"):
             assert figures[f"{id}: efficientnet-lite0 FID ratio, {kind}"].at_most == 0.5
         assert figures[f"{id}: faces that are still found"].at_least == 0.95
+        assert 0 <= figures[f"{id}: faces found in the teacher's pictures"].value <= 1
         assert figures[f"{id}: stroke match with the teacher's"].at_least is None
         with Image.open(tmp_path / "sheets" / f"{id}.png") as sheet:
             assert sheet.width > 3 * 40 and sheet.height > 3 * 40
