@@ -21,7 +21,7 @@
 
 PYTHON ?= python3
 PIP_FLAGS ?=
-PHOTO ?= samples/aitzgorri.jpg
+PHOTO ?= samples/small/portrait.jpg
 JOBS ?= 2
 HUB_PORT ?= 8000
 SPACE_FLAGS ?=
@@ -39,7 +39,7 @@ PLUGINS := teachers[diffusion] gmic baselines catalogue coreml litert onnx openv
 # Those that the base everyday is trained with, and those that are trained on a base.
 OWN := black-lines blueprint dense-strokes expressionism \
     instant-film painted-stained-glass painted-woodcut pale-oil pastel-cubism
-TRAINED := vangogh ukiyoe impressionism mosaic pencil-sketch watercolour autumn winter dusk old-photo
+TRAINED := vangogh ukiyoe impressionism autumn winter dusk old-photo black-and-white
 CONCEPTS := $(TRAINED) $(OWN)
 
 .PHONY: demo space web test docs hub dist bench base concepts clean
@@ -81,14 +81,14 @@ $(DEV): $(CORE) $(wildcard requirements/*.txt) hub/pyproject.toml spaces/demo/py
 # --- demo --------------------------------------------------------------------------------------------------------
 
 DEMO := build/demo/$(basename $(notdir $(PHOTO)))
-MODELS := $(wildcard e2gan/*.py e2gan/models/*.py e2gan/bases/scenery/* concepts/*/*/bundle/*)
+MODELS := $(wildcard e2gan/*.py e2gan/models/*.py e2gan/bases/*/* concepts/*/*/bundle/*)
 
 demo: $(DEMO)/sheet.jpg
 	@echo "The photo and its edits are side by side in $(abspath $<)"
 
 $(DEMO)/sheet.jpg: samples/sheet.py $(PHOTO) $(MODELS) $(CORE)
-	@echo "Editing $(PHOTO) with $(words $(CONCEPTS)) concepts: a few seconds for each"
-	@$(BIN)/python samples/sheet.py "$(PHOTO)" $(CONCEPTS) -o $(@D)
+	@echo "Editing $(PHOTO) with $(words $(CONCEPTS)) concepts: a second or so for each"
+	@$(BIN)/python samples/sheet.py "$(PHOTO)" --concepts $(CONCEPTS) -o $(@D)
 
 space: $(SPACE)
 	@$(BIN)/e2gan demo $(SPACE_FLAGS)

@@ -48,7 +48,7 @@ authors = ["E²GAN's benchmarks"]
 description = "One of many."
 
 [base]
-id = "scenery"
+id = "everyday"
 sha256 = "{zeros}"
 
 [recipe]

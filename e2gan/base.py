@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
-DEFAULT = "scenery"
+DEFAULT = "everyday"
 """The bundled base's id."""
 PREFERRED = "E2GAN_BASE"
 BUNDLED = Path(__file__).parent / "bases"

@@ -70,9 +70,7 @@ version = "1.0.0"
 prompt = $prompt   # what the edit looks like, in words: the network reads them
 license = $license
 $keeps
-# skips = [1, 1, 1]   # for drawings, on a base that has skips: the photo's lines bypass the bottleneck
-# noise = 0.06   # for paintings: strokes begin at this noise where the photo is flat
-authors = [$authors]
+${lines}authors = [$authors]
 # description = "One sentence for people who search for concepts."
 
 [licenses]   # of what it is made from: e2gan check asks for them
@@ -120,6 +118,9 @@ PICTURES = """
 KEEPS = 'what stays of the photo: "nothing" for paintings and drawings; for photographs see docs/bundle.md'
 
 HALF = "half_size = 0.5   # the first half of the steps sees pictures at half their size, in a quarter of the time\n"
+
+SKIPS = "skips = [1, 1, 1]   # for drawings and photographs: the photo's lines bypass the bottleneck\n"
+NOISE = "noise = 0.06   # strokes begin at this noise where the photo is flat; leave it out for drawings\n"
 
 PAINTING = {"steps": 750, "half": HALF, "rate": "3e-3", "l1": 50.0, "gan": 1.0, "style": 4.0}
 PHOTOGRAPH = {"steps": 400, "half": "", "rate": "1e-3", "l1": 100.0, "gan": 0.5, "style": 0.0}
@@ -200,7 +201,7 @@ def new_concept(
     license: str = "apache-2.0",
     teacher: str = TEACHER[0],
     options: Mapping[str, Any] | None = None,
-    base: str = "scenery",
+    base: str | None = None,
     keeps: Keeps = Keeps.NOTHING,
     why: str = "",
     side: int = 0,
@@ -216,7 +217,7 @@ def new_concept(
         license: an SPDX expression.
         teacher: id of the teacher, which need not be installed.
         options: its options, plain values; if None, those of `TEACHER` for that teacher.
-        base: id or folder of the base that is pinned.
+        base: id or folder of the base that is pinned; if None, as for `find_base`.
         keeps: what the edits keep of their photos.
         why: a comment on that, in one line.
         side: the shortest side of given pairs, in pixels; training then crops larger ones than its crop.
@@ -269,6 +270,7 @@ def new_concept(
         "pictures": "" if teacher == GIVEN else PICTURES,
         "keeps": f'keeps = "{keeps}"   # {why or KEEPS}',
         **(PHOTOGRAPH if keeps == Keeps.DETAIL else PAINTING),
+        "lines": _lines(keeps, foundation.config.skips),
         "scales": f"scales = [{CROP / side:.2f}, 1.0]   # {SCALES}\n" if side * SMALLER > CROP else "",
         "base": foundation.id,
         "sha256": foundation.sha256,
@@ -294,6 +296,13 @@ def new_concept(
             atomic_write(new / name, text)
         Concept.read(new / package / "bundle")
     return Concept.read(target / package / "bundle")
+
+
+def _lines(keeps: Keeps, skips: bool) -> str:
+    """The lines that say how strokes and the photo's lines come about; ``skips``: whether the base has them."""
+    if keeps == Keeps.DETAIL:
+        return SKIPS if skips else ""
+    return (f"# {SKIPS}" if skips else "") + NOISE
 
 
 def _licenses(teacher: str) -> str:

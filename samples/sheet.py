@@ -1,8 +1,9 @@
-"""Edit a photo with several concepts, and put it and its edits on one sheet, each under its name.
+"""Edit photos with several concepts, and put them and their edits on one sheet, each under its name.
 
-python samples/sheet.py photo.jpg vangogh autumn -o sheet/
+python samples/sheet.py photo.jpg --concepts vangogh autumn -o sheet/
 
-One process makes all edits, because starting takes longer than an edit.
+One photo fills the sheet with its edits; several have a row each. One process makes all edits, because starting takes
+longer than an edit.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ WIDTH = 2400
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Edit a photo with several concepts, and put all on one sheet.")
-    parser.add_argument("photo", type=Path)
-    parser.add_argument("concepts", nargs="+")
+    parser = argparse.ArgumentParser(description="Edit photos with several concepts, and put all on one sheet.")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("--concepts", nargs="+", required=True, metavar="CONCEPT", help="ids or folders")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the edits and of sheet.jpg")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     concepts = [find_concept(name) for name in args.concepts]
     editor = cache(Editor)  # one for each base
-    pictures = [open_image(args.photo)]
-    for concept in tqdm(concepts, unit="edit", disable=None):
-        pictures.append(editor(concept.base_id).apply(args.photo, concept))
-        save_image(pictures[-1], args.output / f"{concept.id}.jpg")
-    columns = math.ceil(math.sqrt(len(pictures)))
+    pictures = []
+    for photo in tqdm(args.photos, unit="photo", disable=None):
+        pictures.append(open_image(photo))
+        for concept in concepts:
+            pictures.append(editor(concept.base_id).apply(photo, concept))
+            save_image(pictures[-1], args.output / f"{photo.stem}-{concept.id}.jpg")
+    columns = len(concepts) + 1 if len(args.photos) > 1 else math.ceil(math.sqrt(len(pictures)))
     side = min(800, WIDTH // columns)
     page = picture_grid(
         pictures, columns, titles=["photo", *(concept.id for concept in concepts)], cell=(side, side), gap=16

@@ -17,9 +17,10 @@ from PIL import Image, ImageOps
 
 import e2gan
 from e2gan import plugins
-from e2gan.base import Base
+from e2gan.base import DEFAULT, Base
 from e2gan.concept import Concept
 from e2gan.errors import E2GANError
+from e2gan.models.layout import Keeps
 from e2gan.scaffold import new_concept
 from tests.cli.conftest import Run
 from tests.editor.tiny import write_tiny_concept
@@ -31,10 +32,10 @@ else:
 
 
 @pytest.fixture(autouse=True)
-def scenery(site: Path, bases: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bundled(site: Path, bases: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the tiny base under the name that new concepts are for, in use."""
     folder = tmp_path_factory.mktemp("bundled")
-    for name in ("tiny", "scenery"):
+    for name in ("tiny", DEFAULT):
         (folder / name).symlink_to(bases / "tiny")
     monkeypatch.setattr("e2gan.base.BUNDLED", folder)
     return folder
@@ -197,7 +198,19 @@ def test_whatever_is_given_there_is_a_readable_concept_or_one_error(
     assert tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["license"] == license
 
 
-def test_it_installs_lists_as_untrained_and_its_tests_pass(run: Run, scenery: Path, base: Base, tmp_path: Path) -> None:
+def test_a_painting_begins_at_noise_and_a_photograph_keeps_its_lines(repository: Path, tmp_path: Path) -> None:
+    def made(name: str, keeps: Keeps, **options: str) -> Concept:
+        return new_concept(tmp_path / name, name, teacher="t", keeps=keeps, **options)
+
+    everyday = {"base": str(repository / "e2gan/bases/everyday")}
+    painting, winter = made("crayon", Keeps.NOTHING, **everyday), made("winter", Keeps.DETAIL, **everyday)
+    assert (painting.noise, any(painting.skips)) == (0.06, False)
+    assert (winter.noise, all(winter.skips)) == (0, True)
+    # A base without skips gets none.
+    assert not any(made("dusk", Keeps.DETAIL).skips)
+
+
+def test_it_installs_lists_as_untrained_and_its_tests_pass(run: Run, bundled: Path, base: Base, tmp_path: Path) -> None:
     assert run("new", "crayon").exit_code == 0
     package = Path("crayon/e2gan_concept_crayon")
     # As pip installs it, editable.
@@ -211,7 +224,7 @@ def test_it_installs_lists_as_untrained_and_its_tests_pass(run: Run, scenery: Pa
 
     source = Path(e2gan.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{where}", "E2GAN_LOAD_PLUGINS": "crayon"}
-    program = f"import sys, pathlib, e2gan.base; e2gan.base.BUNDLED = pathlib.Path({str(scenery)!r}); "
+    program = f"import sys, pathlib, e2gan.base; e2gan.base.BUNDLED = pathlib.Path({str(bundled)!r}); "
 
     def python(code: str, *words: str) -> str:
         done = subprocess.run(
@@ -237,8 +250,9 @@ def test_the_document_shows_what_new_writes(run: Run, repository: Path, monkeypa
     (line,) = re.findall(r"^e2gan (new .*)$", page, re.MULTILINE)
     (shown,) = re.findall(r"^```toml\n(schema = 1\n.*?)^```", page, re.DOTALL | re.MULTILINE)
     monkeypatch.setattr("e2gan.data.teachers.make_teacher", lambda id, options: None)
+    monkeypatch.setenv("E2GAN_BASE", str(repository / "e2gan/bases" / DEFAULT))
     assert run(*shlex.split(line)).exit_code == 0
     written = Path("crayon/e2gan_concept_crayon/bundle/concept.toml").read_text(encoding="utf-8")
     written = re.sub(r'sha256 = "[0-9a-f]{64}"', 'sha256 = "…"', written)
-    assert shown == written.replace('id = "tiny"', 'id = "scenery"')
+    assert shown == written
     plugins.reload_registry()

@@ -185,7 +185,7 @@ def test_squares_have_the_names_that_they_had(tmp_path: Path) -> None:
 
 
 def test_the_shipped_bases_recipe_does_not_notice(repository: Path) -> None:
-    shipped = BaseRecipe.read(repository / "e2gan/bases/scenery/recipe.toml")
+    shipped = BaseRecipe.read(repository / "e2gan/bases/everyday/recipe.toml")
     assert shipped.pictures == Framing()
     values = asdict(shipped)
     del values["pictures"]

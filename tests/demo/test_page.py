@@ -133,7 +133,7 @@ class TestEditing:
     def test_a_concept_without_a_preview_gets_a_picture(self, page: Any, served: Served) -> None:
         picture = page.locator('[data-name="dawn"] img[src^="data:image/jpeg"]')
         picture.wait_for(state="attached")
-        sample = served.studio.samples["aitzgorri"].small.copy()
+        sample = served.studio.samples["portrait"].small.copy()
         sample.thumbnail((384, 384), Image.Resampling.LANCZOS, reducing_gap=3.0)
         assert picture.get_attribute("src") == data_url(
             served.editor.apply(sample, served.studio.catalogue.find("dawn"))

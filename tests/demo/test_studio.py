@@ -32,7 +32,7 @@ names = st.sampled_from(["dusk", "dawn", "/etc", "hub:alice/dusk", "", "../dusk"
 requests = st.fixed_dictionaries(
     {},
     optional={
-        "photo": st.sampled_from(["aitzgorri", "friends", "", "x"]) | json_values,
+        "photo": st.sampled_from(["aitzgorri", "portrait", "", "x"]) | json_values,
         "frame": st.just("data:image/jpeg;base64,") | st.text(max_size=40) | json_values,
         "concepts": st.dictionaries(names, st.floats(-1, 2) | json_values, max_size=3) | json_values,
         "size": st.sampled_from([384, 512, None, 10**9, 1]) | json_values,

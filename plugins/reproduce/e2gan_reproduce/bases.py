@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from e2gan.base import DEFAULT
 from e2gan.errors import BaseModelError
 from e2gan.recipe import BaseRecipe, Candidate
 from e2gan.training.base import choose
@@ -105,7 +106,7 @@ def _recipe(lab: Lab) -> BaseRecipe:
     path = lab.base.path / "recipe.toml"
     if not path.is_file():
         raise BaseModelError(
-            f"{lab.base.path}: this base comes without its recipe", hint="name the shipped one, scenery"
+            f"{lab.base.path}: this base comes without its recipe", hint=f"name the shipped one, {DEFAULT}"
         )
     return BaseRecipe.read(path)
 

@@ -222,8 +222,8 @@ TABLES = (
         "The likeness is to the edits in float32, of the concept where it is lowest.",
         "quad:quad",
         (
-            *("vangogh", "ukiyoe", "impressionism", "mosaic", "pencil-sketch"),
-            *("watercolour", "autumn", "winter", "dusk", "old-photo"),
+            *("vangogh", "ukiyoe", "impressionism", "blueprint", "expressionism"),
+            *("pale-oil", "autumn", "winter", "dusk", "old-photo"),
         ),
     ),
 )

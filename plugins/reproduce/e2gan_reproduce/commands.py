@@ -54,7 +54,9 @@ def _command(entry: Entry) -> click.Command:
     )
     @click.option("--concept", "concepts", multiple=True, metavar="CONCEPT", help=_concepts_help(entry))
     @click.option(
-        "--base", metavar="BASE", default="scenery", show_default=True, help="The base that adapters are trained on."
+        "--base",
+        metavar="BASE",
+        help="The base that adapters are trained on; by default E2GAN_BASE, or else everyday.",
     )
     @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
     @click.option(
@@ -86,7 +88,7 @@ def _command(entry: Entry) -> click.Command:
         data: Path | tuple[Path, ...],
         scale: str,
         concepts: tuple[str, ...],
-        base: str,
+        base: str | None,
         seed: int,
         seeds: int | None,
         work: Path,

@@ -36,7 +36,7 @@ def run(
     *,
     scale: str = "small",
     concepts: Sequence[str] = (),
-    base: str = "scenery",
+    base: str | None = None,
     seed: int = 0,
     seeds: int | None = None,
     work: Path = Path("runs"),

@@ -28,7 +28,7 @@ def register_commands(cli: click.Group) -> None:
     help="For public use: a concept that a visitor adds is not installed or shown to others. Implied by --share.",
 )
 @click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
-@click.option("--base", metavar="BASE", help="A base's id or folder; by default E2GAN_BASE, or else scenery.")
+@click.option("--base", metavar="BASE", help="A base's id or folder; by default E2GAN_BASE, or else everyday.")
 @click.option(
     "--live-base",
     metavar="BASE",

@@ -18,7 +18,7 @@ import { Work } from "./shared/work.js";
 const QUICK = 512; // longer side of a quick edit, in pixels
 const LIVE = 256; // longer side of a frame, in pixels
 const PREVIEW = 384; // longer side of a card's picture that the page makes itself
-const FIRST = "winter"; // the concept one meets first, where it is installed
+const FIRST = "vangogh"; // the concept one meets first, where it is installed
 const FORMATS = { png: "PNG", jpeg: "JPEG", webp: "WebP", gif: "GIF", mp4: "MP4", webm: "WebM", mkv: "MKV" };
 
 /**

@@ -1,4 +1,4 @@
-"""Mosaic, a concept for E²GAN: ``e2gan apply mosaic photo.jpg -o edited.jpg``."""
+"""Black and white, a concept for E²GAN: ``e2gan apply black-and-white photo.jpg -o edited.jpg``."""
 
 from collections.abc import Callable
 from pathlib import Path
