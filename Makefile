@@ -39,7 +39,7 @@ PLUGINS := teachers[diffusion] gmic baselines catalogue coreml litert onnx openv
 # Those that the base everyday is trained with, and those that are trained on a base.
 OWN := black-lines blueprint dense-strokes expressionism \
     instant-film painted-stained-glass painted-woodcut pale-oil pastel-cubism
-TRAINED := vangogh ukiyoe impressionism autumn winter dusk old-photo black-and-white
+TRAINED := vangogh ukiyoe impressionism autumn winter dusk old-photo black-and-white cinema neon
 CONCEPTS := $(TRAINED) $(OWN)
 
 .PHONY: demo space web test docs hub dist bench base concepts clean

@@ -189,7 +189,7 @@ def test_the_page_that_edits_clips_has_mediabunny_and_its_licence(tmp_path: Path
     (tmp_path / MEDIABUNNY).write_text("// a library")
     write_page(tmp_path / "try", [{"name": "dusk"}], tmp_path if clips else None)
     about = json.loads((tmp_path / "try/page.json").read_text())
-    assert about == {"cards": [{"name": "dusk"}], "clips": clips}
+    assert about == {"cards": [{"name": "dusk"}], "lite": [], "clips": clips}
     files = {path.name: path.read_text() for path in (tmp_path / "try").glob("clips/*")}
     assert set(files) == ({MEDIABUNNY, "NOTICE"} if clips else set())
     assert not clips or ("Mozilla Public License 2.0" in files["NOTICE"] and "github.com" in files["NOTICE"])
