@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from e2gan.models.deltas import delta_weights, folded
 from e2gan.models.generator import Generator, UpConv
 from e2gan.models.layout import GeneratorConfig, Ranks, crucial_layers
+from e2gan.quiet import quiet_import
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,8 @@ def _weight(layer: nn.Module) -> Tensor:
 
 def lora_config(config: GeneratorConfig, ranks: Ranks) -> LoraConfig:
     """PEFT's configuration of an adapter for this generator, with LoRA for transposed convolutions registered."""
-    from peft import LoraConfig
+    with quiet_import():  # PEFT tries torchao, which logs all that it cannot load here
+        from peft import LoraConfig
 
     by_layer = {layer.name: layer.rank(ranks) for layer in crucial_layers(config)}
     peft_config = LoraConfig(
@@ -76,11 +78,12 @@ def lora_config(config: GeneratorConfig, ranks: Ranks) -> LoraConfig:
 
 def attach(generator: Generator, ranks: Ranks) -> PeftModel:
     """Freeze the generator and put a fresh, trainable adapter on its crucial layers."""
+    config = lora_config(generator.config, ranks)
     from peft import get_peft_model
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Unsupported layer type")  # ours below supports it
-        return get_peft_model(generator, lora_config(generator.config, ranks))  # type: ignore[arg-type]
+        return get_peft_model(generator, config)  # type: ignore[arg-type]
 
 
 def adapter_state(model: PeftModel) -> dict[str, Tensor]:
