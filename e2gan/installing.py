@@ -32,8 +32,8 @@ PUBLISHED = False
 """Whether this project's packages are on PyPI.  The first release sets it: docs/release.md."""
 
 CONCEPTS = (
-    *("vangogh", "ukiyoe", "impressionism", "neon"),
-    *("autumn", "winter", "dusk", "old-photo", "black-and-white", "cinema"),
+    *("vangogh", "ukiyoe", "impressionism"),
+    *("autumn", "winter", "dusk", "old-photo", "black-and-white", "cinema", "neon"),
     *("black-lines", "blueprint", "dense-strokes", "expressionism", "instant-film"),
     *("painted-stained-glass", "painted-woodcut", "pale-oil", "pastel-cubism"),
 )
