@@ -16,7 +16,7 @@ untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 
 from e2gan.concept.card import render_card
 from e2gan.concept.facts import main_facts, ratios
-from e2gan.concept.fit import base_of, check_bundle
+from e2gan.concept.fit import base_of, check_bundle, made_for
 from e2gan.concept.layout import (
     ADAPTER,
     CARD,
@@ -49,6 +49,7 @@ __all__ = [
     "base_of",
     "bundle_folder",
     "check_bundle",
+    "made_for",
     "main_facts",
     "ratios",
     "record_quality",

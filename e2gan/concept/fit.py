@@ -6,7 +6,7 @@ from e2gan.base import Base, find_base
 from e2gan.concept.manifest import Concept
 from e2gan.errors import BaseModelError
 
-__all__ = ["base_of", "check_bundle"]
+__all__ = ["base_of", "check_bundle", "made_for"]
 
 
 def base_of(concept: Concept) -> Base | None:
@@ -16,6 +16,12 @@ def base_of(concept: Concept) -> Base | None:
     except BaseModelError:
         return None
     return base if base.sha256 == concept.base_sha256 else None
+
+
+def made_for(concept: Concept, base: Base) -> Concept | None:
+    """The concept for that base, which its package may hold for several; None if it is not there, or not trained."""
+    concept = concept.on(base.sha256)
+    return concept if concept.trained and concept.base_sha256 == base.sha256 else None
 
 
 def check_bundle(concept: Concept) -> Base | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from e2gan import __version__
 from e2gan.base import Base, find_lite
-from e2gan.concept import Concept, base_of
+from e2gan.concept import Concept, base_of, made_for
 from e2gan.errors import E2GANError
 from e2gan.installing import install_command
 from e2gan_catalogue.entries import Entry
@@ -124,27 +124,27 @@ def write_editor(
     chosen = _chosen(entries)
     base = base_of(chosen[0].concept)
     assert base is not None
-    concepts = {MODELS: [entry.concept for entry in chosen]}
+    wanted = {MODELS: (base, [entry.concept for entry in chosen])}
+    lite: list[Concept] = []
     if small := find_lite(base):
-        made = (entry.concept.on(small.sha256) for entry in chosen)
-        concepts[LITE_MODELS] = [concept for concept in made if concept.base_sha256 == small.sha256 and concept.trained]
+        lite = [concept for entry in chosen if (concept := made_for(entry.concept, small))]
+        if lite:
+            wanted[LITE_MODELS] = small, lite
     write_page(
         place,
         [entry.card("../") for entry in chosen],
         runtime.clips,
-        lite=[concept.id for concept in concepts.get(LITE_MODELS, [])],
+        lite=[concept.id for concept in lite],
     )
     (place / "ort").mkdir()
     for name in FILES:
         shutil.copy(runtime.folder / name, place / "ort" / name)
-    made_from = {name: _made_from(some) for name, some in concepts.items() if some}
-    for name, its_base in ((MODELS, base), (LITE_MODELS, small)):
-        if name not in made_from or its_base is None:
-            continue
+    made_from = {name: _made_from(concepts) for name, (_, concepts) in wanted.items()}
+    for name, (its_base, concepts) in wanted.items():
         if _kept(former, name, made_from[name]):
             shutil.copytree(former / name, place / name)
         else:
-            _export(concepts[name], its_base, place / name, tell)
+            _export(concepts, its_base, place / name, tell)
     (place / MADE).write_text(json.dumps(made_from), encoding="utf-8")
     return chosen
 

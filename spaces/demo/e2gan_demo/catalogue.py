@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2gan.about import facts, judgements, verdict
 from e2gan.base import Base
-from e2gan.concept import Concept
+from e2gan.concept import Concept, made_for
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
 from e2gan.images import PREVIEW, open_image
 from e2gan.installing import install_command, install_elsewhere
@@ -80,7 +80,7 @@ class Catalogue:
 
     def concepts(self) -> dict[str, Concept]:
         """The usable installed concepts, by name."""
-        installed = ((name, _fitting(concept, self.base)) for name, concept in registry().all("concept").items())
+        installed = ((name, made_for(concept, self.base)) for name, concept in registry().all("concept").items())
         return {name: concept for name, concept in installed if concept}
 
     def cards(self) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ class Catalogue:
             if concept is None and (added := self._added.get(name)):
                 added.used = time.monotonic()
                 concept = added.concept
-        concept = concept and _fitting(concept, self.base)
+        concept = concept and made_for(concept, self.base)
         if concept is None:
             raise ConceptError(f"no concept {shown(name)} here", hint="choose another, or add it again")
         return concept
@@ -134,13 +134,18 @@ class Catalogue:
         Args:
             wanted: weight by name.
         """
-        blend = {self._live(name): weight for name, weight in wanted.items() if weight}
-        return None if None in blend else {concept: weight for concept, weight in blend.items() if concept}
+        blend = {}
+        for name, weight in wanted.items():
+            if weight:
+                if (concept := self._live(name)) is None:
+                    return None
+                blend[concept] = weight
+        return blend
 
     def _live(self, name: str) -> Concept | None:
         """The installed concept for the camera's own base."""
         concept = registry().all("concept").get(name)
-        return _fitting(concept, self.live) if concept and self.live else None
+        return made_for(concept, self.live) if concept and self.live else None
 
     def card(self, name: str, concept: Concept) -> dict[str, Any]:
         """The card of a concept: plain values, with the manifest's text unescaped."""
@@ -249,7 +254,7 @@ class Catalogue:
         return self.card(name, self.find(name))
 
     def _must_fit(self, ref: Ref, concept: Concept) -> None:
-        if not _fitting(concept, self.base):
+        if not made_for(concept, self.base):
             raise ConceptError(
                 f"{ref}: made for the base '{concept.base_id}' ({concept.base_sha256[:12]}…), "
                 f"not for '{self.base.id}' ({self.base.sha256[:12]}…)",
@@ -262,9 +267,3 @@ class Catalogue:
         for name in [name for name, added in list(self._added.items()) if added.used < oldest]:
             added = self._added.pop(name)
             shutil.rmtree(added.concept.path, ignore_errors=True)
-
-
-def _fitting(concept: Concept, base: Base) -> Concept | None:
-    """The concept for that base, which its package may hold for several; None if it is not there, or not trained."""
-    concept = concept.on(base.sha256)
-    return concept if concept.trained and concept.base_sha256 == base.sha256 else None
