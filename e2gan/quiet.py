@@ -22,7 +22,7 @@ def quiet_import() -> Iterator[None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Suppress transformers' bars and its remarks on weights; downloads still show their progress.
+    """Suppress transformers' bars, and its remarks on weights and imports; downloads still show their progress.
 
     Its switches apply to the whole process, so they are restored afterwards.
     """
@@ -36,7 +36,8 @@ def quiet_transformers() -> Iterator[None]:
     if downloads:
         enable_progress_bars()
     try:
-        yield
+        with quiet_import():
+            yield
     finally:
         switches.set_verbosity(verbosity)
         if bars:
