@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from e2gan.base import find_base, preferred
-from e2gan.concept import MANIFEST, Concept, bundle_folder
+from e2gan.concept import MANIFEST, Concept, concept_in
 from e2gan.errors import ConceptError
 from e2gan.installing import install_command
 from e2gan.plugins import OFFERED_BY, registry
@@ -241,7 +241,7 @@ def on_one_base(names: Iterable[Name], base: str | os.PathLike[str] | None = Non
 
 def _find(name: Name, base: str | None = None) -> Concept | Blend:
     if isinstance(name, os.PathLike):
-        return _in_folder(Path(name))
+        return _in_folder(Path(name), base)
     if not isinstance(name, str):
         return name
     scheme, colon, rest = name.partition(":")
@@ -257,7 +257,7 @@ def _find(name: Name, base: str | None = None) -> Concept | Blend:
         path = Path(name).expanduser()
         if not path.exists() and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
             return _from_repository(name)
-        return _in_folder(path)
+        return _in_folder(path, base)
     try:
         return registry().get("concept", name).on(base or preferred())
     except ConceptError as error:
@@ -268,12 +268,12 @@ def _find(name: Name, base: str | None = None) -> Concept | Blend:
         raise
 
 
-def _in_folder(folder: Path) -> Concept:
+def _in_folder(folder: Path, base: str | None) -> Concept:
     """The concept whose bundle the folder is, or which it is the distribution of."""
     if folder.is_file():
         raise ConceptError(f"{shown(str(folder))} is a file, not a concept", hint=A_FILE)
     around = not (folder / MANIFEST).exists() and any(folder.glob(f"*/bundle/{MANIFEST}"))
-    return Concept.read(bundle_folder(folder) if around else folder)
+    return concept_in(folder).on(base or preferred()) if around else Concept.read(folder)
 
 
 def _from_repository(repo: str) -> Concept:

@@ -65,10 +65,10 @@ def _project_faults(place: Path, folder: str, project: Mapping[str, Any], versio
     except InvalidVersion:
         yield f"{version} is no version"
     if name.startswith(CONCEPT):
-        (bundle,) = place.glob("*/bundle/concept.toml")
-        inside = tomllib.loads(bundle.read_text(encoding="utf-8"))["version"]
-        if inside != version:
-            yield f"the version is {version}, but the bundle's is {inside}"
+        for bundle in sorted(place.glob("*/bundle*/concept.toml")):
+            inside = tomllib.loads(bundle.read_text(encoding="utf-8"))["version"]
+            if inside != version:
+                yield f"the version is {version}, but the {bundle.parent.name}'s is {inside}"
     elif version != versions["e2gan"]:
         yield f"the version is {version}, but e2gan's is {versions['e2gan']}: they are released together"
     for line in project.get("dependencies", []):

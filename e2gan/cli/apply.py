@@ -20,7 +20,7 @@ from e2gan.cli.batch import Outcome, edit_photos
 from e2gan.cli.finished import is_finished
 from e2gan.cli.help import Command
 from e2gan.cli.moving import ANIMATION, CLIP, edit_moving, kind_of, moving_options
-from e2gan.cli.options import MemorySize, editor_options
+from e2gan.cli.options import MemorySize, base_option, editor_options
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import EXIT_ERROR, report
 from e2gan.errors import E2GANError, ImageError
@@ -106,9 +106,7 @@ class Share(click.FloatRange):
     help="How coarse strokes are: fine edits at the photo's own size, medium at up to a megapixel, broad at up to a "
     "quarter of one. By default medium.",
 )
-@click.option(
-    "--base", metavar="BASE", help="A base's id or folder; by default the one the concept names, or E2GAN_BASE."
-)
+@base_option
 @click.option(
     "--large", is_flag=True, help="Also edit photos of more than 125 megapixels; only for files that you trust."
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +46,8 @@ def check(
 ) -> None:
     """Check concepts as a maintainer would before taking them in.
 
-    DIR is a concept's bundle or the distribution around it. The checklist says whether the bundle is sound and fits its
+    DIR is a concept's bundle or the distribution around it; if that holds bundles for several bases, each gets its
+    checklist. The checklist says whether the bundle is sound and fits its
     base, whether it is measured and better than doing nothing, whether the licences of the concept, its teacher and its
     photos are stated, and whether preview and card are there. Nothing in DIR is run. The exit code is 1 if a check
     failed.
@@ -53,7 +57,7 @@ def check(
     if data is not None and not reproduce:
         raise click.UsageError("--data is for --reproduce.")
     reports = []
-    for place in folders:
+    for place in chain.from_iterable(map(_each, folders)):
         concept, checks = checklist(place)
         checks.append(_reproducible(concept, data, workers, device, out) if reproduce else _not_asked())
         reports.append(_report(place, concept, checks))
@@ -62,6 +66,16 @@ def check(
     out.data(reports)
     if any(check["status"] == FAILED for report in reports for check in report["checks"]):
         sys.exit(EXIT_ERROR)
+
+
+def _each(place: Path) -> Iterator[Path]:
+    """The folder itself, and a distribution's bundles for other bases than its first one's."""
+    from e2gan.concept import bundle_folders
+    from e2gan.errors import ConceptError
+
+    yield place
+    with suppress(ConceptError):  # which the checklist of the folder says
+        yield from bundle_folders(place)[1:]
 
 
 def _not_asked() -> Check:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from e2gan.cli.help import Command
-from e2gan.cli.options import device_option, folder, photos_option, work_option, workers_option
+from e2gan.cli.options import base_option, device_option, folder, photos_option, work_option, workers_option
 from e2gan.cli.output import Output, output_options
 from e2gan.cli.program import needs_extra
 
@@ -27,6 +27,7 @@ __all__ = ["evaluate"]
 @click.argument("concept")
 @photos_option
 @work_option
+@base_option
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option("-o", "--output", type=folder, metavar="OUT", help="Write the report, a page and a sheet, into OUT.")
 @click.option("--record", is_flag=True, help="Write the figures into the concept's concept.toml and card.")
@@ -56,6 +57,7 @@ def evaluate(
     concept: str,
     data: Path | tuple[Path, ...] | None,
     work: Path | None,
+    base: str | None,
     split: str,
     output: Path | None,
     record: bool,
@@ -71,6 +73,7 @@ def evaluate(
 
     The teacher that the concept's recipe names edits the photographs first, unless training has already kept its edits.
     """
+    from e2gan.base import find_base
     from e2gan.blend import find_concept
     from e2gan.concept import PREVIEW, record_quality
     from e2gan.files import atomic_write
@@ -80,7 +83,7 @@ def evaluate(
         if not record:
             raise click.UsageError("--preview writes into the concept: it needs --record")
         open_image(preview)  # says now what would otherwise be said after minutes
-    bundle = find_concept(concept)
+    bundle = find_concept(concept, find_base(base).sha256 if base else None)
     work = work or Path("runs", bundle.id)
     with needs_extra("eval"), out.progress() as progress:
         from e2gan.data.make_pairs import distilled_pairs
@@ -89,7 +92,7 @@ def evaluate(
         from e2gan.evaluation.measure import draw_preview, examine
         from e2gan.training.flops import recorded_flops
 
-        editor = Editor(bundle.base_id, device=device, backend="torch")
+        editor = Editor(base or bundle.base_id, device=device, backend="torch")
         editor.use(bundle)
         photos = photographs(data, bundle.recipe, work, progress)
         all_pairs = distilled_pairs(

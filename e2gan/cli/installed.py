@@ -76,7 +76,8 @@ def show(concept: str, everything: bool, out: Output) -> None:
     if bundle.description:
         out.line(bundle.description)
     out.line()
-    out.figures(main_facts(bundle))
+    others = {"also for": ", ".join(other.base_id for other in bundle.others)} if bundle.others else {}
+    out.figures(main_facts(bundle) | others)
     if not everything:
         out.line(f"\nEverything else: e2gan show {concept} --all")
         return

@@ -135,7 +135,11 @@ def select(
 @click.command(
     cls=Command,
     section="make",
-    examples=["train ./crayon --data photos/", "train ./crayon --data photos/ --step distill"],
+    examples=[
+        "train ./crayon --data photos/",
+        "train ./crayon --data photos/ --step distill",
+        "train ./crayon --data photos/ --base everyday-lite",
+    ],
 )
 @click.argument("concept", type=folder, metavar="FOLDER")
 @photos_option
@@ -146,6 +150,12 @@ def select(
     default="card",
     show_default=True,
     help="The last step to run.",
+)
+@click.option(
+    "--base",
+    metavar="BASE",
+    help="A base's id or folder; by default the one that the concept names. For another one, the concept gets a bundle "
+    "of its own.",
 )
 @click.option(
     "--preview",
@@ -162,6 +172,7 @@ def train(
     data: Path | tuple[Path, ...] | None,
     work: Path | None,
     step: str,
+    base: str | None,
     preview: Path | None,
     workers: int | None,
     ray: bool,
@@ -181,6 +192,7 @@ def train(
             data,
             work=work,
             until=step,
+            base=base,
             preview=preview,
             workers=workers,
             ray=ray,

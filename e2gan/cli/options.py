@@ -15,6 +15,7 @@ from e2gan.backends import PRECISIONS
 __all__ = [
     "MemorySize",
     "PictureSize",
+    "base_option",
     "data_option",
     "device_option",
     "editor_options",
@@ -138,6 +139,9 @@ def _setting(text: str) -> tuple[str, Any]:
 
 teacher_options = settings_option("One of the teacher's options, such as style=19.")
 ray_option = click.option("--ray", is_flag=True, help="Make pairs with the workers of a Ray cluster.")
+base_option = click.option(
+    "--base", metavar="BASE", help="A base's id or folder; by default the one the concept names, or E2GAN_BASE."
+)
 device_option = click.option("--device", metavar="DEVICE", help="cpu, cuda or mps; by default the best available.")
 
 

@@ -16,7 +16,7 @@ untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 
 from e2gan.concept.card import render_card
 from e2gan.concept.facts import main_facts, ratios
-from e2gan.concept.fit import base_of, check_bundle, made_for
+from e2gan.concept.fit import base_of, check_bundle, concept_in, made_for
 from e2gan.concept.layout import (
     ADAPTER,
     CARD,
@@ -27,7 +27,9 @@ from e2gan.concept.layout import (
     PREVIEW,
     PROMPT,
     TRAINED,
+    bundle_beside,
     bundle_folder,
+    bundle_folders,
     render_adapter_config,
 )
 from e2gan.concept.manifest import Adapter, Concept, Licenses
@@ -47,8 +49,11 @@ __all__ = [
     "Concept",
     "Licenses",
     "base_of",
+    "bundle_beside",
     "bundle_folder",
+    "bundle_folders",
     "check_bundle",
+    "concept_in",
     "made_for",
     "main_facts",
     "ratios",

@@ -10,7 +10,7 @@ __all__ = ["main_facts", "ratios"]
 
 
 def main_facts(concept: Concept) -> dict[str, str]:
-    """Five lines: what it does, how well, from what, under which licence, for which base; and for which others."""
+    """Five lines: what it does, how well, from what, under which licence, and for which base."""
     authors = ", ".join(concept.authors)
     return {
         "edits a photo to": concept.prompt,
@@ -18,7 +18,6 @@ def main_facts(concept: Concept) -> dict[str, str]:
         "made from": _sources(concept),
         "licence": concept.license + (f", by {authors}" if authors else ""),
         "base": f"{concept.base_id} ({concept.base_sha256[:12]})",
-        **({"also for": ", ".join(other.base_id for other in concept.others)} if concept.others else {}),
     }
 
 

@@ -1,12 +1,30 @@
-"""How a bundle fits the base that is installed here."""
+"""How bundles fit the bases that are installed here."""
 
 from __future__ import annotations
 
-from e2gan.base import Base, find_base
-from e2gan.concept.manifest import Concept
-from e2gan.errors import BaseModelError
+import os
+from dataclasses import replace
 
-__all__ = ["base_of", "check_bundle", "made_for"]
+from e2gan.base import Base, find_base
+from e2gan.concept.layout import MANIFEST, bundle_folders
+from e2gan.concept.manifest import Concept
+from e2gan.errors import BaseModelError, ConceptError
+
+__all__ = ["base_of", "check_bundle", "concept_in", "made_for"]
+
+
+def concept_in(folder: str | os.PathLike[str]) -> Concept:
+    """The concept whose bundle ``folder`` is, or which it is the distribution of, with its bundles for other bases.
+
+    Raises:
+        ConceptError: there is no bundle, one is malformed, or two are not of one concept.
+        RecipeError: its recipe is malformed.
+    """
+    first, *others = map(Concept.read, bundle_folders(folder))
+    for other in others:
+        if other.id != first.id:
+            raise ConceptError(f"{other.path / MANIFEST}: it is '{other.id}', but the bundle beside it '{first.id}'")
+    return replace(first, others=tuple(others))
 
 
 def base_of(concept: Concept) -> Base | None:

@@ -27,7 +27,9 @@ __all__ = [
     "SCHEMA",
     "TRAINED",
     "adapter_config",
+    "bundle_beside",
     "bundle_folder",
+    "bundle_folders",
     "config_of_ranks",
     "pretty_json",
     "render_adapter_config",
@@ -72,19 +74,34 @@ MAX_TONE = 16.0
 DAMAGED = "the bundle is damaged, or e2gan did not write it: download or install it again"
 
 
-def bundle_folder(folder: str | os.PathLike[str]) -> Path:
-    """The bundle's folder: ``folder`` itself, or the one ``bundle`` inside a concept's distribution.
+def bundle_folders(folder: str | os.PathLike[str]) -> list[Path]:
+    """The bundles of one concept, the first first: ``folder`` itself, or those inside a concept's distribution, which
+    are the one ``bundle`` and, for other bases, ``bundle-BASE`` beside it.
 
     Raises:
-        ConceptError: there is no bundle, or more than one.
+        ConceptError: there is no bundle, or there are those of more than one concept.
     """
     folder = Path(folder)
-    bundles = [folder, *sorted(folder.glob("*/bundle"))]
-    present = [bundle for bundle in bundles if (bundle / MANIFEST).is_file() or interrupted(bundle)]
+    present = [bundle for bundle in (folder, *sorted(folder.glob("*/bundle"))) if _is_bundle(bundle)]
     if len(present) != 1:
-        fault = f"holds no {MANIFEST}" if not present else "holds several bundles"
+        fault = f"holds no {MANIFEST}" if not present else "holds several concepts"
         raise ConceptError(f"{folder}: {fault}", hint=f"give the folder of one {MANIFEST}, or make one with: e2gan new")
-    return present[0]
+    beside = [] if present == [folder] else sorted(present[0].parent.glob("bundle-*"))
+    return [*present, *(bundle for bundle in beside if _is_bundle(bundle))]
+
+
+def bundle_folder(folder: str | os.PathLike[str]) -> Path:
+    """The first of `bundle_folders`, whose base is the one that people get who ask for nothing else."""
+    return bundle_folders(folder)[0]
+
+
+def bundle_beside(bundle: Path, base: str) -> Path:
+    """Where the same concept's bundle for another base belongs: ``bundle-BASE`` beside ``bundle``."""
+    return bundle.with_name(f"{bundle.name}-{base}")
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() or bool(interrupted(folder))
 
 
 def adapter_config(config: GeneratorConfig, ranks: Ranks) -> dict[str, Any]:

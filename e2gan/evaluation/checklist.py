@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from e2gan.base import find_base
-from e2gan.concept import CARD, Concept, bundle_folder, check_bundle, ratios, render_card
+from e2gan.concept import CARD, Concept, check_bundle, concept_in, ratios, render_card
 from e2gan.errors import BaseModelError, ConceptError, E2GANError
 from e2gan.evaluation.summary import worse_than_nothing
 from e2gan.files import read_toml
@@ -57,7 +57,7 @@ def checklist(folder: Path) -> tuple[Concept | None, list[Check]]:
         The concept, None if its manifest cannot be read, and a line for each question, in a fixed order.
     """
     try:
-        subject = _Subject(folder, Concept.read(bundle_folder(folder)))
+        subject = _Subject(folder, concept_in(folder))
     except E2GANError as error:
         unread = [Check(name, NOT_CHECKED, "the bundle cannot be read") for name in QUESTIONS if name != "bundle"]
         return None, [Check("bundle", FAILED, str(error), error.hint), *unread]
@@ -114,6 +114,12 @@ def _package(subject: _Subject) -> str:
         found = project.get(key) if isinstance(project, dict) else None
         if not isinstance(found, str) or found.lower() != value.lower():
             raise ConceptError(f"{file.name}: {key} is {shown(found)}, but the bundle says '{value}'")
+    for other in concept.others:
+        if other.version != concept.version or other.license != concept.license:
+            raise ConceptError(
+                f"{other.path.name}: {other.version}, {other.license}, but the bundle beside it "
+                f"{concept.version}, {concept.license}"
+            )
     return f"{project['name']} {concept.version}"
 
 

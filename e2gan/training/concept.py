@@ -10,6 +10,8 @@ pairs/                          the pairs (`e2gan.data.pairs`), if they are not 
 embeddings/                     embeddings of photos for the selection (`e2gan.data.selection`)
 run-DIGEST/                     checkpoint and metrics of a training (`e2gan.training.loop`), and run.json
 report.html, sheet.png          what was measured (`e2gan.evaluation.page`)
+BASE/                           for another base than the concept's own: all of the above but photos, pairs and
+                                embeddings, which all bases share
 =============================== =======================================================================
 """
 
@@ -38,6 +40,7 @@ from e2gan.concept import (
     MANIFEST,
     PREVIEW,
     Concept,
+    bundle_beside,
     bundle_folder,
     record_quality,
     render_card,
@@ -54,7 +57,7 @@ from e2gan.evaluation.measure import PREVIEW_SIDE, draw_preview, examine
 from e2gan.evaluation.page import PAGE, write_report
 from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.summary import summary
-from e2gan.files import atomic_write, finished, recover, sha256_file
+from e2gan.files import atomic_write, finished, interrupted, recover, sha256_file
 from e2gan.images import open_image
 from e2gan.kept import digest_of, folder_of, read_state
 from e2gan.models.discriminator import Discriminator, load_discriminator
@@ -87,6 +90,22 @@ def read_bundle(folder: str | Path) -> Concept:
         return replace(Concept.read(readable), path=bundle)
 
 
+def _for_base(first: Concept, bundle: Path, base: Base) -> Concept:
+    """The concept's bundle for another base; if there is none yet, as it will be written, untrained."""
+    if bundle.exists() or interrupted(bundle):
+        concept = read_bundle(bundle)
+        for what, value, expected in (("base", concept.base_id, base.id), ("id", concept.id, first.id)):
+            if value != expected:
+                raise ConceptError(f"{bundle / MANIFEST}: its {what} is '{value}', not '{expected}'")
+        return concept
+    with finished(first.path) as readable:
+        manifest = _parsed(readable)
+    for result in ("tone", "training", "quality"):
+        manifest.pop(result, None)
+    manifest["base"]["id"], manifest["base"]["sha256"] = base.id, base.sha256
+    return replace(first, path=bundle, manifest=manifest, base_id=base.id, base_sha256=base.sha256, trained=False)
+
+
 def encode_prompt(concept: Concept, base: Base) -> np.ndarray:
     """The concept's prompt as (T, D) float32 tokens; raises ConceptError if the base needs another width."""
     prompt, width = PromptEncoder().encode(concept.prompt), base.config.prompt_dim
@@ -111,7 +130,9 @@ def train_concept(
     """Run a concept's recipe, from photographs to a trained and measured bundle.
 
     Earlier work that is still valid is not repeated.  After a kill at any moment, the same call continues.  The base
-    is pinned as installed now.  Under ``accelerate launch`` all processes train, and the first does the rest.
+    is pinned as installed now.  If it is another one than ``concept.toml`` names, the concept gets a bundle of its own
+    for it, ``bundle-BASE`` beside the first, with the first one's recipe to begin with.  Under ``accelerate launch``
+    all processes train, and the first does the rest.
 
     Args:
         folder: the bundle's folder, or its distribution's.
@@ -119,7 +140,7 @@ def train_concept(
             if the recipe says that they are given; if None, what the recipe's source makes
             (`e2gan.data.sources`).
         work: the folder for everything that is not part of the bundle, ``runs/ID`` if None; all processes must see it.
-        base: id or folder of the base; the one ``concept.toml`` names if None.
+        base: id or folder of the base; if None, the one that ``concept.toml`` names.
         preview: the photo shown before and after; if None, the last one given, or otherwise the first test photo.
         workers: processes that distil; all cores if None.
         ray: whether Ray's workers distil instead.
@@ -138,22 +159,30 @@ def train_concept(
         progress = Progress()
     with everyone.main_process_first():
         concept = read_bundle(folder)
+        foundation = find_base(base or concept.base_id)
+        beside = bundle_beside(concept.path, foundation.id) if foundation.id != concept.base_id else None
+        if beside is not None:
+            concept = _for_base(concept, beside, foundation)
     everyone.wait_for_everyone()  # nobody writes until all have read it
-    foundation = find_base(base or concept.base_id)
     work = Path("runs", concept.id) if work is None else Path(work)
-    steps = Steps(work / "steps.json", progress, writes=everyone.is_main_process)
+    home = work if beside is None else work / foundation.id
+    steps = Steps(home / "steps.json", progress, writes=everyone.is_main_process)
     pairs: Data = data if concept.recipe.given and data is not None else work / "pairs"
-    job = _Job(concept, foundation, work, pairs, steps, progress, device)
+    job = _Job(concept, foundation, work, home, pairs, steps, progress, device)
     todo = STEPS[: STEPS.index(until) + 1]
 
     if everyone.is_main_process:
         data = photographs(data, concept.recipe, work, progress)
         job.check(data, preview, todo)
         recover(concept.path)
+        if not concept.path.exists():
+            write_concept(concept.path, manifest=concept.manifest)
+            progress.stage(f"made {concept.path}, with the recipe of the bundle beside it")
         job.distill(data, workers, ray)
         if "select" in todo:
             job.select()
     everyone.wait_for_everyone()
+    job.concept = concept = read_bundle(concept.path)
     if "train" in todo:
         job.train(everyone)
     if not everyone.is_main_process:
@@ -178,6 +207,9 @@ class _Job:
     concept: Concept
     foundation: Base
     work: Path
+    """For what all bases share."""
+    home: Path
+    """For what is of this base."""
     pairs: Data
     """The folder of pairs, given or made by the first step; or several given folders."""
     steps: Steps
@@ -262,7 +294,7 @@ class _Job:
         learnt = ConceptPairs(concept.id, prompt, train, val, concept.keeps, concept.skips, concept.noise)
         # Only part of the recipe decides the weights: the photos' description, for example, does not.
         run = folder_of(
-            self.work / "run",
+            self.home / "run",
             {
                 "pairs": _digest(train),
                 "prompt": hashlib.sha256(prompt.tobytes()).hexdigest(),
@@ -337,9 +369,9 @@ class _Job:
             self.concept = record_quality(self.concept, measured.quality)
             times = {name: seconds for name, seconds in self.steps.times.items() if name in ("distill", "select")}
             times |= {"train": self.concept.training["seconds"], "eval": time.monotonic() - started}
-            run = self.work / (self.steps.kept("train") or {})["run"]
+            run = self.home / (self.steps.kept("train") or {})["run"]
             page = write_report(
-                self.work,
+                self.home,
                 self.concept,
                 measured.quality,
                 measured.examples,
@@ -361,7 +393,7 @@ class _Job:
             progress.stage(f"wrote {page}")
             return {}
 
-        self.steps.run("eval", needs, measure, lambda _: bool(self.concept.quality) and (self.work / PAGE).is_file())
+        self.steps.run("eval", needs, measure, lambda _: bool(self.concept.quality) and (self.home / PAGE).is_file())
 
     def draw(self, photo: str | Path | None) -> None:
         last = (self.steps.kept("preview") or {}).get("photo")
@@ -416,7 +448,7 @@ class _Job:
     def _begin(self, run: Path, recipe: str, photos: list[Pair]) -> None:
         """Record what a training is based on; raises DataError if one was stopped half-way with other photos."""
         now = {pair.key: pair.source for pair in photos}
-        others = [file.parent for file in sorted(self.work.glob(f"run-*/{RUN}")) if file.parent != run]
+        others = [file.parent for file in sorted(self.home.glob(f"run-*/{RUN}")) if file.parent != run]
         for earlier in others:
             note = read_state(earlier / RUN)
             if note.get("finished") or note.get("recipe") != recipe or note.get("photos") == now:
@@ -452,9 +484,7 @@ def _made_from(concept: Concept, foundation: Base) -> dict[str, Any]:
 
 def _with_record(concept: Concept, foundation: Base, tone: Tone, record: dict[str, Any]) -> Any:
     """The author's manifest with its comments, plus the pinned base, the tone and the run's record."""
-    import tomlkit
-
-    manifest: Any = tomlkit.parse((concept.path / MANIFEST).read_text("utf-8"))
+    manifest = _parsed(concept.path)
     manifest["base"]["id"], manifest["base"]["sha256"] = foundation.id, foundation.sha256
     if concept.keeps == Keeps.NOTHING:
         manifest.pop("tone", None)
@@ -463,6 +493,13 @@ def _with_record(concept: Concept, foundation: Base, tone: Tone, record: dict[st
     manifest["training"] = record
     manifest.pop("quality", None)
     return manifest
+
+
+def _parsed(bundle: Path) -> Any:
+    """The manifest with its author's comments."""
+    import tomlkit
+
+    return tomlkit.parse((bundle / MANIFEST).read_text("utf-8"))
 
 
 def _note_run(run: Path, **values: Any) -> None:

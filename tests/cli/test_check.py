@@ -43,6 +43,16 @@ def test_as_json(run: Run, dusk: Path) -> None:
     assert (second["id"], second["checks"][0]["status"]) == (None, "failed")
 
 
+def test_a_distribution_s_bundles_for_other_bases_get_their_checklists(run: Run, dusk: Path, tmp_path: Path) -> None:
+    package = tmp_path / "whole" / "e2gan_concept_dusk"
+    for name in ("bundle", "bundle-lite"):
+        shutil.copytree(dusk, package / name)
+    (package / "bundle-lite" / "prompt.safetensors").write_bytes(b"{}")
+    reports = json.loads(run("check", "whole", "--json").stdout)
+    assert [report["folder"] for report in reports] == ["whole", "whole/e2gan_concept_dusk/bundle-lite"]
+    assert [report["checks"][0]["status"] for report in reports] == ["passed", "failed"]
+
+
 def test_quietly(run: Run, dusk: Path) -> None:
     assert "passed       " not in run("check", "dusk", "-q").stdout
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.data.pairs import Pair, Pairs
 from e2gan.evaluation.measure import Example, Measurement
@@ -53,6 +55,17 @@ def test_the_report_is_written_and_what_is_left_out_said(run: Run, asked: list[d
     assert "not here" in Path("report/report.html").read_text(encoding="utf-8")
     assert run("eval", "dusk", "--data", "photos", "-q").stderr == ""
     assert json.loads(run("eval", "dusk", "--data", "photos", "--json").stdout)["l1"] == 0.125
+
+
+def test_on_another_base(run: Run, asked: list[dict[str, Any]], two_bases: tuple[Base, Base], tmp_path: Path) -> None:
+    for base, name in zip(two_bases, ("bundle", "bundle-lite"), strict=True):
+        concept = write_tiny_concept(tmp_path / "bundles" / base.id / "noon", base)
+        shutil.copytree(concept.path, tmp_path / "noon" / "e2gan_concept_noon" / name)
+    assert run("eval", "./noon", "--data", "photos", "--base", "lite", "--record").exit_code == 0
+    first, lite = (Concept.read(folder) for folder in sorted((tmp_path / "noon" / "e2gan_concept_noon").iterdir()))
+    assert (first.quality, lite.quality["l1"]) == ({}, 0.125)
+    result = run("eval", "dusk", "--data", "photos", "--base", "lite")
+    assert (result.exit_code, "made for the base 'tiny'" in result.stderr) == (1, True)
 
 
 def test_the_main_figures_come_last_and_say_what_is_bad(run: Run, asked: list[dict[str, Any]]) -> None:

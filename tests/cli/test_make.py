@@ -34,6 +34,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 DEFAULTS = {
     "work": None,
     "until": "card",
+    "base": None,
     "preview": None,
     "workers": None,
     "ray": False,
@@ -46,8 +47,9 @@ def test_train(run: Run, calls: list[tuple[Any, ...]]) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "train on 2 pairs\n")
     assert calls == [(Path("noon"), Path("photos"), DEFAULTS)]
     words = ["--work", "w", "--preview", "p.jpg", "--workers", "2", "--device", "cpu", "--step", "eval", "--ray", "-q"]
-    assert run("train", "noon", "--data", "photos", *words).stderr == ""
+    assert run("train", "noon", "--data", "photos", "--base", "lite", *words).stderr == ""
     asked = {"work": Path("w"), "preview": Path("p.jpg"), "workers": 2, "device": "cpu", "until": "eval", "ray": True}
+    asked["base"] = "lite"
     assert calls[1][2] == asked
     assert run("train", "noon", "--data", "photos", "--step", "everything").exit_code == 2
 

@@ -116,6 +116,13 @@ def test_what_the_manifest_lacks(concept: Path, change: Change, name: str, text:
     assert all(check.hint for check in checklist(concept)[1] if check.status == FAILED and check.name != "package")
 
 
+def test_the_bundles_for_other_bases_are_of_one_version(concept: Path) -> None:
+    other = Path(shutil.copytree(bundle_of(concept), bundle_of(concept).with_name("bundle-lite")))
+    assert not wrong(concept)
+    rewrite(other, lambda manifest: manifest.update(version="1.3.0"))
+    assert "bundle-lite: 1.3.0, apache-2.0, but the bundle beside it 1.2.0, apache-2.0" in wrong(concept)["package"]
+
+
 def test_given_pairs_have_no_teacher(concept: Path) -> None:
     def change(manifest: Any) -> None:
         manifest["licenses"].pop("teacher")

@@ -94,15 +94,15 @@ def stand_in(patch: Callable[[Any, str, Any], None]) -> None:
     patch(training, "write_report", page)
 
 
-def tiny_base(folder: Path, width: int = 64) -> Base:
+def tiny_base(folder: Path, width: int = 64, *, id: str = "tiny", seed: int = 0) -> Base:
     """A base, ready to train on, with a discriminator of some width."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     generator, discriminator = Generator(CONFIG), Discriminator(width)
     generator.initialize()
     discriminator.initialize()
     return write_base(
         folder,
-        id="tiny",
+        id=id,
         title="Tiny",
         version="1.0.0",
         license="apache-2.0",

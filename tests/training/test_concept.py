@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from e2gan.base import Base
-from e2gan.concept import Concept, bundle_folder
+from e2gan.concept import Concept, bundle_folder, concept_in
 from e2gan.errors import ConceptError, DataError, E2GANError, RecipeError, TeacherError
 from e2gan.files import sha256_file
 from e2gan.progress import Progress
@@ -115,6 +115,57 @@ def test_its_figures_are_said_at_the_end(place: Path, base: Base, monkeypatch: p
     assert "seen in training; tested on 2" in said[-4]
     assert train(place, base)[-4:] == said[-4:], "also when there is nothing left to do"
     assert not any(line.startswith("training ") for line in train(place, base, until="select"))
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    return concepts.tiny_base(tmp_path_factory.mktemp("bases") / "lite", id="lite", seed=1)
+
+
+def test_another_base_gets_a_bundle_of_its_own(place: Path, base: Base, lite: Base) -> None:
+    change(place, "steps = 3", "# as few as can be\nsteps = 3")
+    first = {file.name: file.read_bytes() for file in bundle(place).iterdir()}
+    pairs = sorted((place / "work" / "pairs" / "train").rglob("*.jpg"))
+    made = [file.stat().st_mtime_ns for file in pairs]
+    own = bundle(place).with_name("bundle-lite")
+
+    said = train(place, lite)
+    assert f"made {own}, with the recipe of the bundle beside it" in said and f"wrote {own}" in said
+    concept = concept_in(place / "negative")
+    assert [one.path for one in concept.for_all_bases] == [bundle(place), own]
+    assert (concept.on("lite").base_sha256, concept.on("lite").quality) == (lite.sha256, {"pictures": 2, "l1": 0.25})
+    assert concept.on("lite").load(lite).prompt.shape == (3, 8)
+    assert concept.on("lite").preview is not None
+    assert "# as few as can be" in (own / "concept.toml").read_text()
+    assert (place / "work" / "lite" / "report.html").is_file()
+    assert {file.name: file.read_bytes() for file in bundle(place).iterdir()} == first
+    assert made and [file.stat().st_mtime_ns for file in pairs] == made, "the pairs serve both"
+    assert set(train(place, lite)) >= set(ALL) and set(train(place, base)) >= set(ALL)
+
+    text = (own / "concept.toml").read_text()
+    (own / "concept.toml").write_text(text.replace("steps = 3", "steps = 2"))
+    assert "train: unchanged" not in train(place, lite)
+    assert concept_in(place / "negative").on("lite").training["steps"] == 2
+    assert set(train(place, base)) >= set(ALL), "each bundle has a recipe of its own"
+
+
+def test_a_fault_seen_at_once_leaves_no_bundle_for_the_other_base(fresh: Path, lite: Base) -> None:
+    change(fresh, "crop = 32", "crop = 264")
+    with pytest.raises(DataError, match="crops of 264 pixels"):
+        train(fresh, lite)
+    assert [folder.name for folder in bundle(fresh).parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_beside_it_that_is_something_else(place: Path, lite: Base) -> None:
+    other = Path(shutil.copytree(bundle(place), bundle(place).with_name("bundle-lite")))
+    with pytest.raises(ConceptError, match=r"bundle-lite/concept\.toml: its base is 'tiny', not 'lite'"):
+        train(place, lite)
+    text = (other / "concept.toml").read_text()
+    (other / "concept.toml").write_text(text.replace('"tiny"', '"lite"').replace('"negative"', '"positive"'))
+    with pytest.raises(ConceptError, match="its id is 'positive', not 'negative'"):
+        train(place, lite)
+    with pytest.raises(ConceptError, match="it is 'positive', but the bundle beside it 'negative'"):
+        concept_in(place / "negative")
 
 
 def test_whole_photos_of_several_folders(fresh: Path, base: Base) -> None:

@@ -8,4 +8,5 @@ import e2gan
 
 @e2gan.hookimpl
 def register_concepts(register: Callable[[Path], None]) -> None:
-    register(Path(__file__).parent / "bundle")
+    for bundle in sorted(Path(__file__).parent.glob("bundle*")):  # one for each base
+        register(bundle)
