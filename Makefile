@@ -8,7 +8,8 @@
 # make dist     every wheel and source distribution, built and checked, in dist
 # make bench    the measured figures           DATA=folder of photos
 # make base     train the base everyday again, with its own concepts   DATA="folders of photos"
-# make concepts train the other shipped concepts again   DATA="folders of photos"
+# make lite     the same for everyday-lite   DATA="folders of photos"
+# make concepts train the other shipped concepts again, on both   DATA="folders of photos"
 # make clean    remove the environment, what was built and the caches (never runs/)
 #
 # Each target installs only what it needs, into .venv, and says beforehand what takes long.
@@ -42,7 +43,7 @@ OWN := black-lines blueprint dense-strokes expressionism \
 TRAINED := vangogh ukiyoe impressionism autumn winter dusk old-photo black-and-white cinema neon
 CONCEPTS := $(TRAINED) $(OWN)
 
-.PHONY: demo space web test docs hub dist bench base concepts clean
+.PHONY: demo space web test docs hub dist bench base lite concepts clean
 .DELETE_ON_ERROR:
 
 # --- environments: one virtual environment, a stamp for each stage -----------------------------------------------
@@ -176,17 +177,27 @@ bench: $(DEV) data
 
 PHOTOS = $(foreach folder,$(DATA),--data "$(folder)")
 
-base: $(DEV) data
-	$(BIN)/e2gan train-base e2gan/bases/everyday/recipe.toml $(PHOTOS) --work runs/everyday -o e2gan/bases/everyday
+# The base of the first argument; the bundles of its own concepts are in the folders of the second.
+define train-base
+	$(BIN)/e2gan train-base e2gan/bases/$(1)/recipe.toml $(PHOTOS) --work runs/$(1) -o e2gan/bases/$(1)
 	for name in $(OWN); do \
-	    cp runs/everyday/concepts/$$name/* concepts/$$name/*/bundle/ && \
-	    $(BIN)/e2gan eval ./concepts/$$name $(PHOTOS) --record --preview samples/small/portrait.jpg || exit 1; \
+	    bundle=$$(echo concepts/$$name/e2gan_concept_*)/$(2) && mkdir -p $$bundle && \
+	    cp runs/$(1)/concepts/$$name/* $$bundle/ && \
+	    $(BIN)/e2gan eval ./concepts/$$name $(PHOTOS) --base $(1) --record --preview samples/small/portrait.jpg || exit 1; \
 	done
+endef
+
+base: $(DEV) data
+	$(call train-base,everyday,bundle)
+
+lite: $(DEV) data
+	$(call train-base,everyday-lite,bundle-everyday-lite)
 
 concepts: $(DEV) data
 	for name in $(TRAINED); do \
-	    $(BIN)/e2gan train concepts/$$name $(PHOTOS) \
-	        --preview samples/aitzgorri.jpg || exit 1; \
+	    for base in everyday everyday-lite; do \
+	        $(BIN)/e2gan train concepts/$$name $(PHOTOS) --base $$base --preview samples/aitzgorri.jpg || exit 1; \
+	    done \
 	done
 
 .PHONY: data

@@ -49,7 +49,7 @@ def measure(
     concepts = concepts or shipped()
     photo = ImageOps.fit(open_image(PHOTO, opaque=True), (size, size), Image.Resampling.LANCZOS)
     editors, starts = {}, {}
-    for name, wishes in _kinds():
+    for name, wishes in kinds():
         start = time.perf_counter()
         editors[name] = Editor(base, threads=threads, **wishes)
         starts[name] = time.perf_counter() - start
@@ -87,7 +87,7 @@ def measure(
     return figures
 
 
-def _kinds() -> Iterator[tuple[str, dict[str, Any]]]:
+def kinds() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each backend and precision by a name for people, and the editor's arguments for it; PyTorch's float32 first."""
     precisions = ["float32", "bf16"] if computes_bfloat16(torch.device("cpu")) else ["float32"]
     others = {"onnxruntime": ["float32"], "openvino": [*precisions, "int8"]}

@@ -81,8 +81,8 @@ class Variant:
     """Strength of noise on the trunk's activations, whose deviation is about 1, instead of noise on the photo."""
 
 
-MEAN: Mapping[str, Any] = {"smoothing": "mean"}
-SKIPS: Mapping[str, Any] = {"smoothing": "mean", "skips": True}
+MEAN: dict[str, Any] = {"smoothing": "mean"}
+SKIPS: dict[str, Any] = {"smoothing": "mean", "skips": True}
 
 VARIANTS: Mapping[str, Variant] = {
     "paper": Variant(),
@@ -101,7 +101,10 @@ VARIANTS: Mapping[str, Variant] = {
     "trunk-noise": Variant(MEAN, trunk_noise=0.3),
     "skip-quarter-noise": Variant(SKIPS, (0, 0, 1), 0.06),
     "whole-pictures": Variant(MEAN, training={"scales": (0.05, 0.05)}),
+    **{f"skips-width-{8 * n}": Variant(SKIPS | {"width": 8 * n, "heads": n}, (1, 1, 1)) for n in (6, 4, 3)},
+    **{f"noise-width-{8 * n}": Variant(MEAN | {"width": 8 * n, "heads": n}, noise=0.06) for n in (6, 4, 3)},
 }
+"""The smaller widths are of `skips`, for a drawing, and of `noise-0.06`, for a painting."""
 
 RECIPE = TrainingRecipe(
     steps=700,

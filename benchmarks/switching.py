@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.measuring import Figure, interleaved, parser, ratio, report, script
 from e2gan.base import Base, find_base
-from e2gan.concept import Concept
+from e2gan.concept import Concept, concept_in
 from e2gan.editor import Editor
 from e2gan.errors import DataError
 from e2gan.models.edit import Edit
@@ -23,8 +23,8 @@ SHIPPED = Path(__file__).parent.parent / "concepts"
 
 
 def shipped() -> list[Concept]:
-    """The trained concepts in the repository; raises DataError if there are none."""
-    concepts = [Concept.read(manifest.parent) for manifest in sorted(SHIPPED.glob("*/*/bundle/concept.toml"))]
+    """The repository's trained concepts, each with its bundles for other bases; raises DataError if there are none."""
+    concepts = [concept_in(folder.parent) for folder in sorted(SHIPPED.glob("*/*/")) if (folder / "bundle").is_dir()]
     trained = [concept for concept in concepts if concept.trained]
     if not trained:
         raise DataError(f"{SHIPPED}: holds no trained concepts", hint="train them with: make concepts DATA=PHOTOS")
