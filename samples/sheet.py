@@ -31,6 +31,9 @@ def main() -> None:
     parser.add_argument("--concepts", nargs="+", required=True, metavar="CONCEPT", help="ids or folders")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the edits and of sheet.jpg")
     args = parser.parse_args()
+    names = [photo.stem for photo in args.photos]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        parser.error(f"two photos are named {twice}, and their edits would be, too: rename one")
     args.output.mkdir(parents=True, exist_ok=True)
     concepts = [find_concept(name) for name in args.concepts]
     editor = cache(Editor)  # one for each base

@@ -45,3 +45,10 @@ def test_several_photos_have_a_row_each(repository: Path, tmp_path: Path) -> Non
         *(f"{photo}-{concept}.jpg" for photo in "ab" for concept in CONCEPTS),
     }
     assert varied(page, *((x, y) for x in (300, 1100, 1900) for y in (300, 1100)))
+
+
+def test_two_photos_of_one_name_are_refused(repository: Path, tmp_path: Path) -> None:
+    command = [sys.executable, repository / "samples/sheet.py", "a/x.png", "b/x.jpg", "--concepts", "dusk", "-o", "out"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, "two photos are named x" in ended.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
