@@ -14,6 +14,7 @@ from benchmarks import (
     distill,
     export,
     hub,
+    lite,
     quality,
     speed,
     startup,
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = {
         "speed": speed.measure(),
         "backends": backends.measure(),
+        "lite": [*lite.measure(), *lite.measure_apply()],
         "baselines": baselines.measure(),
         "switching": switching.measure(),
         "startup": startup.measure(),

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,17 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from benchmarks.measuring import SAMPLES, Figure, parser, report, script
+from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, report, script
 from e2gan.data.pairs import Pairs
 from e2gan.data.teachers import make_teacher
-from e2gan.drawing import draw_sheet, picture_grid
+from e2gan.drawing import chart, draw_sheet, picture_grid
 from e2gan.errors import DataError
 from e2gan.evaluation.lattice import flat_areas, lattice_share
 from e2gan.evaluation.report import NETWORKS
 from e2gan.evaluation.strokes import detail, stroke_energy, stroke_match
 from e2gan.files import atomic_path
 from e2gan.kept import folder_of, kept
+from e2gan.models.device import computes_bfloat16
 from e2gan.models.discriminator import Discriminator
 from e2gan.models.edit import Edit
 from e2gan.models.generator import Generator
@@ -263,6 +265,41 @@ def draw(style: str, folders: Mapping[str, Path], path: Path) -> None:
         sheet.save(temporary, format="WEBP", quality=82, method=6)
 
 
+@torch.inference_mode()
+def milliseconds(names: Sequence[str], size: int = 256, rounds: int = 9) -> dict[str, float]:
+    """The time of an edit by each variant's generator, in turns, in bf16 where the processor computes in it."""
+    dtype = torch.bfloat16 if computes_bfloat16(torch.device("cpu")) else torch.float32
+    photo, prompt = (torch.rand(1, 3, size, size) * 2 - 1).to(dtype), torch.randn(1, 16, 384).to(dtype)
+    jobs = {}
+    for name in names:
+        variant = VARIANTS[name]
+        generator = Generator(GeneratorConfig(prompt_dim=prompt.shape[2], **variant.layout)).eval()
+        for part, module in generator.named_children():
+            module.to(dtype if part != "conv_out" else torch.float32)
+        generator.work_in_place()
+        look = look_of(prompt[0], skips=variant.skips, noise=variant.noise)
+        jobs[name] = partial(Edit(generator, at_once=True), photo, look)
+    return {name: 1000 * median(seconds) for name, seconds in interleaved(jobs, rounds).items()}
+
+
+def plot(styles: Mapping[str, Mapping[str, Mapping[str, float]]], times: Mapping[str, float], path: Path) -> None:
+    """Each style's figures of some variants against the milliseconds of an edit, as shares of the unedited photo's."""
+    kinds = {"l1": "L1", **{name: name for name in NETWORKS}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with chart(path, 4.4 * len(styles), 3.4) as figure:
+        for place, (style, variants) in zip(figure.subplots(1, len(styles), squeeze=False)[0], styles.items()):
+            names = sorted(variants, key=times.__getitem__)
+            for kind, label in kinds.items():
+                shares = [variants[name][kind] / variants[name][f"{kind}_unedited"] for name in names]
+                place.plot([times[name] for name in names], shares, marker="o", label=label)
+            for name in names:
+                place.annotate(name, (times[name], 1.02), xycoords=("data", "axes fraction"), rotation=30, fontsize=7)
+            place.set(xlabel="ms of an edit at 256²", ylabel="share of the unedited photo's")
+            place.set_title(style, pad=48)
+            place.set_ylim(bottom=0)
+            place.legend()
+
+
 def _square(picture: Image.Image, name: str, side: int = 256) -> Image.Image:
     """The part of a sample that a sheet shows."""
     across, down = {"small/portrait": (0.5, 0.15), "aitzgorri": (0.5, 0.6)}.get(name, (0.5, 0.4))
@@ -292,24 +329,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("--steps", type=int, default=RECIPE.steps)
     command.add_argument("--crop", type=int, default=RECIPE.crop)
     command.add_argument("--threads", type=int, help="CPU threads")
+    command.add_argument("--plot", type=Path, help="file for a chart of figures against milliseconds, measured now")
     command.add_argument("--sheets", type=Path, help="folder to draw a sheet of each style into")
     options = command.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = replace(RECIPE, steps=options.steps, crop=options.crop)
-    sections = {}
+    sections: dict[str, list[Figure]] = {}
+    styles: dict[str, dict[str, dict[str, float]]] = {}
     for text in options.pairs:
         style, _, folder = text.partition("=")
         if style not in STYLES:
             raise DataError(f"there is no style {style!r}", hint=f"one of {', '.join(STYLES)}")
         pairs = Pairs.open(folder)
-        folders = {}
+        folders, styles[style] = {}, {}
         for name in options.variant or VARIANTS:
             folders[name], figures = train(name, style, pairs, options.work, recipe)
+            styles[style][name] = figures
             sections[f"{style}, {name}"] = [Figure(key, value) for key, value in figures.items()]
             print(f"{style}, {name}: {json.dumps(figures)}", flush=True)
         if options.sheets:
             draw(style, folders, options.sheets / f"{style}.webp")
+    if options.plot:
+        times = milliseconds(options.variant or list(VARIANTS))
+        plot(styles, times, options.plot)
+        sections["milliseconds"] = [Figure(name, value, "ms") for name, value in times.items()]
     report(sections, options.output)
 
 

@@ -58,8 +58,8 @@ def measure(
     lite = lite or find_lite(full)
     if lite is None:
         raise BaseModelError(f"there is no lite base of '{full.id}' here")
-    both = [{base.id: made_for(concept, base) for base in (full, lite)} for concept in concepts or shipped()]
-    both = [one for one in both if all(one.values())]
+    pairs = [(made_for(concept, full), made_for(concept, lite)) for concept in concepts or shipped()]
+    both = [{full.id: first, lite.id: second} for first, second in pairs if first and second]
     if len(both) < 2:
         raise BaseModelError(f"fewer than two concepts are made for both '{full.id}' and '{lite.id}'")
 

@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from benchmarks import (
     export,
     hub,
     kills,
+    lite,
     measuring,
     quality,
     speed,
@@ -36,10 +38,10 @@ from benchmarks import (
 )
 from benchmarks.measuring import Figure, interleaved, report
 from e2gan.base import Base
-from e2gan.concept import Concept
+from e2gan.concept import Concept, concept_in
 from e2gan.data.pairs import Pair
 from e2gan.editor import Editor
-from e2gan.errors import DataError, E2GANError
+from e2gan.errors import BaseModelError, DataError, E2GANError
 from e2gan.evaluation.cost import macs
 from e2gan.models.generator import Generator
 from e2gan.models.layout import GeneratorConfig
@@ -184,6 +186,35 @@ def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) 
         assert figures[f"{name} float32: likeness to torch float32"].value > 80
         assert figures[f"{name} float32: speed of torch float32"].value > 0
     assert figures["openvino int8: likeness to torch float32"].at_least == 42
+
+
+def test_the_lite_base_is_held_against_the_full_one(two_bases: tuple[Base, Base], tmp_path: Path) -> None:
+    for name in ("dusk", "winter"):
+        for number, base in enumerate(two_bases):
+            made = write_tiny_concept(tmp_path / base.id / name, base, seed=number)
+            shutil.copytree(made.path, tmp_path / name / "package" / ("bundle" + number * "-lite"))
+    concepts = [concept_in(tmp_path / name) for name in ("dusk", "winter")]
+    figures = by_name(lite.measure(*two_bases, concepts, size=32, rounds=1, threads=1))
+    for name in ("tiny", "lite"):
+        assert figures[f"{name}, torch float32: an edit at 32²"].value > 0
+        assert figures[f"{name}, openvino int8: a change of concept"].value > 0
+    assert figures["the painted styles' network: an edit at 32²"].value > 0
+    assert sorted(figure.at_least for figure in figures.values() if figure.at_least) == [1.9, 6, 8]
+    with pytest.raises(BaseModelError, match="fewer than two concepts"):
+        lite.measure(*two_bases, concepts[:1])
+
+
+@on_unix
+def test_the_command_is_timed_on_both_bases(two_bases: tuple[Base, Base], tmp_path: Path) -> None:
+    for number, base in enumerate(two_bases):
+        made = write_tiny_concept(tmp_path / base.id / "dusk", base, seed=number)
+        shutil.copytree(made.path, tmp_path / "dusk" / "package" / ("bundle" + number * "-lite"))
+    figures = by_name(lite.measure_apply(*two_bases, str(tmp_path / "dusk"), size=(64, 48), rounds=1))
+    quotient = (
+        figures["e2gan apply --base tiny, one megapixel"].value
+        / figures["e2gan apply --base lite, one megapixel"].value
+    )
+    assert figures["lite: speed of tiny"].value == pytest.approx(quotient)
 
 
 def test_teachers_are_held_against_their_concepts(base: Base, concepts: list[Concept]) -> None:
