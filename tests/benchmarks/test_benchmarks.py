@@ -431,15 +431,31 @@ def test_an_export_is_timed_weighed_and_held_against_its_teacher(
 def test_all_of_them_in_one_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modules = (speed, backends, baselines, switching, startup, distill, clustering, hub, export, coreml, demo, quality)
+    modules = (
+        speed,
+        backends,
+        lite,
+        baselines,
+        switching,
+        startup,
+        distill,
+        clustering,
+        hub,
+        export,
+        coreml,
+        demo,
+        quality,
+    )
     for module in modules:
         monkeypatch.setattr(module, "measure", lambda *_, name=module.__name__: [Figure(f"of {name}", 1)])
+    monkeypatch.setattr(lite, "measure_apply", lambda: [Figure("of the command", 1)])
     everything.main(["--data", str(tmp_path), "-o", str(tmp_path / "all.json")])
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     names = [
         "speed",
         "backends",
+        "lite",
         "baselines",
         "switching",
         "startup",
