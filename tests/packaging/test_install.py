@@ -71,10 +71,10 @@ def test_concepts_are_there_once_installed_and_gone_once_uninstalled(wheels: dic
 
 
 @pytest.mark.parametrize("name", CONCEPTS)
-def test_a_concepts_wheel_is_its_bundle_and_the_hook(name: str, wheels: dict[str, Path], repository: Path) -> None:
+def test_a_concepts_wheel_is_its_bundles_and_the_hook(name: str, wheels: dict[str, Path], repository: Path) -> None:
     wheel = zipfile.ZipFile(wheels[name])
     package = repository / "concepts" / name / f"e2gan_concept_{name.replace('-', '_')}"
-    files = [package / "__init__.py", *(package / "bundle").iterdir()]
+    files = [package / "__init__.py", *package.glob("bundle*/*")]
     expected = {file.relative_to(package.parent).as_posix(): file.read_bytes() for file in files}
     assert {file: wheel.read(file) for file in wheel.namelist() if ".dist-info/" not in file} == expected
 

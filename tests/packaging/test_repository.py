@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import e2gan
-from e2gan.concept import Concept
+from e2gan.concept import check_bundle, concept_in
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,11 +43,17 @@ def test_the_version_is_the_distributions(repository: Path) -> None:
 @pytest.mark.parametrize("name", CONCEPTS)
 def test_a_concepts_distribution_fits_its_bundle(name: str, repository: Path) -> None:
     folder = repository / "concepts" / name
-    concept = Concept.read(folder / f"e2gan_concept_{name.replace('-', '_')}" / "bundle")
-    assert concept.id == name and concept.trained
+    concept = concept_in(folder)
+    assert concept.id == name
     assert project(folder)["name"] == f"e2gan-concept-{name}"
-    assert project(folder)["version"] == concept.version
-    assert project(folder)["license"].lower() == concept.license.lower()
+    assert [(one.base_id, one.path.name) for one in concept.for_all_bases] == [
+        ("everyday", "bundle"),
+        ("everyday-lite", "bundle-everyday-lite"),
+    ]
+    for one in concept.for_all_bases:
+        assert project(folder)["version"] == one.version
+        assert project(folder)["license"].lower() == one.license.lower()
+        assert check_bundle(one) is not None, "it fits the base that ships"
 
 
 def test_every_requirement_has_a_tested_version(repository: Path) -> None:
@@ -83,11 +89,12 @@ def test_the_documents_link_to_files_that_are_there(repository: Path) -> None:
 
 def test_the_documents_give_the_measured_figures(repository: Path) -> None:
     page = (repository / "docs/benchmarks.md").read_text(encoding="utf-8")
-    for bundle in (repository / "concepts").glob("*/*/bundle"):
-        concept = Concept.read(bundle)
-        cells = next(line for line in page.splitlines() if line.startswith(f"| {concept.id} |")).split("|")
-        assert cells[2].split()[0] == f"{concept.quality['l1_ratio']:.2f}"
-        assert cells[3].split()[0] == f"{concept.quality['efficientnet-lite0']['fid_ratio']:.2f}"
+    for name in CONCEPTS:
+        concept = concept_in(repository / "concepts" / name)
+        for one, table in zip(concept.for_all_bases, page.split("### On everyday-lite"), strict=True):
+            cells = next(line for line in table.splitlines() if line.startswith(f"| {name} |")).split("|")
+            assert cells[2].split()[0] == f"{one.quality['l1_ratio']:.2f}"
+            assert cells[3].split()[0] == f"{one.quality['efficientnet-lite0']['fid_ratio']:.2f}"
 
 
 def test_the_space_installs_what_the_repository_has(repository: Path) -> None:
