@@ -1,13 +1,14 @@
 """The editor's backends against each other: the time of an edit, of a change of concept and of a start, and likeness.
 
 Every installed backend that computes on this processor edits the same photo with the same concept, in every precision
-that the processor computes in.  PyTorch is the measure, in float32, and in bf16 where it computes in it.
+that the processor computes in, each in a process of its own.  PyTorch is the measure, in float32, and in bf16 where
+the processor computes in it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle
 from statistics import median
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, ratio, report, script
+from benchmarks.measuring import SAMPLES, Figure, apart, parser, ratio, report, script
 from benchmarks.switching import shipped
 from e2gan import registry
 from e2gan.backends import TORCH
@@ -47,23 +48,21 @@ def measure(
     """
     base = base or find_base()
     concepts = concepts or shipped()
-    photo = ImageOps.fit(open_image(PHOTO, opaque=True), (size, size), Image.Resampling.LANCZOS)
+    photo = square(size)
     editors, starts = {}, {}
     for name, wishes in kinds():
         start = time.perf_counter()
         editors[name] = Editor(base, threads=threads, **wishes)
         starts[name] = time.perf_counter() - start
-    for editor in editors.values():
-        for concept in concepts[:2]:
-            editor.use(concept)
     edits = {
         name: [np.asarray(editor.apply(photo, concept)) for concept in concepts] for name, editor in editors.items()
     }
     measure_of_all, default = "torch float32", Editor(base, threads=threads)
     today = "torch bf16" if "torch bf16" in editors else measure_of_all
-    seconds = interleaved({name: partial(editor.apply, photo, concepts[0]) for name, editor in editors.items()}, rounds)
-    following = {name: cycle(concepts[:2]) for name in editors}
-    switches = interleaved({name: partial(_switch, editors[name], following[name]) for name in editors}, rounds)
+    jobs = {name: partial(editing, base, wishes, concepts[:2], size, threads) for name, wishes in kinds()}
+    times = apart(jobs, rounds)
+    seconds = {name: some["edit"] for name, some in times.items()}
+    switches = {name: some["change"] for name, some in times.items()}
     figures = []
     for name, editor in editors.items():
         chosen = name == f"{default.backend} {default.precision}" and default.backend != TORCH
@@ -97,8 +96,20 @@ def kinds() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{backend} {precision}", wishes | ({"device": "cpu"} if backend == TORCH else {})
 
 
-def _switch(editor: Editor, following: Iterator[Concept]) -> None:
-    editor.use(next(following))
+def editing(
+    base: Base, wishes: Mapping[str, Any], concepts: Sequence[Concept], size: int, threads: int | None
+) -> Mapping[str, Callable[[], object]]:
+    """An edit with the first concept, and a change of concept, by an editor that has loaded all."""
+    editor = Editor(base, threads=threads, **wishes)
+    for concept in concepts:
+        editor.use(concept)
+    others = cycle([*concepts[1:], concepts[0]])
+    return {"edit": partial(editor.apply, square(size), concepts[0]), "change": lambda: editor.use(next(others))}
+
+
+def square(size: int) -> Image.Image:
+    """A photo of ``size`` times ``size`` pixels."""
+    return ImageOps.fit(open_image(PHOTO, opaque=True), (size, size), Image.Resampling.LANCZOS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

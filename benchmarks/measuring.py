@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,10 +21,14 @@ import torch
 from e2gan.errors import E2GANError
 from e2gan.files import atomic_write
 
-__all__ = ["SAMPLES", "Figure", "interleaved", "machine", "matmul_rate", "parser", "ratio", "report", "script"]
+__all__ = ["SAMPLES", "Figure", "apart", "interleaved", "machine", "matmul_rate", "parser", "ratio", "report", "script"]
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 """The photographs that the repository comes with."""
+
+
+SETTLE = 0.02
+"""Seconds between two processes of `apart`: threads of the first that spin for more work stop meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,62 @@ def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int, warmup: i
             if number >= warmup:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def apart(
+    jobs: Mapping[str, Callable[[], Mapping[str, Callable[[], object]]]], rounds: int, warmup: int = 2
+) -> dict[str, dict[str, list[float]]]:
+    """As `interleaved`, but with a process for each job, for runtimes that slow each other down in one.
+
+    Threads of onnxruntime, for example, go on spinning after a run, and whoever computes next has to share the cores.
+
+    Args:
+        jobs: for each name, what makes its timed parts, once, in its process; it is pickled.
+
+    Returns:
+        For each name, the seconds of each part in each round: of the second of two runs in a row.
+
+    Raises:
+        E2GANError: a process ended early.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for name, make in jobs.items():
+        pipes[name], other = context.Pipe()
+        processes.append(context.Process(target=_serve, args=(make, other), daemon=True))
+        processes[-1].start()
+        other.close()
+    seconds: dict[str, dict[str, list[float]]] = {name: {} for name in jobs}
+    try:
+        for name, pipe in pipes.items():
+            seconds[name] = {part: [] for part in pipe.recv()}
+        for number in range(warmup + rounds):
+            for name, pipe in pipes.items():
+                time.sleep(SETTLE)
+                pipe.send("time")
+                for part, taken in pipe.recv().items():
+                    seconds[name][part] += [taken] * (number >= warmup)
+    except EOFError:
+        raise E2GANError(f"the process of '{name}' ended early; what it printed says why") from None
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    return seconds
+
+
+def _serve(make: Callable[[], Mapping[str, Callable[[], object]]], pipe: Connection) -> None:
+    """Make the parts, tell their names, and time all of them whenever that is asked for."""
+    parts = make()
+    pipe.send(list(parts))
+    while pipe.recv():
+        taken = {}
+        for part, job in parts.items():
+            job()  # which finds what other processes have left of the caches
+            start = time.perf_counter()
+            job()
+            taken[part] = time.perf_counter() - start
+        pipe.send(taken)
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:

@@ -75,7 +75,8 @@ def guided_upsample(
 
 def _luminance(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 to (H, W, 1) float32 in 0 to 1."""
-    return (picture @ (LUMINANCE / np.float32(255)))[..., None]
+    red, green, blue = LUMINANCE / np.float32(255)  # no matrix product: `e2gan.models.arrays` says why
+    return red * picture[..., :1] + green * picture[..., 1:2] + blue * picture[..., 2:]
 
 
 def _slope(y: np.ndarray, edit: np.ndarray) -> np.ndarray:

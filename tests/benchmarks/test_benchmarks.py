@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,10 @@ def test_speed_defaults_to_the_papers_generator(monkeypatch: pytest.MonkeyPatch)
     assert made == [GeneratorConfig()]
 
 
-def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) -> None:
+def test_backends_are_held_against_pytorch(
+    base: Base, concepts: list[Concept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "apart", in_this_process)
     figures = by_name(backends.measure(base, concepts, size=32, rounds=1, threads=1))
     for name in ("torch", "openvino", "onnxruntime"):
         assert figures[f"{name} float32: an edit at 32²"].value > 0
@@ -188,7 +192,33 @@ def test_backends_are_held_against_pytorch(base: Base, concepts: list[Concept]) 
     assert figures["openvino int8: likeness to torch float32"].at_least == 42
 
 
-def test_the_lite_base_is_held_against_the_full_one(two_bases: tuple[Base, Base], tmp_path: Path) -> None:
+def in_this_process(jobs: dict[str, Callable[[], dict[str, Callable[[], object]]]], rounds: int) -> object:
+    """In the place of `apart`, which starts a process for each."""
+    return {name: interleaved(make(), rounds, warmup=0) for name, make in jobs.items()}
+
+
+def where() -> dict[str, Callable[[], object]]:
+    return {"sleep": functools.partial(time.sleep, 0.01), "nothing": os.getpid}
+
+
+def leave() -> dict[str, Callable[[], object]]:
+    return {"leave": functools.partial(os._exit, 3)}
+
+
+def test_jobs_in_processes_of_their_own_take_turns() -> None:
+    seconds = measuring.apart({"first": where, "second": where}, rounds=2, warmup=1)
+    assert seconds.keys() == {"first", "second"}
+    for parts in seconds.values():
+        assert [len(some) for some in parts.values()] == [2, 2]
+        assert min(parts["sleep"]) >= 0.01 > min(parts["nothing"])
+    with pytest.raises(E2GANError, match="the process of 'second' ended early"):
+        measuring.apart({"first": where, "second": leave}, rounds=1)
+
+
+def test_the_lite_base_is_held_against_the_full_one(
+    two_bases: tuple[Base, Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lite, "apart", in_this_process)
     for name in ("dusk", "winter"):
         for number, base in enumerate(two_bases):
             made = write_tiny_concept(tmp_path / base.id / name, base, seed=number)
