@@ -261,6 +261,8 @@ def _find(name: Name, base: str | None = None) -> Concept | Blend:
     try:
         return registry().get("concept", name).on(base or preferred())
     except ConceptError as error:
+        if "+" in name:
+            raise ConceptError(str(error), hint=f"a blend is written with weights, {HINT}") from None
         if (Path(name) / "concept.toml").is_file():
             raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None
         if Path(name).is_file():
@@ -315,6 +317,6 @@ def _weight(value: float | str, name: object) -> float:
         shown_name = name.id if isinstance(name, Concept) else name
         raise ConceptError(
             f"the weight of '{shown_name}' must be a number from 0 to 1, not {shown(value)}",
-            hint="weights are shares of a blend; the strength says how much of the photo remains",
+            hint=f"weights are shares of a blend, {HINT}; the strength says how much of the photo remains",
         )
     return weight

@@ -73,12 +73,14 @@ def new(
     from e2gan.models.layout import Keeps
     from e2gan.recipe import GIVEN
     from e2gan.scaffold import TEACHER, new_concept
+    from e2gan.tables import options_line
 
     output = output or Path(name)
     chosen = teacher is not None or bool(options)
     teacher = teacher or TEACHER[0]
-    options = options or (TEACHER[1] if teacher == TEACHER[0] else {})
-    if chosen:
+    if not chosen:
+        options = TEACHER[1]
+    else:
         with needs_extra("train"):
             from e2gan.data.teachers import make_teacher
 
@@ -108,6 +110,8 @@ def new(
         why=kept.reason if kept else "",
         side=side,
     )
+    if not chosen:
+        out.note(f"the teacher is {teacher} ({options_line(options)}), because none is named; e2gan teachers lists all")
     photos = data or ("PAIRS" if teacher == GIVEN else "PHOTOS")
     out.note(f"made {output}; next:\n  {install_folder(output)}\n  e2gan train {output} --data {photos}")
 

@@ -67,7 +67,9 @@ class Program(CommandGroup):
         package = OFFERED_BY.get(("command", name))
         if package is None:
             near = did_you_mean(name, [*self.commands, *(id for kind, id in OFFERED_BY if kind == "command")])
-            return f"no command '{name}'" + (f": {near}" if near else ".")
+            broken = any(plugin.status == "broken" for plugin in registry().plugins)
+            also = " A plugin is broken, which may offer it: e2gan plugins" if broken and not near else ""
+            return f"no command '{name}'" + (f": {near}" if near else ".") + also
         for plugin in registry().plugins:
             if plugin.distribution == package:
                 why = "E2GAN_LOAD_PLUGINS leaves it out" if plugin.status == "skipped" else "see: e2gan plugins"

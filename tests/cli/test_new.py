@@ -48,7 +48,9 @@ def files(folder: Path) -> set[str]:
 def test_new(run: Run, base: Base) -> None:
     result = run("new", "pencil-sketch", "--author", "Zoë", "--license", "mit")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("made pencil-sketch; next:\n")
+    told, made, *_ = result.stderr.splitlines()
+    assert told.startswith("the teacher is magenta-multistyle (style = 4), because none is named")
+    assert made == "made pencil-sketch; next:"
     folder = Path("pencil-sketch")
     assert files(folder) == {
         ".gitignore",
@@ -68,6 +70,13 @@ def test_new(run: Run, base: Base) -> None:
     assert concept.base_sha256 == base.sha256
     for file in folder.rglob("*.py"):
         ast.parse(file.read_text("utf-8"))
+
+
+def test_a_named_teacher_s_options_are_not_guessed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("E2GAN_LOAD_PLUGINS", "e2gan-teachers")
+    result = run("new", "monet", "--teacher", "magenta-multistyle")
+    assert (result.exit_code, "needs the option 'style'" in result.stderr) == (1, True)
+    assert not Path("monet").exists()
 
 
 def test_what_is_asked_for(run: Run) -> None:

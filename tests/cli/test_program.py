@@ -137,6 +137,7 @@ def test_a_broken_plugin_is_told_of(run: Run, site: Path, tmp_path: Path, monkey
     assert result.exit_code == 0
     assert re.search(r"^broken +e2gan-broken +1\.0 +broken$", result.stdout, re.MULTILINE)
     assert "\nbroken: RuntimeError: out of paint\n" in result.stdout
+    assert "no command 'unheard'. A plugin is broken, which may offer it: e2gan plugins" in run("unheard").stderr
     assert "Traceback (most recent call last)" in result.stdout
     found = json.loads(run("plugins", "--json").stdout)
     assert {info["name"]: info["status"] for info in found["plugins"]}["broken"] == "broken"

@@ -65,6 +65,7 @@ def test_every_way_to_blend(dusk: Concept, dawn: Concept) -> None:
 @pytest.mark.parametrize(
     ("concepts", "message"),
     [
+        ("dusk+winter", "no concept 'dusk+winter'"),
         ("dusk=x", "the weight of 'dusk' must be a number from 0 to 1, not 'x'"),
         ("dusk=-1", "the weight of 'dusk' must be a number from 0 to 1, not '-1'"),
         ("dusk=nan", "the weight of 'dusk' must be a number from 0 to 1, not 'nan'"),
