@@ -98,7 +98,7 @@ def apart(
                 pipe.send("time")
                 for part, taken in pipe.recv().items():
                     seconds[name][part] += [taken] * (number >= warmup)
-    except EOFError:
+    except (EOFError, OSError):
         raise E2GANError(f"the process of '{name}' ended early; what it printed says why") from None
     finally:
         for process in processes:
