@@ -242,9 +242,10 @@ class Concept:
 
     def _check_trained(self) -> None:
         if not self.trained:
+            around = self.path.parent.parent  # the folder that people know, if it is that of a distribution
+            folder = around if self.path.name == "bundle" and (around / "pyproject.toml").is_file() else self.path
             raise ConceptError(
-                f"{self.path}: the concept '{self.id}' is not trained yet",
-                hint=f"e2gan train {self.path} --data PHOTOS",
+                f"{folder}: the concept '{self.id}' is not trained yet", hint=f"e2gan train {folder} --data PHOTOS"
             )
 
     def _read_tensors(

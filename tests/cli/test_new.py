@@ -265,3 +265,12 @@ def test_the_document_shows_what_new_writes(run: Run, repository: Path, monkeypa
     written = re.sub(r'sha256 = "[0-9a-f]{64}"', 'sha256 = "…"', written)
     assert shown == written
     plugins.reload_registry()
+
+
+def test_what_is_not_trained_is_named_as_its_maker_knows_it(run: Run, photos: list[str]) -> None:
+    assert run("new", "crayon", "-q").exit_code == 0
+    result = run("apply", "./crayon", photos[0], "-o", "edited.png")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: crayon: the concept 'crayon' is not trained yet\nhint: e2gan train crayon --data PHOTOS\n"
+    )
