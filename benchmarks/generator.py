@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from benchmarks.measuring import SAMPLES, Figure, interleaved, parser, report, script
+from benchmarks.speed import edit_by, run
 from e2gan.data.pairs import Pairs
 from e2gan.data.teachers import make_teacher
 from e2gan.drawing import chart, draw_sheet, picture_grid
@@ -265,7 +266,6 @@ def draw(style: str, folders: Mapping[str, Path], path: Path) -> None:
         sheet.save(temporary, format="WEBP", quality=82, method=6)
 
 
-@torch.inference_mode()
 def milliseconds(names: Sequence[str], size: int = 256, rounds: int = 9) -> dict[str, float]:
     """The time of an edit by each variant's generator, in turns, in bf16 where the processor computes in it."""
     dtype = torch.bfloat16 if computes_bfloat16(torch.device("cpu")) else torch.float32
@@ -274,11 +274,8 @@ def milliseconds(names: Sequence[str], size: int = 256, rounds: int = 9) -> dict
     for name in names:
         variant = VARIANTS[name]
         generator = Generator(GeneratorConfig(prompt_dim=prompt.shape[2], **variant.layout)).eval()
-        for part, module in generator.named_children():
-            module.to(dtype if part != "conv_out" else torch.float32)
-        generator.work_in_place()
         look = look_of(prompt[0], skips=variant.skips, noise=variant.noise)
-        jobs[name] = partial(Edit(generator, at_once=True), photo, look)
+        jobs[name] = partial(run, edit_by(generator, dtype, torch.device("cpu")), photo, look)
     return {name: 1000 * median(seconds) for name, seconds in interleaved(jobs, rounds).items()}
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 
 from benchmarks.backends import editing, kinds, square
 from benchmarks.measuring import Figure, apart, parser, ratio, report, script
+from benchmarks.speed import edit_by
+from benchmarks.speed import run as run_edit
 from benchmarks.startup import PROGRAM, Ran, run
 from benchmarks.switching import shipped
 from e2gan.base import Base, find_base, find_lite
@@ -24,7 +26,6 @@ from e2gan.concept import Concept, made_for
 from e2gan.data.teachers import make_teacher
 from e2gan.errors import BaseModelError
 from e2gan.models.device import computes_bfloat16
-from e2gan.models.edit import Edit
 from e2gan.models.look import Look
 from e2gan_baselines.pix2pix import Pix2Pix
 
@@ -50,10 +51,7 @@ def measure(
     Raises:
         BaseModelError: there is no lite base, or fewer than two concepts are made for both.
     """
-    full = full or find_base()
-    lite = lite or find_lite(full)
-    if lite is None:
-        raise BaseModelError(f"there is no lite base of '{full.id}' here")
+    full, lite = _bases(full, lite)
     pairs = [(made_for(concept, full), made_for(concept, lite)) for concept in concepts or shipped()]
     both = [{full.id: first, lite.id: second} for first, second in pairs if first and second]
     if len(both) < 2:
@@ -93,23 +91,23 @@ def measure(
     ]  # fmt: skip
 
 
+def _bases(full: Base | None, lite: Base | None) -> tuple[Base, Base]:
+    full = full or find_base()
+    lite = lite or find_lite(full)
+    if lite is None:
+        raise BaseModelError(f"there is no lite base of '{full.id}' here")
+    return full, lite
+
+
 def _pix2pix(size: int, precision: str, threads: int | None) -> Mapping[str, Callable[[], object]]:
     """An edit by pix2pix's generator, which computes its last layer in float32, as ours does."""
     torch.manual_seed(0)
     if threads:
         torch.set_num_threads(threads)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = Pix2Pix().eval()
-    for name, child in model.named_children():
-        child.to(dtype if name != "conv_out" else torch.float32)
-    edit = Edit(model, at_once=True)
+    edit = edit_by(Pix2Pix().eval(), dtype, torch.device("cpu"))
     x, look = torch.rand(1, 3, size, size).to(dtype) * 2 - 1, Look(torch.zeros(1, 1, 1, dtype=dtype))
-
-    @torch.inference_mode()
-    def job() -> object:
-        return edit(x, look)
-
-    return {"edit": job}
+    return {"edit": partial(run_edit, edit, x, look)}
 
 
 def _painted(size: int) -> Mapping[str, Callable[[], object]]:
@@ -128,9 +126,7 @@ def measure_apply(
 
     concept: an id or a folder; default: the first that the repository ships.
     """
-    full = full or find_base()
-    lite = lite or find_lite(full)
-    assert lite is not None
+    full, lite = _bases(full, lite)
     concept = concept or str(shipped()[0].path.parent.parent)
     runs: dict[str, list[Ran]] = {base.id: [] for base in (full, lite)}
     with tempfile.TemporaryDirectory() as folder:

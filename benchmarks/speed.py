@@ -57,12 +57,7 @@ def measure(
     for type_name, dtype in DTYPES.items():
         jobs = {}
         for name, (model, _) in models.items():
-            for child_name, child in model.named_children():
-                child.to(where, dtype if child_name != "conv_out" else torch.float32)
-            if isinstance(model, Generator) and where.type == "cpu":
-                model.work_in_place()
-            edit = Edit(model, at_once=where.type == "cpu")
-            jobs[name] = partial(_run, edit, x.to(where, dtype), Look(prompt.to(where, dtype)))
+            jobs[name] = partial(run, edit_by(model, dtype, where), x.to(where, dtype), Look(prompt.to(where, dtype)))
         seconds = interleaved(jobs, rounds)
         peak = matmul_rate(dtype, where, matrix)
         figures.append(Figure(f"{type_name} matrix product, {matrix}²", peak / 1e9, "GFLOP/s"))
@@ -79,8 +74,17 @@ def measure(
     return figures
 
 
+def edit_by(model: nn.Module, dtype: torch.dtype, where: torch.device) -> Edit:
+    """An edit by a generator as the editor runs it: the last layer in float32, all others in ``dtype``."""
+    for name, child in model.named_children():
+        child.to(where, dtype if name != "conv_out" else torch.float32)
+    if isinstance(model, Generator) and where.type == "cpu":
+        model.work_in_place()
+    return Edit(model, at_once=where.type == "cpu")
+
+
 @torch.inference_mode()
-def _run(edit: Edit, photo: Tensor, look: Look) -> Tensor:
+def run(edit: Edit, photo: Tensor, look: Look) -> Tensor:
     output: Tensor = edit(photo, look)
     return output
 
