@@ -299,7 +299,7 @@ class _Trial:
             except E2GANError as error:
                 self._text(f"{error}\n{error.hint}")
         try:
-            self.editor._loaded.clear()
+            self.editor._runtime._loaded.clear()
             edit = self.editor.apply(self.photo, concept)
         except E2GANError as error:
             self.counts["refused when applied"] += 1

@@ -11,9 +11,8 @@ import json
 import math
 import os
 import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +20,14 @@ import numpy as np
 from PIL import Image
 
 from e2gan._version import __version__
-from e2gan.backends import TORCH, Backend, fastest, name_of, open_backend, open_fastest
+from e2gan.backends import TORCH, Backend, fastest, has_no_gpu, name_of, open_backend, open_fastest
 from e2gan.base import Base, find_base
-from e2gan.blend import Blend, ConceptBlend, Concepts, Part, resolve
-from e2gan.concept import ADAPTER, PROMPT, Concept
+from e2gan.blend import Blend, ConceptBlend, Concepts, resolve
 from e2gan.images import Source, opaque, open_image
 from e2gan.memory import left, taken
-from e2gan.models.arrays import Array
 from e2gan.models.boxes import Box, pixels_of
-from e2gan.models.deltas import delta_weights
-from e2gan.models.layout import GeneratorConfig, Keeps
-from e2gan.models.look import Look, blended, look_of
+from e2gan.models.layout import Keeps
+from e2gan.runtime import BackendEdits, Runtime
 from e2gan.strength import mix
 from e2gan.stroke import MAX_PIXELS, MEDIUM, STROKES
 from e2gan.upsample import guided_upsample
@@ -52,44 +48,11 @@ FAINT = 16
 FORWARD = 24.0
 """Work of a pixel in the generator, about, where enlarging an edit to it has 1: only for saying how much is done."""
 
-LOADED = 16
-"""Maximum concepts kept ready; each takes about 14 MB for the ΔW of every crucial layer."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Loaded:
-    deltas: dict[str, Array]
-    """ΔW by layer, float32, where the editor folds them."""
-    prompt: Array
-    """(T, D), in the generator's type."""
-
-
-class _BackendEdits:
-    """The whole edit on another runtime than PyTorch; what surrounds its generator is computed by NumPy."""
-
-    def __init__(self, config: GeneratorConfig, backend: Backend) -> None:
-        self.backend, self.precision, self.fold = backend, backend.precision, backend.fold
-        self._config = config
-
-    def deltas(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return delta_weights(self._config, tensors)
-
-    def prompt(self, prompt: np.ndarray) -> np.ndarray:
-        return prompt
-
-    def __call__(self, x: np.ndarray, look: Look) -> np.ndarray:
-        """(N, 3, H, W) float32 in [-1, 1] to its edit; ``look`` has one row."""
-        look = look.expand(len(x))
-        edit: np.ndarray = look.after(self.backend(look.before(x), look.prompt, look.prompt_bias, look.skips), x)
-        return edit
-
 
 class Editor:
     """Edits photos with concepts of one base.
 
-    The base's weights never change: every edit folds base + ΔW into the working copies of
-    the crucial layers from pristine ones, so no concept leaves a trace.  Several threads may use one
-    editor; their edits take turns.
+    No concept leaves a trace (`e2gan.runtime.Runtime`).  Several threads may use one editor; their edits take turns.
     """
 
     def __init__(
@@ -128,42 +91,50 @@ class Editor:
         self.backend = backend or TORCH
         """The id of the backend that computes the edits."""
         self._threads, self._memory = threads, memory
-        self._edits: TorchEdits | _BackendEdits
-        runtime: Backend | None = None
+        backend_found: Backend | None = None
         by_name = dtype is None or isinstance(dtype, str)
         precision = None if dtype is None else name_of(dtype)
         if self.backend != TORCH:
             where = None if device is None else str(device)
-            runtime = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
-        elif backend is None and device is None and by_name and fastest() and _is_on_cpu():
-            self.backend, runtime = open_fastest(self.base, precision=precision, threads=threads)
-        if runtime is None:
-            from e2gan.pytorch import TorchEdits, choose_device
-
-            self._limit_threads()
-            self._edits = TorchEdits(self.base, choose_device(device), dtype)
+            backend_found = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
+        elif backend is None and device is None and by_name and fastest() and has_no_gpu():
+            self.backend, backend_found = open_fastest(self.base, precision=precision, threads=threads)
+        self._pytorch: Runtime[TorchEdits] | None = None
+        self._runtime: Runtime[TorchEdits] | Runtime[BackendEdits]
+        if backend_found is None:
+            self._runtime = self._pytorch = self._open_pytorch(device, dtype)
         else:
-            self._edits = _BackendEdits(self.base.config, runtime)
-        self.precision = self._edits.precision
+            self._runtime = Runtime(self.base, BackendEdits(self.base.config, backend_found))
+        self.precision = self._runtime.edits.precision
         """What it computes in: ``float32``, ``bf16`` or ``float16``."""
-        self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
-        self._folded: list[tuple[_Loaded, float]] | None = []
         self._other: tuple[str, torch.nn.Module] | None = None
         self._lock = threading.RLock()
 
     @property
     def device(self) -> torch.device:
-        """Where PyTorch computes: the edits, or if another backend does, other models."""
+        """Where PyTorch computes: the edits, or if another backend does, tiles and other models."""
         import torch
 
-        return torch.device("cpu") if isinstance(self._edits, _BackendEdits) else self._edits.device
+        return torch.device("cpu") if self._pytorch is None else self._pytorch.edits.device
 
     @property
     def dtype(self) -> torch.dtype:
         """In what PyTorch computes there."""
         import torch
 
-        return torch.float32 if isinstance(self._edits, _BackendEdits) else self._edits.dtype
+        return torch.float32 if self._pytorch is None else self._pytorch.edits.dtype
+
+    def _open_pytorch(self, device: torch.device | str | None, dtype: torch.dtype | str | None) -> Runtime[TorchEdits]:
+        from e2gan.pytorch import TorchEdits, choose_device
+
+        self._limit_threads()
+        return Runtime(self.base, TorchEdits(self.base, choose_device(device), dtype))
+
+    def _tiling(self) -> Runtime[TorchEdits]:
+        """PyTorch, which alone edits in tiles."""
+        if self._pytorch is None:
+            self._pytorch = self._open_pytorch("cpu", "float32" if self.precision == "float32" else None)
+        return self._pytorch
 
     def apply(
         self,
@@ -185,8 +156,8 @@ class Editor:
             stroke: one of `e2gan.stroke.STROKES`: ``fine`` edits at the photo's own size, ``medium`` at up to about one
                 megapixel, ``broad`` at up to a quarter of one.
 
-        On another backend than PyTorch, with a concept that keeps the photo's detail, and with another model, a photo
-        is edited at no more than about one megapixel.
+        With a concept that keeps the photo's detail, and with another model, a photo is edited at no more than about
+        one megapixel.  More than that is edited in tiles, which PyTorch computes, whatever the backend.
 
         Returns:
             RGB, or RGBA with the photo's transparency, at the size at which the photo is displayed.
@@ -261,7 +232,10 @@ class Editor:
         """Load and fold in concepts now, so that the next edit with them starts at once; None: the bare base."""
         blend = ConceptBlend() if concepts is None else resolve(concepts, self.base.sha256)
         with self._lock:
-            self._ready(blend)
+            if blend.load is None:
+                self._runtime.fold(blend.parts)
+            else:
+                self._ready(blend)
 
     def _blends(self, concepts: Concepts | Sequence[Concepts], count: int) -> list[Blend]:
         if not isinstance(concepts, Sequence) or isinstance(concepts, str):
@@ -307,7 +281,7 @@ class Editor:
     def _tiles(self, blend: Blend) -> bool:
         """Whether the blend can be applied in tiles."""
         keeps_detail = any(part.concept.keeps == Keeps.DETAIL for part in blend.parts)
-        return blend.load is None and not keeps_detail and not isinstance(self._edits, _BackendEdits)
+        return blend.load is None and not keeps_detail
 
     def _edit_in_tiles(
         self,
@@ -319,7 +293,6 @@ class Editor:
         told: Callable[[float], None],
     ) -> Image.Image:
         """The edit of one photo, computed at more than `MAX_PIXELS`; ``told`` as for `_finish`."""
-        assert not isinstance(self._edits, _BackendEdits)
         seen = opaque(image) if image.size == (width, height) else _smaller(image, width, height)
         own = image.size == seen.size
         right, down = self._paddings(width, height, blend)
@@ -327,10 +300,11 @@ class Editor:
         # At the photo's own size, parts go straight to the result, and no array holds the whole.
         result = Image.new("RGB", seen.size) if own else np.empty((height, width, 3), np.float32)
         with self._lock:
-            look = self._look(self._fold(blend.parts), blend.parts)
-            for box, made in self._edits.in_tiles(partial(pixels_of, seen), whole, look, self._budget(result)):
+            runtime = self._tiling()
+            look = runtime.look(blend.parts)
+            for box, made in runtime.edits.in_tiles(partial(pixels_of, seen), whole, look, self._budget(result)):
                 if not np.isfinite(made).all():
-                    raise blend.not_finite(self.precision)
+                    raise blend.not_finite(runtime.edits.precision)
                 bottom, right = min(box.bottom, height), min(box.right, width)
                 edit = ((made[: bottom - box.top, : right - box.left] + 1) / 2).clip(0, 1)
                 if isinstance(result, Image.Image):
@@ -375,7 +349,7 @@ class Editor:
     def _ready(self, blend: Blend) -> Callable[[np.ndarray], np.ndarray]:
         """Load and fold what is needed; return the function that edits (N, 3, H, W) float32 in [-1, 1] to the same."""
         if blend.load is None:
-            return partial(self._generate, self._fold(blend.parts), blend.parts)
+            return partial(self._runtime.edits, look=self._runtime.look(blend.parts))
         # Only one other model is kept, because they are large.
         if self._other is None or self._other[0] != blend.sha256:
             self._other = None
@@ -391,51 +365,10 @@ class Editor:
 
             torch.set_num_threads(self._threads)
 
-    def _generate(self, loaded: Sequence[_Loaded], parts: tuple[Part, ...], x: np.ndarray) -> np.ndarray:
-        """The edit that the base's generator makes with the folded concepts."""
-        return self._edits(x, self._look(loaded, parts))
-
-    def _look(self, loaded: Sequence[_Loaded], parts: Sequence[Part]) -> Look:
-        looks = [_look(part.concept, adapter.prompt) for part, adapter in zip(parts, loaded)]
-        return blended(looks, [part.weight for part in parts])
-
-    def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
-        """Load concepts and fold them in, unless they already are."""
-        loaded = [self._load(part.concept) for part in parts]
-        folded = [(adapter, part.weight) for adapter, part in zip(loaded, parts)]
-        if folded != self._folded:
-            self._folded = None  # unknown, in case folding fails half-way
-            self._edits.fold([(weight, adapter.deltas) for adapter, weight in folded])
-            self._folded = folded
-        return loaded
-
-    def _load(self, concept: Concept) -> _Loaded:
-        """The concept ready to fold, from memory if its files have not changed."""
-        key = (concept.path.absolute(), *_stamps(concept))
-        if key in self._loaded:
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
-        adapter = concept.load(self.base)
-        self._loaded[key] = _Loaded(self._edits.deltas(adapter.tensors), self._edits.prompt(adapter.prompt))
-        if len(self._loaded) > LOADED:
-            self._loaded.popitem(last=False)
-        return self._loaded[key]
-
 
 def _work(width: int, height: int, image: Image.Image) -> float:
     """How much there is to do for a photo that is edited at that size, in pixels of the finished edit."""
     return FORWARD * width * height + image.width * image.height
-
-
-def _look(concept: Concept, prompt: Array) -> Look:
-    return look_of(prompt, concept.keeps, concept.tone, concept.skips, concept.noise)
-
-
-def _is_on_cpu() -> bool:
-    """Whether PyTorch would compute on the CPU."""
-    from e2gan.pytorch import choose_device
-
-    return choose_device(None).type == "cpu"
 
 
 def _working_size(width: int, height: int, pixels: float, *longest: int | None) -> tuple[int, int]:
@@ -462,11 +395,3 @@ def _smaller(image: Image.Image, width: int, height: int) -> Image.Image:
 def _padding(n: int, stride: int) -> int:
     """How much to add to ``n`` pixels to make a multiple of ``stride``, and at least :data:`MIN_SIDE`."""
     return max(MIN_SIDE, math.ceil(n / stride) * stride) - n
-
-
-def _stamps(concept: Concept) -> tuple[int, ...]:
-    """The modification times of the files that are loaded."""
-    try:
-        return tuple((concept.path / name).stat().st_mtime_ns for name in (ADAPTER, PROMPT))
-    except OSError:  # missing, which loading reports
-        return ()

@@ -168,7 +168,8 @@ class Measured(InPlace):
 
     def _grouped(self, name: str, norm: nn.GroupNorm, x: Tensor) -> Tensor:
         mean, variance = self.moments[name]
-        return F.batch_norm(x, mean, variance, norm.weight, norm.bias, eps=norm.eps)
+        # In half precision, PyTorch takes weights of the picture's type only with moments of the same.
+        return F.batch_norm(x, mean, variance, norm.weight.float(), norm.bias.float(), eps=norm.eps)
 
 
 class Fixed(Measured):

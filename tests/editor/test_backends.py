@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from e2gan.backends import fastest
+from e2gan import backends
+from e2gan import editor as module
+from e2gan import pytorch as module_of_torch
+from e2gan.backends import fastest, has_no_gpu
 from e2gan.base import Base
 from e2gan.cli import cli
 from e2gan.concept import Concept
@@ -90,10 +95,48 @@ def test_pytorchs_own_words_and_its_gpus_mean_pytorch(base: Base, monkeypatch: p
         Editor(base)
 
 
+def test_without_a_sign_of_a_gpu_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("e2gan.pytorch.choose_device", lambda wish: pytest.fail("PyTorch"))
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(backends, "version", lambda name: "2.13.0+cpu")
+    monkeypatch.setattr(backends, "GPU_DRIVERS", (str(tmp_path),))
+    assert has_no_gpu()
+    monkeypatch.setattr(backends, "version", lambda name: "2.13.0")
+    with pytest.raises(pytest.fail.Exception, match="PyTorch"):
+        has_no_gpu()
+    monkeypatch.setattr(backends, "GPU_DRIVERS", (str(tmp_path / "none"),))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert has_no_gpu()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(pytest.fail.Exception, match="PyTorch"):
+        has_no_gpu()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_pytorch_edits_in_tiles_for_every_backend(
+    base: Base, dusk: Concept, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    offer(("quick", Runtime, 2))
+    opened, torch_edits = [], module_of_torch.TorchEdits
+    monkeypatch.setattr(
+        module_of_torch, "TorchEdits", lambda *wishes: opened.append(wishes[1:]) or torch_edits(*wishes)
+    )
+    quick, picture = Editor(base, dtype=precision), Image.fromarray(photo(203, 150))
+    expected = quick.apply(picture, dusk, stroke="fine")
+    assert opened == []  # it takes no tiles
+    monkeypatch.setattr(module, "MAX_PIXELS", 64 * 64)
+    for _ in range(2):
+        edited = quick.apply(picture, dusk, stroke="fine")
+        difference = np.abs(np.asarray(edited).astype(int) - np.asarray(expected))
+        assert difference.max() <= (1 if precision == "float32" else 12)
+    assert opened == [(torch.device("cpu"), "float32" if precision == "float32" else None)]
+    assert quick.backend == "quick"
+
+
 def test_wishes_reach_the_backend(base: Base) -> None:
     offer(("quick", Runtime, 2))
     chosen: Any = Editor(base, "npu", torch.bfloat16, 1, "quick")
-    assert chosen._edits.backend.asked == ("npu", "bf16", 1)
+    assert chosen._runtime.edits.backend.asked == ("npu", "bf16", 1)
     assert (chosen.device, chosen.dtype) == (torch.device("cpu"), torch.float32)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from e2gan import __version__
+from e2gan import __version__, runtime
 from e2gan import editor as module
 from e2gan.base import Base
 from e2gan.blend import ConceptBlend, Part
@@ -31,7 +31,7 @@ from tests.editor.tiny import photo, write_tiny_base, write_tiny_concept
 
 
 def weights(editor: Editor) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in editor._edits.network.generator.state_dict().items()}
+    return {name: value.clone() for name, value in editor._runtime.edits.network.generator.state_dict().items()}
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -233,6 +233,16 @@ def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PIXELS", 64 * 64)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_tiles_in_half_precision_are_near_those_in_float32(
+    base: Base, editor: Editor, dusk: Concept, tiled: None, dtype: torch.dtype
+) -> None:
+    picture = Image.fromarray(photo(203, 150))
+    edits = [each.apply(picture, dusk, stroke="fine") for each in (editor, Editor(base, "cpu", dtype))]
+    exact, half = (np.asarray(edit).astype(int) for edit in edits)
+    assert np.abs(half - exact).mean() <= 2
+
+
 @pytest.mark.parametrize("strength", [1.0, 0.3])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_photo_in_tiles_is_edited_as_in_one_piece(
@@ -412,11 +422,11 @@ def test_a_concept_is_loaded_once_and_again_when_its_files_change(base: Base, tm
 def test_only_so_many_concepts_are_kept(
     base: Base, dusk: Concept, dawn: Concept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOADED", 1)
+    monkeypatch.setattr(runtime, "LOADED", 1)
     editor = Editor(base, device="cpu", dtype=torch.float32)
     picture = Image.fromarray(photo())
     first = editor.apply(picture, {dusk: 1, dawn: 1})
-    assert len(editor._loaded) == 1
+    assert len(editor._runtime._loaded) == 1
     editor.apply(picture, dawn)
     assert np.array_equal(first, editor.apply(picture, {dusk: 1, dawn: 1}))
 

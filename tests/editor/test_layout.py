@@ -45,7 +45,7 @@ def asked(new_editor: Editor) -> Iterator[list[dict[str, Any]]]:
     def record(generator: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
         calls.append({"x": given[0], "skips": given[3] if len(given) > 3 else None})
 
-    generator = new_editor._edits.network.generator
+    generator = new_editor._runtime.edits.network.generator
     assert isinstance(generator, torch.nn.Module)
     hook = generator.register_forward_pre_hook(record)
     yield calls

@@ -127,9 +127,9 @@ def test_an_editor_says_what_it_computes_with(openvino_editor: Editor, editor: E
 
 
 @pytest.mark.usefixtures("only_openvino")
-def test_it_is_used_on_request_alone(base: Base) -> None:
-    assert Editor(base).backend == Editor(base, dtype="float32", threads=1).backend == "torch"
-    assert Editor(base, backend="openvino").backend == "openvino"
+def test_it_is_the_default_on_a_cpu(base: Base) -> None:
+    assert Editor(base).backend == Editor(base, dtype="float32", threads=1).backend == "openvino"
+    assert Editor(base, backend="torch").backend == Editor(base, device="cpu").backend == "torch"
 
 
 @pytest.mark.usefixtures("only_openvino")
@@ -217,7 +217,7 @@ def test_what_an_edit_runs_on_is_listed() -> None:
     result = CliRunner().invoke(cli, ["plugins"])
     lines = result.stdout.splitlines()
     table = lines[lines.index(next(line for line in lines if line.startswith("BACKEND"))) :]
-    assert [line.split()[0] for line in table] == ["BACKEND", "torch", "openvino"]
+    assert [line.split()[0] for line in table] == ["BACKEND", "openvino", "torch"]
 
 
 def test_apply_imports_no_torch(new_base: Base, new_concepts: list[Concept], tmp_path: Path) -> None:
