@@ -53,9 +53,10 @@ $(BIN)/python:
 	@echo "Making the environment $(VENV): some seconds"
 	@$(PYTHON) -m venv $(VENV)
 
-$(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) | $(BIN)/python
+$(CORE): pyproject.toml constraints.txt $(wildcard concepts/*/pyproject.toml) plugins/openvino/pyproject.toml | $(BIN)/python
 	@echo "Installing e2gan and its concepts: some minutes the first time, most of it for PyTorch"
 	@$(PIP) -e . $(CONCEPTS:%=-e concepts/%)
+	@$(PIP) -e plugins/openvino || echo "OpenVINO is not to be had for this machine: PyTorch computes the edits, more slowly"
 	@touch $@
 
 $(HUB): $(CORE) hub/pyproject.toml

@@ -6,11 +6,8 @@ on a CPU (`fastest`), and falls back to PyTorch if it cannot start.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from e2gan.errors import BaseModelError, E2GANError, E2GANWarning
@@ -29,7 +26,6 @@ __all__ = [
     "TORCH",
     "Backend",
     "fastest",
-    "has_no_gpu",
     "name_of",
     "open_backend",
     "open_fastest",
@@ -44,10 +40,6 @@ PRECISIONS = ("float32", "bf16", "float16", "int8")
 
 NO_BFLOAT16 = "this processor does not compute in bf16, so edits are computed in float32"
 """The warning if bf16 is asked for on a processor that would only emulate it."""
-
-
-GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""What Linux has if a GPU of NVIDIA's or AMD's can compute, or one of Windows's that it runs under."""
 
 
 class Backend(Protocol):
@@ -109,18 +101,6 @@ def fastest() -> list[Entry]:
     """The installed backends that are faster than PyTorch on a CPU, the fastest first."""
     entries = [entry for entry in registry().all("backend").values() if entry.speed is not None and entry.speed > 1]
     return sorted(entries, key=lambda entry: -(entry.speed or 0))
-
-
-def has_no_gpu() -> bool:
-    """Whether PyTorch's best device here is the CPU; told, where possible, without importing it, as that takes long."""
-    if "torch" not in sys.modules:
-        if version("torch").endswith("+cpu"):
-            return True
-        if sys.platform == "linux" and not any(Path(driver).exists() for driver in GPU_DRIVERS):
-            return True
-    from e2gan.pytorch import choose_device
-
-    return choose_device(None).type == "cpu"
 
 
 def open_fastest(base: Base, *, precision: str | None = None, threads: int | None = None) -> tuple[str, Backend | None]:

@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from e2gan._version import __version__
-from e2gan.backends import TORCH, Backend, fastest, has_no_gpu, name_of, open_backend, open_fastest
+from e2gan.backends import TORCH, Backend, fastest, name_of, open_backend, open_fastest
 from e2gan.base import Base, find_base
 from e2gan.blend import Blend, ConceptBlend, Concepts, resolve
+from e2gan.gpu import has_no_gpu
 from e2gan.images import Source, opaque, open_image
 from e2gan.memory import left, taken
 from e2gan.models.boxes import Box, pixels_of

@@ -14,15 +14,16 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from e2gan import backends
 from e2gan import editor as module
+from e2gan import gpu
 from e2gan import pytorch as module_of_torch
-from e2gan.backends import fastest, has_no_gpu
+from e2gan.backends import fastest
 from e2gan.base import Base
 from e2gan.cli import cli
 from e2gan.concept import Concept
 from e2gan.editor import Editor
 from e2gan.errors import BaseModelError, E2GANError, E2GANWarning, PluginError
+from e2gan.gpu import has_no_gpu
 from e2gan.models.lora import CrucialWeights
 from e2gan.plugins import Registry, use_registry
 from tests.editor.tiny import photo
@@ -98,13 +99,13 @@ def test_pytorchs_own_words_and_its_gpus_mean_pytorch(base: Base, monkeypatch: p
 def test_without_a_sign_of_a_gpu_pytorch_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("e2gan.pytorch.choose_device", lambda wish: pytest.fail("PyTorch"))
     monkeypatch.delitem(sys.modules, "torch")
-    monkeypatch.setattr(backends, "version", lambda name: "2.13.0+cpu")
-    monkeypatch.setattr(backends, "GPU_DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr(gpu, "version", lambda name: "2.13.0+cpu")
+    monkeypatch.setattr(gpu, "GPU_DRIVERS", (str(tmp_path),))
     assert has_no_gpu()
-    monkeypatch.setattr(backends, "version", lambda name: "2.13.0")
+    monkeypatch.setattr(gpu, "version", lambda name: "2.13.0")
     with pytest.raises(pytest.fail.Exception, match="PyTorch"):
         has_no_gpu()
-    monkeypatch.setattr(backends, "GPU_DRIVERS", (str(tmp_path / "none"),))
+    monkeypatch.setattr(gpu, "GPU_DRIVERS", (str(tmp_path / "none"),))
     monkeypatch.setattr(sys, "platform", "linux")
     assert has_no_gpu()
     monkeypatch.setattr(sys, "platform", "darwin")
