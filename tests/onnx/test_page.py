@@ -7,7 +7,7 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -451,12 +451,12 @@ def test_a_link_brings_it_back(page: Any, server: tuple[str, list[str]]) -> None
 def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None:
     """While an edit is under way, nothing can be saved, and nothing is called an edit that is not one."""
 
-    def during(act: Any) -> Any:
-        """What was on the stage when the edit began."""
+    def during(act: Any, states: Sequence[str] = ("starting", "working")) -> Any:
+        """What was on the stage when the edit began, or when the stage first was in one of these states."""
         page.evaluate(
-            """() => new MutationObserver((_, observer) => {
+            """(states) => new MutationObserver((_, observer) => {
                 const stage = document.querySelector(".stage");
-                if (!["starting", "working"].includes(stage.dataset.state)) return;
+                if (!states.includes(stage.dataset.state)) return;
                 observer.disconnect();
                 const [after, tag] = [stage.querySelector("[data-at=after]"), stage.querySelector("[data-at=tag]")];
                 document.body.began = {
@@ -465,7 +465,8 @@ def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None
                     edit: getComputedStyle(after).visibility === "visible" && after.width,
                     tag: getComputedStyle(tag).display !== "none" && tag.textContent,
                 };
-            }).observe(document.querySelector(".stage"), { attributes: true, attributeFilter: ["data-state"] })"""
+            }).observe(document.querySelector(".stage"), { attributes: true, attributeFilter: ["data-state"] })""",
+            list(states),
         )
         before = edits(page)
         act()
@@ -482,8 +483,10 @@ def test_only_a_finished_edit_of_the_photo_is_shown_and_saved(page: Any) -> None
     assert began == {"state": "working", "save": False, "edit": 96, "tag": title}, "the old edit, and its name"
     assert page.inner_text("[data-at=tag]") != title
     during(lambda: page.select_option("[data-at=size]", "384"))
-    choose_photo(page, photo(700, 430))
-    page.wait_for_selector('.stage[data-state="ready"]')
+    began = during(lambda: page.set_input_files("[data-at=file]", file(photo(700, 430))), ["working"])
+    title = page.inner_text("[data-at=tag]")
+    assert began == {"state": "working", "save": False, "edit": 256, "tag": title}, "a first look"
+    assert shown(page).shape == (236, 384, 3)
     began = during(lambda: page.select_option("[data-at=size]", "256"))
     assert (began["edit"], began["save"]) == (384, False), "the old edit at its old size"
     page.select_option("[data-at=size]", "384")

@@ -17,6 +17,7 @@ import { Work } from "../shared/work.js";
 
 const SAMPLES = "../shared/samples/";
 const QUALITY = 0.95; // of JPEG and WebP
+const FIRST_LOOK = 256; // longer side, in pixels, of what is shown until a photo's first edit is made
 const MODELS = { full: "models/", lite: "models-lite/" }; // of the networks
 
 const at = parts(document);
@@ -77,11 +78,18 @@ async function edit(source) {
   show(shown ? "working" : "starting");
   try {
     if (loaded !== JSON.stringify([network(), shares])) await load(network(), shares, names);
-    const pixels = scaled(source);
-    stage.transparent = fillHidden(pixels);
-    const picture = await editor.edit(pixels);
-    if (live !== sources.camera.on || (!live && source !== state.photo?.canvas)) return; // something else is on the stage now
-    draw(picture);
+    let picture;
+    for (const side of sides(source)) {
+      if (picture) {
+        stage.describe(names, state.photo.alt); // the first look
+        show("working");
+      }
+      const pixels = scaled(source, side);
+      stage.transparent = fillHidden(pixels);
+      picture = await editor.edit(pixels);
+      if (live !== sources.camera.on || (!live && source !== state.photo?.canvas)) return; // something else is on the stage now
+      draw(picture);
+    }
     shown = { names, ids };
     describe();
     stage.complain(null);
@@ -95,6 +103,13 @@ async function edit(source) {
     wanted = false; // it would fail again
     fail(error);
   }
+}
+
+/** The sizes at which a source is edited, one after the other: the chosen one, before the first edit a smaller one. */
+function sides(source) {
+  const side = Number(at.size.value);
+  const takesLong = Math.min(side, Math.max(source.width, source.height)) > FIRST_LOOK;
+  return takesLong && !shown && !sources.camera.on ? [FIRST_LOOK, side] : [side];
 }
 
 /** The small network if it makes all that is wanted, and the visitor has not chosen the other. */
@@ -123,9 +138,9 @@ async function load(name, shares, names) {
   loaded = JSON.stringify([name, shares]);
 }
 
-/** The source on the stage, no larger than the chosen size, and its pixels. */
-function scaled(source) {
-  const scale = Math.min(1, Number(at.size.value) / Math.max(source.width, source.height));
+/** The source on the stage, its longer side at most so many pixels, and its pixels. */
+function scaled(source, side = Number(at.size.value)) {
+  const scale = Math.min(1, side / Math.max(source.width, source.height));
   const [width, height] = [source.width, source.height].map((side) => Math.max(1, Math.round(side * scale)));
   resize(stage.before, { width, height });
   stage.ratio = width / height;
