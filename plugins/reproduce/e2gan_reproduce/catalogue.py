@@ -56,10 +56,10 @@ TABLES = (
     Entry(
         "afhq",
         "AFHQ: E²GAN, pix2pix and Co-Mod-GAN",
-        "Like Table 3, on your concepts for AFHQ (e2gan import afhq). The paper's concepts are fox, ocelot, Van Gogh, "
-        "charcoal and pop art.",
+        "Like Table 3, on AFHQ's photographs (e2gan import afhq-cat …). The paper's concepts are fox, ocelot, Van "
+        "Gogh, charcoal and pop art; of these only Van Gogh is shipped.",
         "systems:afhq",
-        (),
+        ("vangogh",),
     ),
     Entry(
         "paired",
@@ -75,7 +75,7 @@ TABLES = (
         "Your concept for the photos from e2gan import horse2zebra. Its FID compares the edits with the set's real "
         "zebras, not with a teacher's pictures. The other systems, which are trained without pairs, are not run.",
         "systems:horse2zebra",
-        (),
+        ("winter",),
     ),
     Entry(
         "atml",

@@ -36,6 +36,10 @@ class Findings:
     """As in `e2gan_reproduce.table.Table`."""
     figures: str = ""
     """The kind of the figures; empty means FID in the lab's features."""
+    title: str = ""
+    """The title, if something stands in for the paper's data; empty means the entry's."""
+    said: str = ""
+    """What stands in, and for what."""
     examples: Mapping[str, Mapping[str, Outcome]] = field(default_factory=dict)
     """Outcomes by concept and row, for the sheet."""
 
@@ -47,6 +51,7 @@ def compare(
     *,
     stated: Sequence[tuple[str, str]] = (),
     ratio: bool = False,
+    subjects: Sequence[Subject] | None = None,
 ) -> Findings:
     """A row for each way of training, with its FID on each of the lab's concepts.
 
@@ -55,9 +60,12 @@ def compare(
         paper: the paper's figures by row and column, without the mean.
         stated: as in `Findings`.
         ratio: give FID as a share of the unedited photos' FID.
+        subjects: instead of the lab's concepts.
     """
     paper = paper or {}
-    by_subject = {subject.id: {name: way(subject) for name, way in ways.items()} for subject in lab.subjects}
+    by_subject = {
+        subject.id: {name: way(subject) for name, way in ways.items()} for subject in subjects or lab.subjects
+    }
     rows = []
     for name in ways:
         outcomes = {subject: by_way[name] for subject, by_way in by_subject.items()}

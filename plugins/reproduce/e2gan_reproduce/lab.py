@@ -85,7 +85,7 @@ class Lab(Trainings):
         if subject.id not in self._pairs:
             folder = self.work / subject.id / "pairs"
             self._pairs[subject.id] = distilled_pairs(
-                self.data, folder, subject.recipe, prompt=subject.prompt, progress=self.progress
+                subject.data or self.data, folder, subject.recipe, prompt=subject.prompt, progress=self.progress
             )
         return self._pairs[subject.id]
 

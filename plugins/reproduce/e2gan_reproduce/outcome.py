@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from e2gan.concept import Concept
+from e2gan.data.folders import Data
 from e2gan.models.layout import NO_SKIPS, Keeps, Skips
 from e2gan.recipe import Recipe
 
@@ -23,6 +24,8 @@ class Subject:
     keeps: Keeps = Keeps.NOTHING
     skips: Skips = NO_SKIPS
     noise: float = 0.0
+    data: Data | None = None
+    """Photographs, or given pairs, of its own instead of the lab's."""
 
     @classmethod
     def of(cls, concept: Concept) -> Subject:

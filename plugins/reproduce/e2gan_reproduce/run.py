@@ -15,7 +15,6 @@ from e2gan import __version__
 from e2gan.base import find_base
 from e2gan.blend import find_concept
 from e2gan.data.folders import Data, find_photos, folders_of
-from e2gan.errors import E2GANError
 from e2gan.progress import Progress
 from e2gan.training.metrics import device_name
 from e2gan.training.trainer import all_processes
@@ -55,13 +54,11 @@ def run(
             number at the small scale, and one at others.
 
     Raises:
-        E2GANError: the table has no default concepts and none was named, or a training fails.
+        E2GANError: a concept is unknown, or a training fails.
     """
     names = tuple(concepts) or entry.subjects
     module = import_module(f"e2gan_reproduce.{entry.run.partition(':')[0]}")
     make = getattr(module, entry.run.partition(":")[2])
-    if not names and entry.edits:
-        raise E2GANError(f"{entry.id} has no default concepts", hint="name yours with --concept")
     photos = find_photos(data)
     folders = " and ".join(folder.resolve().name for folder in folders_of(data))
     count = seeds or (entry.seeds if scale == "small" else 1)
@@ -86,7 +83,7 @@ def run(
     facts = {
         "scale": scale,
         "data": f"{folders}, {len(photos):,} photographs",
-        "concepts": list(names),
+        "concepts": list(names or findings.examples),
         "base": lab.base.id,
         "seeds": [*numbers],
         "hardware": device_name(all_processes(device).device),
@@ -99,8 +96,8 @@ def run(
     }
     table = Table(
         entry.id,
-        entry.title,
-        entry.said,
+        findings.title or entry.title,
+        " ".join(filter(None, (entry.said, findings.said))),
         findings.figures or f"FID, {lab.features}",
         tuple(over_seeds([findings.rows for findings in found])),
         tuple(findings.stated),

@@ -117,6 +117,8 @@ class Trainings:
             raise DataError(f"{named(self.data)}: {len(test)} test photos, which is too few to measure on")
         recipe = replace(recipe, seed=self.seed)
         made_from = {**made_from, "test": [pair.key for pair in test]}
+        if self.real:
+            made_from["real"] = hashlib.sha256(b"".join(picture.tobytes() for picture in self.real)).hexdigest()
         folder = self.folder_of(f"{subject.id}-{name}", recipe, [learnt], made_from)
 
         def train() -> dict[str, Any]:
@@ -158,6 +160,7 @@ class Trainings:
         if self.real:
             embed = next(iter(self.networks.values()))
             quality["fid_to_real"] = fid(embed(edits), embed(self.real))
+            quality["unedited_to_real"] = fid(embed(photos), embed(self.real))
         generator, discriminator = trainer.networks
         return Outcome(
             quality=quality,
