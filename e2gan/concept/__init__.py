@@ -30,6 +30,7 @@ from e2gan.concept.layout import (
     bundle_beside,
     bundle_folder,
     bundle_folders,
+    holds_concept,
     render_adapter_config,
 )
 from e2gan.concept.manifest import Adapter, Concept, Licenses
@@ -54,6 +55,7 @@ __all__ = [
     "bundle_folders",
     "check_bundle",
     "concept_in",
+    "holds_concept",
     "made_for",
     "main_facts",
     "ratios",
