@@ -204,7 +204,7 @@ class TestWaiting:
         opened(page, "512 × 366, quick")
 
 
-class TestWaiting:
+class TestWhatGoesOn:
     """The page says what goes on, from the moment that Gradio has built it to the edit."""
 
     def test_before_its_script_has_come(self, browser: Any, served: Served) -> None:
