@@ -17,7 +17,7 @@ __all__ = ["Judgement", "facts", "judgements", "measured", "verdict"]
 VERDICTS = (
     (0.8, "very close to what it learned from"),
     (0.6, "close to what it learned from"),
-    (0.35, "part of the way to what it learned from"),
+    (0.35, "about halfway to what it learned from"),
     (0.0, "far from what it learned from"),
 )
 """From which share of the way on what is said."""
@@ -86,7 +86,7 @@ def measured(quality: Mapping[str, Any]) -> str:
     if not judgements(quality):
         return ""
     photos = tested_on(quality) or "photos that it never saw"
-    return f"Measured on {photos}, and compared with the pictures of the program that it learned from."
+    return f"Measured on {photos}, by how near its edits come to those that it learned to make."
 
 
 def facts(concept: Concept) -> list[tuple[str, str]]:

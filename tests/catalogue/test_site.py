@@ -253,7 +253,7 @@ class TestWords:
         [
             (0.0, "very close"),
             (0.3, "close to"),
-            (0.6, "part of the way"),
+            (0.6, "about halfway"),
             (0.9, "far from"),
             (1.0, "no closer"),
             (9.0, "no closer"),
