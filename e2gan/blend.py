@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from e2gan.base import find_base, preferred
-from e2gan.concept import MANIFEST, Concept, concept_in
+from e2gan.concept import MANIFEST, Concept, concept_in, holds_concept
 from e2gan.errors import ConceptError
 from e2gan.installing import install_command
 from e2gan.plugins import OFFERED_BY, registry
@@ -263,7 +263,7 @@ def _find(name: Name, base: str | None = None) -> Concept | Blend:
     except ConceptError as error:
         if "+" in name:
             raise ConceptError(str(error), hint=f"a blend is written with weights, {HINT}") from None
-        if (Path(name) / "concept.toml").is_file():
+        if holds_concept(name):
             raise ConceptError(str(error), hint=f"to use the folder of that name, write .{os.sep}{name}") from None
         if Path(name).is_file():
             raise ConceptError(str(error), hint=A_FILE) from None

@@ -22,7 +22,7 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from e2gan.errors import ConceptError, DataError, E2GANError, PluginError, Teach
 from e2gan.installing import install_command
 from e2gan.options import Option, options_of
 from e2gan.quarantine import named_output, note_interrupts
-from e2gan.tables import ID_PATTERN, did_you_mean, shown
+from e2gan.tables import ID_PATTERN, closest, did_you_mean, shown
 
 if TYPE_CHECKING:
     import click
@@ -252,7 +252,7 @@ class Registry:
             broken = "; or a plugin is broken: see e2gan plugins" if self._problems else ""
             raise KINDS[kind](f"{fault} {id}", hint=install_command(OFFERED_BY[kind, id]) + broken)
         names = [*_OUR_OWN.get(kind, ()), *offered]
-        hint = did_you_mean(id, names)
+        hint = _concept_meant(id, offered) if kind == "concept" else did_you_mean(id, names)
         if hint is None and self._problems:
             hint = "a plugin is broken; e2gan plugins shows which"
         elif hint is None:
@@ -465,6 +465,13 @@ class Registry:
     def _clash(self, kind: str, id: str) -> tuple[str, str]:
         message = f"the {kind} '{id}' is offered by {' and by '.join(map(repr, self._clashes[kind, id]))}"
         return message, "uninstall one, or name the plugins to load in E2GAN_LOAD_PLUGINS"
+
+
+def _concept_meant(word: str, concepts: Mapping[str, Concept]) -> str | None:
+    """A hint with the concept whose name or title is closest to ``word``, in any capitals."""
+    meant = {concept.title.lower(): name for name, concept in concepts.items()} | {name: name for name in concepts}
+    near = closest(word.lower(), meant)
+    return f"did you mean '{meant[near]}'?" if near else None
 
 
 def _hook(kind: str) -> str:

@@ -15,7 +15,17 @@ from typing import Any, TypeVar
 
 from e2gan.errors import E2GANError
 
-__all__ = ["ID_PATTERN", "Table", "canonical_json", "did_you_mean", "flat_rows", "options_line", "readable", "shown"]
+__all__ = [
+    "ID_PATTERN",
+    "Table",
+    "canonical_json",
+    "closest",
+    "did_you_mean",
+    "flat_rows",
+    "options_line",
+    "readable",
+    "shown",
+]
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """The form of an id of a concept, base, teacher, …; use ``fullmatch``."""
@@ -30,10 +40,15 @@ T = TypeVar("T", bound=str)
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint with the known word closest to ``word``, or None if no word is close."""
+    near = closest(word, known)
+    return f"did you mean '{near}'?" if near else None
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to ``word``, or None if no word is close."""
     import difflib  # only errors need it
 
-    near = difflib.get_close_matches(word[:100], list(known), n=1)
-    return f"did you mean '{near[0]}'?" if near else None
+    return next(iter(difflib.get_close_matches(word[:100], list(known), n=1)), None)
 
 
 def shown(value: object) -> str:

@@ -77,7 +77,9 @@ def distill(
         try:
             report = write_pairs(photos, output, recipe, prompt=prompt, workers=workers, ray=ray, progress=progress)
         except TeacherError as error:
-            if any(True for name in ("concept.toml", "*/bundle/concept.toml") for _ in Path(teacher).glob(name)):
+            from e2gan.concept import holds_concept
+
+            if holds_concept(teacher):
                 raise TeacherError(
                     str(error), hint=f"to use the folder of that name, write .{os.sep}{teacher}"
                 ) from None

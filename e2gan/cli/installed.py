@@ -84,6 +84,7 @@ def show(concept: str, everything: bool, out: Output) -> None:
     out.line()
     selection = {"method": recipe.selection.method, "clusters": recipe.selection.clusters}
     rows: dict[str, Any] = {
+        "photos": recipe.source or "not named",
         "keeps": str(bundle.keeps),
         "pairs kept": options_line(selection if recipe.selection.method != "all" else {"method": "all"}),
         "ranks": f"{', '.join(map(str, bundle.ranks.sampling))}; transformer {bundle.ranks.transformer}",

@@ -15,7 +15,7 @@ untrained concept is ``concept.toml`` alone, optionally with a ``README.md``.
 """
 
 from e2gan.concept.card import render_card
-from e2gan.concept.facts import main_facts, ratios
+from e2gan.concept.facts import learned_from, main_facts, ratios, tested_on
 from e2gan.concept.fit import base_of, check_bundle, concept_in, made_for
 from e2gan.concept.layout import (
     ADAPTER,
@@ -30,6 +30,7 @@ from e2gan.concept.layout import (
     bundle_beside,
     bundle_folder,
     bundle_folders,
+    holds_concept,
     render_adapter_config,
 )
 from e2gan.concept.manifest import Adapter, Concept, Licenses
@@ -54,11 +55,14 @@ __all__ = [
     "bundle_folders",
     "check_bundle",
     "concept_in",
+    "holds_concept",
+    "learned_from",
     "made_for",
     "main_facts",
     "ratios",
     "record_quality",
     "render_adapter_config",
     "render_card",
+    "tested_on",
     "write_concept",
 ]

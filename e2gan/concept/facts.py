@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from e2gan.concept.manifest import Concept
 
-__all__ = ["main_facts", "ratios"]
+__all__ = ["learned_from", "main_facts", "ratios", "tested_on"]
 
 
 def main_facts(concept: Concept) -> dict[str, str]:
-    """Five lines: what it does, how well, from what, under which licence, and for which base."""
-    authors = ", ".join(concept.authors)
+    """A few lines: what it does, how well, from what, under which licence, and for which base."""
+    authors, tested = ", ".join(concept.authors), tested_on(concept.quality)
     return {
         "edits a photo to": concept.prompt,
         "quality": _quality(concept),
-        "made from": _sources(concept),
+        **({"measured on": tested} if tested else {}),
+        "learned from": learned_from(concept),
         "licence": concept.license + (f", by {authors}" if authors else ""),
-        "base": f"{concept.base_id} ({concept.base_sha256[:12]})",
+        "made for": f"the base {concept.base_id} ({concept.base_sha256[:12]})",
     }
 
 
@@ -36,11 +38,20 @@ def ratios(concept: Concept) -> dict[str, float]:
     }
 
 
-def _sources(concept: Concept) -> str:
+def tested_on(quality: Mapping[str, Any]) -> str:
+    """How many photos it was measured on, in words; empty if that is not known."""
+    count = _count(quality, "photographs")
+    return f"{count:,} photos that it never saw" if count else ""
+
+
+def learned_from(concept: Concept) -> str:
+    """The program whose edits it learned, and on how many photos; or, before its training, its author's words."""
     recipe = concept.recipe
     if recipe.given:
-        return f"given pairs: {recipe.source or 'not named'}"
-    return f"{'; '.join(map(str, recipe.teachers))}, on {recipe.source or 'photos that are not named'}"
+        return f"pairs of photo and edit: {recipe.source or 'not named'}"
+    count = _count(concept.training, "photographs")
+    photos = f"{count:,} photos" if count else recipe.source or "photos that are not named"
+    return f"the program{'s' * (len(recipe.teachers) > 1)} {'; '.join(map(str, recipe.teachers))}, on {photos}"
 
 
 def _quality(concept: Concept) -> str:
@@ -49,8 +60,16 @@ def _quality(concept: Concept) -> str:
     figures = ratios(concept)
     if not figures:
         return "not measured against the unedited photos"
-    told = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
-    worse = " or ".join(name for name, value in figures.items() if value >= 1)
-    return f"{told} (0 is the teacher, 1 is doing nothing)" + (
-        f"; no better than doing nothing by its {worse}" * bool(worse)
-    )
+    sides = {"FID ratio": "in look", "L1 ratio": "pixel by pixel"}
+    told = "; ".join(f"{side}, {_way(figures[name])}" for name, side in sides.items() if name in figures)
+    return f"{told} (0 % is the photo, 100 % what it learned from)"
+
+
+def _way(ratio: float) -> str:
+    return f"{100 * (1 - ratio):.0f} % of the way" if ratio < 1 else "no nearer than the photo"
+
+
+def _count(table: Mapping[str, Any], key: str) -> int:
+    """A number of photos, which a stranger may have written; 0 if it is none."""
+    value = table.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else 0

@@ -100,6 +100,11 @@ def bundle_beside(bundle: Path, base: str) -> Path:
     return bundle.with_name(f"{bundle.name}-{base}")
 
 
+def holds_concept(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder looks like a concept's: a bundle, or a distribution around it."""
+    return any(True for name in (MANIFEST, f"*/bundle/{MANIFEST}") for _ in Path(folder).glob(name))
+
+
 def _is_bundle(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() or bool(interrupted(folder))
 

@@ -195,7 +195,7 @@ class Concept:
         Raises:
             ConceptError: it is untrained, made for another base, or a file is damaged, unsafe or inconsistent.
         """
-        self._check_trained()
+        self.check_trained()
         if self.base_sha256 != base.sha256:
             raise ConceptError(
                 f"{self.path / MANIFEST}: made for the base '{self.base_id}' ({self.base_sha256[:12]}…), "
@@ -228,7 +228,7 @@ class Concept:
         Raises:
             ConceptError: it is untrained, or a file is damaged, unsafe or inconsistent.
         """
-        self._check_trained()
+        self.check_trained()
         check_files(self.path)
         parse_object(self.path / CONFIG, read_bytes(self.path / CONFIG, limit=FILES[CONFIG], error=ConceptError))
         check_preview(self.path / PREVIEW)
@@ -240,7 +240,8 @@ class Concept:
         """The values of the manifest that the headers of both safetensors files repeat."""
         return {"id": self.id, "base_sha256": self.base_sha256, "recipe_sha256": self.recipe_digest}
 
-    def _check_trained(self) -> None:
+    def check_trained(self) -> None:
+        """Raise ConceptError if it is not trained yet."""
         if not self.trained:
             around = self.path.parent.parent  # the folder that people know, if it is that of a distribution
             folder = around if self.path.name == "bundle" and (around / "pyproject.toml").is_file() else self.path

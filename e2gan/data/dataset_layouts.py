@@ -18,7 +18,7 @@ from typing import Literal
 
 from e2gan.data.folders import SPLIT_FOLDERS, photos_below, split_of, splits_of
 from e2gan.errors import DataError
-from e2gan.images.formats import why_left_out
+from e2gan.images.formats import to_download, why_left_out
 from e2gan.tables import did_you_mean
 
 __all__ = ["LAYOUTS", "Direction", "Item", "Layout", "Picture", "find_items", "find_layout"]
@@ -91,7 +91,7 @@ def find_items(id: str, folder: Path) -> list[Item]:
     """
     layout = find_layout(id)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: no such folder", hint=to_download(str(folder)))
     items = _in_three_splits(sorted(layout.find(folder), key=lambda item: (item.side, item.source)))
     if not items:
         raise DataError(f"{folder}: this is not {layout.title}", hint=f"it should hold {layout.expected}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from e2gan.errors import DataError
-from e2gan.images.formats import RAW_SUFFIXES, SUFFIXES, left_out, why_left_out
+from e2gan.images.formats import RAW_SUFFIXES, SUFFIXES, left_out, to_download, why_left_out
 from e2gan.recipe import GIVEN
 
 __all__ = [
@@ -112,7 +112,7 @@ def find_photos(data: Data) -> list[tuple[str, Path]]:
 
 def _photos_in(folder: Path) -> list[tuple[str, Path]]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of photos")
+        raise DataError(f"{folder}: no such folder of photos", hint=to_download(str(folder)))
     for name in SPLIT_FOLDERS:
         if (folder / name / METADATA).is_file() and (folder / name / "output").is_dir():
             hint = f'a concept that is trained on given pairs has teacher = "{GIVEN}" in its recipe'

@@ -111,16 +111,18 @@ def write_pairs(
         )
     for folder in folders_of(photos):
         for line in left_out_below(folder):
-            progress.stage(line)
+            progress.once(line)
     if changes := _changes(out_dir, edits):
-        progress.stage(changes)
+        progress.once(changes)
 
     faults: dict[Edit, str] = {}
     there = {edit for edit in edits if _is_there(edit.job, framing)}
     for number, teacher in enumerate(recipe.teachers):
-        progress.stage(f"distill with {teacher}")
         jobs = {edit.job: edit for edit in edits if edit.teacher == number}
         todo = [job for job, edit in jobs.items() if edit not in there]
+        if not todo:
+            continue
+        progress.stage(f"distill with {teacher}")
         done = len(jobs) - len(todo)
         progress.advance(done, len(jobs), {})
         results = distill(teacher.id, teacher.options, todo, framing=framing, workers=workers, ray=ray)

@@ -40,7 +40,7 @@ class Check:
 
 
 class _Unknown(E2GANError):
-    """The question cannot be answered here."""
+    """The question cannot be answered here, or not yet."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,15 @@ def _package(subject: _Subject) -> str:
     return f"{project['name']} {concept.version}"
 
 
+def _need_training(concept: Concept) -> None:
+    """Ask nothing that only a training answers: the bundle's line says already that it comes first."""
+    if not concept.trained:
+        raise _Unknown("not trained yet")
+
+
 def _quality(subject: _Subject) -> str:
     concept = subject.concept
+    _need_training(concept)
     figures = ratios(concept)
     if not figures:
         raise ConceptError(
@@ -138,6 +145,7 @@ def _quality(subject: _Subject) -> str:
 
 
 def _better(subject: _Subject) -> str:
+    _need_training(subject.concept)
     if not ratios(subject.concept):
         raise _Unknown("nothing is measured")
     if lines := worse_than_nothing(subject.concept.quality):
@@ -150,22 +158,23 @@ def _licences(subject: _Subject) -> str:
     given = all(teacher.id == GIVEN for teacher in concept.recipe.teachers)
     stated = {"photos": concept.licenses.photos} | ({} if given else {"teacher": concept.licenses.teacher})
     if missing := sorted(name for name, text in stated.items() if not text):
+        stating = ", ".join(f'{name} = "…"' for name in missing)
         raise ConceptError(
-            f"concept.toml does not state the licence of the {' and the '.join(missing)}",
-            hint="under [licenses]: " + ", ".join(f'{name} = "…"' for name in missing),
+            f"concept.toml does not state the licence of the {' and the '.join(missing)}: [licenses] needs {stating}"
         )
     return "; ".join([f"concept: {concept.license}", *(f"{name}: {text}" for name, text in sorted(stated.items()))])
 
 
 def _authors(subject: _Subject) -> str:
     if not subject.concept.authors:
-        raise ConceptError("concept.toml names no authors", hint='authors = ["Ada Lovelace"]')
+        raise ConceptError('concept.toml names no authors: it needs authors = ["…"]')
     return ", ".join(subject.concept.authors)
 
 
 def _preview(subject: _Subject) -> str:
     from e2gan.images import PREVIEW, open_image
 
+    _need_training(subject.concept)
     if subject.concept.preview is None:
         raise ConceptError("there is no preview", hint=f"e2gan train {subject.folder} --data PHOTOS --step preview")
     picture = open_image(subject.concept.preview, limits=PREVIEW)
@@ -181,6 +190,7 @@ def _halves(width: int, height: int) -> list[tuple[int, int, int, int]]:
 
 
 def _card(subject: _Subject) -> str:
+    _need_training(subject.concept)
     file = subject.concept.path / CARD
     if not file.is_file():
         raise ConceptError("there is no model card", hint=f"e2gan train {subject.folder} --data PHOTOS")

@@ -6,6 +6,7 @@ The command line, distillation, imports, training, the demo and the page in the 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ __all__ = [
     "left_out",
     "reads_raw",
     "some",
+    "to_download",
     "why_left_out",
 ]
 
@@ -139,6 +141,14 @@ def why_left_out(path: str | os.PathLike[str]) -> str | None:
     if suffix in RAW_SUFFIXES and not reads_raw():
         return f"a raw photo, which needs: {install_command('e2gan[raw]')}"
     return None if suffix in SUFFIXES else _OTHERS.get(suffix, "not a photo by its suffix")
+
+
+def to_download(name: str) -> str | None:
+    """The hint for an address on the web where a file's or folder's path belongs; None for anything else.
+
+    ``name`` may have been a path meanwhile, which has one slash where an address has two.
+    """
+    return "download it first, and give the file or folder" if re.match(r"(https?|ftp):/", name, re.I) else None
 
 
 def left_out(files: Iterable[str | os.PathLike[str]]) -> list[str]:

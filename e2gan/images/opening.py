@@ -20,7 +20,7 @@ from e2gan.images import boxes, heif, metadata, png, raw, tiff
 from e2gan.images.alpha import hide_nothing
 from e2gan.images.alpha import opaque as without_holes
 from e2gan.images.colour import ADOBE_RGB, Colour, Encoding, from_nclx, to_eight_bits, to_srgb
-from e2gan.images.formats import READABLE, TITLES
+from e2gan.images.formats import READABLE, TITLES, to_download
 from e2gan.images.limits import CLEAR, DECODED, FEWEST, HDR, PER_PIXEL, PHOTO, Limits
 
 __all__ = ["ImageWarning", "Source", "one_line", "open_image", "opened", "silence"]
@@ -107,7 +107,7 @@ def open_image(source: Source, *, name: str | None = None, opaque: bool = False,
     # Decoders raise almost anything on damaged files.
     except Exception as fault:
         reason = getattr(fault, "strerror", None) or f"damaged or cut off ({one_line(fault)})"
-        raise ImageError(f"{name}: {reason}") from fault
+        raise ImageError(f"{name}: {reason}", hint=to_download(name)) from fault
     for note in picture.notes:
         warnings.warn(f"{name}: {note}", ImageWarning, stacklevel=2)
     image.info = dict[Any, Any](_info(picture))

@@ -20,6 +20,7 @@ from PIL import Image
 from e2gan.errors import ImageError
 from e2gan.images import PHOTO, ImageWarning, Limits
 from e2gan.images.colour import HLG_PEAK, Colour, from_cicp, to_srgb
+from e2gan.images.formats import to_download
 from e2gan.images.limits import DECODED
 
 __all__ = [
@@ -315,7 +316,8 @@ def _opened(path: str | os.PathLike[str], name: str) -> Any:
             if _matroska_size(file.read(4096)) > size:
                 raise ImageError(f"{name}: damaged or cut off")
     except (OSError, ValueError) as fault:
-        raise ImageError(f"{name}: {getattr(fault, 'strerror', None) or fault}") from fault
+        reason = getattr(fault, "strerror", None) or fault
+        raise ImageError(f"{name}: {reason}", hint=to_download(name)) from fault
     try:
         with _faults_name(name):
             # "file:", so that no name is taken for a network address.

@@ -193,7 +193,6 @@ def train_concept(
         job.draw(preview)
     if "card" in todo:
         job.describe()
-        progress.stage(f"wrote {concept.path}")
     if "train" in todo:
         for line in summary(job.concept.quality, job.concept.training):
             progress.stage(line)
@@ -419,8 +418,9 @@ class _Job:
         self.concept = Concept.read(self.concept.path)
         card, file = render_card(self.concept), self.concept.path / CARD
 
-        def write(shown: Progress) -> dict[str, Any]:
+        def write(progress: Progress) -> dict[str, Any]:
             atomic_write(file, card)
+            progress.stage(f"wrote {self.concept.path}")
             return {}
 
         self.steps.run("card", {"card": card}, write, lambda _: file.is_file() and file.read_text("utf-8") == card)

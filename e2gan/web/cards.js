@@ -1,9 +1,9 @@
 // Concepts as cards: a strip of pictures to choose from, a search, and the details of the chosen concept.
 //
-// A card is {name, title, prompt, description, preview, whole, facts, verdict, quality, install, link}: the address of a
-// picture with before and after side by side, or if `whole`, of the edit alone; pairs of label and value; how good it is,
-// in a few words and as triples of label, share from 0 to 1 and sentence; a command; and the address of a page about it.
-// The last eight may be missing.
+// A card is {name, title, prompt, description, preview, whole, facts, verdict, measured, quality, install, link}: the
+// address of a picture with before and after side by side, or if `whole`, of the edit alone; pairs of label and value; how
+// good it is, in a few words, what that is based on, and triples of label, share from 0 to 1 and sentence; a command; and
+// the address of a page about it.  The last nine may be missing.
 
 import { make } from "./dom.js";
 import { copyText } from "./save.js";
@@ -115,7 +115,8 @@ export function about(place, card) {
   if (card.verdict) {
     const entries = make("dl", { className: "quality" }, ...(card.quality ?? []).flatMap(judgement));
     const summary = make("summary", {}, "How good is it? ", make("span", { className: "verdict" }, card.verdict));
-    nodes.push(make("details", {}, summary, entries));
+    const basis = card.measured ? [make("p", { className: "fine" }, card.measured)] : [];
+    nodes.push(make("details", {}, summary, ...basis, entries));
   }
   if (card.facts?.length) {
     const facts = card.facts.flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, value)]);

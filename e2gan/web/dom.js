@@ -23,6 +23,7 @@ export function icon(path, size = 24) {
 
 /** A fault's text as a sentence; a name at its beginning, such as of a file, stays as it is. */
 export function sentence(text) {
-  const first = /^[a-z]+(?= )/.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
+  const named = /^[^:]*\.\w+: /.test(text);
+  const first = !named && /^[a-z]+(?= )/.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
   return first + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

@@ -29,6 +29,7 @@ export class Stage {
    * @param picture  "img" or "canvas": what the photo and its edit are shown in
    */
   constructor(place, caption, picture) {
+    const said = caption.textContent; // what goes on, until something else is said
     place.innerHTML = MARKUP;
     caption.innerHTML = CAPTION;
     this.before = make(picture, { "data-at": "before" });
@@ -37,6 +38,7 @@ export class Stage {
     this.element = place;
     this.#at = parts(place);
     this.#caption = parts(caption);
+    this.say(said);
     this.video = this.#at.video;
     this.video.before(this.before);
     this.video.after(this.after);
@@ -96,7 +98,7 @@ export class Stage {
     this.#at.invitation.textContent = text;
   }
 
-  /** What has been done, below the stage. */
+  /** What goes on or has been done, below the stage. */
   say(text) {
     this.#caption.status.textContent = text;
   }

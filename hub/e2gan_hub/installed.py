@@ -16,7 +16,6 @@ from e2gan.concept import Concept, check_bundle
 from e2gan.errors import E2GANError
 from e2gan.files import sha256_file
 from e2gan.plugins import Registry, registry
-from e2gan.tables import shown
 from e2gan_hub import store
 from e2gan_hub.pull import listing
 from e2gan_hub.ref import Ref
@@ -51,7 +50,8 @@ def repository_of(text: str) -> str:
     Raises:
         E2GANError: no such concept was pulled.
     """
-    installed = Registry.load().all("concept")
+    loaded = Registry.load()
+    installed = loaded.all("concept")
     if concept := installed.get(text):
         if ref := source_of(concept):
             return ref.repo
@@ -66,7 +66,7 @@ def repository_of(text: str) -> str:
                 return ref.repo
         raise E2GANError(f"{text}: a folder that was not pulled from the Hub", hint="delete it yourself")
     if "/" not in text:
-        raise E2GANError(f"no concept {shown(text)} is installed", hint="e2gan list shows the installed concepts")
+        loaded.get("concept", text)  # raises, and says which one may be meant
     return Ref.given(text).repo
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from e2gan.base import find_base
 from e2gan.concept import FILES, MANIFEST, Concept
-from e2gan.errors import E2GANError
+from e2gan.errors import ConceptError, E2GANError
 from e2gan.files import atomic_write, read_toml, sha256_file, temporary_folder
 from e2gan.plugins import registry, reload_registry
 from e2gan.processes import run_python
@@ -81,7 +81,7 @@ class Lock:
 
 
 def installed() -> Lock:
-    """The lock of everything that is installed now.
+    """The lock of everything that is installed now; what is not trained yet, or has a problem, gets a note instead.
 
     Raises:
         E2GANError: the base of a concept is missing, or a file cannot be read.
@@ -89,6 +89,11 @@ def installed() -> Lock:
     concepts: list[LockedConcept] = []
     bases: dict[str, str] = {}
     for concept in (one for first in registry().all("concept").values() for one in first.for_all_bases):
+        try:
+            concept.check_trained()
+        except ConceptError as error:
+            warnings.warn(client.HubWarning(f"not locked: {error} ({error.hint})"), stacklevel=2)
+            continue
         ref = source_of(concept)
         files = store.digests(concept.path)
         if ref and ref.commit:

@@ -81,7 +81,7 @@ def test_a_concepts_page_and_back(page: Any) -> None:
     text = page.locator("main").inner_text()
     for part in (
         "in the style of dusk",
-        "very close to its teacher",
+        "very close to what it learned from",
         "85 % of the way",
         "1.2.0",
         "apache-2.0",

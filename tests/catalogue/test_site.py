@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 import e2gan
 from e2gan import plugins
-from e2gan.about import judgements, verdict
+from e2gan.about import judgements, measured, verdict
 from e2gan.base import Base
 from e2gan.cli import cli
 from e2gan.concept import ADAPTER, PREVIEW, Concept
@@ -239,7 +239,7 @@ class TestCommand:
 
 class TestWords:
     def test_of_a_good_one(self) -> None:
-        assert verdict(QUALITY) == "very close to its teacher"
+        assert verdict(QUALITY) == "very close to what it learned from"
         assert [judgement.label for judgement in judgements(QUALITY)] == [
             "Look as a whole",
             "Pixel by pixel",
@@ -253,7 +253,7 @@ class TestWords:
         [
             (0.0, "very close"),
             (0.3, "close to"),
-            (0.6, "on the way"),
+            (0.6, "about halfway"),
             (0.9, "far from"),
             (1.0, "no closer"),
             (9.0, "no closer"),
@@ -261,6 +261,11 @@ class TestWords:
     )
     def test_more_is_worse(self, ratio: float, words: str) -> None:
         assert verdict({"l1_ratio": ratio}).startswith(words)
+
+    def test_what_it_is_based_on(self) -> None:
+        assert "on photos that it never saw" in measured(QUALITY)
+        assert "on 39 photos that it never saw" in measured({**QUALITY, "photographs": 39})
+        assert measured({}) == measured({"photographs": 39}) == ""
 
     def test_what_is_measured_beside_it_changes_nothing(self) -> None:
         assert verdict({"stroke_energy": 1.0}) == verdict({}) == "not measured yet"

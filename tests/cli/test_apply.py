@@ -150,6 +150,16 @@ def test_a_bad_photo_does_not_stop_the_others(run: Run, photos: list[str]) -> No
     assert names("out") == ["a.jpg", "c.png"]
 
 
+@pytest.mark.parametrize("name", ["https://example.org/a.jpg", "HTTP://example.org/a.png", "https://example.org/a.mp4"])
+def test_an_address_is_to_be_downloaded_first(run: Run, name: str) -> None:
+    result = run("apply", "dusk", name, "-o", f"out{Path(name).suffix}")
+    assert result.exit_code == 1
+    assert lines(result.stderr) == [
+        f"error: {name}: No such file or directory",
+        "hint: download it first, and give the file or folder",
+    ]
+
+
 def test_no_model_is_loaded_for_photos_that_cannot_be_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Editor, "__init__", lambda self, *wishes, **more: pytest.fail("a model is loaded"))
     Path("empty.jpg").touch()

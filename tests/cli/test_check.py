@@ -22,10 +22,10 @@ def test_each_line_says_what_was_found_and_what_to_do(run: Run, dusk: Path) -> N
     lines = result.stdout.splitlines()
     assert lines[0] == "dusk: Dusk (dusk 1.2.0)"
     assert "  passed       bundle               every file is sound and fits the base" in lines
-    assert "  failed       authors              concept.toml names no authors" in lines
-    assert '                                    hint: authors = ["Ada Lovelace"]' in lines
+    assert '  failed       authors              concept.toml names no authors: it needs authors = ["…"]' in lines
+    assert "                                    hint: e2gan eval dusk --data PHOTOS --record" in lines
     assert "  not checked  better than nothing  nothing is measured" in lines
-    assert "  not checked  reproducible         not asked for" in lines
+    assert "  not checked  reproducible         not asked for" in lines and "--reproduce" not in result.stdout
     assert lines[-1] == "  5 passed, 4 failed, 2 not checked"
 
 

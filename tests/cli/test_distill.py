@@ -63,7 +63,7 @@ def test_distill(run: Run, teacher: Path, data: Path) -> None:
     assert result.stderr == "distill with grade\npairs: 2 train, 1 val, 1 test pairs (4 made now)\n"
     rows = [json.loads(line) for line in Path("pairs/train/metadata.jsonl").read_text().splitlines()]
     assert len(rows) == 2 and rows[0]["teacher"] == "grade"
-    assert run(*words).stderr.endswith("pairs: 2 train, 1 val, 1 test pairs (0 made now)\n")
+    assert run(*words).stderr == "pairs: 2 train, 1 val, 1 test pairs (0 made now)\n"
     assert run(*words, "-q").stderr == ""
 
 

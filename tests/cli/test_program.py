@@ -159,9 +159,9 @@ def test_show(run: Run, base: Base, site: Path) -> None:
         "\n"
         "edits a photo to  in the style of dusk\n"
         "quality           not measured against the unedited photos\n"
-        "made from         grade (name = dusk), on photos that are not named\n"
+        "learned from      the program grade (name = dusk), on photos that are not named\n"
         "licence           apache-2.0\n"
-        f"base              tiny ({base.sha256[:12]})\n"
+        f"made for          the base tiny ({base.sha256[:12]})\n"
         "\n"
         "Everything else: e2gan show dusk --all\n"
     )
@@ -171,6 +171,7 @@ def test_show_everything(run: Run, site: Path) -> None:
     result = run("show", "dusk", "--all")
     assert (result.exit_code, result.stderr) == (0, "")
     for line in (
+        "photos         not named",
         "keeps          nothing",
         "ranks          1, 4, 8, 8; transformer 1",
         "from           e2gan-dusk",

@@ -41,7 +41,7 @@ def test_a_concept_is_exported_and_checked(run: Run, picture: str, tmp_path: Pat
     result = run(*words)
     assert result.exit_code == 0, result.stderr
     assert left(tmp_path) == {"Dusk.mlpackage"}
-    assert "wrote Dusk.mlpackage" in result.stderr
+    assert result.stderr.startswith("dusk: converting") and "wrote Dusk.mlpackage" in result.stderr
     table = [line.split() for line in result.stdout.splitlines()]
     assert [row[0] for row in table if row] == ["part", "dusk", "description", "total", "concept", "dusk"]
     assert table[-1][1] == "interpreter"

@@ -444,11 +444,15 @@ def test_what_happened_to_the_photos_is_said(photos, tmp_path):
         write_pairs(photos, tmp_path / "pairs", recipe, workers=1, progress=Progress(stage=lines.append))
         return lines
 
-    assert said() == said() == ["distill with posterize (bits = 2)"]
+    (photos / "train/notes.txt").touch()
+    left_out = "left out: 1 file, not a photo by its suffix: train/notes.txt"
+    assert said() == [left_out, "distill with posterize (bits = 2)"]
+    assert said() == [left_out]  # nothing is made
+    (photos / "train/notes.txt").unlink()
     Image.new("RGB", (64, 64), "red").save(photos / "train/photo 0.jpg")
     (photos / "test/photo 7.png").unlink()
     assert said()[0] == "photos since these pairs were made: 1 changed, 1 gone"
-    assert len(said()) == 1
+    assert not said()
 
 
 def test_what_a_killed_run_was_writing_is_removed(photos, tmp_path):

@@ -216,13 +216,13 @@ class TestBounds:
         assert str(studio.disk.folder) not in str(told.value)
 
     def test_bytes_that_are_no_clip(self, studio: Studio, film: bytes) -> None:
-        self.refused(studio, b"nothing of the kind", "this file: not a clip")
-        self.refused(studio, b"", "this file: the file is empty")
-        self.refused(studio, film[: len(film) // 2], "this file: .*damaged or cut off")
+        self.refused(studio, b"nothing of the kind", "mine.mp4: not a clip")
+        self.refused(studio, b"", "mine.mp4: the file is empty")
+        self.refused(studio, film[: len(film) // 2], "mine.mp4: .*damaged or cut off")
 
     def test_sound_alone(self, studio: Studio, tmp_path: Path) -> None:
         sound = write_clip(tmp_path / "a.mp4", video=False).read_bytes()
-        self.refused(studio, sound, "this file: has no pictures, only sound")
+        self.refused(studio, sound, "mine.mp4: has no pictures, only sound")
 
     def test_too_many_frames(
         self, studio: Studio, film: bytes, dancing: bytes, monkeypatch: pytest.MonkeyPatch

@@ -204,6 +204,28 @@ class TestWaiting:
         opened(page, "512 × 366, quick")
 
 
+class TestWhatGoesOn:
+    """The page says what goes on, from the moment that Gradio has built it to the edit."""
+
+    def test_before_its_script_has_come(self, browser: Any, served: Served) -> None:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.route("**/page.js", lambda route: route.abort())
+        page.goto(served.url)
+        page.get_by_role("status").filter(has_text="Loading the page …").wait_for()
+        assert page.locator(".stage").bounding_box()["height"] > 300, "where the photo will be"
+        page.close()
+
+    def test_while_it_edits(self, page: Any, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        go = threading.Event()
+        edit = served.studio._edit
+        monkeypatch.setattr(served.studio, "_edit", lambda *given: go.wait(PATIENCE / 1000) and edit(*given))
+        page.get_by_role("radio", name="Dusk").check(force=True)
+        page.get_by_role("status").filter(has_text="Editing to Dusk …").wait_for()
+        go.set()
+        status(page, "^Dusk ·")
+
+
 class TestContactSheet:
     def test_tiles_of_an_earlier_photo_go_at_once(self, page: Any, served: Served) -> None:
         upload(page, png())
@@ -318,9 +340,10 @@ class TestFaults:
         ids=["empty", "no picture", "cut off"],
     )
     def test_a_bad_file_is_explained(self, page: Any, data: bytes, message: str) -> None:
-        upload(page, data)
+        upload(page, data, "my holiday.png")
         alert = page.get_by_role("alert").filter(has_text=message)
         alert.wait_for()
+        assert "my holiday.png: " in alert.inner_text()
         upload(page, png())
         opened(page)
         assert alert.is_hidden()
@@ -333,7 +356,7 @@ class TestFaults:
 
     def test_a_large_file_is_not_even_sent(self, page: Any) -> None:
         drop(page, "new Uint8Array(26e6)")
-        page.get_by_role("alert").filter(has_text="larger than the 25 MB").wait_for()
+        page.get_by_role("alert").filter(has_text="dropped.png: larger than the 25 MB").wait_for()
 
     def test_a_full_queue(self, page: Any, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as full:
@@ -378,7 +401,7 @@ class TestFinding:
         about.get_by_text("Licence, recipe and size").click()
         text = about.inner_text()
         assert "not measured yet" in text
-        for part in ("in the style of dawn", "1.2.0", "apache-2.0", "grade", "1, 4, 8, 8", "kB"):
+        for part in ("in the style of dawn", "1.2.0", "apache-2.0", "the program grade", "kB"):
             assert part in text
 
     def test_a_link_brings_it_all_back(self, page: Any, served: Served) -> None:

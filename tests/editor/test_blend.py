@@ -107,10 +107,13 @@ def test_hints(dusk: Concept, base: Base, tmp_path: Path, monkeypatch: pytest.Mo
         return caught.value.hint
 
     assert hint("duks") == "did you mean 'dusk'?"
+    assert hint("DUSK") == "did you mean 'dusk'?"
     assert hint("hub:someone/dusk") == install_command("e2gan-hub")
     monkeypatch.chdir(tmp_path)
     write_tiny_concept(tmp_path / "mine", base)
     assert hint("mine") == "to use the folder of that name, write ./mine"
+    write_tiny_concept(tmp_path / "crayon/e2gan_concept_crayon/bundle", base)
+    assert hint("crayon") == "to use the folder of that name, write ./crayon"
     assert hint("./nowhere") == "give a folder with a concept.toml"
 
 

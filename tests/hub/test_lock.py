@@ -141,6 +141,15 @@ def test_a_concept_for_several_bases(run: Run, site: Path, two_bases: tuple[Base
         assert run(*words).exit_code == 1
 
 
+def test_what_is_not_trained_is_left_out(run: Run, dawn: Path) -> None:
+    for name in ("adapter_config.json", "adapter_model.safetensors", "prompt.safetensors"):
+        (dawn / name).unlink()
+    assert run("lock").stderr.splitlines() == [
+        f"note: not locked: {dawn}: the concept 'dawn' is not trained yet (e2gan train {dawn} --data PHOTOS)",
+        "wrote e2gan.lock (concepts: 0, bases: 0)",
+    ]
+
+
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()

@@ -327,7 +327,7 @@ def test_what_is_named_by_id_path_and_repository(hub: HubServer, run: Run, push:
         assert (result.exit_code, result.stderr) == (0, "removed alice/dusk\n")
         assert listed(run) == {}
         run("pull", "alice/dusk")
-    for name, says in (("nothing", "no concept 'nothing' is installed"), (dusk, "was not pulled from the Hub")):
+    for name, says in (("nothing", "no concept 'nothing'"), (dusk, "was not pulled from the Hub")):
         result = run("remove", name)
         assert (result.exit_code, says in result.stderr) == (1, True)
     assert listed(run)

@@ -140,6 +140,12 @@ def test_a_model_that_is_not_near_enough_is_not_written(
     assert export(other.path, "-o", "paint.tflite", "--no-check", "-q").exit_code == 0
 
 
+def test_what_is_not_trained_is_told_before_the_work(export: Run, base: Base, tmp_path: Path) -> None:
+    result = export(write_tiny_concept(tmp_path / "new", base, trained=False).path, "-o", "new.tflite")
+    assert result.exit_code == 1
+    assert "the concept 'new' is not trained yet" in result.stderr and "converting" not in result.stderr
+
+
 def test_without_a_preview_a_photo_is_asked_for(export: Run, winter: Concept) -> None:
     result = export(winter.path, "-o", "winter.tflite")
     assert result.exit_code == 1

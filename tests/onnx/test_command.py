@@ -16,6 +16,7 @@ from e2gan.concept import Concept
 from e2gan.plugins import reload_registry
 from e2gan_onnx import export as module
 from e2gan_onnx.command import targets
+from tests.editor.tiny import write_tiny_concept
 
 Run = Callable[..., Result]
 
@@ -88,6 +89,12 @@ def test_misuse_is_told(
     assert result.exit_code == 2
     assert says in result.stderr
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_not_trained_is_told_before_the_work(run: Run, base: Base, tmp_path: Path) -> None:
+    result = run(write_tiny_concept(tmp_path / "new", base, trained=False).path, "-o", "new.onnx")
+    assert result.exit_code == 1
+    assert "the concept 'new' is not trained yet" in result.stderr and "tracing" not in result.stderr
 
 
 def test_an_unwritable_place_is_one_error(

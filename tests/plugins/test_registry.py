@@ -114,6 +114,14 @@ class TestUnknown:
             registry.get("teacher", "x")
         assert other.value.hint == "known: grade"
 
+    @pytest.mark.parametrize("word", ["Painted window", "painted windw", "PAINTED WINDOW", "stained glass"])
+    def test_a_concept_s_title(self, plugin: Plugin, bundle: Bundle, word: str) -> None:
+        folders = [bundle("painted-stained-glass", title="Painted window"), bundle("painted-woodcut", title="Woodcut")]
+        offers = plugin("p", register_concepts=lambda register: [register(folder) for folder in folders])
+        with pytest.raises(ConceptError) as caught:
+            Registry.load([offers]).get("concept", word)
+        assert caught.value.hint == "did you mean 'painted-stained-glass'?"
+
     def test_nothing_installed(self) -> None:
         with pytest.raises(PluginError, match="no model 'x'") as caught:
             Registry.load().get("model", "x")

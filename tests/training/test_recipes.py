@@ -1,5 +1,6 @@
 """From a recipe and photographs to a base, with throwaway teachers and tiny networks."""
 
+import shutil
 import textwrap
 from dataclasses import replace
 
@@ -119,6 +120,8 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
     )
     teachers = registry().all("teacher")
     teachers["edit"] = replace(teachers["edit"], license="MIT")
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    (photos / "train/notes.txt").touch()
     stages = []
     base = base_training.train_base(
         recipe,
@@ -130,6 +133,7 @@ def test_a_base_trained_with_adapters_gives_its_concepts_too(recipe, photos, tmp
         progress=Progress(stages.append),
     )
     assert stages[-1].endswith(str(tmp_path / "work" / "concepts"))
+    assert sum(stage.startswith("left out: ") for stage in stages) == 1  # not once for each concept
     ids = [entry["id"] for entry in base.manifest["recipe"]["concepts"]]
     assert sorted(folder.name for folder in (tmp_path / "work" / "concepts").iterdir()) == sorted(ids)
     photo = Image.radial_gradient("L").convert("RGB").resize((64, 64))

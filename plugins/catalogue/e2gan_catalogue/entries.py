@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2gan.about import Judgement, facts, judgements, verdict
+from e2gan.about import Judgement, facts, judgements, measured, verdict
 from e2gan.concept import FILES, Concept, check_bundle
 from e2gan.errors import ConceptError
 from e2gan.files import read_bytes
@@ -34,6 +34,8 @@ class Entry:
     archive_bytes: int
     verdict: str
     """How good it is, in a few words."""
+    measured: str
+    """What that is based on, as a sentence."""
     judgements: list[Judgement]
     facts: list[tuple[str, str]]
     steps: list[Step]
@@ -84,6 +86,7 @@ class Entry:
             "preview": root + pictures.after[max(w for w in pictures.after if w <= 512)] if pictures else None,
             "whole": True,
             "verdict": self.verdict,
+            "measured": self.measured,
             "quality": [(each.label, each.share, each.words) for each in self.judgements],
             "facts": self.facts,
             "link": root + self.page,
@@ -111,6 +114,7 @@ def write_entry(concept: Concept, site: Path, slug: str) -> Entry:
         archive=archive,
         archive_bytes=len(data),
         verdict=verdict(concept.quality),
+        measured=measured(concept.quality),
         judgements=judgements(concept.quality),
         facts=rows,
         steps=steps_to_get(concept, Path(archive).name),

@@ -104,6 +104,7 @@ def coreml(
     samples = [] if no_check else photos_for(chosen, photos)
     sizes = tuple(dict.fromkeys(sizes))
     likeness: list[Likeness] = []
+    out.note(f"{', '.join(concept.id for concept in chosen)}: converting, which takes some seconds")
     with atomic_folder(output) as new:
         write_package(new, foundation, chosen, sizes, target, compress)
         program = Program(new, name=output)

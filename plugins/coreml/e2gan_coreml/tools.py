@@ -11,6 +11,7 @@ from types import ModuleType
 
 from e2gan.errors import E2GANError
 from e2gan.installing import install_command
+from e2gan.quiet import quiet_import
 
 __all__ = ["quiet_coremltools"]
 
@@ -32,7 +33,8 @@ def quiet_coremltools() -> Iterator[ModuleType]:
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             try:
-                import coremltools
+                with quiet_import():  # it tries torchao, which logs what it cannot load here
+                    import coremltools
             except ModuleNotFoundError as fault:
                 raise E2GANError(
                     "this needs the package 'coremltools', which is not installed",

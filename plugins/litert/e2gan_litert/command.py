@@ -71,6 +71,7 @@ def litert(
     from e2gan.blend import on_one_base
 
     [chosen], foundation = on_one_base([concept], base)
+    chosen.load(foundation)  # a fault in it, or that it is not trained, is reported before the work
 
     import torch
 

@@ -86,6 +86,8 @@ def onnx(
         raise click.UsageError("--calibrate needs --precision int8.")
     chosen, of = on_one_base(concepts, base)
     _check_ids([concept.id for concept in chosen])
+    for concept in chosen:
+        concept.load(of)  # a fault in one concept is reported before work on the others
     files = [] if swap else targets([concept.id for concept in chosen], output)
 
     import torch

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2gan.about import facts, judgements, verdict
+from e2gan.about import facts, judgements, measured, verdict
 from e2gan.base import Base
 from e2gan.concept import Concept, made_for
 from e2gan.errors import ConceptError, E2GANError, E2GANWarning
@@ -159,6 +159,7 @@ class Catalogue:
             "live": self._live(name) is not None,
             "facts": [*facts(concept), ("From", concept.source or concept.distribution or "a folder")],
             "verdict": verdict(concept.quality),
+            "measured": measured(concept.quality),
             "quality": [(each.label, each.share, each.words) for each in judgements(concept.quality)],
         }
 

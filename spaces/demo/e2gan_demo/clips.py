@@ -23,7 +23,6 @@ __all__ = [
     "ANIMATED",
     "CLIP",
     "FORMATS",
-    "NAME",
     "Moving",
     "check_frames",
     "edit_moving",
@@ -37,9 +36,6 @@ CLIP, ANIMATED = "clip", "animation"
 
 FORMATS = {CLIP: ("mp4", "webm", "mkv"), ANIMATED: ("gif", "png", "webp")}
 """Formats of edits by kind; the suffix is the name.  A clip's usual one is the first, an animation's is its own."""
-
-NAME = "this file"
-"""What errors call the visitor's file."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +80,26 @@ def find_moving(path: Path) -> Moving | None:
         moving = _animation(path)
     else:
         return None
-    check_frames(moving.frames)
+    check_frames(path, moving.frames)
     if moving.seconds > MAX_SECONDS:
         raise ImageError(
-            f"{NAME}: its {moving.seconds:.1f} seconds are more than the {MAX_SECONDS} allowed here",
+            f"{path.name}: its {moving.seconds:.1f} seconds are more than the {MAX_SECONDS} allowed here",
             hint="shorten it first",
         )
     return moving
 
 
-def check_frames(count: int) -> None:
-    """Refuse too many frames; raises ImageError."""
+def check_frames(path: Path, count: int) -> None:
+    """Refuse a file with too many frames; raises ImageError."""
     if count > MAX_FRAMES:
-        raise ImageError(f"{NAME}: has more than the {MAX_FRAMES:,} frames allowed here", hint="shorten it first")
+        raise ImageError(f"{path.name}: has more than the {MAX_FRAMES:,} frames allowed here", hint="shorten it first")
 
 
 def _clip(path: Path) -> Moving:
     need_clips()
     from e2gan.moving.reading import open_clip
 
-    with open_clip(path, name=NAME, limits=FRAME) as clip:
+    with open_clip(path, name=path.name, limits=FRAME) as clip:
         length = clip.check()
         notes = []
         if clip.hdr:
@@ -114,9 +110,9 @@ def _clip(path: Path) -> Moving:
 
 
 def _animation(path: Path) -> Moving:
-    with open_animation(path, name=NAME, limits=ANIMATION) as animation:
+    with open_animation(path, name=path.name, limits=ANIMATION) as animation:
         count, own = animation.count, animation.format.lower()
-        check_frames(count)
+        check_frames(path, count)
         for _ in animation.frames():
             pass
         seconds = sum(animation.durations[animation.still_first :]) / 1000
@@ -128,7 +124,7 @@ def first_frame(path: Path) -> Image.Image:
     """The first frame of a clip, RGB, upright; raises ImageError."""
     from e2gan.moving.reading import Frame, open_clip
 
-    with open_clip(path, name=NAME, limits=FRAME) as clip:
+    with open_clip(path, name=path.name, limits=FRAME) as clip:
         frame: Image.Image = next(item.image for item in clip.read() if isinstance(item, Frame))
         return frame
 
@@ -156,7 +152,7 @@ def edit_moving(
     def edited(frame: Image.Image) -> Image.Image:
         return recorded(edit(frame), {"steady": steady})
 
-    options: dict[str, Any] = {"name": NAME, "steady": steady, "progress": progress}
+    options: dict[str, Any] = {"name": source.name, "steady": steady, "progress": progress}
     if moving.kind == CLIP:
         from e2gan.moving.clips import edit_clip
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from e2gan.errors import ImageError
 from e2gan.images import UPLOAD, open_image
-from e2gan_demo.clips import CLIP, NAME, Moving, find_moving, first_frame
+from e2gan_demo.clips import CLIP, Moving, find_moving, first_frame
 from e2gan_demo.disk import KEPT
 
 __all__ = ["SMALL", "Photo", "Photos"]
@@ -74,7 +74,7 @@ class Photo:
 def _read(path: Path, moving: Moving | None) -> tuple[Image.Image, tuple[int, int]]:
     """The small copy of a picture or a first frame, and its size as displayed."""
     is_clip = moving is not None and moving.kind == CLIP
-    image = first_frame(path) if is_clip else open_image(path, name=NAME, limits=UPLOAD)
+    image = first_frame(path) if is_clip else open_image(path, name=path.name, limits=UPLOAD)
     size = image.size
     image.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=3.0)
     image.info = {}

@@ -309,7 +309,7 @@ class Studio:
 
             def advance(done: int) -> None:
                 _check_size(folder)
-                check_frames(done)
+                check_frames(photo.path, done)
                 job_.advance(done / moving.frames)
 
             target = folder / _name(photo, blend, f".{format}")

@@ -78,6 +78,7 @@ async function edit(source) {
   show(shown ? "working" : "starting");
   try {
     if (loaded !== JSON.stringify([network(), shares])) await load(network(), shares, names);
+    if (!live) stage.say(`Editing to ${names} …`);
     let picture;
     for (const side of sides(source)) {
       if (picture) {
@@ -272,13 +273,19 @@ async function takeFile(file, sample = null) {
   try {
     found = await opened(file);
   } catch (error) {
-    return turn === opening ? fail(error) : undefined;
+    return turn === opening ? fail(named(file, error)) : undefined;
   }
   if (turn !== opening) return found.clip?.close();
   const name = sample?.name ?? file.name?.replace(/\.[^.]*$/, "") ?? "photo";
   take({ ...found, name, alt: sample?.alt, credit: sample?.credit ?? "" });
   sources.mark(sample?.name);
   refresh();
+}
+
+/** The error with the file's name before it; samples have none. */
+function named(file, error) {
+  if (file.name) error.message = `${file.name}: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`;
+  return error;
 }
 
 /** A canvas with the photo, or with the first frame of the clip: {canvas, clip}. */
@@ -423,6 +430,7 @@ async function start() {
     const loading = open(network());
     if (!state.photo && samples.length) await takeSample(samples[0]);
     editor = await loading;
+    stage.say("");
     refresh();
   } catch (error) {
     fail(error);

@@ -103,6 +103,7 @@ export function start({ element, trigger, props, upload, watch }) {
     const begun = performance.now();
     const request = { photo: photo.photo, concepts: blend(), size: state.size };
     const whole = state.size === null && !saving; // a download is what one waits for then
+    if (!whole) stage.say(`Editing to ${names()} …`);
     const answer = whole ? await waiting.answer("edit", request, `Editing ${megapixels()}`) : await ask("edit", request);
     if (photo !== state.photo || camera.on) return;
     if (!answer && !wanted) quick(); // cancelled by the visitor, not by another wish
@@ -238,14 +239,14 @@ export function start({ element, trigger, props, upload, watch }) {
     if (kind === "clip" && props.limits.no_clips) return fail(props.limits.no_clips);
     const most = props.limits[kind];
     if (file.size > most) {
-      return fail({ error: `This file is larger than the ${most / 1e6} MB allowed here`, hint: "make it smaller first" });
+      return fail({ error: `${file.name}: larger than the ${most / 1e6} MB allowed here`, hint: "make it smaller first" });
     }
     opening(`Sending the ${kind} …`);
     let sent;
     try {
       sent = await upload(file);
     } catch {
-      return back({ error: `The ${kind} could not be sent`, hint: "try again, or choose a smaller one" });
+      return back({ error: `${file.name}: it could not be sent`, hint: "try again, or choose a smaller one" });
     }
     await takePhoto({ path: sent.path }, null, kind);
   }
@@ -401,8 +402,9 @@ export function start({ element, trigger, props, upload, watch }) {
     }
     state.other = cards.has(wish.other) ? wish.other : null;
     choose([wish.concept, FIRST, ...cards.names].find((name) => cards.has(name)));
-    if (samples.length) await takeSample(samples[0]);
-    else show();
+    if (samples.length) return takeSample(samples[0]);
+    stage.say("");
+    show();
   }
 
   themeButton(at.theme);
