@@ -84,10 +84,10 @@ class TorchEdits:
 
         generator = self.network.generator
         assert isinstance(generator, Generator)
-        tiling = fitting(memory, generator.config)
-        norms = measure(generator, seen, picture, look, tiling)
+        tiling = fitting(memory, generator.config, self.dtype.itemsize)
+        shared = measure(generator, seen, picture, look, tiling)
         moments = look.moments(part(box) for box in picture.strips(Tiling.strip))
-        for box, made in edit_in_tiles(generator, seen, picture, look, norms, tiling):
+        for box, made in edit_in_tiles(generator, seen, picture, look, shared, tiling):
             edit = look.after(made.float(), part(box), moments=moments)
             yield box, edit[0].permute(1, 2, 0).cpu().numpy()
 

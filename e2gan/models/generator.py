@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,10 +14,27 @@ from e2gan.models.layout import SMOOTHING, GeneratorConfig
 from e2gan.models.norms import IN_PLACE, OWN, Own
 from e2gan.models.weights import draw_weights, load_weights
 
-__all__ = ["Generator", "OutConv", "ResBlock", "Shares", "UpConv", "load_generator", "norm_relu", "shares_of"]
+__all__ = [
+    "FIRST_LAYERS",
+    "Generator",
+    "OutConv",
+    "ResBlock",
+    "Shares",
+    "UpConv",
+    "joined",
+    "load_generator",
+    "norm_relu",
+    "shares_of",
+]
 
 STRIP = 128
 """Rows of the last layer that are computed at once."""
+
+FIRST_LAYERS = ("conv_in", "down1", "down2")
+"""The convolutions before the trunk, each followed by a norm."""
+
+TOKENS = 16384
+"""Tokens that go through the MLP at once: those of a picture of a megapixel."""
 
 Shares: TypeAlias = "tuple[Tensor | None, ...]"
 """How much bypasses the bottleneck at full, half and quarter size, each (N, 1, 1, 1); None: nothing."""
@@ -33,8 +51,12 @@ class ResBlock(nn.Module):
         self.pad = nn.ReflectionPad2d(1)
 
     def forward(self, x: Tensor, norms: Own = OWN, name: str = "") -> Tensor:
-        h = norms.instance_relu(f"{name}.conv1", self.conv1(self.pad(x)), self.training)
-        return x + norms.instance(f"{name}.conv2", self.conv2(self.pad(h)))
+        if not norms.in_place:
+            h = norms.instance_relu(f"{name}.conv1", self.conv1(self.pad(x)), self.training)
+            return x + norms.instance(f"{name}.conv2", self.conv2(self.pad(h)))
+        around = self.pad.padding[0]
+        h = norms.instance_relu(f"{name}.conv1", in_strips(self.conv1, x, around))
+        return x.add_(norms.instance(f"{name}.conv2", in_strips(self.conv2, h, around)))
 
 
 class Attention(nn.Module):
@@ -187,7 +209,11 @@ class TransformerBlock(nn.Module):
         n = self.norm1(h)
         h = h + self.self_attention(n, norms.keys(name, n))
         h = h + self.cross_attention(self.norm2(h), prompt, prompt_bias)
-        h = h + self.mlp(self.norm3(h))
+        if not norms.in_place:
+            h = h + self.mlp(self.norm3(h))
+        else:
+            for some in h.split(TOKENS, 1):
+                some.add_(self.mlp(self.norm3(some)))
         return self.proj_out(h.transpose(1, 2).unflatten(2, (height, width)))
 
 
@@ -264,11 +290,16 @@ class Generator(nn.Module):
 
     def encode(self, x: Tensor, shares: Shares, norms: Own = OWN) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Photos (N, 3, H, W) to the trunk's input, and to what bypasses the rest at half and at full size."""
-        x = norms.instance_relu("conv_in", self.conv_in(self.pad(x)), self.training)
+        x = norms.instance_relu("conv_in", self.layer("conv_in", x), self.training)
         full = _times(shares[0], x)
-        x = norms.instance_relu("down1", self.down1(x), self.training)
+        x = norms.instance_relu("down1", self.layer("down1", x), self.training)
         half = _times(shares[1], x)
-        return norms.instance_relu("down2", self.down2(x), self.training), half, full
+        return norms.instance_relu("down2", self.layer("down2", x), self.training), half, full
+
+    def layer(self, name: str, x: Tensor) -> Tensor:
+        """What one of `FIRST_LAYERS` makes of its input, before its norm."""
+        made: Tensor = getattr(self, name)(self.pad(x) if name == "conv_in" else x)
+        return made
 
     def trunk(
         self, x: Tensor, prompt: Tensor, prompt_bias: Tensor | None, share: Tensor | None, norms: Own = OWN
@@ -280,7 +311,7 @@ class Generator(nn.Module):
             if str(position) in self.transformers:
                 skipped = _times(share, x)
                 block = self.transformers[str(position)](x, prompt, prompt_bias, norms, f"transformers.{position}")
-                x = self._plus(block, skipped, share)
+                x = self.join(block, skipped, share)
         return x
 
     def decode(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
@@ -288,19 +319,12 @@ class Generator(nn.Module):
         x = self.enlarge(x, half, full, shares, norms)
         if not self.in_place:
             return self._last(self.pad(x))
-        height, around = x.shape[2], self.pad.padding[0]
-        pictures = []
-        for top in range(0, height, STRIP):
-            bottom = min(top + STRIP, height)
-            seen = x[:, :, max(0, top - around) : bottom + around]
-            missing = (max(0, around - top), max(0, bottom + around - height))
-            pictures.append(self._last(F.pad(seen, (around, around, *missing), mode="reflect")))
-        return torch.cat(pictures, 2)
+        return in_strips(self._last, x, self.pad.padding[0])
 
     def enlarge(self, x: Tensor, half: Tensor | None, full: Tensor | None, shares: Shares, norms: Own = OWN) -> Tensor:
         """All of `decode` but the last layer: (N, C, H, W), of which it makes pictures."""
-        x = self._plus(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
-        return self._plus(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
+        x = self.join(norms.instance_relu("up2", self.up2(x), self.training), half, shares[1])
+        return self.join(norms.instance_relu("up1", self.up1(x), self.training), full, shares[0])
 
     def _last(self, x: Tensor) -> Tensor:
         # The last layer's type may differ from the rest (`to_precision`).
@@ -309,7 +333,7 @@ class Generator(nn.Module):
         picture: Tensor = self.tanh(self.conv_out(x))
         return picture
 
-    def _plus(self, x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
+    def join(self, x: Tensor, skipped: Tensor | None, share: Tensor | None) -> Tensor:
         """The weighted mean of both: a plain sum would be larger, and so would everything after it."""
         if skipped is None or share is None:
             return x
@@ -334,6 +358,34 @@ class Generator(nn.Module):
     def initialize(self, std: float = 0.02) -> None:
         """Draw the weights of convolutions and projections from N(0, std), and set biases to zero, as pix2pix does."""
         draw_weights(self, std)
+
+
+def in_strips(layer: Callable[[Tensor], Tensor], x: Tensor, around: int) -> Tensor:
+    """A layer's result for (N, C, H, W) mirrored at its edges, of the same H and W, computed strip by strip: without a
+    second, padded copy of a large picture."""
+
+    def strips() -> Iterator[Tensor]:
+        height = x.shape[2]
+        for top in range(0, height, STRIP):
+            bottom = min(top + STRIP, height)
+            seen = x[:, :, max(0, top - around) : bottom + around]
+            missing = (max(0, around - top), max(0, bottom + around - height))
+            yield layer(F.pad(seen, (around, around, *missing), mode="reflect"))
+
+    return joined(strips(), x.shape[2])
+
+
+def joined(strips: Iterable[Tensor], rows: int) -> Tensor:
+    """Strips (N, C, H, W) below each other, with so many rows together; each is let go before the next is made."""
+    whole, top = None, 0
+    for strip in strips:
+        if whole is None:
+            shape = (*strip.shape[:2], rows, strip.shape[3])
+            whole = torch.empty(shape, dtype=strip.dtype, device=strip.device, memory_format=torch.channels_last)
+        whole[:, :, top : top + strip.shape[2]] = strip
+        top += strip.shape[2]
+    assert whole is not None and top == rows
+    return whole
 
 
 def shares_of(skips: Tensor | None) -> Shares:

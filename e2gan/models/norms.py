@@ -6,13 +6,16 @@ generator is local.  With these three given, a part of a picture is edited as it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from e2gan.models.layout import MAX_KEYS
 
-__all__ = ["IN_PLACE", "OWN", "Fixed", "InPlace", "Measured", "Own", "Watched"]
+__all__ = ["IN_PLACE", "OWN", "Fixed", "InPlace", "Measured", "Own", "Watched", "moments"]
 
 PEAKED = 2.3
 """Logarithm of a channel's kurtosis up to which nothing is wrong: a kurtosis of 10, of lines and edges on flat areas; a
@@ -27,6 +30,9 @@ CACHED = 2**20
 
 class Own:
     """Each picture has its own.  ``name`` is that of the layer in the generator."""
+
+    in_place = False
+    """Whether activations may be overwritten: what is computed has no gradient."""
 
     def instance(self, name: str, x: Tensor) -> Tensor:
         """(N, C, H, W): each channel with mean 0 and variance 1."""
@@ -93,6 +99,8 @@ class InPlace(Own):
     With a pixel's values side by side, it takes a third of the time of PyTorch's, and no memory.
     """
 
+    in_place = True
+
     def instance(self, name: str, x: Tensor) -> Tensor:
         return self._normal(name, x)
 
@@ -101,17 +109,18 @@ class InPlace(Own):
 
     def _normal(self, name: str, x: Tensor, *, relu: bool = False) -> Tensor:
         for picture in x.split(1):
-            normalize(picture, *moments(picture), relu=relu)
+            normalize(picture, *moments([picture]), relu=relu)
         return x
 
 
 OWN, IN_PLACE = Own(), InPlace()
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel of (N, C, H, W), each (C,), float32."""
-    count, mean, squares = 0, torch.zeros((), device=x.device), torch.zeros((), device=x.device)
-    for part in strips(x):
+def moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, each (C,), float32, over one or several (N, C, H, W)."""
+    count = 0
+    mean = squares = torch.zeros(())
+    for part in chain.from_iterable(map(strips, parts)):
         part = part.float()
         middle = part.mean((0, 2, 3))
         deviation = part - middle[:, None, None]
@@ -151,7 +160,7 @@ class Measured(InPlace):
         """Keys (1, K, C) by block."""
 
     def _normal(self, name: str, x: Tensor, *, relu: bool = False) -> Tensor:
-        self.moments[name] = moments(x)
+        self.moments[name] = moments([x])
         return normalize(x, *self.moments[name], relu=relu)
 
     def group(self, name: str, norm: nn.GroupNorm, x: Tensor) -> Tensor:

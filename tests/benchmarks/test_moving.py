@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("av")
 pytest.importorskip("cv2")
 
-from benchmarks import batch, flicker
+from benchmarks import batch, flicker, large
+from e2gan.editor import Editor
 from tests.editor.tiny import write_tiny_base, write_tiny_concept
 
 
@@ -47,3 +48,13 @@ def test_a_batch_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     together, apart, ratio, *memory = batch.measure(3, 1, megapixels=0.01, concept=str(concept.path))
     assert ratio.value == pytest.approx(together.value / apart.value) and ratio.at_least == 3
     assert all(0.01 < figure.value < 10 for figure in memory)
+
+
+def test_what_tiles_change_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = write_tiny_base(tmp_path / "tiny")
+    monkeypatch.setattr(large, "Editor", lambda **wishes: Editor(base, **wishes))
+    monkeypatch.setattr(large, "MAX_PIXELS", 64 * 64)
+    monkeypatch.setattr(large, "CONCEPT", write_tiny_concept(tmp_path / "dusk", base))
+    told = large._compared("float32", 0.02)
+    assert told[large.ONE_PIECE][0] <= 1 and told[large.MOVED][0] <= 1
+    assert told["precision"] == "float32"

@@ -14,6 +14,7 @@ from e2gan.models.layout import GeneratorConfig, Skips
 from e2gan.models.look import Look, look_of
 from e2gan.models.tiles import (
     BYTES,
+    BYTES_OF_WHOLE,
     LAST,
     SMALLEST,
     Photo,
@@ -55,8 +56,8 @@ def edited(network: Generator, x: Tensor, whole: Box, look: Look, tiling: Tiling
         return box.of(x, whole)
 
     made = torch.full_like(x, torch.nan)
-    norms = measure(network, photo, whole, look, measured_with)
-    for box, part in edit_in_tiles(network, photo, whole, look, norms, tiling):
+    shared = measure(network, photo, whole, look, measured_with)
+    for box, part in edit_in_tiles(network, photo, whole, look, shared, tiling):
         box.of(made, whole)[:] = part
     return made
 
@@ -70,7 +71,24 @@ def test_a_picture_that_is_its_own_sample_is_edited_as_in_one_piece(
     x, whole = x_and_box
     expected = network(x, seen.prompt, seen.prompt_bias, seen.skips)
     for tiling in (Tiling(96, 32), Tiling(128, 64), Tiling(512, 512)):
-        made = edited(network, x, whole, seen, tiling, Tiling())
+        made = edited(network, x, whole, seen, tiling, Tiling(whole=0))
+        assert (made - expected).abs().max() < 5e-5
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(("smoothing", "skips", "positions"), LAYOUTS)
+@torch.inference_mode()
+def test_what_a_picture_shares_is_measured_on_all_of_it(
+    smoothing: str, skips: Skips, positions: tuple[int, ...], in_place: bool
+) -> None:
+    network, x_and_box, seen = generator(smoothing, positions), picture(200, 264), look(skips)
+    x, whole = x_and_box
+    expected = network(x, seen.prompt, seen.prompt_bias, seen.skips)
+    if in_place:
+        network.work_in_place()
+    for strip in (8, 56, 512):
+        few = Tiling(64, strip, sample=64, samples=2)
+        made = edited(network, x, whole, seen, few, few)
         assert (made - expected).abs().max() < 5e-5
 
 
@@ -78,7 +96,7 @@ def test_a_picture_that_is_its_own_sample_is_edited_as_in_one_piece(
 def test_samples_stand_for_the_whole_and_tiles_can_lie_anywhere() -> None:
     network, seen = generator("mean", (2,)), look((0.0, 0.0, 0.5))
     x, whole = picture(256, 384)
-    few = Tiling(sample=64, samples=6)
+    few = Tiling(sample=64, samples=6, whole=0)
     one = edited(network, x, whole, seen, Tiling(512, 512), few)
     assert (one - network(x, seen.prompt, seen.prompt_bias, seen.skips)).abs().mean() < 0.1
     for tiling in (Tiling(96, 32), Tiling(160, 40), Tiling(64, 64)):
@@ -94,11 +112,11 @@ def test_a_pixel_sees_only_its_surroundings() -> None:
     def photo_of(x: Tensor) -> Photo:
         return lambda box: box.of(x, whole)
 
-    norms = measure(network, photo_of(x), whole, seen)
+    shared = measure(network, photo_of(x), whole, seen, Tiling(whole=0))
     other = x.clone()
     other[..., 256:] *= -1
     left = [
-        {box: part for box, part in edit_in_tiles(network, photo_of(p), whole, seen, norms, Tiling(64, 64))}[
+        {box: part for box, part in edit_in_tiles(network, photo_of(p), whole, seen, shared, Tiling(64, 64))}[
             Box(0, 64, 64, 128)
         ]
         for p in (x, other)
@@ -135,12 +153,14 @@ def test_tiles_cover_a_picture_once(height: int, width: int, tile: int, strip: i
     assert seen.eq(1).all()
 
 
-@given(st.integers(0, 10**10))
-def test_tiles_fit_the_memory_and_are_never_too_small_to_pay(memory: int) -> None:
+@given(st.integers(0, 10**10), st.sampled_from([2, 4]))
+def test_tiles_fit_the_memory_and_are_never_too_small_to_pay(memory: int, itemsize: int) -> None:
     config = GeneratorConfig()
-    tiling = fitting(memory, config)
+    tiling = fitting(memory, config, itemsize)
+    memory = memory * 4 // itemsize
     assert SMALLEST <= tiling.tile <= Tiling.tile
     assert tiling.tile % 8 == 0
+    assert tiling.whole * BYTES_OF_WHOLE <= max(memory, 0)
     if tiling.tile > SMALLEST:
         assert BYTES * (tiling.tile + 2 * (LAST + trunk_margin(config))) ** 2 <= memory
 
