@@ -9,8 +9,6 @@ Each size is edited in a process of its own, on the editor's default backend.
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +18,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.measuring import Figure, parser, report, script
 from benchmarks.opening import large_photo
-from benchmarks.startup import PROGRAM, run
+from benchmarks.startup import PROGRAM, Ran, run
 from e2gan.editor import MAX_PIXELS, Editor
 from e2gan.models.tiles import Tiling
 
@@ -63,7 +60,7 @@ def measure(megapixels: float = 24, largest: float = 100, compared: float = 4, o
                 "×",
                 at_most=1.15,
             ),
-            Figure(f"{name}: peak memory of e2gan apply", _memory(base, megapixels), "GB", at_most=2.0),
+            Figure(f"{name}: peak memory of e2gan apply", _command(base, megapixels).peak / 1e9, "GB", at_most=2.0),
         ]
     figures.append(Figure("lite: speed of full", seconds["full"] / seconds["lite"], "×", at_least=4))
     for precision in ("float32", None):
@@ -73,34 +70,27 @@ def measure(megapixels: float = 24, largest: float = 100, compared: float = 4, o
             limits = (None, None) if way == SAMPLED else (2, 0.2)
             for what, value, most in zip(("largest", "mean"), told[way], limits):
                 figures.append(Figure(f"{of}: {way}, {what} difference", value, "of 255", at_most=most))
-    done = apart(_done, largest)
+    done = _command("everyday", largest)
     figures += [
-        Figure(f"{largest:g} megapixels", done["seconds"], "s"),
-        Figure(f"{largest:g} megapixels: peak memory", done["peak"], "GB", at_most=2.5),
+        Figure(f"{largest:g} megapixels, e2gan apply", done.seconds, "s"),
+        Figure(f"{largest:g} megapixels, e2gan apply: peak memory", done.peak / 1e9, "GB", at_most=2.5),
     ]
     return figures
 
 
-def _memory(base: str, megapixels: float) -> float:
-    """Peak memory of the command that edits such a photo at its own size, in GB."""
+def _command(base: str, megapixels: float) -> Ran:
+    """The command that edits such a photo at its own size."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder, "photo.jpg")
         large_photo(round(megapixels * 1e6)).save(photo, quality=92)
         options = ["--base", base, "--stroke", "fine", "-o", f"{folder}/edited.jpg"]
-        return run(["-c", PROGRAM, "apply", CONCEPT, str(photo), *options]).peak / 1e9
+        return run(["-c", PROGRAM, "apply", CONCEPT, str(photo), *options])
 
 
 def apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What a function gives in a fresh process, and the most memory that this took, in GB."""
+    """What a function gives in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_with_peak, (work, *arguments))
-
-
-def _with_peak(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    result = work(*arguments)
-    unit = 1 if sys.platform == "darwin" else 1024
-    # The photo itself was drawn in this process, too, so this is rather too much.
-    return {**result, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+        return pool.apply(work, arguments)
 
 
 def _timed(base: str, megapixels: float, one: float) -> dict[str, Any]:
@@ -134,14 +124,6 @@ def _compared(precision: str | None, megapixels: float) -> dict[str, Any]:
     }
     told = {way: (int(np.abs(some).max()), float(np.abs(some).mean())) for way, some in differences.items()}
     return {**told, "precision": editor.precision}
-
-
-def _done(megapixels: float) -> dict[str, Any]:
-    photo, editor = large_photo(round(megapixels * 1e6)), Editor()
-    result: list[Image.Image] = []
-    seconds = _seconds(lambda: result.append(editor.apply(photo, CONCEPT, stroke="fine")), 1, warm=False)
-    assert result[0].size == photo.size
-    return {"seconds": seconds}
 
 
 def _seconds(job: Callable[[], object], rounds: int, *, warm: bool = True) -> float:
