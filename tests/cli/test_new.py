@@ -131,7 +131,7 @@ def test_pairs_that_one_has_need_no_teacher(run: Run) -> None:
     assert e2gan.Concept.read("x/e2gan_concept_x/bundle").recipe.given
     assert "e2gan train . --data pairs/ " in Path("x/README.md").read_text()
     assert 'source = "pairs of mine"' in Path("x/e2gan_concept_x/bundle/concept.toml").read_text()
-    assert "given pairs: pairs of mine" in run("show", "./x/e2gan_concept_x/bundle").stdout
+    assert "pairs of photo and edit: pairs of mine" in run("show", "./x/e2gan_concept_x/bundle").stdout
     result = run("new", "y", "--teacher", "given", "-O", "style=3")
     assert (result.exit_code, "has no option 'style'" in result.stderr) == (1, True)
 
