@@ -143,11 +143,11 @@ def made(variant: Variant, config: GeneratorConfig) -> nn.Module:
     generator.initialize()
     if variant.trunk_noise:
 
-        def add_noise(block: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-            (x,) = inputs
+        def add_noise(block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            x, *rest = inputs
             offsets = torch.randint(SIDE, (len(x), 2)) if block.training else None
             noise = noisy(torch.zeros_like(x[:, :1]), torch.full((len(x),), variant.trunk_noise), offsets)
-            return (x + noise,)
+            return (x + noise, *rest)
 
         generator.res[0].register_forward_pre_hook(add_noise)
     return Learned(generator, variant.skips) if variant.learned else generator

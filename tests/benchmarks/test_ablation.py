@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import ablation
+from benchmarks import ablation, generator
 from benchmarks.measuring import Figure
 from e2gan.base import Base
 from e2gan.concept import Concept
 from e2gan.data.make_pairs import distilled_pairs
 from e2gan.data.selection import select_pairs
 from e2gan.models.discriminator import Discriminator
-from e2gan.models.layout import adapter_parameters, crucial_layers
+from e2gan.models.layout import GeneratorConfig, adapter_parameters, crucial_layers
 from e2gan.models.weights import load_weights
 from e2gan.training.trainer import Trainer
 from tests.training import concepts
@@ -114,3 +116,13 @@ def test_few_pairs(
 def test_a_concept_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ablation.DataError, match="none of the shipped concepts is called nobody"):
         ablation.main(["--data", str(tmp_path), "--concept", "nobody"])
+
+
+@pytest.mark.parametrize("name", list(generator.VARIANTS))
+def test_every_variant_of_the_generator_edits(name: str) -> None:
+    variant = generator.VARIANTS[name]
+    config = replace(GeneratorConfig(prompt_dim=8, **variant.layout), width=8, heads=2)
+    network = generator.made(variant, config).eval()
+    with torch.inference_mode():
+        edit = network(torch.zeros(1, 3, 32, 40), torch.zeros(1, 2, 8), None, torch.tensor([variant.skips]))
+    assert edit.shape == (1, 3, 32, 40)
