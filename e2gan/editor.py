@@ -92,20 +92,20 @@ class Editor:
         self.backend = backend or TORCH
         """The id of the backend that computes the edits."""
         self._threads, self._memory = threads, memory
-        backend_found: Backend | None = None
+        found: Backend | None = None
         by_name = dtype is None or isinstance(dtype, str)
         precision = None if dtype is None else name_of(dtype)
         if self.backend != TORCH:
             where = None if device is None else str(device)
-            backend_found = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
+            found = open_backend(self.backend, self.base, device=where, precision=precision, threads=threads)
         elif backend is None and device is None and by_name and fastest() and has_no_gpu():
-            self.backend, backend_found = open_fastest(self.base, precision=precision, threads=threads)
+            self.backend, found = open_fastest(self.base, precision=precision, threads=threads)
         self._pytorch: Runtime[TorchEdits] | None = None
         self._runtime: Runtime[TorchEdits] | Runtime[BackendEdits]
-        if backend_found is None:
+        if found is None:
             self._runtime = self._pytorch = self._open_pytorch(device, dtype)
         else:
-            self._runtime = Runtime(self.base, BackendEdits(self.base.config, backend_found))
+            self._runtime = Runtime(self.base, BackendEdits(self.base.config, found))
         self.precision = self._runtime.edits.precision
         """What it computes in: ``float32``, ``bf16`` or ``float16``."""
         self._other: tuple[str, torch.nn.Module] | None = None

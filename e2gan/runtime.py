@@ -85,27 +85,24 @@ class Runtime(Generic[E]):
         self._loaded: OrderedDict[tuple[object, ...], _Loaded] = OrderedDict()
         self._folded: list[tuple[_Loaded, float]] | None = []
 
-    def fold(self, parts: Sequence[Part]) -> None:
-        """Load concepts and fold them in, unless they already are.
+    def look(self, parts: Sequence[Part]) -> Look:
+        """Fold concepts in, as `fold`; returns what else the edit with them needs."""
+        looks = [_look(part.concept, prompt) for part, prompt in zip(parts, self.fold(parts))]
+        return blended(looks, [part.weight for part in parts])
+
+    def fold(self, parts: Sequence[Part]) -> list[Array]:
+        """Load concepts and fold them in, unless they already are; returns their prompts.
 
         Raises:
             ConceptError: a concept is malformed, untrained or made for another base.
         """
-        self._fold(parts)
-
-    def look(self, parts: Sequence[Part]) -> Look:
-        """The same, and what else the edit with them needs."""
-        looks = [_look(part.concept, loaded.prompt) for part, loaded in zip(parts, self._fold(parts))]
-        return blended(looks, [part.weight for part in parts])
-
-    def _fold(self, parts: Sequence[Part]) -> list[_Loaded]:
         loaded = [self._load(part.concept) for part in parts]
         folded = [(adapter, part.weight) for adapter, part in zip(loaded, parts)]
         if folded != self._folded:
             self._folded = None  # unknown, in case folding fails half-way
             self.edits.fold([(weight, adapter.deltas) for adapter, weight in folded])
             self._folded = folded
-        return loaded
+        return [adapter.prompt for adapter in loaded]
 
     def _load(self, concept: Concept) -> _Loaded:
         """The concept ready to fold, from memory if its files have not changed."""
